@@ -1,0 +1,31 @@
+"""What all tests share: where the real data are, and a cache that is the test run's own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_DEFAULT_SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The directory of real photos and weights; skips where it is absent."""
+    path = Path(os.environ.get("TFFT_SHARED_DATA", _DEFAULT_SHARED_DATA))
+    if not path.is_dir():
+        pytest.skip(f"real photos and weights are not here: {path} (set TFFT_SHARED_DATA)")
+    return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Points tfft's caches at a directory of this test run."""
+    path = tmp_path_factory.mktemp("tfft-cache")
+    before = os.environ.get("TFFT_CACHE_DIR")
+    os.environ["TFFT_CACHE_DIR"] = str(path)
+    yield path
+    if before is None:
+        del os.environ["TFFT_CACHE_DIR"]
+    else:
+        os.environ["TFFT_CACHE_DIR"] = before

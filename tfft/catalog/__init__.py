@@ -1,0 +1,1 @@
+"""What exists, as frozen specs: no TensorFlow here."""

@@ -1,0 +1,100 @@
+"""The `data:` and `image:` sections: which pictures, which split, which pixels."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tfft.config.base import Fraction, PositiveInt, Section
+
+Augmentation = Literal["none", "flip", "random_crop", "random_crop_color", "rand_augment"]
+
+
+class _Data(Section):
+    validation_fraction: Fraction = Field(
+        0.1,
+        description="share of the training images kept for validation, stratified by class, where the source has no validation split",
+    )
+    split_seed: int = Field(
+        0, ge=0, description="seed of the splits; the same images whatever `seed` is"
+    )
+    on_bad_image: Literal["stop", "skip"] = Field(
+        "stop",
+        description="a file that is no readable image: stop and name all of them, or go on without them and record which",
+    )
+
+
+class _OwnTestSplit(_Data):
+    test_fraction: Fraction = Field(
+        0.2,
+        description="share of the images kept for testing, stratified by class, where the source has no test split",
+    )
+
+
+class TfdsData(_Data):
+    """An image classification set of TensorFlow Datasets."""
+
+    kind: Literal["tfds"]
+    name: str = Field(description="the set's name in TFDS, such as stanford_dogs")
+    data_dir: Path | None = Field(
+        None, description="where TFDS keeps prepared sets; default: TFDS's own default"
+    )
+    archives: Path | None = Field(
+        None,
+        description="a directory with the source's own archives, prepared without network (stanford_dogs)",
+    )
+    subset: bool = Field(
+        False, description="the archives are a subset of the official ones: their checksums differ"
+    )
+    crop_to_box: bool = Field(False, description="cut each photo to its annotated bounding box")
+    train_split: str = Field("train", description="name of the training split")
+    validation_split: str | None = Field(
+        None, description="name of the validation split, where the set has one"
+    )
+    test_split: str = Field("test", description="name of the test split")
+
+
+class ImageFolderData(_OwnTestSplit):
+    """A directory with one folder a class, or with train/, validation/ and test/ folders of such."""
+
+    kind: Literal["image_folder"]
+    path: Path | None = Field(None, description="the directory; `--data DIR` sets it")
+
+
+class ManifestData(_OwnTestSplit):
+    """A CSV file with the columns path, label and optionally split (train, validation, test)."""
+
+    kind: Literal["manifest"]
+    path: Path | None = Field(
+        None, description="the CSV file; its paths are relative to its directory"
+    )
+
+
+class DigitsData(_OwnTestSplit):
+    """scikit-learn's 1,797 images of handwritten digits, 8x8 pixels, embedded in scikit-learn."""
+
+    kind: Literal["digits"]
+
+
+DataConfig = Annotated[
+    TfdsData | ImageFolderData | ManifestData | DigitsData, Field(discriminator="kind")
+]
+
+
+class ImageConfig(Section):
+    """How an encoded image becomes the pixels that the model sees, in evaluation and serving."""
+
+    size_px: PositiveInt | None = Field(
+        None, description="height and width of the model's input; default: the backbone's"
+    )
+    fit: Literal["crop", "stretch"] = Field(
+        "crop",
+        description="crop: resize the shorter side to resize_px, then cut the centre; stretch: resize both sides to size_px",
+    )
+    resize_px: PositiveInt | None = Field(
+        None,
+        description="with fit: crop, the shorter side before the centre is cut; default: size_px",
+    )
+    interpolation: Literal["bilinear", "bicubic"] = Field(
+        "bilinear", description="antialiased in either case"
+    )

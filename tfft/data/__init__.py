@@ -1,0 +1,1 @@
+"""Sources of images, their checks and splits, and the tf.data pipelines over them."""

@@ -1,0 +1,53 @@
+"""The error family of tfft.
+
+Every error that a user can cause is a `TfftError`: the command line prints its message without a
+traceback and exits with its `exit_code`. Anything else that is raised is a bug and keeps its
+traceback.
+
+A message says what is wrong, where, what is allowed or what to do, and ends with
+``Received: …`` where a value was given.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TfftError(Exception):
+    """Something failed that the user can understand and act on (exit code 1)."""
+
+    exit_code = 1
+
+
+class UsageError(TfftError):
+    """The command line is wrong, or names something that is not there (exit code 2)."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe is wrong. Its message lists every fault, a line each (exit code 2)."""
+
+
+class DataError(UsageError):
+    """The data are not what the recipe says, or a file of them is unusable (exit code 2)."""
+
+
+class BackboneError(UsageError):
+    """A backbone cannot be built as asked, or its weights are not to be had (exit code 2)."""
+
+
+class ModelFileError(UsageError):
+    """A MODEL is not there, or is not one that tfft wrote or can read (exit code 2)."""
+
+
+class GateError(TfftError):
+    """A quality gate was not met: accuracy or parity (exit code 3)."""
+
+    exit_code = 3
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Returns ``" Did you mean 'x'?"`` for the valid spelling nearest to `name`, or ``""``."""
+    by_folded_name = {candidate.lower(): candidate for candidate in allowed}
+    found = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
+    return f" Did you mean {by_folded_name[found[0]]!r}?" if found else ""

@@ -1,0 +1,1 @@
+"""A MODEL on a split of data: figures."""

@@ -1,0 +1,1 @@
+"""SavedModel and TFLite files, each checked against the Keras model."""

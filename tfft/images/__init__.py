@@ -1,0 +1,1 @@
+"""One exact way from encoded bytes to pixels, without TensorFlow."""

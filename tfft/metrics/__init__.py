@@ -1,0 +1,1 @@
+"""Accuracy, calibration and their intervals, from plain arrays."""

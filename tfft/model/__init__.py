@@ -1,0 +1,1 @@
+"""From a backbone and heads to one Keras model that carries its preprocessing."""

@@ -1,0 +1,1 @@
+"""One Predictor interface over Keras, SavedModel and TFLite; TFLite conversion."""

@@ -1,0 +1,1 @@
+"""What tfft needs of the machine: files that are whole or absent, a quiet TensorFlow, progress."""

@@ -1,0 +1,125 @@
+"""Files that are whole or absent: everything is written beside its place and renamed."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfft.errors import TfftError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a path beside `path` to write a file to; on success it replaces `path`.
+
+    The file is synced to the disk before it is renamed. On any error it is removed and whatever
+    was at `path` stays.
+
+    Raises:
+        TfftError: The disk is full, or the directory cannot be written to.
+    """
+    path = Path(path)
+    with explained_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yields an empty directory beside `path` to fill; on success it is renamed to `path`.
+
+    `path` must not exist: a directory is never replaced.
+
+    Raises:
+        TfftError: The disk is full, `path` exists, or its parent cannot be written to.
+    """
+    path = Path(path)
+    with explained_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    sync(file)
+            temporary.chmod(0o777 & ~_umask())
+            temporary.rename(path)
+            sync(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` as UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` to `path` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        TfftError: The file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TfftError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise TfftError(f"{path} is not a JSON file: {error}") from error
+
+
+@contextlib.contextmanager
+def explained_os_errors(path: Path) -> Iterator[None]:
+    """Turns an `OSError` while writing to `path` into one clear `TfftError`."""
+    try:
+        yield
+    except OSError as error:
+        raise TfftError(_explanation(error, path)) from error
+
+
+def _explanation(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: cannot write {path}. Free some space and run again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write {path}. Choose another place, or change its permissions."
+    if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+        return f"{path} exists already and is not replaced."
+    return f"cannot write {path}: {error.strerror or error}"
+
+
+def sync(path: Path) -> None:
+    """Asks the system to put a file, or the names in a directory, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,46 @@
+"""Imports TensorFlow without the lines that it prints while it starts."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow and Keras quietly, once; every module that needs them may then.
+
+    TensorFlow writes to file descriptor 2 before its own log level is in force, so the descriptor
+    is pointed at a file meanwhile; the file is shown if the import fails.
+    """
+    if "tensorflow" in sys.modules and "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with _standard_error_kept_aside(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")
+
+
+@contextlib.contextmanager
+def _standard_error_kept_aside() -> Iterator[None]:
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(original, 2)
+            aside.seek(0)
+            os.write(2, aside.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(original, 2)
+            os.close(original)

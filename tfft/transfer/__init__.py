@@ -1,0 +1,1 @@
+"""Freeze plans, the training loop, caches of what is frozen, runs."""
