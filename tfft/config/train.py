@@ -65,7 +65,9 @@ class Schedule(Section):
 class EarlyStop(Section):
     """Ends a phase when validation no longer gets better."""
 
-    patience_epochs: PositiveInt = Field(description="epochs without a better validation loss")
+    patience_epochs: PositiveInt = Field(
+        description="epochs without a better value of train.monitor"
+    )
 
 
 class GradientPhase(Section):
@@ -123,8 +125,12 @@ class TrainConfig(Section):
     batch_size: PositiveInt = 32
     optimizer: OptimizerConfig = AdamWOptimizer(name="adamw")
     phases: tuple[Phase, ...] = Field(min_length=1, description="the freeze schedule, in order")
+    monitor: Literal["top1", "loss"] = Field(
+        "top1",
+        description="validation figure that chooses the best weights; the other one breaks ties",
+    )
     keep_best: bool = Field(
-        True, description="end with the weights of the best validation loss of any phase"
+        True, description="end with the best weights of any phase, not with the last ones"
     )
     mixed_precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32", description="policy of the layers; exports are float32"

@@ -1,0 +1,135 @@
+"""From a backbone and heads to one Keras model, which can be cut at any block."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tfft.backbones.backbone import Backbone
+from tfft.backbones.split import split
+from tfft.config.data import ImageConfig
+from tfft.config.model import HeadsConfig
+from tfft.images.spec import PixelSpec
+from tfft.model.heads import POOLINGS, Head, build_head
+from tfft.model.preprocess import preprocess
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A model in two parts that share its layers; suffix after prefix is the whole model.
+
+    Attributes:
+        prefix: images float32 [batch, H, W, 3], 0..255, to a list of tensors; None: nothing is
+            below the cut.
+        suffix: that list (or the images) to a dict of logits by head.
+    """
+
+    prefix: keras.Model | None
+    suffix: keras.Model
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A backbone with heads as one Keras model that carries its preprocessing.
+
+    Attributes:
+        model: images float32 [batch, H, W, 3], RGB, 0..255, to ``{head: logits [batch, classes]}``.
+        block_weights: the variables of each block that gradients can train, in block order.
+        head_weights: the variables of all heads that gradients can train.
+    """
+
+    model: keras.Model
+    backbone: Backbone
+    heads: dict[str, Head]
+    poolings: dict[str, keras.layers.Layer]
+    block_weights: tuple[tuple[keras.Variable, ...], ...]
+    head_weights: tuple[keras.Variable, ...]
+
+    def cut(self, frozen_blocks: int) -> Cut:
+        """Cuts after the first `frozen_blocks` blocks of the backbone.
+
+        With all blocks below it the cut lies behind the pooling: its tensors are features.
+        """
+        if frozen_blocks == 0:
+            return Cut(None, self.model)
+        images = keras.Input(self.model.input_shape[1:], name="images")
+        pixels = preprocess(images, self.backbone.spec.preprocessing)
+        if frozen_blocks == len(self.backbone.blocks):
+            activations = self.backbone.model(pixels)
+            features = [pooling(activations) for pooling in self.poolings.values()]
+            inputs = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
+            pooled = dict(zip(self.poolings, inputs, strict=True))
+            return Cut(keras.Model(images, features), keras.Model(inputs, self._logits(pooled)))
+        below, above = split(self.backbone, frozen_blocks)
+        crossing = _as_list(below(pixels))
+        inputs = [keras.Input(t.shape[1:], dtype=t.dtype) for t in crossing]
+        activations = above(inputs if len(inputs) > 1 else inputs[0])
+        pooled = {kind: pooling(activations) for kind, pooling in self.poolings.items()}
+        return Cut(keras.Model(images, crossing), keras.Model(inputs, self._logits(pooled)))
+
+    def _logits(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+        return {name: head(pooled[head.config.pooling]) for name, head in self.heads.items()}
+
+    @property
+    def weights(self) -> tuple[keras.Variable, ...]:
+        """Every variable that a gradient can train, from input to output."""
+        return (*(v for block in self.block_weights for v in block), *self.head_weights)
+
+    def batch_norms(self, block: int) -> tuple[keras.layers.BatchNormalization, ...]:
+        """The BatchNormalization layers of one block."""
+        return tuple(
+            layer
+            for outer in self.backbone.blocks[block].layers
+            for layer in outer._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+        )
+
+
+def build_classifier(
+    backbone: Backbone, heads: HeadsConfig, outputs: Mapping[str, int], size_px: int, seed: int
+) -> Classifier:
+    """Puts preprocessing, `backbone`, pooling and `heads` into one Keras model.
+
+    Args:
+        backbone: takes float32 [batch, size_px, size_px, 3].
+        heads: by name; each becomes an output of the model.
+        outputs: number of logits of each head.
+        size_px: height and width of the input.
+        seed: of dropout.
+    """
+    built = {
+        name: build_head(name, config, outputs[name], seed + index)
+        for index, (name, config) in enumerate(heads.items())
+    }
+    kinds = sorted({config.pooling for config in heads.values()})
+    poolings = {kind: POOLINGS[kind](name=f"{kind}_pooling") for kind in kinds}
+    images = keras.Input((size_px, size_px, 3), name="images")
+    activations = backbone.model(preprocess(images, backbone.spec.preprocessing))
+    pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
+    logits = {name: head(pooled[head.config.pooling]) for name, head in built.items()}
+    model = keras.Model(images, logits, name="classifier")
+    return Classifier(
+        model,
+        backbone,
+        built,
+        poolings,
+        block_weights=tuple(_weights(block.layers) for block in backbone.blocks),
+        head_weights=tuple(v for head in built.values() for v in _weights(head.layers)),
+    )
+
+
+def pixel_spec(image: ImageConfig, default_size_px: int) -> PixelSpec:
+    """Returns the exact definition of the pixels that a recipe's `image:` section stands for."""
+    size = image.size_px or default_size_px
+    return PixelSpec(size, size, image.fit, image.resize_px, image.interpolation)
+
+
+def _weights(layers: tuple[keras.layers.Layer, ...]) -> tuple[keras.Variable, ...]:
+    found = {id(v): v for layer in layers for v in layer.trainable_variables}
+    return tuple(found.values())
+
+
+def _as_list(tensors: keras.KerasTensor | list | tuple) -> list[keras.KerasTensor]:
+    return list(tensors) if isinstance(tensors, list | tuple) else [tensors]

@@ -1,0 +1,150 @@
+"""A linear head solved to convergence: multinomial logistic regression on frozen features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from tfft.system.progress import SILENT, Progress
+
+# Candidates are tried from the strongest regularisation on; after this many in a row that are
+# worse on validation data than the best, the weaker ones are not tried.
+_PATIENCE = 2
+_MAX_ITERATIONS = 400
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class LinearWeights:
+    """Weights of a dense layer on raw features.
+
+    Attributes:
+        kernel: float32 [features, classes].
+        bias: float32 [classes].
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSolution:
+    """What the solver found.
+
+    Attributes:
+        chosen: weights solved on the training data.
+        refitted: weights solved on training and validation data, if that was asked for.
+        inverse_regularization: the value of C that was chosen.
+        validation_losses: mean cross-entropy on validation data by candidate that was tried.
+    """
+
+    chosen: LinearWeights
+    refitted: LinearWeights | None
+    inverse_regularization: float
+    validation_losses: dict[float, float]
+
+
+def solve_linear_head(
+    features: np.ndarray,
+    labels: np.ndarray,
+    validation_features: np.ndarray,
+    validation_labels: np.ndarray,
+    *,
+    classes: int,
+    candidates: Sequence[float],
+    refit: bool,
+    progress: Progress = SILENT,
+) -> LinearSolution:
+    """Solves logistic regression for each candidate and keeps the best on validation data.
+
+    The features are standardised by the training data's mean and deviation, which the returned
+    weights have folded in. Each solution starts from that of the candidate before.
+
+    Args:
+        features: float32 [n, d]; labels: int64 [n] in 0..classes-1.
+        validation_features: float32 [m, d]; validation_labels: int64 [m].
+        classes: number of classes.
+        candidates: values of scikit-learn's C (inverse strength of the L2 penalty).
+        refit: solve once more with the chosen value on training and validation data together.
+        progress: where the work is reported.
+
+    Source: L-BFGS on the multinomial loss, as in scikit-learn's LogisticRegression.
+    """
+    scaler = _Standardisation(features)
+    standardised = scaler(features)
+    standardised_validation = scaler(validation_features)
+    solver = _solver()
+    best: tuple[float, float, np.ndarray, np.ndarray] | None = None
+    losses: dict[float, float] = {}
+    worse = 0
+    task = progress.start("solving the linear head", len(candidates), "values of C")
+    try:
+        for candidate in sorted(candidates):
+            solver.set_params(C=candidate)
+            solver.fit(standardised, labels)
+            kernel, bias = _weights(solver, classes)
+            loss = _cross_entropy(standardised_validation @ kernel + bias, validation_labels)
+            losses[candidate] = loss
+            task.advance(1, loss=loss)
+            if best is None or loss < best[0]:
+                best, worse = (loss, candidate, kernel, bias), 0
+            else:
+                worse += 1
+            if worse == _PATIENCE:
+                break
+    finally:
+        task.close()
+    _, chosen, kernel, bias = best
+    weights, refitted = scaler.fold(kernel, bias), None
+    if refit:
+        progress.message(f"solving again on training and validation images with C = {chosen:g}")
+        together = np.concatenate([features, validation_features])
+        scaler = _Standardisation(together)
+        solver.set_params(C=chosen)
+        solver.fit(scaler(together), np.concatenate([labels, validation_labels]))
+        refitted = scaler.fold(*_weights(solver, classes))
+    return LinearSolution(weights, refitted, chosen, losses)
+
+
+class _Standardisation:
+    """Features to mean 0 and deviation 1; a feature that never varies stays 0."""
+
+    def __init__(self, features: np.ndarray) -> None:
+        self._mean = features.mean(axis=0, dtype=np.float64)
+        deviation = features.std(axis=0, dtype=np.float64)
+        self._scale = np.where(deviation > 1e-8, 1.0 / np.maximum(deviation, 1e-8), 0.0)
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        return ((features - self._mean) * self._scale).astype(np.float32)
+
+    def fold(self, kernel: np.ndarray, bias: np.ndarray) -> LinearWeights:
+        """Turns weights on standardised features into weights on raw ones."""
+        raw = kernel * self._scale[:, None]
+        return LinearWeights(raw.astype(np.float32), (bias - self._mean @ raw).astype(np.float32))
+
+
+def _solver() -> LogisticRegression:
+    return LogisticRegression(warm_start=True, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
+
+
+def _weights(solver: LogisticRegression, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns kernel [features, classes] and bias [classes] of a fitted solver.
+
+    Two classes come as one row of log-odds; a class without examples gets no chance.
+    """
+    rows, intercept = solver.coef_, solver.intercept_
+    if len(solver.classes_) == 2:
+        rows = np.concatenate([-rows, rows]) / 2
+        intercept = np.concatenate([-intercept, intercept]) / 2
+    kernel = np.zeros((rows.shape[1], classes))
+    bias = np.full(classes, intercept.min() - 20.0)
+    kernel[:, solver.classes_] = rows.T
+    bias[solver.classes_] = intercept
+    return kernel, bias
+
+
+def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())

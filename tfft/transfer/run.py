@@ -1,0 +1,151 @@
+"""A run: the directory that holds everything about one training."""
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tfft
+from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.recipe import Recipe
+from tfft.errors import ModelFileError, UsageError
+from tfft.system.files import explained_os_errors, read_json, write_json, write_text
+
+_RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory.
+
+    Attributes:
+        path: the directory.
+        metrics: on validation data, of the weights that were kept: ``{head: {name: value}}``;
+            empty until there are any.
+    """
+
+    path: Path
+    metrics: dict[str, dict[str, float]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft train --json`` prints."""
+        return {"run": str(self.path), "metrics": self.metrics}
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def record_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "model.keras"
+
+    @property
+    def model_info_file(self) -> Path:
+        return self.path / "model.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+
+def create_run(recipe: Recipe, path: Path | None) -> Run:
+    """Makes the directory of a new run, with its resolved recipe and what it runs on.
+
+    Args:
+        recipe: as resolved.
+        path: the directory; default: ``runs/<name>``, or the first free ``runs/<name>-<n>``.
+
+    Raises:
+        UsageError: `path` holds something already.
+        TfftError: It cannot be written to.
+    """
+    directory = _claim(path) if path is not None else _claim_next(Path("runs"), recipe.name)
+    run = Run(directory, {})
+    write_text(run.recipe_file, dump_recipe(recipe))
+    write_json(run.record_file, {"status": "started", **_circumstances()})
+    return run
+
+
+def open_run(path: Path) -> tuple[Run, Recipe]:
+    """Opens a run that was started before.
+
+    Raises:
+        ModelFileError: `path` is no run directory.
+    """
+    run = Run(Path(path), {})
+    if not run.recipe_file.is_file() or not run.record_file.is_file():
+        raise ModelFileError(
+            f"no run to go on with: {path} has no recipe.yaml and run.json. "
+            "Give the directory that `tfft train` made, such as runs/NAME."
+        )
+    return run, load_recipe(run.recipe_file)
+
+
+def record(run: Run, **entries: Any) -> None:
+    """Adds entries to ``run.json``."""
+    write_json(run.record_file, {**read_json(run.record_file), **entries})
+
+
+def _claim(path: Path) -> Path:
+    path = Path(path)
+    with explained_os_errors(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(
+                f"{path} exists already and is not replaced. Choose another --run directory, or "
+                f"go on with it: tfft train --resume {path}"
+            )
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _claim_next(parent: Path, name: str) -> Path:
+    number = 1
+    while True:
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with explained_os_errors(path):
+            parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+        return path
+
+
+def _circumstances() -> dict[str, Any]:
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(sys.argv),
+        "tfft": tfft.__version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
+        "machine": {
+            "system": platform.platform(),
+            "processors": _processors(),
+        },
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processors() -> int | None:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()

@@ -1,0 +1,63 @@
+"""Solves a heads-only phase to convergence."""
+
+import time
+
+import numpy as np
+
+from tfft.config.train import LinearPhase
+from tfft.model.assemble import Cut
+from tfft.model.heads import Head
+from tfft.transfer.features import cached_features
+from tfft.transfer.linear import LinearWeights, solve_linear_head
+from tfft.transfer.plan import PhasePlan
+from tfft.transfer.state import TrainingState
+from tfft.transfer.step import EvaluationStep
+from tfft.transfer.training import Training, columns, end_epoch, validate
+
+
+def train_by_solver(
+    training: Training, plan: PhasePlan, phase: LinearPhase, state: TrainingState
+) -> None:
+    """Solves the heads on the cached features and records the phase as one epoch.
+
+    Validation figures are those before the solution is refitted on the validation images.
+    """
+    if state.epoch:
+        return
+    cut = training.classifier.cut(plan.frozen_blocks)
+    features = cached_features(training, cut)
+    pooled = {kind: i for i, kind in enumerate(training.classifier.poolings)}
+    started = time.perf_counter()
+    refitted: dict[str, LinearWeights] = {}
+    for name, head in training.classifier.heads.items():
+        column = pooled[head.config.pooling]
+        solution = solve_linear_head(
+            np.asarray(features.train[column]),
+            features.train_targets[head.config.target],
+            np.asarray(features.validation[column]),
+            features.validation_targets[head.config.target],
+            classes=head.outputs,
+            candidates=phase.inverse_regularization,
+            refit=phase.refit,
+            progress=training.progress,
+        )
+        _assign(head, solution.chosen)
+        if solution.refitted is not None:
+            refitted[name] = solution.refitted
+    evaluation = EvaluationStep(Cut(None, cut.suffix), training.classifier.heads)
+    validated = validate(training, features, evaluation)
+    for name, weights in refitted.items():
+        _assign(training.classifier.heads[name], weights)
+    state.epoch = 1
+    row = {
+        **columns("validation", validated),
+        "seconds": time.perf_counter() - started,
+    }
+    end_epoch(training, state, row, validated)
+
+
+
+
+def _assign(head: Head, weights: LinearWeights) -> None:
+    head.dense.kernel.assign(weights.kernel)
+    head.dense.bias.assign(weights.bias)

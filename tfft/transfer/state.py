@@ -1,0 +1,152 @@
+"""Where a training stands, and its checkpoints: enough to go on as if it had never stopped."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.errors import ModelFileError, TfftError
+from tfft.system.files import atomic_path
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+_KEPT = 2
+
+
+@dataclass
+class Best:
+    """The best weights so far.
+
+    Attributes:
+        phase: index of the phase that made them; epoch: of that phase, from 1.
+        metrics: on validation data, ``{head: {"loss", "top1"}}``; empty without such data.
+    """
+
+    phase: int
+    epoch: int
+    metrics: dict[str, dict[str, float]]
+
+
+@dataclass
+class TrainingState:
+    """Everything that decides how a training goes on, beside the variables.
+
+    Attributes:
+        phase: index of the phase to go on with.
+        epoch: epochs of that phase that are done.
+        step: optimizer steps taken in all.
+        stale_epochs: epochs of this phase since its best validation result.
+        phase_best: the monitored value of this phase's best epoch.
+        best: the best weights of any phase.
+        history: one row for each epoch.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    stale_epochs: int = 0
+    phase_best: tuple[float, float] | None = None
+    best: Best | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def next_phase(self) -> None:
+        """Goes on to the first epoch of the next phase."""
+        self.phase += 1
+        self.epoch = 0
+        self.stale_epochs = 0
+        self.phase_best = None
+
+
+class Checkpoints:
+    """The checkpoints of a run: the last two states, and the best weights.
+
+    A file is written beside its place, synced and renamed. Weights that are not finite are never
+    saved: a checkpoint is always one to go on from.
+
+    Args:
+        directory: of the run.
+        model_variables: all variables of the model, in a fixed order.
+        optimizer_variables: likewise of the optimizer.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        model_variables: Sequence[keras.Variable],
+        optimizer_variables: Sequence[keras.Variable],
+    ) -> None:
+        self._directory = directory
+        self._model = list(model_variables)
+        self._all = [*model_variables, *optimizer_variables]
+
+    def save(self, state: TrainingState) -> None:
+        """Saves all variables with `state`, and removes the checkpoints before the last two.
+
+        Raises:
+            TfftError: A variable is not finite, or the file cannot be written.
+        """
+        self._write(self._directory / f"state-{len(state.history):06d}.npz", self._all, state)
+        for old in self._saved()[:-_KEPT]:
+            old.unlink()
+
+    def save_best(self, state: TrainingState) -> None:
+        """Saves the model's variables as the best ones."""
+        self._write(self._directory / "best.npz", self._model, state)
+
+    def restore(self) -> TrainingState | None:
+        """Sets all variables to those of the last checkpoint and returns its state, if any."""
+        saved = self._saved()
+        return self._read(saved[-1], self._all) if saved else None
+
+    def restore_best(self) -> None:
+        """Sets the model's variables to the best ones, if any were saved."""
+        path = self._directory / "best.npz"
+        if path.is_file():
+            self._read(path, self._model)
+
+    def _saved(self) -> list[Path]:
+        return sorted(self._directory.glob("state-*.npz"))
+
+    def _write(
+        self, path: Path, variables: Sequence[keras.Variable], state: TrainingState
+    ) -> None:
+        values = {f"{i:05d}": variable.numpy() for i, variable in enumerate(variables)}
+        for number, variable in zip(values, variables, strict=True):
+            if not np.all(np.isfinite(values[number])):
+                raise TfftError(
+                    f"{variable.path} holds values that are not finite (NaN or infinite), so the "
+                    f"training stops. The last good checkpoint is in {self._directory}. "
+                    "Lower the learning rate, or set train.optimizer.clip_norm."
+                )
+        text = json.dumps(asdict(state)).encode()
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, state=np.frombuffer(text, np.uint8), **values)
+
+    def _read(self, path: Path, variables: Sequence[keras.Variable]) -> TrainingState:
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                if len(saved.files) != len(variables) + 1:
+                    raise ModelFileError(
+                        f"{path} was saved from another model: it has {len(saved.files) - 1} "
+                        f"variables, this model has {len(variables)}."
+                    )
+                for number, variable in enumerate(variables):
+                    variable.assign(saved[f"{number:05d}"])
+                return _state(json.loads(saved["state"].tobytes()))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise ModelFileError(f"cannot read the checkpoint {path}: {error}") from error
+
+
+def _state(values: dict[str, Any]) -> TrainingState:
+    best = values.pop("best")
+    phase_best = values.pop("phase_best")
+    return TrainingState(
+        **values,
+        best=Best(**best) if best else None,
+        phase_best=tuple(phase_best) if phase_best else None,
+    )

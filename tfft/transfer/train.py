@@ -1,0 +1,220 @@
+"""Trains a recipe: data, model and plan together, then one phase after the other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tfft
+from tfft.backbones.build import build_backbone
+from tfft.catalog.backbones import backbone_spec
+from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
+from tfft.data.load import load_data
+from tfft.images.spec import PixelSpec
+from tfft.model.assemble import Classifier, build_classifier, pixel_spec
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.files import atomic_path, write_json
+from tfft.system.progress import SILENT, Progress
+from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.gradient import train_by_gradient
+from tfft.transfer.history import History
+from tfft.transfer.optimizers import build_optimizer
+from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
+from tfft.transfer.run import Run, create_run, open_run, record
+from tfft.transfer.solve import train_by_solver
+from tfft.transfer.state import Checkpoints, TrainingState
+from tfft.transfer.training import Training
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+def dry_run(recipe: Recipe, progress: Progress = SILENT) -> FreezePlan:
+    """Returns the freeze plan of a recipe; loads data and weights, and trains nothing.
+
+    Raises:
+        TfftError: As `train`.
+    """
+    data = load_data(recipe.data, progress)
+    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    return make_plan(recipe, classifier, _counts(data))
+
+
+def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILENT) -> Run:
+    """Trains a recipe and returns its run, whose ``model.keras`` has the best weights.
+
+    Ctrl-C leaves a run with the best weights so far, which `resume` goes on with.
+
+    Args:
+        recipe: what to do.
+        run: directory to make; default: ``runs/<name>``, or ``runs/<name>-<n>`` if that exists.
+        progress: where the work is reported.
+
+    Raises:
+        RecipeError: The schedule does not fit the model.
+        DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights are not to be had.
+        TfftError: Values are not finite, the disk is full, …
+    """
+    data = load_data(recipe.data, progress)
+    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    plan = make_plan(recipe, classifier, _counts(data))
+    opened = create_run(recipe, run)
+    progress.message(f"run: {opened.path}")
+    return _train(recipe, opened, data, classifier, plan, progress)
+
+
+def resume(path: Path, *, progress: Progress = SILENT) -> Run:
+    """Goes on with a run from its last checkpoint, which ends as if it had never stopped.
+
+    A run that is finished is returned as it is.
+
+    Raises:
+        ModelFileError: `path` is no run, or its checkpoint is of another model.
+        TfftError: As `train`.
+    """
+    opened, recipe = open_run(path)
+    data = load_data(recipe.data, progress)
+    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    plan = make_plan(recipe, classifier, _counts(data))
+    return _train(recipe, opened, data, classifier, plan, progress)
+
+
+def _train(
+    recipe: Recipe,
+    run: Run,
+    data: ImageData,
+    classifier: Classifier,
+    plan: FreezePlan,
+    progress: Progress,
+) -> Run:
+    optimizer = build_optimizer(
+        recipe.train.optimizer,
+        classifier.weights,
+        loss_scaling=recipe.train.mixed_precision == "mixed_float16",
+    )
+    pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
+    training = Training(
+        recipe,
+        data,
+        pixels,
+        classifier,
+        plan,
+        optimizer,
+        Checkpoints(run.checkpoints, classifier.model.variables, optimizer.variables),
+        History(run.path),
+        progress,
+    )
+    state = training.checkpoints.restore() or TrainingState()
+    if state.history:
+        progress.message(f"going on after phase {state.phase + 1}, epoch {state.epoch}")
+    write_json(run.path / "plan.json", plan.to_json())
+    record(run, status="running", data=_data_record(data), seed=recipe.seed)
+    with _what_is_left_is_usable(run, training, state):
+        for phase in plan.phases[state.phase :]:
+            _run_phase(training, phase, state)
+    finished = _finish(run, training, state)
+    record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
+    return finished
+
+
+def _run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None:
+    if plan.config.solver == "linear":
+        train_by_solver(training, plan, plan.config, state)
+    else:
+        train_by_gradient(training, plan, plan.config, state)
+    state.next_phase()
+    training.checkpoints.save(state)
+
+
+@contextmanager
+def _what_is_left_is_usable(run: Run, training: Training, state: TrainingState) -> Iterator[None]:
+    """On Ctrl-C, writes the model with the best weights so far and says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if state.best is not None:
+            _finish(run, training, state)
+            training.progress.message(
+                f"stopped: {run.path} has the best weights so far and can be used as it is"
+            )
+        record(run, status="interrupted")
+        training.progress.message(f"go on with: tfft train --resume {run.path}")
+        raise
+    finally:
+        training.history.close()
+
+
+def _finish(run: Run, training: Training, state: TrainingState) -> Run:
+    """Writes the model with the best weights, what it says of itself, and its metrics."""
+    training.checkpoints.restore_best()
+    classifier = training.classifier
+    for block in range(len(classifier.backbone.blocks)):
+        for layer in classifier.batch_norms(block):
+            layer.trainable = True
+    model = _in_float32(training)
+    with atomic_path(run.model_file) as temporary:
+        model.save(temporary)
+    write_json(run.model_info_file, _model_info(training).to_json())
+    best = state.best
+    metrics = best.metrics if best else {}
+    place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
+    write_json(run.metrics_file, {"validation": metrics, "best": place})
+    return Run(run.path, metrics)
+
+
+def _in_float32(training: Training) -> keras.Model:
+    """The model as it is exported: in float32, whatever policy it was trained with."""
+    recipe, classifier = training.recipe, training.classifier
+    if recipe.train.mixed_precision == "float32":
+        return classifier.model
+    untrained = recipe.backbone.model_copy(update={"weights": "random"})
+    rebuilt = _build(
+        recipe.model_copy(update={"backbone": untrained}), training.data, "float32", SILENT
+    )
+    rebuilt.model.set_weights(classifier.model.get_weights())
+    return rebuilt.model
+
+
+def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
+    spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
+    size_px = recipe.image.size_px or spec.default_size_px
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
+        outputs = {n: len(data.class_names[head.target]) for n, head in recipe.heads.items()}
+        return build_classifier(backbone, recipe.heads, outputs, size_px, recipe.seed)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _model_info(training: Training) -> ModelInfo:
+    recipe, data = training.recipe, training.data
+    return ModelInfo(
+        name=recipe.export.name or recipe.name,
+        pixels=training.pixels,
+        heads={
+            name: HeadInfo(head.kind, tuple(data.class_names[head.target]), head.target)
+            for name, head in recipe.heads.items()
+        },
+        backbone=recipe.backbone.name,
+        licence=training.classifier.backbone.spec.licence,
+        data=recipe.data.model_dump(mode="json"),
+        tfft_version=tfft.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _counts(data: ImageData) -> dict[str, int]:
+    return {split: len(index) for split, index in data.splits.items()}
+
+
+def _data_record(data: ImageData) -> dict[str, object]:
+    return {
+        "name": data.name,
+        "fingerprint": data.fingerprint(),
+        "images": _counts(data),
+        "skipped": [{"path": bad.path, "reason": bad.reason} for bad in data.skipped],
+    }

@@ -1,0 +1,122 @@
+"""What the phases of a run share, and what happens at the end of each epoch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
+from tfft.errors import TfftError
+from tfft.images.spec import PixelSpec
+from tfft.model.assemble import Classifier
+from tfft.system.progress import Progress, Task
+from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.history import History
+from tfft.transfer.inputs import PhaseInputs
+from tfft.transfer.optimizers import PhaseOptimizer
+from tfft.transfer.plan import FreezePlan
+from tfft.transfer.state import Best, Checkpoints, TrainingState
+from tfft.transfer.step import EvaluationStep, Sums, read_sums
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+HeadMetrics = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What every phase of a run works on."""
+
+    recipe: Recipe
+    data: ImageData
+    pixels: PixelSpec
+    classifier: Classifier
+    plan: FreezePlan
+    optimizer: PhaseOptimizer
+    checkpoints: Checkpoints
+    history: History
+    progress: Progress
+
+
+def validate(
+    training: Training, inputs: PhaseInputs, evaluation: EvaluationStep
+) -> HeadMetrics:
+    """Returns the metrics on the validation images; empty if there are none."""
+    if training.plan.images["validation"] == 0:
+        return {}
+    return summed(((0, sums) for sums in inputs.validate(evaluation)), training.classifier)
+
+
+def summed(
+    pieces: Iterable[tuple[int, tf.Tensor]], classifier: Classifier, task: Task | None = None
+) -> HeadMetrics:
+    """Adds up pieces of an epoch (images, sums of a step) to the metrics of each head.
+
+    Raises:
+        TfftError: The loss is not finite.
+    """
+    names = list(classifier.heads)
+    total: np.ndarray | None = None
+    for count, sums in pieces:
+        total = sums.numpy().astype(np.float64) + (0.0 if total is None else total)
+        if task is not None:
+            means = _means(read_sums(total, names))
+            first = means[names[0]]
+            task.advance(count, loss=first["loss"], top1=first["top1"])
+            if not np.isfinite(total).all():
+                raise TfftError(
+                    "the loss is not finite (NaN or infinite), so the training stops. The last "
+                    "good checkpoint is kept. Lower the learning rate, or set "
+                    "train.optimizer.clip_norm."
+                )
+    return _means(read_sums(total, names))
+
+
+def _means(sums: Sums) -> HeadMetrics:
+    return {
+        name: {"loss": sums.loss[name] / sums.examples, "top1": sums.correct[name] / sums.examples}
+        for name in sums.loss
+    }
+
+
+def end_epoch(
+    training: Training, state: TrainingState, row: Mapping[str, Any], validated: HeadMetrics
+) -> None:
+    """Records an epoch, keeps its weights if they are the best, and saves a checkpoint."""
+    place = {"phase": state.phase + 1, "epoch": state.epoch, "step": state.step}
+    state.history.append({**place, **row})
+    training.history.write(state.history)
+    reached = quality(training.recipe, validated)
+    best = state.best
+    if best is None or not training.recipe.train.keep_best or reached > quality(
+        training.recipe, best.metrics
+    ):
+        state.best = Best(state.phase, state.epoch, validated)
+        training.checkpoints.save_best(state)
+    if state.phase_best is None or reached > state.phase_best:
+        state.phase_best, state.stale_epochs = reached, 0
+    else:
+        state.stale_epochs += 1
+    training.checkpoints.save(state)
+
+
+def quality(recipe: Recipe, validated: HeadMetrics) -> tuple[float, float]:
+    """What `train.monitor` compares, larger is better; the other figure breaks ties."""
+    if not validated:
+        return (0.0, 0.0)
+    loss = -float(np.mean([metrics["loss"] for metrics in validated.values()]))
+    top1 = float(np.mean([metrics["top1"] for metrics in validated.values()]))
+    return (top1, loss) if recipe.train.monitor == "top1" else (loss, top1)
+
+
+def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:
+    return {
+        f"{split}/{head}/{name}": value
+        for head, values in metrics.items()
+        for name, value in values.items()
+    }
+
+
