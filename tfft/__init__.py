@@ -1,3 +1,25 @@
 """tfft: from a pretrained backbone to a deployed image classifier, with proof at every step."""
 
-__version__ = "0.1.0"
+from tfft.api import (
+    check_data,
+    evaluate,
+    export,
+    load_predictor,
+    plan,
+    prepare_data,
+    resume,
+    train,
+)
+from tfft.version import __version__
+
+__all__ = [
+    "__version__",
+    "check_data",
+    "evaluate",
+    "export",
+    "load_predictor",
+    "plan",
+    "prepare_data",
+    "resume",
+    "train",
+]

@@ -68,7 +68,9 @@ def _train_epoch(
     title = f"phase {plan.number}/{phases} epoch {state.epoch + 1}/{epochs}"
     task = training.progress.start(title, training.plan.images["train"])
     # Epochs count through the whole run, so that no two phases see the same order.
-    epoch = sum(p.config.epochs for p in training.plan.phases[: plan.number - 1] if p.steps_per_epoch)
+    epoch = sum(
+        p.config.epochs for p in training.plan.phases[: plan.number - 1] if p.steps_per_epoch
+    )
     try:
         return summed(
             inputs.train_epoch(step, epoch + state.epoch, rates), training.classifier, task
@@ -109,5 +111,3 @@ def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut)
         phase.augment,
         training.recipe.seed,
     )
-
-

@@ -99,7 +99,9 @@ class CachedFeatures:
             yield step.on_batch(
                 {
                     "inputs": tuple(tf.constant(array[part]) for array in self.validation),
-                    "targets": {n: tf.constant(t[part]) for n, t in self.validation_targets.items()},
+                    "targets": {
+                        n: tf.constant(t[part]) for n, t in self.validation_targets.items()
+                    },
                 }
             )
 

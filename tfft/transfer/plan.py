@@ -90,9 +90,7 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
         raise RecipeError("the recipe does not fit its model and data:\n" + "\n".join(faults))
     blocks = tuple(
         PartPlan(block.name, sum(math.prod(v.shape) for v in weights))
-        for block, weights in zip(
-            classifier.backbone.blocks, classifier.block_weights, strict=True
-        )
+        for block, weights in zip(classifier.backbone.blocks, classifier.block_weights, strict=True)
     )
     features = {n: head.dense.kernel.shape[0] for n, head in classifier.heads.items()}
     heads = tuple(
@@ -105,9 +103,7 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
         for number, phase in enumerate(recipe.train.phases, start=1)
     )
     size_px = classifier.model.input_shape[1]
-    return FreezePlan(
-        classifier.backbone.spec.name, size_px, blocks, heads, phases, dict(images)
-    )
+    return FreezePlan(classifier.backbone.spec.name, size_px, blocks, heads, phases, dict(images))
 
 
 def _phase(
@@ -154,9 +150,7 @@ def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[boo
     return True, "heads only, without augmentation"
 
 
-def _faults(
-    recipe: Recipe, classifier: Classifier, images: Mapping[str, int]
-) -> list[str]:
+def _faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
     blocks = len(classifier.backbone.blocks)
     faults = []
     for number, phase in enumerate(recipe.train.phases):

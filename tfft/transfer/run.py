@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import tfft
 from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError
 from tfft.system.files import explained_os_errors, read_json, write_json, write_text
+from tfft.version import __version__
 
 _RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
 
@@ -128,7 +128,7 @@ def _circumstances() -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(sys.argv),
-        "tfft": tfft.__version__,
+        "tfft": __version__,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
         "machine": {

@@ -56,8 +56,6 @@ def train_by_solver(
     end_epoch(training, state, row, validated)
 
 
-
-
 def _assign(head: Head, weights: LinearWeights) -> None:
     head.dense.kernel.assign(weights.kernel)
     head.dense.bias.assign(weights.bias)

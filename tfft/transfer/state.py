@@ -112,9 +112,7 @@ class Checkpoints:
     def _saved(self) -> list[Path]:
         return sorted(self._directory.glob("state-*.npz"))
 
-    def _write(
-        self, path: Path, variables: Sequence[keras.Variable], state: TrainingState
-    ) -> None:
+    def _write(self, path: Path, variables: Sequence[keras.Variable], state: TrainingState) -> None:
         values = {f"{i:05d}": variable.numpy() for i, variable in enumerate(variables)}
         for number, variable in zip(values, variables, strict=True):
             if not np.all(np.isfinite(values[number])):

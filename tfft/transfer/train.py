@@ -5,13 +5,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import tfft
 from tfft.backbones.build import build_backbone
 from tfft.catalog.backbones import backbone_spec
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
-from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, write_json
@@ -25,6 +23,7 @@ from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.training import Training
+from tfft.version import __version__
 
 start_tensorflow()
 import keras  # noqa: E402
@@ -202,7 +201,7 @@ def _model_info(training: Training) -> ModelInfo:
         backbone=recipe.backbone.name,
         licence=training.classifier.backbone.spec.licence,
         data=recipe.data.model_dump(mode="json"),
-        tfft_version=tfft.__version__,
+        tfft_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

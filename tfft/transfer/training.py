@@ -41,9 +41,7 @@ class Training:
     progress: Progress
 
 
-def validate(
-    training: Training, inputs: PhaseInputs, evaluation: EvaluationStep
-) -> HeadMetrics:
+def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
     """Returns the metrics on the validation images; empty if there are none."""
     if training.plan.images["validation"] == 0:
         return {}
@@ -91,8 +89,10 @@ def end_epoch(
     training.history.write(state.history)
     reached = quality(training.recipe, validated)
     best = state.best
-    if best is None or not training.recipe.train.keep_best or reached > quality(
-        training.recipe, best.metrics
+    if (
+        best is None
+        or not training.recipe.train.keep_best
+        or reached > quality(training.recipe, best.metrics)
     ):
         state.best = Best(state.phase, state.epoch, validated)
         training.checkpoints.save_best(state)
@@ -118,5 +118,3 @@ def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:
         for head, values in metrics.items()
         for name, value in values.items()
     }
-
-

@@ -1,0 +1,192 @@
+"""The Python interface: what the command line does, without it.
+
+Each function imports what it needs when it is called, so that ``import tfft`` is fast and a
+function that needs no TensorFlow does not start it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfft.system.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from tfft.data.dataset import ImageData
+    from tfft.data.load import DataReport
+    from tfft.evaluate.evaluate import Evaluation
+    from tfft.export.export import Export
+    from tfft.runtime.predictor import Predictor
+    from tfft.transfer.plan import FreezePlan
+    from tfft.transfer.run import Run
+
+# Values by dotted path, or the strings that `--set` takes.
+Overrides = Mapping[str, Any] | Sequence[str]
+
+
+def train(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    run: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> "Run":
+    """Trains a recipe.
+
+    Args:
+        recipe: name of a bundled recipe, or path of a recipe file.
+        data: a directory with one folder a class, or a manifest file, instead of the recipe's data.
+        overrides: ``{"train.batch_size": 64}`` or ``["train.batch_size=64"]``.
+        run: directory to make; default: ``runs/<name>``, or ``runs/<name>-<n>`` if that exists.
+        progress: where the work is reported.
+
+    Returns:
+        The run; `run.path` is its directory, `run.metrics` those on validation data.
+
+    Raises:
+        RecipeError: The recipe is wrong; every fault is named.
+        DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights are not to be had.
+        TfftError: Values are not finite, the disk is full, …
+    """
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    from tfft.transfer import train as training
+
+    return training.train(loaded, run=_path(run), progress=progress)
+
+
+def resume(run: str | Path, *, progress: Progress = SILENT) -> "Run":
+    """Goes on with a run that was interrupted, from its last checkpoint.
+
+    Raises:
+        ModelFileError: `run` is no run directory.
+        TfftError: As `train`.
+    """
+    from tfft.transfer import train as training
+
+    return training.resume(Path(run), progress=progress)
+
+
+def plan(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "FreezePlan":
+    """Returns the freeze plan of a recipe; arguments and errors as of `train`."""
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    from tfft.transfer import train as training
+
+    return training.dry_run(loaded, progress)
+
+
+def evaluate(
+    model: "str | Path | Predictor",
+    *,
+    split: str = "test",
+    data: str | Path | None = None,
+    batch_size: int = 32,
+    progress: Progress = SILENT,
+) -> "Evaluation":
+    """Evaluates a MODEL on a split of the data that it was trained on, or of other data.
+
+    Args:
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, or
+            a predictor.
+        split: ``train``, ``validation`` or ``test``.
+        data: a directory with one folder a class, or a manifest; default: the recorded data.
+        batch_size: images at a time.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is none of these.
+        DataError: The data are not there, or their classes are not the model's.
+    """
+    from tfft.evaluate import evaluate as evaluation
+
+    return evaluation.evaluate(
+        model, split=split, data=_path(data), batch_size=batch_size, progress=progress
+    )
+
+
+def export(
+    run: str | Path,
+    *,
+    formats: Sequence[str] | None = None,
+    output: str | Path = "saved_models",
+    name: str | None = None,
+    progress: Progress = SILENT,
+) -> "Export":
+    """Exports a run, each file checked against the Keras model before it is put in place.
+
+    Args:
+        run: a run directory.
+        formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
+        output: the directory of all exports.
+        name: of this export; default: the recipe's.
+        progress: where the work is reported.
+
+    Raises:
+        GateError: A file does not agree with the Keras model; it is not put in place.
+        ModelFileError: `run` is no run with a model.
+    """
+    from tfft.export import export as exporting
+
+    return exporting.export(
+        Path(run), formats=formats, output=Path(output), name=name, progress=progress
+    )
+
+
+def load_predictor(model: str | Path, *, signature: str | None = None) -> "Predictor":
+    """Loads a MODEL for prediction; a ``.tflite`` file without importing TensorFlow.
+
+    Args:
+        model: a run directory, a ``.keras`` file, a SavedModel directory or a ``.tflite`` file.
+        signature: of a SavedModel; default: the one that takes encoded images.
+
+    Raises:
+        ModelFileError: `model` is none of these.
+    """
+    from tfft.runtime.load import load_predictor as load
+
+    return load(model, signature=signature)
+
+
+def prepare_data(
+    recipe: str | Path, *, overrides: Overrides = (), progress: Progress = SILENT
+) -> "ImageData":
+    """Prepares and scans the images of a recipe, or of a directory; instant the second time.
+
+    Raises:
+        DataError: The images are not what the recipe says; every bad file is named.
+    """
+    from tfft.data.load import load_data
+
+    return load_data(_data_section(recipe, overrides), progress)
+
+
+def check_data(
+    recipe: str | Path, *, overrides: Overrides = (), progress: Progress = SILENT
+) -> "DataReport":
+    """Scans the images of a recipe, or of a directory, and reports counts and every bad file."""
+    from tfft.data.load import check_data as check
+
+    return check(_data_section(recipe, overrides), progress)
+
+
+def _data_section(recipe: str | Path, overrides: Overrides) -> Any:
+    from tfft.config.load import load_recipe
+
+    path = Path(recipe)
+    if path.is_dir() or path.suffix == ".csv":
+        return load_recipe("classifier", overrides=overrides, data=path).data
+    return load_recipe(recipe, overrides=overrides).data
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
