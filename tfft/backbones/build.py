@@ -1,0 +1,114 @@
+"""Builds what the catalog names, with the weights that the recipe names."""
+
+import hashlib
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfft.backbones.backbone import Backbone, find_blocks
+from tfft.backbones.construction import reproducible_construction
+from tfft.backbones.keras_cache import fetch
+from tfft.backbones.lite_weights import load_lite0_imagenet
+from tfft.backbones.weights_loading import load_weights_file
+from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
+from tfft.catalog.spec import BackboneSpec
+from tfft.config.model import ApplicationBackbone, BackboneConfig
+from tfft.errors import BackboneError
+from tfft.system.progress import SILENT, Progress
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+def build_backbone(
+    config: BackboneConfig, size_px: int, seed: int = 0, progress: Progress = SILENT
+) -> Backbone:
+    """Builds a backbone for square images.
+
+    Args:
+        config: Which backbone, which weights, which builder arguments.
+        size_px: Height and width of its input.
+        seed: Of random weights: the same seed gives the same weights. No global seed is changed.
+        progress: Told of a download.
+
+    Raises:
+        BackboneError: The name, an argument or the size is not possible, or the weights are not
+            to be had or do not fit.
+    """
+    spec = backbone_spec(config.kind, config.name)
+    given = config.arguments if isinstance(config, ApplicationBackbone) else {}
+    arguments = resolve_arguments(spec, given)
+    if size_px < spec.min_size_px:
+        raise BackboneError(
+            f"{spec.name} needs images of at least {spec.min_size_px} px. Received: {size_px}"
+        )
+    weights = _find_weights(spec, config.weights, arguments, size_px, progress)
+    with reproducible_construction(seed):
+        model = _builder(spec)(input_shape=(size_px, size_px, 3), **_all_arguments(spec, arguments))
+    if weights is not None:
+        load_weights_file(model, weights, spec.normalization_in_file)
+    elif config.weights == "imagenet":
+        load_lite0_imagenet(model)
+    blocks = find_blocks(model, spec.blocks)
+    return Backbone(spec, model, blocks, weights_digest(model))
+
+
+def weights_digest(model: keras.Model) -> str:
+    """Returns the SHA-256 of all weights: shape, type and values, in the model's order."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        values = variable.numpy()
+        digest.update(f"{values.dtype.str}{values.shape};".encode())
+        digest.update(values.data if values.ndim else values.tobytes())
+    return digest.hexdigest()
+
+
+def _find_weights(
+    spec: BackboneSpec,
+    weights: str,
+    arguments: Mapping[str, Any],
+    size_px: int,
+    progress: Progress,
+) -> Path | None:
+    """Returns the file to load, before anything is built; None where there is none to load."""
+    if weights == "random":
+        return None
+    if weights != "imagenet":
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise BackboneError(
+                f"weights must be imagenet, random or the path of a file. Received: {weights!r}, "
+                f"where there is no file"
+            )
+        return path
+    if spec.kind == "lite":
+        return None
+    file = weights_file(spec, arguments, size_px)
+    if file is None:
+        raise BackboneError(_no_imagenet_weights(spec, arguments))
+    return fetch(file, progress)
+
+
+def _no_imagenet_weights(spec: BackboneSpec, arguments: Mapping[str, Any]) -> str:
+    published = dict.fromkeys(
+        ", ".join(f"{name}: {value}" for name, value in file.arguments.items())
+        for file in spec.weights
+    )
+    return (
+        f"no ImageNet weights of {spec.name} are published for these arguments. Published for: "
+        f"{'; '.join(published)}. Use one of these, or `weights: random`. Received: "
+        f"{dict(arguments)}"
+    )
+
+
+def _builder(spec: BackboneSpec) -> Any:
+    module, function = spec.builder.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def _all_arguments(spec: BackboneSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    if spec.kind == "lite":
+        return {}
+    return {"include_top": False, "weights": None, **spec.fixed_arguments, **arguments}

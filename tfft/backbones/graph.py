@@ -1,0 +1,62 @@
+"""The graph of a Functional model: which operation's outputs each operation takes.
+
+Only the model's own nodes are read, so it does not matter that its layers may have been called
+again elsewhere.
+"""
+
+from dataclasses import dataclass
+
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+@dataclass(frozen=True, eq=False)
+class GraphNode:
+    """One call of one operation.
+
+    Attributes:
+        operation: A layer, or an operation without weights such as `keras.ops.Add`.
+        inputs: The tensors it takes; empty for an input layer.
+        outputs: The tensors it makes.
+    """
+
+    operation: keras.Operation
+    inputs: tuple[keras.KerasTensor, ...]
+    outputs: tuple[keras.KerasTensor, ...]
+
+
+def graph_nodes(model: keras.Model) -> tuple[GraphNode, ...]:
+    """Returns the calls that lead from the model's inputs to its outputs, inputs first."""
+    ordered: list[GraphNode] = []
+    seen: set[tuple[int, int]] = set()
+    pending = [(tensor, False) for tensor in reversed(model.outputs)]
+    while pending:
+        tensor, inputs_done = pending.pop()
+        operation, node_index, _ = tensor._keras_history
+        key = (id(operation), node_index)
+        node = operation._inbound_nodes[node_index]
+        if inputs_done:
+            outputs = tuple(node.output_tensors)
+            ordered.append(GraphNode(operation, tuple(node.input_tensors), outputs))
+        elif key not in seen:
+            seen.add(key)
+            pending.append((tensor, True))
+            pending.extend((source, False) for source in reversed(node.input_tensors))
+    return tuple(ordered)
+
+
+def ancestors(
+    nodes: tuple[GraphNode, ...], operation: keras.Operation
+) -> frozenset[keras.Operation]:
+    """Returns everything that the outputs of `operation` depend on, itself included."""
+    maker = {id(tensor): node for node in nodes for tensor in node.outputs}
+    found: dict[int, keras.Operation] = {}
+    pending = [node for node in nodes if node.operation is operation]
+    while pending:
+        node = pending.pop()
+        if id(node.operation) not in found:
+            found[id(node.operation)] = node.operation
+            pending.extend(maker[id(tensor)] for tensor in node.inputs)
+    return frozenset(found.values())

@@ -1,0 +1,107 @@
+"""Keras's cache of published weights: where it is, what is in it, how a file gets there.
+
+No TensorFlow is needed.
+"""
+
+import hashlib
+import os
+import queue
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO
+
+from tfft.catalog.spec import WeightsFile
+from tfft.errors import BackboneError
+from tfft.system.files import atomic_path
+from tfft.system.progress import SILENT, Progress
+
+CONNECT_TIMEOUT_S = 6.0
+STALL_TIMEOUT_S = 20.0
+_CHUNK_BYTES = 1 << 20
+
+
+def cached_path(file: WeightsFile) -> Path:
+    """Returns where Keras keeps this file, whether or not it is there."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home).expanduser() / "models" / file.name
+
+
+def fetch(file: WeightsFile, progress: Progress = SILENT) -> Path:
+    """Returns the path of the file in Keras's cache, after downloading it if it is not there.
+
+    Raises:
+        BackboneError: It is not there and cannot be downloaded, or it is not the published file.
+            An unreachable source is reported within a few seconds; nothing is tried twice.
+    """
+    path = cached_path(file)
+    if not path.is_file():
+        _download(file, path, progress)
+    elif not _is_published(path, file):
+        raise BackboneError(
+            f"{path} is not the published file: its digest differs from {file.digest}. Delete it, "
+            f"or put the file from {file.url} in its place."
+        )
+    return path
+
+
+def _download(file: WeightsFile, path: Path, progress: Progress) -> None:
+    try:
+        response = _open_within(file.url, CONNECT_TIMEOUT_S)
+        with response, atomic_path(path) as temporary, temporary.open("wb") as output:
+            _copy(response, output, file.name, progress)
+            output.flush()
+            if not _is_published(temporary, file):
+                raise BackboneError(f"what {file.url} sent is not the published file: try again.")
+    except (OSError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise BackboneError(
+            f"the ImageNet weights {file.name} are not on this machine and cannot be downloaded: "
+            f"{reason}. Put the file from {file.url} at {path}, or use `weights: FILE` or "
+            f"`weights: random`."
+        ) from error
+
+
+def _open_within(url: str, timeout_s: float) -> IO[bytes]:
+    """Opens the URL; gives up after `timeout_s` even where the name lookup hangs."""
+    outcome: queue.Queue[IO[bytes] | Exception] = queue.Queue(maxsize=1)
+
+    def connect() -> None:
+        try:
+            outcome.put(urllib.request.urlopen(url, timeout=timeout_s))
+        except (OSError, ValueError) as error:
+            outcome.put(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        result = outcome.get(timeout=timeout_s)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {timeout_s:g} seconds") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _copy(response: IO[bytes], output: IO[bytes], name: str, progress: Progress) -> None:
+    length = response.headers.get("Content-Length")  # type: ignore[attr-defined]
+    total = int(length) if length else None
+    task = progress.start(f"downloading {name}", total, "bytes")
+    done = 0
+    try:
+        while chunk := response.read(_CHUNK_BYTES):
+            output.write(chunk)
+            done += len(chunk)
+            task.advance(len(chunk))
+    finally:
+        task.close()
+    if total is not None and done != total:
+        raise OSError(f"the connection ended after {done} of {total} bytes")
+
+
+def _is_published(path: Path, file: WeightsFile) -> bool:
+    if file.digest is None:
+        return True
+    algorithm = "md5" if len(file.digest) == 32 else "sha256"
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, algorithm).hexdigest() == file.digest

@@ -1,0 +1,166 @@
+"""Loads a file of weights into a backbone, strictly: every weight from the file, none left over."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tfft.errors import BackboneError
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def load_weights_file(
+    model: keras.Model, path: Path, normalization: Normalization | None = None
+) -> None:
+    """Sets every weight of `model` from an HDF5 file.
+
+    Two layouts are read: the one of Keras 2, in which keras.applications publishes its weights
+    (layers in order, by whatever names), and Keras 3's `.weights.h5`.
+
+    Args:
+        model: Whose weights are set.
+        path: The file.
+        normalization: Mean and variance that a normalisation layer in the file must hold, where
+            the file has such a layer and the model does not.
+
+    Raises:
+        BackboneError: The file is missing, of another format, empty, or does not fit the model;
+            the message says which layers.
+    """
+    if not path.is_file():
+        raise BackboneError(f"there is no weights file {path}")
+    try:
+        with h5py.File(path, "r") as file:
+            group = file["model_weights"] if "model_weights" in file else file
+            if "layer_names" in group.attrs or "layer_names0" in group.attrs:
+                _load_by_order(model, _read_layers(group), path, normalization)
+                return
+            count = _count_variables(file)
+    except OSError as error:
+        raise BackboneError(f"{path} is no HDF5 file that can be read: {error}") from error
+    _load_keras3(model, path, count)
+
+
+def _read_layers(group: Any) -> list[tuple[str, list[np.ndarray]]]:
+    """Returns name and weights of each layer that has weights, in the file's order."""
+    layers = []
+    for name in _names(group.attrs, "layer_names"):
+        weight_names = _names(group[name].attrs, "weight_names")
+        if weight_names:
+            layers.append((name, [np.asarray(group[name][weight]) for weight in weight_names]))
+    return layers
+
+
+def _names(attributes: Any, key: str) -> list[str]:
+    """Reads a list of names, which Keras divides into numbered attributes when it is long."""
+    parts = [key] if key in attributes else []
+    while not parts or parts[-1] != key:
+        if (part := f"{key}{len(parts)}") not in attributes:
+            break
+        parts.append(part)
+    return [
+        name.decode("utf-8") if isinstance(name, bytes) else str(name)
+        for part in parts
+        for name in attributes[part]
+    ]
+
+
+def _load_by_order(
+    model: keras.Model,
+    layers: list[tuple[str, list[np.ndarray]]],
+    path: Path,
+    normalization: Normalization | None,
+) -> None:
+    if normalization is not None:
+        layers = _without_normalization(layers, path, normalization)
+    targets = [(layer.name, _ordered_weights(layer)) for layer in model.layers if layer.weights]
+    faults = _misfits(targets, layers)
+    if faults:
+        shown = "\n".join(f"  {fault}" for fault in faults[:10])
+        more = f"\n  … and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise BackboneError(
+            f"{path} does not fit {model.name} ({len(layers)} layers with weights in the file, "
+            f"{len(targets)} in the model):\n{shown}{more}"
+        )
+    for (_, variables), (_, values) in zip(targets, layers, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _ordered_weights(layer: keras.Layer) -> list[keras.Variable]:
+    """Returns a layer's weights in the order of Keras 2's files: trainable ones first."""
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _misfits(
+    targets: list[tuple[str, list[keras.Variable]]], layers: list[tuple[str, list[np.ndarray]]]
+) -> list[str]:
+    """Compares layer by layer, in order; names may differ, as automatic ones do."""
+    faults = []
+    for i in range(max(len(targets), len(layers))):
+        if i >= len(layers):
+            faults.append(f"{targets[i][0]}: not in the file")
+        elif i >= len(targets):
+            faults.append(f"{layers[i][0]}: in the file, not in the model")
+        else:
+            wanted = [tuple(variable.shape) for variable in targets[i][1]]
+            found = [value.shape for value in layers[i][1]]
+            if wanted != found:
+                faults.append(f"{targets[i][0]}: shapes {wanted}; {layers[i][0]} has {found}")
+    return faults
+
+
+def _without_normalization(
+    layers: list[tuple[str, list[np.ndarray]]], path: Path, normalization: Normalization
+) -> list[tuple[str, list[np.ndarray]]]:
+    """Takes the normalisation layer out of the file's layers, if it holds what it should."""
+    kept = []
+    for name, values in layers:
+        if not name.startswith("normalization"):
+            kept.append((name, values))
+        elif not all(
+            np.allclose(value.ravel(), expected, rtol=1e-3)
+            for value, expected in zip(values, normalization, strict=False)
+        ):
+            found = [value.ravel().tolist() for value in values[:2]]
+            raise BackboneError(
+                f"{path} normalises pixels by mean and variance {found}, not by "
+                f"{[list(part) for part in normalization]}, which its preprocessing is made for"
+            )
+    return kept
+
+
+def _count_variables(file: h5py.File) -> int:
+    """Counts the variables of a Keras 3 file: the data sets in groups called `vars`."""
+    count = 0
+
+    def visit(name: str, item: Any) -> None:
+        nonlocal count
+        if isinstance(item, h5py.Dataset) and "/vars/" in f"/{name}":
+            count += 1
+
+    file.visititems(visit)
+    return count
+
+
+def _load_keras3(model: keras.Model, path: Path, count: int) -> None:
+    if not path.name.endswith(".weights.h5"):
+        raise BackboneError(
+            f"{path} holds no weights in Keras 2's layout; a file in Keras 3's must be called "
+            f"NAME.weights.h5"
+        )
+    if count == 0:
+        raise BackboneError(f"{path} holds no weights at all")
+    try:
+        model.load_weights(path)
+    except (ValueError, KeyError) as error:
+        raise BackboneError(f"{path} does not fit {model.name}: {error}") from error
+    expected = len(model.weights)
+    if count < expected:
+        raise BackboneError(f"{path} has {count} weights, {model.name} needs {expected}")

