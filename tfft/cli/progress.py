@@ -1,0 +1,150 @@
+"""Shows progress on stderr: bars on a terminal, occasional lines elsewhere."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from tfft.system.progress import SILENT, Progress, Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichBars
+    from rich.progress import TaskID
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def shown_progress(quiet: bool) -> Iterator[Progress]:
+    """Yields what a command reports its progress to; nothing is shown if `quiet`."""
+    if quiet:
+        yield SILENT
+    elif sys.stderr.isatty():
+        bars = BarProgress()
+        try:
+            yield bars
+        finally:
+            bars.stop()
+    else:
+        yield LineProgress()
+
+
+def figures_text(figures: dict[str, float | str]) -> str:
+    """Returns figures as they stand beside a bar: ``loss 0.6931  accuracy 0.500``."""
+    return "  ".join(f"{name} {_figure_text(value)}" for name, value in figures.items())
+
+
+def _figure_text(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+class LineProgress:
+    """A line every ten seconds and one at the end of each piece of work."""
+
+    def start(self, description: str, total: int | None, unit: str = "images") -> Task:
+        return _LineTask(description, total, unit)
+
+    def message(self, text: str) -> None:
+        click.echo(text, err=True)
+
+
+class _LineTask:
+    def __init__(self, description: str, total: int | None, unit: str) -> None:
+        self._description, self._total, self._unit = description, total, unit
+        self._done = 0
+        self._figures: dict[str, float | str] = {}
+        self._started = self._last_line = time.monotonic()
+        self._closed = False
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        self._done += steps
+        self._figures.update(figures)
+        if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._show()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        self._last_line = now
+        seconds = now - self._started
+        done = f"{self._done}" if self._total is None else f"{self._done}/{self._total}"
+        speed = f", {self._done / seconds:.0f} {self._unit}/s" if seconds > 0.1 else ""
+        figures = f", {figures_text(self._figures)}" if self._figures else ""
+        click.echo(
+            f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{figures}", err=True
+        )
+
+
+class BarProgress:
+    """A bar for each piece of work, which stays on the screen when it is done."""
+
+    def __init__(self) -> None:
+        self._bars: RichBars | None = None
+
+    def start(self, description: str, total: int | None, unit: str = "images") -> Task:
+        if self._bars is None:
+            self._bars = _new_bars()
+            self._bars.start()
+        task = self._bars.add_task(description, total=total, unit=unit, figures="")
+        return _BarTask(self._bars, task, total)
+
+    def message(self, text: str) -> None:
+        if self._bars is None:
+            click.echo(text, err=True)
+        else:
+            self._bars.console.print(text, markup=False, highlight=False)
+
+    def stop(self) -> None:
+        """Takes the bars off the terminal's hands; the last picture of them stays."""
+        if self._bars is not None:
+            self._bars.stop()
+
+
+class _BarTask:
+    def __init__(self, bars: "RichBars", task: "TaskID", total: int | None) -> None:
+        self._bars, self._task, self._total = bars, task, total
+        self._figures: dict[str, float | str] = {}
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        self._figures.update(figures)
+        self._bars.update(self._task, advance=steps, figures=figures_text(self._figures))
+
+    def close(self) -> None:
+        if self._total is None:
+            done = self._bars.tasks[self._bars.task_ids.index(self._task)].completed
+            self._bars.update(self._task, total=done)
+        self._bars.stop_task(self._task)
+
+
+def _new_bars() -> "RichBars":
+    from rich import progress as rich_progress
+    from rich.console import Console
+    from rich.text import Text
+
+    class Speed(rich_progress.ProgressColumn):
+        """Images, or whatever the work counts, a second."""
+
+        def render(self, task: "rich_progress.Task") -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.0f} {task.fields['unit']}/s" if speed else "")
+
+    return rich_progress.Progress(
+        rich_progress.TextColumn("{task.description}", markup=False),
+        rich_progress.BarColumn(bar_width=20),
+        rich_progress.MofNCompleteColumn(),
+        Speed(),
+        rich_progress.TextColumn("{task.fields[figures]}", markup=False),
+        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+        redirect_stdout=False,
+        redirect_stderr=True,
+    )

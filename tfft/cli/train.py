@@ -1,0 +1,104 @@
+"""`tfft train`: from a recipe to a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.plan_table import plan_notes, plan_table
+from tfft.cli.progress import shown_progress
+from tfft.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfft.transfer.plan import FreezePlan
+    from tfft.transfer.run import Run
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE", required=False)
+@data_option
+@set_option
+@click.option("--seed", type=click.IntRange(min=0), help="Of weights, order and augmentation.")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the run goes. Default: runs/NAME, then runs/NAME-2, …",
+)
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run."
+)
+@click.option("--dry-run", is_flag=True, help="Print the freeze plan and train nothing.")
+@json_option
+@quiet_option
+def command(
+    recipe: str | None,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    run: Path | None,
+    resume: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Train a recipe, or go on with a run that was stopped.
+
+    RECIPE is the name of a bundled recipe (classifier, quickstart, stanford_dogs, …) or a YAML
+    file. Ctrl-C stops a run so that --resume goes on with it.
+
+    \b
+    Example:
+      tfft train classifier --data photos/
+      tfft train stanford_dogs --set train.batch_size=64 --dry-run
+      tfft train --resume runs/stanford_dogs
+    """
+    if resume is not None:
+        if recipe or data or overrides or seed is not None or run or dry_run:
+            raise UsageError(
+                "--resume goes on with the run's own recipe, so it takes no RECIPE, --data, "
+                "--set, --seed, --run or --dry-run."
+            )
+    elif recipe is None:
+        raise UsageError("no recipe. Give a RECIPE, or --resume RUN. More: tfft train --help")
+    if seed is not None:
+        overrides = (*overrides, f"seed={seed}")
+    with results_stream() as results, shown_progress(quiet) as progress:
+        if resume is not None:
+            _show_run(results, api.resume(resume, progress=progress), as_json)
+        elif dry_run:
+            plan = api.plan(str(recipe), data=data, overrides=overrides, progress=progress)
+            _show_plan(results, plan, as_json)
+        else:
+            trained = api.train(
+                str(recipe), data=data, overrides=overrides, run=run, progress=progress
+            )
+            _show_run(results, trained, as_json)
+
+
+def _show_plan(results: TextIO, plan: "FreezePlan", as_json: bool) -> None:
+    if as_json:
+        print_json(results, plan.to_json())
+    else:
+        print_rich(results, plan_table(plan), plan_notes(plan))
+
+
+def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
+    if as_json:
+        print_json(results, run.to_json())
+        return
+    table = Table(title="on validation images", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("head")
+    names = list(dict.fromkeys(name for figures in run.metrics.values() for name in figures))
+    for name in names:
+        table.add_column(name, justify="right")
+    for head, figures in run.metrics.items():
+        table.add_row(head, *(f"{figures[name]:.4g}" for name in names))
+    following = f"run: {run.path}\nnext: tfft evaluate {run.path}\n      tfft export {run.path}"
+    print_rich(results, *([table] if names else []), Text(following))
