@@ -1,1 +1,1 @@
-"""One exact way from encoded bytes to pixels, without TensorFlow."""
+"""One exact way from encoded bytes to pixels, with numpy and Pillow alone."""

@@ -1,0 +1,62 @@
+"""Uncompressed BMP files in a TensorFlow graph; TensorFlow's own reader knows no palettes.
+
+`tfft.images.bmp` names what is allowed: 1, 4, 8, 24 and 32 bits a pixel, no compression.
+Source: Microsoft, BITMAPFILEHEADER and BITMAPINFOHEADER.
+"""
+
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+
+def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a BMP file (scalar string) to uint8 [height, width, 3], RGB."""
+    content = tf.io.decode_raw(encoded, tf.uint8)
+    offset = _number(content[10:14])
+    header_size = _number(content[14:18])
+    width = _number(content[18:22])
+    signed_height = _number(content[22:26])
+    signed_height = tf.where(signed_height >= 2**31, signed_height - 2**32, signed_height)
+    height = tf.abs(signed_height)
+    bits = _number(content[28:30])
+    stride = (bits * width + 31) // 32 * 4
+    rows = tf.reshape(content[offset : offset + stride * height], [height, stride])
+    image = tf.cond(
+        bits <= 8,
+        lambda: tf.gather(
+            _palette(content, 14 + header_size, offset), _indices(rows, bits)[:, :width]
+        ),
+        lambda: _true_colour(rows, bits, width),
+    )
+    image = tf.cond(signed_height > 0, lambda: image[::-1], lambda: image)
+    return tf.ensure_shape(image[..., ::-1], [None, None, 3])  # BGR to RGB
+
+
+def _true_colour(rows: tf.Tensor, bits: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    samples = bits // 8
+    pixels = tf.reshape(rows[:, : width * samples], tf.stack([tf.shape(rows, tf.int64)[0], width, samples]))
+    return pixels[..., :3]
+
+
+def _palette(content: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+    """Returns the colour table, uint8 [256, 3], BGR; colours that it lacks are black."""
+    entries = tf.reshape(content[start : start + (end - start) // 4 * 4], [-1, 4])[:256, :3]
+    return tf.pad(entries, [[0, 256 - tf.shape(entries)[0]], [0, 0]])
+
+
+def _indices(rows: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+    """Returns the palette indices, int32 [height, at least width], packed 8/bits to a byte."""
+    shifts = tf.range(8 - bits, -1, -bits)
+    packed = tf.cast(rows, tf.int64)[..., None]
+    indices = tf.bitwise.bitwise_and(
+        tf.bitwise.right_shift(packed, shifts), tf.bitwise.left_shift(tf.ones_like(bits), bits) - 1
+    )
+    return tf.cast(tf.reshape(indices, [tf.shape(rows)[0], -1]), tf.int32)
+
+
+def _number(digits: tf.Tensor) -> tf.Tensor:
+    """Returns the little-endian unsigned number, int64, that the bytes spell."""
+    powers = 256 ** tf.range(tf.shape(digits, tf.int64)[0])
+    return tf.reduce_sum(tf.cast(digits, tf.int64) * powers)

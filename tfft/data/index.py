@@ -1,0 +1,92 @@
+"""Where encoded images lie and what they are labelled: random access, nothing decoded."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class ImageIndex:
+    """N encoded images. Image i is `lengths[i]` bytes from `offsets[i]` of its file.
+
+    Attributes:
+        files: Distinct absolute paths: the images themselves, or shards that hold many.
+        file_ids: int32 [N], positions in `files`.
+        offsets: int64 [N], bytes.
+        lengths: int64 [N], bytes.
+        ids: N unique names that stay the same wherever the data lie.
+        targets: ``"label"`` → int64 [N].
+        boxes: float32 [N, 4], (ymin, xmin, ymax, xmax) to cut, as shares of the image; or None.
+        digests: uint8 [N, 32], sha256 of each image's bytes; None where nobody computed them.
+    """
+
+    files: tuple[str, ...]
+    file_ids: np.ndarray
+    offsets: np.ndarray
+    lengths: np.ndarray
+    ids: tuple[str, ...]
+    targets: dict[str, np.ndarray] = field(default_factory=dict)
+    boxes: np.ndarray | None = None
+    digests: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, positions: Sequence[int] | np.ndarray) -> "ImageIndex":
+        """Returns the index of the images at `positions`, in that order."""
+        positions = np.asarray(positions, np.int64)
+        used, file_ids = np.unique(self.file_ids[positions], return_inverse=True)
+        return ImageIndex(
+            files=tuple(self.files[file_id] for file_id in used),
+            file_ids=file_ids.astype(np.int32).reshape(-1),
+            offsets=self.offsets[positions],
+            lengths=self.lengths[positions],
+            ids=tuple(self.ids[position] for position in positions),
+            targets={name: values[positions] for name, values in self.targets.items()},
+            boxes=None if self.boxes is None else self.boxes[positions],
+            digests=None if self.digests is None else self.digests[positions],
+        )
+
+    def read(self, position: int) -> bytes:
+        """Returns the encoded bytes of one image."""
+        with Path(self.files[self.file_ids[position]]).open("rb") as file:
+            file.seek(int(self.offsets[position]))
+            return file.read(int(self.lengths[position]))
+
+    def fingerprint(self) -> str:
+        """Returns a sha256 of what the images are, not of where they lie.
+
+        Names, order, targets, boxes and the images' own digests decide it; without digests, sizes
+        and modification times stand for them.
+        """
+        digest = hashlib.sha256()
+        digest.update(json.dumps(self.ids).encode())
+        digest.update(np.ascontiguousarray(self.lengths, np.int64).tobytes())
+        for name in sorted(self.targets):
+            digest.update(name.encode() + np.ascontiguousarray(self.targets[name]).tobytes())
+        if self.boxes is not None:
+            digest.update(np.ascontiguousarray(self.boxes, np.float32).tobytes())
+        if self.digests is not None:
+            digest.update(np.ascontiguousarray(self.digests, np.uint8).tobytes())
+        else:
+            times = [Path(file).stat().st_mtime_ns for file in self.files]
+            digest.update(np.asarray(times, np.int64)[self.file_ids].tobytes())
+        return digest.hexdigest()
+
+
+def index_of_files(
+    files: Sequence[Path], ids: Sequence[str], labels: Sequence[int] | np.ndarray
+) -> ImageIndex:
+    """Builds the index of images that are a file each."""
+    return ImageIndex(
+        files=tuple(str(file) for file in files),
+        file_ids=np.arange(len(files), dtype=np.int32),
+        offsets=np.zeros(len(files), np.int64),
+        lengths=np.array([file.stat().st_size for file in files], np.int64),
+        ids=tuple(ids),
+        targets={"label": np.asarray(labels, np.int64)},
+    )

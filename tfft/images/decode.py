@@ -1,0 +1,122 @@
+"""From encoded bytes to upright RGB: JPEG, PNG, WebP, BMP and the first frame of a GIF.
+
+The same values as `tfft.data.decode` computes with TensorFlow. Where Pillow's own conversion
+differs, the values are TensorFlow's: 16-bit samples keep their high byte, CMYK is multiplied out,
+alpha is ignored, and a GIF's transparent colour, and what its first frame does not cover, is black.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tfft.errors import DataError
+from tfft.images.exif import exif_orientation, turned_upright
+from tfft.images.formats import check_size, check_variant, image_format
+
+# What Pillow's decoders raise on files that are not what they should be.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """A fully decoded Pillow image, not yet RGB or upright, and what its bytes say."""
+
+    format: str
+    image: Image.Image
+    orientation: int
+
+
+def decode_image(encoded: bytes) -> np.ndarray:
+    """Decodes an image as it is meant to be seen.
+
+    Returns:
+        uint8 [height, width, 3], RGB, EXIF orientation applied.
+
+    Raises:
+        DataError: Not an allowed format, truncated or broken, or too large. The message has no
+            path: the caller knows it.
+    """
+    opened = open_image(encoded)
+    return np.ascontiguousarray(turned_upright(_rgb(opened), opened.orientation))
+
+
+def open_image(encoded: bytes) -> OpenedImage:
+    """Decodes an image fully, without converting it to RGB.
+
+    Raises:
+        DataError: As `decode_image`.
+    """
+    kind = image_format(encoded)
+    check_size(encoded, kind)
+    check_variant(encoded, kind)
+    try:
+        image = Image.open(io.BytesIO(encoded), formats=(kind,))
+        if kind == "GIF":
+            image.info["frame"] = image.tile[0].extents
+        image.load()
+    except (*_BROKEN, zlib.error, Image.DecompressionBombError) as error:
+        raise DataError(f"a broken {kind} image: {_reason(error)}") from error
+    return OpenedImage(kind, image, exif_orientation(encoded))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "its header cannot be read"
+    return str(error) or type(error).__name__
+
+
+def _rgb(opened: OpenedImage) -> np.ndarray:
+    image = opened.image
+    if image.mode in ("P", "PA"):
+        rgb = _palette_to_rgb(image)
+    elif image.mode == "CMYK":
+        rgb = _cmyk_to_rgb(np.asarray(image), inverted="adobe" in image.info)
+    else:
+        rgb = _samples_to_rgb(np.asarray(image), image.mode)
+    return _on_black(rgb, image) if opened.format == "GIF" else rgb
+
+
+def _samples_to_rgb(samples: np.ndarray, mode: str) -> np.ndarray:
+    if mode == "1":
+        samples = samples.astype(np.uint8) * 255
+    elif mode.startswith("I"):  # 16-bit grey
+        samples = (samples.astype(np.uint32) >> 8).astype(np.uint8)
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    if mode in ("RGB", "RGBA", "RGBX"):
+        return samples[..., :3]
+    if mode in ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L"):
+        return np.repeat(samples[..., :1], 3, axis=-1)
+    raise DataError(f"an image in Pillow's mode {mode}, which is not handled")
+
+
+def _palette_to_rgb(image: Image.Image) -> np.ndarray:
+    colours = np.zeros((256, 3), np.uint8)
+    palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    colours[: len(palette)] = palette
+    indices = np.asarray(image if image.mode == "P" else image.getchannel(0))
+    return colours[indices]
+
+
+def _cmyk_to_rgb(cmyk: np.ndarray, inverted: bool) -> np.ndarray:
+    """Multiplies ink out in whole numbers, as TensorFlow's JPEG reader does.
+
+    Pillow always takes the samples for inverted, as Adobe writes them; without Adobe's marker
+    they are not.
+    """
+    light = 255 - cmyk.astype(np.uint16) if inverted else cmyk.astype(np.uint16)
+    return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+
+
+def _on_black(rgb: np.ndarray, image: Image.Image) -> np.ndarray:
+    """Blackens what the first frame of a GIF leaves open."""
+    left, top, right, bottom = image.info["frame"]
+    shown = np.zeros(rgb.shape[:2], bool)
+    shown[top:bottom, left:right] = True
+    if "transparency" in image.info:
+        shown &= np.asarray(image) != image.info["transparency"]
+    return np.where(shown[..., None], rgb, np.uint8(0))
