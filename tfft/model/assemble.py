@@ -1,7 +1,8 @@
 """From a backbone and heads to one Keras model, which can be cut at any block."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.split import split
@@ -14,6 +15,7 @@ from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +23,21 @@ class Cut:
     """A model in two parts that share its layers; suffix after prefix is the whole model.
 
     Attributes:
-        prefix: images float32 [batch, H, W, 3], 0..255, to a list of tensors; None: nothing is
+        prefix: images float32 [batch, H, W, 3], 0..255, to one or more tensors; None: nothing is
             below the cut.
-        suffix: that list (or the images) to a dict of logits by head.
+        suffix: those tensors (or the images) to a dict of logits by head.
     """
 
     prefix: keras.Model | None
     suffix: keras.Model
+
+    def below(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns the tensors at the cut for `images`, computed in inference mode."""
+        return tuple(_as_list(self.prefix(images, training=False)))
+
+    def above(self, tensors: Sequence[tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
+        """Returns the logits of each head for the tensors at the cut."""
+        return self.suffix(tensors[0] if len(tensors) == 1 else list(tensors), training=training)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,5 +141,5 @@ def _weights(layers: tuple[keras.layers.Layer, ...]) -> tuple[keras.Variable, ..
     return tuple(found.values())
 
 
-def _as_list(tensors: keras.KerasTensor | list | tuple) -> list[keras.KerasTensor]:
+def _as_list(tensors: Any) -> list[Any]:
     return list(tensors) if isinstance(tensors, list | tuple) else [tensors]

@@ -47,7 +47,9 @@ def build_head(name: str, config: HeadConfig, outputs: int, seed: int) -> Head:
     if config.dropout > 0:
         layers.append(keras.layers.Dropout(config.dropout, seed=seed, name=f"{name}_dropout"))
     layers.append(
-        keras.layers.Dense(outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits")
+        keras.layers.Dense(
+            outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits"
+        )
     )
     return Head(name, config, outputs, tuple(layers))
 

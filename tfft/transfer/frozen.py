@@ -111,7 +111,7 @@ def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
 def _compiled(prefix: keras.Model) -> FrozenFunction:
     @tf.function(reduce_retracing=True)
     def forward(images: tf.Tensor) -> list[tf.Tensor]:
-        return prefix(images, training=False)
+        return tf.nest.flatten(prefix(images, training=False))
 
     return lambda images: [tensor.numpy() for tensor in forward(tf.constant(images))]
 

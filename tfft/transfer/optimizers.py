@@ -82,12 +82,12 @@ def build_optimizer(
         variables: of the whole schedule, in a fixed order.
         loss_scaling: scale the loss dynamically, as float16 gradients need it.
     """
-    clipping = {"global_clipnorm": config.clip_norm}
+    common = {"global_clipnorm": config.clip_norm, "name": config.name}
     if config.name == "sgd":
-        optimizer = _Sgd(0.0, momentum=config.momentum, nesterov=config.nesterov, **clipping)
+        optimizer = _Sgd(0.0, momentum=config.momentum, nesterov=config.nesterov, **common)
     else:
         betas = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
-        optimizer = _Adam(0.0, **betas, **clipping)
+        optimizer = _Adam(0.0, **betas, **common)
     if loss_scaling:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(list(variables))

@@ -94,11 +94,11 @@ class TrainStep:
     def _replica_step(self, batch: Batch) -> tf.Tensor:
         inputs = batch["inputs"]
         if self._cut.prefix is not None:
-            inputs = tuple(self._cut.prefix(inputs[0], training=False))
+            inputs = self._cut.below(inputs[0])
         count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
         everywhere = tf.distribute.get_replica_context().all_reduce("SUM", count)
         with tf.GradientTape() as tape:
-            logits = self._cut.suffix(_single_or_list(inputs), training=True)
+            logits = self._cut.above(inputs, training=True)
             losses = {
                 name: loss(batch["targets"][self._targets[name]], logits[name])
                 for name, loss in self._losses.items()
@@ -123,8 +123,8 @@ class EvaluationStep:
         """Returns the sums that `read_sums` reads."""
         inputs = batch["inputs"]
         if self._cut.prefix is not None:
-            inputs = tuple(self._cut.prefix(inputs[0], training=False))
-        logits = self._cut.suffix(_single_or_list(inputs), training=False)
+            inputs = self._cut.below(inputs[0])
+        logits = self._cut.above(inputs, training=False)
         losses = {
             name: loss(batch["targets"][self._targets[name]], logits[name])
             for name, loss in self._losses.items()
@@ -155,7 +155,3 @@ def _sums(
         right = tf.equal(tf.argmax(logits[name], axis=-1), targets[target_of[name]])
         values += [tf.reduce_sum(loss), tf.reduce_sum(tf.cast(right, tf.float32))]
     return tf.stack(values)
-
-
-def _single_or_list(inputs: Sequence[tf.Tensor]) -> tf.Tensor | list[tf.Tensor]:
-    return inputs[0] if len(inputs) == 1 else list(inputs)
