@@ -90,9 +90,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TfftError as error:
         click.echo(f"tfft: {error}", err=True)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("tfft: stopped.", err=True)
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _show_interrupt(error)
     return result if isinstance(result, int) else 0
 
 
@@ -102,3 +101,11 @@ def _show_usage_error(error: click.ClickException) -> int:
     if context is not None:
         click.echo(f"{context.get_usage()}\nMore: {context.command_path} --help", err=True)
     return error.exit_code
+
+
+def _show_interrupt(error: BaseException) -> int:
+    """Says that the command was stopped; the interrupt's notes say how to go on."""
+    interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+    notes = getattr(interrupt, "__notes__", [])
+    click.echo("\n".join(["tfft: stopped.", *notes]), err=True)
+    return EXIT_INTERRUPTED

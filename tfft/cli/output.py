@@ -49,11 +49,14 @@ def print_json(stream: TextIO, value: Any) -> None:
 
 
 def print_rich(stream: TextIO, *renderables: "RenderableType") -> None:
-    """Prints tables and text, as wide as they are where no terminal limits them."""
+    """Prints tables and text, a blank line between them, as wide as they are outside a terminal."""
     from rich.console import Console
 
-    console = Console(
-        file=stream, highlight=False, width=None if stream.isatty() else 160, soft_wrap=False
-    )
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    texts = []
     for renderable in renderables:
-        console.print(renderable)
+        with console.capture() as captured:
+            console.print(renderable)
+        lines = [line.rstrip() for line in captured.get().splitlines()]
+        texts.append("\n".join(lines).strip("\n"))
+    stream.write("\n\n".join(texts) + "\n")

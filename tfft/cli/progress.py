@@ -43,6 +43,13 @@ def _figure_text(value: float | str) -> str:
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def speed_text(per_second: float, unit: str) -> str:
+    """Returns a speed in its unit, bytes as megabytes."""
+    if unit == "bytes":
+        return f"{per_second / 1e6:.1f} MB/s"
+    return f"{per_second:.0f} {unit}/s"
+
+
 class LineProgress:
     """A line every ten seconds and one at the end of each piece of work."""
 
@@ -77,7 +84,7 @@ class _LineTask:
         self._last_line = now
         seconds = now - self._started
         done = f"{self._done}" if self._total is None else f"{self._done}/{self._total}"
-        speed = f", {self._done / seconds:.0f} {self._unit}/s" if seconds > 0.1 else ""
+        speed = f", {speed_text(self._done / seconds, self._unit)}" if seconds > 0.1 else ""
         figures = f", {figures_text(self._figures)}" if self._figures else ""
         click.echo(
             f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{figures}", err=True
@@ -135,7 +142,7 @@ def _new_bars() -> "RichBars":
 
         def render(self, task: "rich_progress.Task") -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:.0f} {task.fields['unit']}/s" if speed else "")
+            return Text(speed_text(speed, task.fields["unit"]) if speed else "")
 
     return rich_progress.Progress(
         rich_progress.TextColumn("{task.description}", markup=False),

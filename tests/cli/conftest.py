@@ -1,0 +1,28 @@
+"""The command line as a user runs it: a process with an exit code, stdout and stderr."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tfft(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs `tfft ARGUMENTS` in an empty directory, by default for half a minute at most."""
+
+    def run(*arguments, timeout=30, **environment) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "tfft", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=timeout,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        )
+
+    return run

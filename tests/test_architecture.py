@@ -1,0 +1,101 @@
+"""The stages of tfft, and that a stage imports only from those before it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "tfft"
+
+# In the order of imports: each may use those above it.
+STAGES = (
+    "version",
+    "errors",
+    "system",
+    "catalog",
+    "config",
+    "images",
+    "data",
+    "backbones",
+    "model",
+    "runtime",
+    "metrics",
+    "transfer",
+    "evaluate",
+    "export",
+    "api",
+    "cli",
+)
+# The front of the package re-exports the interface; `python -m tfft` calls the command line.
+FACADES = {"__init__": "api", "__main__": "cli"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def stage_of(module: Path) -> str:
+    first = module.relative_to(PACKAGE).with_suffix("").parts[0]
+    return FACADES.get(first, first)
+
+
+def imported_stages(source: str) -> set[str]:
+    """The stages named by any import in the source, also inside functions and type checks."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative imports hide the stage"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("tfft.")}
+    return found & set(STAGES)
+
+
+def arrows_back(stage: str, source: str) -> list[str]:
+    later = STAGES[STAGES.index(stage) + 1 :]
+    return [f"{stage} → {target}" for target in sorted(imported_stages(source)) if target in later]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_of_the_design_is_there(stage):
+    assert (PACKAGE / stage / "__init__.py").is_file() or (PACKAGE / f"{stage}.py").is_file()
+
+
+def test_there_is_no_stage_outside_the_design():
+    here = {path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert here <= set(STAGES)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_to_earlier_stages_only(module):
+    assert arrows_back(stage_of(module), module.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import tfft.cli.main",
+        "from tfft.transfer import train",
+        "from tfft import export",
+        "def f():\n    from tfft.evaluate.evaluate import evaluate",
+        "if TYPE_CHECKING:\n    from tfft.runtime.info import ModelInfo",
+    ],
+)
+def test_an_arrow_back_is_seen_wherever_it_stands(source):
+    assert arrows_back("images", source)
+
+
+def test_packages_hold_nothing_but_a_docstring():
+    for init in PACKAGE.glob("*/__init__.py"):
+        body = ast.parse(init.read_text(encoding="utf-8")).body
+        assert [type(node) for node in body] == [ast.Expr], init
+
+
+def test_no_module_needs_a_second_idea():
+    long = {
+        str(module.relative_to(PACKAGE)): lines
+        for module in MODULES
+        if (lines := len(module.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}

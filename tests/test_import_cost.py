@@ -1,0 +1,76 @@
+"""What importing tfft, its command line and its light stages must not pull in, or cost."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "tensorflow_datasets", "pandas")
+
+
+def modules_loaded_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after running the code."""
+    report = "; import sys; print(' '.join({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + report], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["tfft", "tfft.cli.main"])
+def test_the_package_and_its_command_line_import_next_to_nothing(module):
+    loaded = modules_loaded_by(f"import {module}")
+    assert loaded.isdisjoint({*HEAVY, "pydantic", "yaml", "numpy", "PIL", "rich"})
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "tfft.config.load",
+        "tfft.catalog.backbones",
+        "tfft.images.pixels",
+        "tfft.metrics.classification",
+        "tfft.runtime.load",
+        "tfft.cli.train",
+        "tfft.cli.evaluate",
+        "tfft.cli.export",
+        "tfft.cli.data",
+        "tfft.cli.backbones",
+        "tfft.cli.quickstart",
+    ],
+)
+def test_light_stages_and_commands_start_no_tensorflow(module):
+    assert modules_loaded_by(f"import {module}").isdisjoint({"tensorflow", "keras"})
+
+
+@pytest.mark.parametrize("module", ["tfft.cli.predict", "tfft.runtime.tflite_predictor"])
+def test_prediction_with_tflite_imports_no_heavy_library(module):
+    assert modules_loaded_by(f"import {module}").isdisjoint({*HEAVY, "pydantic", "rich"})
+
+
+def test_the_functions_keep_their_names_when_their_packages_are_imported():
+    code = (
+        "import tfft, importlib; importlib.import_module('tfft.evaluate.evaluate'); "
+        "importlib.import_module('tfft.export.export'); "
+        "assert callable(tfft.evaluate) and callable(tfft.export)"
+    )
+    modules_loaded_by(code)
+
+
+def fastest_seconds(*command: str) -> float:
+    """The best of five runs: what the program costs, not what else the machine does."""
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *command], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def test_help_answers_at_once():
+    assert fastest_seconds("-m", "tfft", "--help") < 0.2
+
+
+def test_importing_the_package_takes_a_tenth_of_a_second_at_most():
+    assert fastest_seconds("-c", "import tfft") - fastest_seconds("-c", "pass") < 0.1
