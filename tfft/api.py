@@ -158,7 +158,11 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> "Predi
 
 
 def prepare_data(
-    recipe: str | Path, *, overrides: Overrides = (), progress: Progress = SILENT
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
 ) -> "ImageData":
     """Prepares and scans the images of a recipe, or of a directory; instant the second time.
 
@@ -167,25 +171,29 @@ def prepare_data(
     """
     from tfft.data.load import load_data
 
-    return load_data(_data_section(recipe, overrides), progress)
+    return load_data(_data_section(recipe, data, overrides), progress)
 
 
 def check_data(
-    recipe: str | Path, *, overrides: Overrides = (), progress: Progress = SILENT
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
 ) -> "DataReport":
     """Scans the images of a recipe, or of a directory, and reports counts and every bad file."""
     from tfft.data.load import check_data as check
 
-    return check(_data_section(recipe, overrides), progress)
+    return check(_data_section(recipe, data, overrides), progress)
 
 
-def _data_section(recipe: str | Path, overrides: Overrides) -> Any:
+def _data_section(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> Any:
     from tfft.config.load import load_recipe
 
     path = Path(recipe)
-    if path.is_dir() or path.suffix == ".csv":
+    if data is None and (path.is_dir() or path.suffix == ".csv"):
         return load_recipe("classifier", overrides=overrides, data=path).data
-    return load_recipe(recipe, overrides=overrides).data
+    return load_recipe(recipe, overrides=overrides, data=_path(data)).data
 
 
 def _path(path: str | Path | None) -> Path | None:
