@@ -46,7 +46,7 @@ def build_backbone(
         )
     weights = _find_weights(spec, config.weights, arguments, size_px, progress)
     with reproducible_construction(seed):
-        model = _builder(spec)(input_shape=(size_px, size_px, 3), **_all_arguments(spec, arguments))
+        model = _build_model(spec, arguments, size_px)
     if weights is not None:
         load_weights_file(model, weights, spec.normalization_in_file)
     elif config.weights == "imagenet":
@@ -103,12 +103,19 @@ def _no_imagenet_weights(spec: BackboneSpec, arguments: Mapping[str, Any]) -> st
     )
 
 
-def _builder(spec: BackboneSpec) -> Any:
+def _build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) -> keras.Model:
     module, function = spec.builder.split(":")
-    return getattr(importlib.import_module(module), function)
-
-
-def _all_arguments(spec: BackboneSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    builder = getattr(importlib.import_module(module), function)
+    input_shape = (size_px, size_px, 3)
     if spec.kind == "lite":
-        return {}
-    return {"include_top": False, "weights": None, **spec.fixed_arguments, **arguments}
+        return builder(input_shape=input_shape)
+    model = builder(
+        input_shape=input_shape,
+        include_top=False,
+        weights=None,
+        **spec.fixed_arguments,
+        **arguments,
+    )
+    if spec.first_layer is None:
+        return model
+    return keras.Model(model.get_layer(spec.first_layer).input, model.output, name=model.name)

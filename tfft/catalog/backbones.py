@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tfft.catalog import lite, mobilenet, resnet
+from tfft.catalog import (
+    convnext,
+    densenet,
+    efficientnet,
+    inception,
+    lite,
+    mobilenet,
+    nasnet,
+    resnet,
+    vgg,
+)
 from tfft.catalog.spec import ArgumentSpec, BackboneSpec, WeightsFile
 from tfft.errors import BackboneError, nearest
 
@@ -11,6 +21,12 @@ _SPECS = (
     *lite.SPECS,
     *mobilenet.SPECS,
     *resnet.SPECS,
+    *efficientnet.SPECS,
+    *convnext.SPECS,
+    *densenet.SPECS,
+    *inception.SPECS,
+    *nasnet.SPECS,
+    *vgg.SPECS,
 )
 
 

@@ -41,12 +41,45 @@ def _v3_weights(variant: str, digests: dict[tuple[bool, float], str]) -> tuple[W
     return tuple(files)
 
 
-def _v3_blocks(count: int) -> tuple[BlockSpec, ...]:
-    names = ["expanded_conv", *(f"expanded_conv_{i}" for i in range(1, count))]
-    return (
-        BlockSpec("stem", "activation", "re_lu"),
-        *(BlockSpec(name, f"{name}_add", f"{name}_project_bn") for name in names),
-        BlockSpec("conv_1", "activation", "re_lu"),
+def _v3(
+    name: str,
+    *,
+    blocks: int,
+    outputs: tuple[str, str],
+    parameters: int,
+    feature_size: int,
+    top1: float,
+    digests: dict[tuple[bool, float], str],
+) -> BackboneSpec:
+    """`outputs`: the last activation's layer, hard swish or, minimalistic, ReLU."""
+    stages = ["expanded_conv", *(f"expanded_conv_{i}" for i in range(1, blocks))]
+    return BackboneSpec(
+        name=name,
+        kind="application",
+        builder=f"keras.applications:{name}",
+        default_size_px=224,
+        min_size_px=32,
+        preprocessing="none",
+        blocks=(
+            BlockSpec("stem", "activation", "re_lu"),
+            *(
+                BlockSpec(f"block_{i}", f"{stage}_add", f"{stage}_project_bn")
+                for i, stage in enumerate(stages)
+            ),
+            BlockSpec("conv_1", *outputs),
+        ),
+        parameters=parameters,
+        feature_size=feature_size,
+        licence=_LICENCE,
+        source="https://keras.io/api/applications/mobilenet/",
+        imagenet_top1=top1,
+        arguments={
+            "alpha": _ALPHA,
+            "minimalistic": ArgumentSpec(
+                bool, False, description="3x3 convolutions, ReLU, no squeeze-and-excitation"
+            ),
+        },
+        weights=_v3_weights(name.removeprefix("MobileNetV3").lower(), digests),
     )
 
 
@@ -98,5 +131,31 @@ SPECS = (
         imagenet_top1=0.713,
         arguments={"alpha": _ALPHA},
         weights=_V2_WEIGHTS,
+    ),
+    _v3(
+        "MobileNetV3Small",
+        blocks=11,
+        outputs=("activation_17", "re_lu_22"),
+        parameters=939_120,
+        feature_size=576,
+        top1=0.681,
+        digests={
+            (False, 0.75): "ebdb5cc8e0b497cd13a7c275d475c819",
+            (False, 1.0): "d3e8ec802a04aa4fc771ee12a9a9b836",
+            (True, 1.0): "cde8136e733e811080d9fcd8a252f7e4",
+        },
+    ),
+    _v3(
+        "MobileNetV3Large",
+        blocks=15,
+        outputs=("activation_19", "re_lu_30"),
+        parameters=2_996_352,
+        feature_size=960,
+        top1=0.756,
+        digests={
+            (False, 0.75): "40af19a13ebea4e2ee0c676887f69a2e",
+            (False, 1.0): "07fb09a5933dd0c8eaafa16978110389",
+            (True, 1.0): "ec5221f64a2f6d1ef965a614bdae7973",
+        },
     ),
 )

@@ -89,9 +89,11 @@ class BackboneSpec:
             crop are the publisher's.
         arguments: Documented builder arguments that a recipe may set.
         fixed_arguments: Builder arguments that tfft sets.
+        first_layer: Where the backbone begins, if not at the builder's input: what the builder puts
+            before is pixel normalisation, which `preprocessing` does instead.
         weights: Files with ImageNet weights; empty where they come from a Python package.
-        normalization_in_file: Mean and scale that a normalisation layer in the weights file must
-            hold; the layer is left out because `preprocessing` does the same.
+        normalization_in_file: Mean and variance that a normalisation layer in the weights file
+            must hold, where `first_layer` leaves that layer out.
     """
 
     name: str
@@ -108,5 +110,6 @@ class BackboneSpec:
     imagenet_top1: float | None = None
     arguments: Mapping[str, ArgumentSpec] = field(default_factory=dict)
     fixed_arguments: Mapping[str, Any] = field(default_factory=dict)
+    first_layer: str | None = None
     weights: tuple[WeightsFile, ...] = ()
     normalization_in_file: tuple[tuple[float, ...], tuple[float, ...]] | None = None
