@@ -22,6 +22,10 @@ class _Data(Section):
         "stop",
         description="a file that is no readable image: stop and name all of them, or go on without them and record which",
     )
+    on_label_conflict: Literal["warn", "stop", "skip"] = Field(
+        "warn",
+        description="an image that lies under two labels, byte for byte the same: name all of them and go on, stop, or go on without them and record which",
+    )
 
 
 class _OwnTestSplit(_Data):
@@ -31,7 +35,7 @@ class _OwnTestSplit(_Data):
     )
 
 
-class TfdsData(_Data):
+class TfdsData(_OwnTestSplit):
     """An image classification set of TensorFlow Datasets."""
 
     kind: Literal["tfds"]
@@ -51,7 +55,9 @@ class TfdsData(_Data):
     validation_split: str | None = Field(
         None, description="name of the validation split, where the set has one"
     )
-    test_split: str = Field("test", description="name of the test split")
+    test_split: str | None = Field(
+        "test", description="name of the test split; null: cut test_fraction from training"
+    )
 
 
 class ImageFolderData(_OwnTestSplit):

@@ -36,7 +36,9 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
 
 def _true_colour(rows: tf.Tensor, bits: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     samples = bits // 8
-    pixels = tf.reshape(rows[:, : width * samples], tf.stack([tf.shape(rows, tf.int64)[0], width, samples]))
+    pixels = tf.reshape(
+        rows[:, : width * samples], tf.stack([tf.shape(rows, tf.int64)[0], width, samples])
+    )
     return pixels[..., :3]
 
 

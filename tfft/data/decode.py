@@ -18,9 +18,7 @@ from tfft.images.spec import PixelSpec  # noqa: E402
 _KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
-def decode_exact(
-    encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
-) -> tf.Tensor:
+def decode_exact(encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None) -> tf.Tensor:
     """Decodes one image and returns the pixels that `spec` asks for.
 
     Args:
@@ -39,8 +37,9 @@ def decode_exact(
 
 def decode_upright(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one image to uint8 [height, width, 3], RGB, EXIF orientation applied."""
-    is_jpeg = tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
-    image = tf.cond(is_jpeg, lambda: _decode_jpeg(encoded), lambda: _decode_other(encoded))
+    image = tf.cond(
+        _is_jpeg(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_other(encoded)
+    )
     return tf.ensure_shape(image, [None, None, 3])
 
 
@@ -68,9 +67,7 @@ def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
         kernel_type=_KERNELS[spec.interpolation],
         antialias=True,
     )[0]
-    return tf.ensure_shape(
-        tf.clip_by_value(pixels, 0.0, 255.0), [spec.height, spec.width, 3]
-    )
+    return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), [spec.height, spec.width, 3])
 
 
 def box_pixels(
@@ -85,6 +82,17 @@ def box_pixels(
     bottom = tf.minimum(tf.maximum(edges[2], top + 1), height)
     right = tf.minimum(tf.maximum(edges[3], left + 1), width)
     return top, left, bottom, right
+
+
+def is_upright_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns whether an encoded image is a JPEG that needs no turning, bool scalar."""
+    return tf.cond(
+        _is_jpeg(encoded), lambda: exif_orientation(encoded) == 1, lambda: tf.constant(False)
+    )
+
+
+def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, 3) == b"\xff\xd8\xff"
 
 
 def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:

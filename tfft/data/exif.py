@@ -40,7 +40,9 @@ def _exif_start(encoded: tf.Tensor) -> tf.Tensor:
         return (found == 0) & (position + 4 <= size)
 
     def next_segment(position: tf.Tensor, found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        header = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, position, 4), tf.uint8), "int32")
+        header = tf.cast(
+            tf.io.decode_raw(tf.strings.substr(encoded, position, 4), tf.uint8), "int32"
+        )
         marker = header[1]
         length = header[2] * 256 + header[3]
         is_exif = (marker == 0xE1) & (_slice(encoded, position + 4, 6) == b"Exif\x00\x00")

@@ -11,9 +11,6 @@ from tfft.images.spec import Interpolation
 
 _RADIUS = {"bilinear": 1.0, "bicubic": 2.0}
 
-# Source rows that are held in float32 at once: bounds the memory for a photo of any size.
-_ROWS_AT_ONCE = 512
-
 
 def resampled(
     image: np.ndarray,
@@ -34,23 +31,23 @@ def resampled(
     Returns:
         float32 [*size, 3]; bicubic may lie outside 0..255.
     """
-    height, width, channels = image.shape
-    first, down = _weights(height, resized[0], corner[0], size[0], interpolation)
-    left, across = _weights(width, resized[1], corner[1], size[1], interpolation)
-    image = image[first : first + down.shape[1], left : left + across.shape[1]]
-    rows = np.zeros((size[0], image.shape[1] * channels), np.float32)
-    for start in range(0, image.shape[0], _ROWS_AT_ONCE):
-        some = image[start : start + _ROWS_AT_ONCE].astype(np.float32)
-        rows += down[:, start : start + _ROWS_AT_ONCE] @ some.reshape(len(some), -1)
-    columns = rows.reshape(size[0], -1, channels).transpose(0, 2, 1).reshape(-1, image.shape[1])
-    pixels = (columns @ across.T).reshape(size[0], channels, size[1])
-    return np.ascontiguousarray(pixels.transpose(0, 2, 1))
+    down = _taps(image.shape[0], resized[0], corner[0], size[0], interpolation)
+    across = _taps(image.shape[1], resized[1], corner[1], size[1], interpolation)
+    return _weighted(_weighted(image, *down).transpose(1, 0, 2), *across).transpose(1, 0, 2)
 
 
-def _weights(
+def _weighted(image: np.ndarray, positions: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns float32 [n, w, c]: the weighted sums of n times k rows of the image [h, w, c]."""
+    total = np.zeros((len(positions), *image.shape[1:]), np.float32)
+    for tap in range(positions.shape[1]):
+        total += image[positions[:, tap]] * weights[:, tap, None, None]
+    return total
+
+
+def _taps(
     side: int, resized: int, corner: int, size: int, interpolation: Interpolation
-) -> tuple[int, np.ndarray]:
-    """Returns the first source position that counts, and float32 [size, positions] weights."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which k source positions make each output, int64 [size, k], and their weights."""
     single = np.float32
     scale = single(resized) / single(side)
     inverse = single(1.0 / float(scale))
@@ -60,13 +57,11 @@ def _weights(
     centres = (np.arange(size, dtype=single) + single(0.5)) * inverse + shift
     starts = np.clip(np.ceil(centres - reach - single(0.5)), 0, side - 1).astype(np.int64)
     ends = np.clip(np.floor(centres + reach - single(0.5)), 0, side - 1).astype(np.int64)
-    first, last = int(starts.min()), int(ends.max())
-    positions = np.arange(first, last + 1)
+    positions = starts[:, None] + np.arange(int((ends - starts).max()) + 1)
     distances = np.abs((positions.astype(single) + single(0.5)) - centres[:, None])
     weights = _kernel(distances * (single(1.0) / widening), interpolation)
-    inside = (positions >= starts[:, None]) & (positions <= ends[:, None])
-    weights = np.where(inside, weights, single(0.0))
-    return first, weights / weights.sum(axis=1, keepdims=True)
+    weights = np.where(positions <= ends[:, None], weights, single(0.0))
+    return np.minimum(positions, side - 1), weights / weights.sum(axis=1, keepdims=True)
 
 
 def _kernel(distance: np.ndarray, interpolation: Interpolation) -> np.ndarray:

@@ -1,0 +1,117 @@
+"""Augmentation as presets: pure functions of an image and a seed, without hidden state.
+
+Every preset takes the seed of one image in one epoch, so the pictures that a training step sees
+depend on (seed, epoch, position) alone, whatever the number of threads.
+"""
+
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+from tfft.data.decode import (  # noqa: E402
+    box_pixels,
+    decode_exact,
+    decode_upright,
+    is_upright_jpeg,
+    resize_exact,
+)
+from tfft.images.spec import PixelSpec  # noqa: E402
+
+# Random-resized-crop (Szegedy et al. 2015), with the area of field practice for fine-tuning.
+_CROP_AREA = (0.35, 1.0)
+_CROP_ASPECT = (3 / 4, 4 / 3)
+
+_BRIGHTNESS = 0.2 * 255
+_CONTRAST = _SATURATION = (0.8, 1.25)
+
+
+def augmented_pixels(
+    encoded: tf.Tensor,
+    spec: PixelSpec,
+    box: tf.Tensor | None,
+    augmentation: str,
+    seed: tf.Tensor,
+) -> tf.Tensor:
+    """Decodes one image and returns one augmented view of it.
+
+    Args:
+        encoded: string scalar.
+        spec: The pixels wanted; random crops replace its crop and its `resize`.
+        box: float32 [4], the part that counts as the image, or None.
+        augmentation: A name of `tfft.config.data.Augmentation`.
+        seed: int32 [2], of this view.
+
+    Returns:
+        float32 [spec.height, spec.width, 3] in 0..255.
+    """
+    if augmentation == "none":
+        return decode_exact(encoded, spec, box)
+    if augmentation == "flip":
+        return _flipped(decode_exact(encoded, spec, box), seed)
+    if augmentation == "random_crop":
+        return _flipped(_random_crop(encoded, spec, box, seed), seed)
+    if augmentation == "random_crop_color":
+        return _recoloured(_flipped(_random_crop(encoded, spec, box, seed), seed), seed)
+    raise ValueError(f"no such augmentation. Received: {augmentation}")
+
+
+def _random_crop(
+    encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None, seed: tf.Tensor
+) -> tf.Tensor:
+    """Decodes a random part; of a JPEG that is not rotated, only that part is decoded."""
+
+    def from_jpeg() -> tf.Tensor:
+        window = _random_window(tf.io.extract_jpeg_shape(encoded), box, seed)
+        return tf.io.decode_and_crop_jpeg(
+            encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
+        )
+
+    def from_any() -> tf.Tensor:
+        image = decode_upright(encoded)
+        top, left, height, width = tf.unstack(_random_window(tf.shape(image), box, seed))
+        return image[top : top + height, left : left + width]
+
+    part = tf.cond(is_upright_jpeg(encoded), from_jpeg, from_any)
+    stretched = PixelSpec(spec.height, spec.width, "stretch", None, spec.interpolation)
+    return resize_exact(tf.ensure_shape(part, [None, None, 3]), stretched)
+
+
+def _random_window(shape: tf.Tensor, box: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+    """Returns (top, left, height, width), int32 [4], of a random part of the image or its box."""
+    if box is None:
+        top, left, bottom, right = 0, 0, shape[0], shape[1]
+    else:
+        top, left, bottom, right = box_pixels(shape, box)
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.stack([bottom - top, right - left, 3]),
+        tf.zeros([1, 0, 4]),
+        seed=_part_of(seed, 0),
+        min_object_covered=0.0,
+        aspect_ratio_range=_CROP_ASPECT,
+        area_range=_CROP_AREA,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return tf.stack([begin[0] + top, begin[1] + left, size[0], size[1]])
+
+
+def _flipped(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    chance = tf.random.stateless_uniform([], _part_of(seed, 1))
+    return tf.cond(chance < 0.5, lambda: pixels[:, ::-1], lambda: pixels)
+
+
+def _recoloured(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Changes brightness, contrast and saturation, in this order."""
+    brightness = tf.random.stateless_uniform([], _part_of(seed, 2), -_BRIGHTNESS, _BRIGHTNESS)
+    contrast = tf.random.stateless_uniform([], _part_of(seed, 3), *_CONTRAST)
+    saturation = tf.random.stateless_uniform([], _part_of(seed, 4), *_SATURATION)
+    pixels = tf.clip_by_value(pixels + brightness, 0.0, 255.0)
+    mean = tf.reduce_mean(pixels, axis=[0, 1], keepdims=True)
+    pixels = tf.clip_by_value((pixels - mean) * contrast + mean, 0.0, 255.0)
+    grey = tf.image.rgb_to_grayscale(pixels)
+    return tf.clip_by_value((pixels - grey) * saturation + grey, 0.0, 255.0)
+
+
+def _part_of(seed: tf.Tensor, number: int) -> tf.Tensor:
+    return tf.random.experimental.stateless_fold_in(seed, number)

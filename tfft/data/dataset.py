@@ -1,0 +1,101 @@
+"""What a source holds, what is loaded from it, and what a check of it found."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tfft.data.index import ImageIndex
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class BadImage:
+    """A file that is not used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Everything that a source of images holds, before it is scanned and split.
+
+    Attributes:
+        name: Names the set in messages and in saved models.
+        index: All images, whatever their split.
+        splits: str [N], one of `SPLITS` for each image: the source's own splits.
+        class_names: Names of the labels, in order.
+        licence: What the source says about its licence.
+        notes: What was ignored and what else a person should know.
+    """
+
+    name: str
+    index: ImageIndex
+    splits: np.ndarray
+    class_names: tuple[str, ...]
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """Images that were all decoded once, in their splits.
+
+    Attributes:
+        name: Name of the set.
+        splits: ``"train"``, ``"validation"`` and ``"test"``, those that there are.
+        class_names: Target → names of its values: ``{"label": ("cat", "dog")}``.
+        skipped: Files that are left out because the configuration allows it.
+        licence: What the source says about its licence.
+        notes: What was ignored and what else a person should know.
+    """
+
+    name: str
+    splits: dict[str, ImageIndex]
+    class_names: dict[str, tuple[str, ...]]
+    skipped: tuple[BadImage, ...] = ()
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Returns a sha256 of the images, their targets and their splits."""
+        parts = {split: index.fingerprint() for split, index in self.splits.items()}
+        text = json.dumps([self.name, self.class_names, parts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What `tfft data check` found.
+
+    Attributes:
+        name: Name of the set.
+        counts: Split → class → number of usable images.
+        bad: All files that are no usable images.
+        conflicts: All images that lie under two labels, byte for byte the same.
+        notes: What was ignored and what else a person should know.
+        formats: Format → number of images.
+    """
+
+    name: str
+    counts: dict[str, dict[str, int]]
+    bad: tuple[BadImage, ...]
+    conflicts: tuple[BadImage, ...] = ()
+    notes: tuple[str, ...] = ()
+    formats: dict[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the report as JSON values."""
+        return {
+            "name": self.name,
+            "images": sum(sum(counts.values()) for counts in self.counts.values()),
+            "counts": self.counts,
+            "formats": self.formats,
+            "bad": [{"path": image.path, "reason": image.reason} for image in self.bad],
+            "conflicts": [{"path": image.path, "reason": image.reason} for image in self.conflicts],
+            "notes": list(self.notes),
+        }

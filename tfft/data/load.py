@@ -1,0 +1,179 @@
+"""From the data section of a recipe to images that are known to be readable, in their splits."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfft.config.data import DataConfig, DigitsData, ImageFolderData, ManifestData, TfdsData
+from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
+from tfft.data.digits import digits_source
+from tfft.data.folder import folder_source
+from tfft.data.index import ImageIndex
+from tfft.data.scan import Scan, bad_images, contradictions, scan_images
+from tfft.data.split import stratified_part
+from tfft.errors import DataError
+from tfft.system.progress import SILENT, Progress
+
+
+def load_data(config: DataConfig, progress: Progress = SILENT) -> ImageData:
+    """Prepares, scans and splits the images that `config` names.
+
+    All of it is kept, so that a second call on unchanged files does next to nothing.
+
+    Raises:
+        DataError: The source is not there or not usable, or has bad images and `on_bad_image` is
+            ``stop``: the message names all of them.
+    """
+    source = _source(config, progress)
+    scan = scan_images(source.index, progress)
+    bad = bad_images(source.index, scan)
+    conflicts = contradictions(source.index, scan, source.class_names)
+    _stop_at(config, source, bad, conflicts)
+    if conflicts and config.on_label_conflict == "warn":
+        progress.message("\n".join(_conflict_lines(conflicts)))
+    elif conflicts:
+        bad = dict(sorted({**bad, **conflicts}.items()))
+    splits = _splits(config, source, scan, np.array(sorted(bad), np.int64))
+    return ImageData(
+        name=source.name,
+        splits=splits,
+        class_names={"label": source.class_names},
+        skipped=tuple(bad.values()),
+        licence=source.licence,
+        notes=source.notes,
+    )
+
+
+def check_data(config: DataConfig, progress: Progress = SILENT) -> DataReport:
+    """Scans the images that `config` names and says what it found, good and bad.
+
+    Raises:
+        DataError: The source is not there or not usable at all.
+    """
+    source = _source(config, progress)
+    scan = scan_images(source.index, progress)
+    bad = bad_images(source.index, scan)
+    conflicts = contradictions(source.index, scan, source.class_names)
+    left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
+    splits = _splits(config, source, scan, np.array(sorted(left_out), np.int64))
+    return DataReport(
+        name=source.name,
+        counts={split: _class_counts(index, source.class_names) for split, index in splits.items()},
+        bad=tuple(bad.values()),
+        conflicts=tuple(conflicts.values()),
+        notes=source.notes + _duplicate_notes(source, scan),
+        formats=scan.format_counts(),
+    )
+
+
+def _source(config: DataConfig, progress: Progress) -> Source:
+    if isinstance(config, DigitsData):
+        return digits_source()
+    if isinstance(config, ImageFolderData):
+        return folder_source(_path(config.path))
+    raise DataError(f"data.kind {config.kind!r} is not supported yet")
+
+
+def _path(path: Path | None) -> Path:
+    if path is None:
+        raise DataError("data.path is missing: say where the images are (--data DIR)")
+    return path
+
+
+def _stop_at(
+    config: DataConfig,
+    source: Source,
+    bad: dict[int, BadImage],
+    conflicts: dict[int, BadImage],
+) -> None:
+    """Raises one error that names every file that the configuration does not let pass."""
+    lines = []
+    if bad and config.on_bad_image == "stop":
+        what = "1 file is" if len(bad) == 1 else f"{len(bad)} files are"
+        lines.append(f"{what} no usable image, of {len(source.index)} in {source.name}:")
+        lines += [f"  {image.path}: {image.reason}" for image in bad.values()]
+        lines.append(
+            "Repair or remove them, or set data.on_bad_image to skip to go on without them."
+        )
+    if conflicts and config.on_label_conflict == "stop":
+        lines += _conflict_lines(conflicts)
+        lines.append("Remove the wrong ones, or set data.on_label_conflict to skip or warn.")
+    if lines:
+        raise DataError("\n".join(lines))
+
+
+def _conflict_lines(conflicts: dict[int, BadImage]) -> list[str]:
+    return [
+        f"{len(conflicts)} images lie under two labels, byte for byte the same:",
+        *(f"  {image.path}: {image.reason}" for image in conflicts.values()),
+    ]
+
+
+def _splits(
+    config: DataConfig, source: Source, scan: Scan, bad: np.ndarray
+) -> dict[str, ImageIndex]:
+    """Returns the index of each split; test and validation are cut from training if missing."""
+    usable = np.ones(len(source.index), bool)
+    usable[bad] = False
+    splits = source.splits.astype("U10")  # as long as "validation"
+    labels = source.index.targets["label"]
+    _check_split_counts(source, usable)
+    for split, fraction in (
+        ("test", getattr(config, "test_fraction", 0.0)),
+        ("validation", config.validation_fraction),
+    ):
+        if split not in source.splits:
+            pool = np.flatnonzero(usable & (splits == "train"))
+            ids = [source.index.ids[position] for position in pool]
+            chosen = stratified_part(ids, labels[pool], fraction, config.split_seed)
+            splits[pool[chosen]] = split
+    index = _with_digests(source.index, scan)
+    positions = {split: np.flatnonzero(usable & (splits == split)) for split in SPLITS}
+    return {split: index.take(found) for split, found in positions.items() if len(found)}
+
+
+def _check_split_counts(source: Source, usable: np.ndarray) -> None:
+    labels = source.index.targets["label"]
+    for split in np.unique(source.splits):
+        if not (usable & (source.splits == split)).any():
+            raise DataError(f"the {split} split of {source.name} has no usable image")
+    present = np.unique(labels[usable & (source.splits == "train")])
+    if missing := sorted(set(range(len(source.class_names))) - set(present.tolist())):
+        names = ", ".join(source.class_names[label] for label in missing)
+        raise DataError(f"{source.name} has no usable training image of: {names}")
+
+
+def _with_digests(index: ImageIndex, scan: Scan) -> ImageIndex:
+    return ImageIndex(
+        files=index.files,
+        file_ids=index.file_ids,
+        offsets=index.offsets,
+        lengths=index.lengths,
+        ids=index.ids,
+        targets=index.targets,
+        boxes=index.boxes,
+        digests=scan.digests,
+    )
+
+
+def _class_counts(index: ImageIndex, class_names: tuple[str, ...]) -> dict[str, int]:
+    counts = np.bincount(index.targets["label"], minlength=len(class_names))
+    return {name: int(count) for name, count in zip(class_names, counts, strict=True)}
+
+
+def _duplicate_notes(source: Source, scan: Scan) -> tuple[str, ...]:
+    """Says how many images occur more than once, and in more than one of the source's splits."""
+    groups: dict[bytes, set[str]] = {}
+    repeated = set()
+    for digest, split, reason in zip(scan.digests, source.splits, scan.reasons, strict=True):
+        if not reason:
+            splits = groups.setdefault(digest.tobytes(), set())
+            if splits:
+                repeated.add(digest.tobytes())
+            splits.add(str(split))
+    notes = []
+    if repeated:
+        notes.append(f"{len(repeated)} images occur more than once")
+    if across := sum(len(splits) > 1 for splits in groups.values()):
+        notes.append(f"{across} images are in more than one split, which flatters the figures")
+    return tuple(notes)

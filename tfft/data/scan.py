@@ -1,0 +1,162 @@
+"""The full scan: every image decoded once, in parallel, and the result kept."""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfft.data.dataset import BadImage
+from tfft.data.index import ImageIndex
+from tfft.errors import DataError
+from tfft.images.formats import FORMATS
+from tfft.images.inspect import inspect_image
+from tfft.system.files import atomic_path
+from tfft.system.places import cache_directory
+from tfft.system.progress import SILENT, Progress
+
+# Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.
+_VERSION = 1
+_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What the scan of N images found.
+
+    Attributes:
+        digests: uint8 [N, 32], sha256 of each image's bytes.
+        formats: uint8 [N], positions in `FORMATS`; 255 for bad images.
+        reasons: N reasons why an image cannot be used, "" where it can.
+    """
+
+    digests: np.ndarray
+    formats: np.ndarray
+    reasons: tuple[str, ...]
+
+    def format_counts(self) -> dict[str, int]:
+        """Returns how many images there are of each format that occurs."""
+        counts = {name: int((self.formats == i).sum()) for i, name in enumerate(FORMATS)}
+        return {name: count for name, count in counts.items() if count}
+
+
+def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
+    """Decodes every image of the index, or recalls what was found when they were the same.
+
+    The same means: paths, places in them, sizes and modification times.
+    """
+    path = cache_directory("scans") / f"{_key(index)}.npz"
+    kept = _kept_scan(path, len(index))
+    if kept is not None:
+        return kept
+    scan = _scan(index, progress)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            digests=scan.digests,
+            formats=scan.formats,
+            reasons=np.frombuffer(json.dumps(scan.reasons).encode(), np.uint8),
+        )
+    return scan
+
+
+def contradictions(
+    index: ImageIndex, scan: Scan, class_names: tuple[str, ...]
+) -> dict[int, BadImage]:
+    """Returns position → what is wrong, for images whose very bytes have another label too."""
+    labels = index.targets["label"]
+    by_digest: dict[bytes, list[int]] = {}
+    for position, digest in enumerate(scan.digests):
+        if not scan.reasons[position]:
+            by_digest.setdefault(digest.tobytes(), []).append(position)
+    found = {}
+    for positions in by_digest.values():
+        if len({int(labels[position]) for position in positions}) > 1:
+            for position in positions:
+                other = next(p for p in positions if labels[p] != labels[position])
+                found[position] = BadImage(
+                    index.ids[position],
+                    f"labelled {class_names[labels[position]]!r}, but the same image is labelled "
+                    f"{class_names[labels[other]]!r} as {index.ids[other]}",
+                )
+    return dict(sorted(found.items()))
+
+
+def bad_images(index: ImageIndex, scan: Scan) -> dict[int, BadImage]:
+    """Returns position → what is wrong, for images that cannot be read."""
+    return {
+        position: BadImage(index.ids[position], reason)
+        for position, reason in enumerate(scan.reasons)
+        if reason
+    }
+
+
+def _scan(index: ImageIndex, progress: Progress) -> Scan:
+    digests = np.zeros((len(index), 32), np.uint8)
+    formats = np.full(len(index), 255, np.uint8)
+    reasons = []
+    task = progress.start("checking images", len(index))
+    try:
+        for position, (digest, kind, reason) in enumerate(_inspections(index)):
+            digests[position] = np.frombuffer(digest, np.uint8)
+            if not reason:
+                formats[position] = FORMATS.index(kind)
+            reasons.append(reason)
+            task.advance()
+    finally:
+        task.close()
+    return Scan(digests, formats, tuple(reasons))
+
+
+def _inspections(index: ImageIndex) -> Iterator[tuple[bytes, str, str]]:
+    """Yields (sha256, format, reason against it) of each image; Pillow decodes in parallel."""
+
+    def inspect(position: int) -> tuple[bytes, str, str]:
+        try:
+            encoded = index.read(position)
+        except OSError as error:
+            return bytes(32), "", f"cannot be read: {error.strerror or error}"
+        digest = hashlib.sha256(encoded).digest()
+        try:
+            return digest, inspect_image(encoded).format, ""
+        except DataError as error:
+            return digest, "", str(error)
+
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        for start in range(0, len(index), _AT_ONCE):
+            block = range(start, min(start + _AT_ONCE, len(index)))
+            yield from executor.map(inspect, block)
+
+
+def _key(index: ImageIndex) -> str:
+    digest = hashlib.sha256(f"scan {_VERSION}".encode())
+    times = [_modified(Path(file)) for file in index.files]
+    digest.update(json.dumps([index.files, times]).encode())
+    for array in (index.file_ids, index.offsets, index.lengths):
+        digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _kept_scan(path: Path, images: int) -> Scan | None:
+    """Reads a kept scan; a file that is missing or damaged counts as none."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            digests, formats = arrays["digests"], arrays["formats"]
+            reasons = json.loads(arrays["reasons"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if digests.shape != (images, 32) or formats.shape != (images,) or len(reasons) != images:
+        return None
+    return Scan(digests, formats, tuple(reasons))
