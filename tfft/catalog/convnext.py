@@ -44,7 +44,7 @@ def _convnext(
         blocks=_blocks(prefix, depths),
         parameters=parameters,
         feature_size=feature_size,
-        licence="MIT (ported from Meta's release)",
+        licence="MIT (the original repository's; Keras states none)",
         source="https://keras.io/api/applications/convnext/",
         imagenet_top1=top1,
         weights=(WeightsFile(file, f"{_URL}{file}", digest),),

@@ -4,7 +4,7 @@ import string
 
 from tfft.catalog.spec import BackboneSpec, BlockSpec, WeightsFile
 
-_LICENCE = "Apache-2.0 (ported from Google's release)"
+_LICENCE = "Apache-2.0 (the original repository's; Keras states none)"
 _V1_URL = "https://storage.googleapis.com/keras-applications/"
 _V2_URL = "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/"
 

@@ -70,7 +70,7 @@ def _v3(
         ),
         parameters=parameters,
         feature_size=feature_size,
-        licence=_LICENCE,
+        licence="Apache-2.0 (the original repository's; Keras states none)",
         source="https://keras.io/api/applications/mobilenet/",
         imagenet_top1=top1,
         arguments={

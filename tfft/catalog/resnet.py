@@ -56,7 +56,7 @@ def _v2(
         ),
         parameters=parameters,
         feature_size=2048,
-        licence="not stated by Keras",
+        licence="BSD (ported from Facebook's release)",
         source=_SOURCE,
         imagenet_top1=top1,
         weights=_weights(name.lower(), digest),

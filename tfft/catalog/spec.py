@@ -83,7 +83,8 @@ class BackboneSpec:
         blocks: From input to output.
         parameters: Number of parameters without classifier, with default arguments.
         feature_size: Channels of the last activations, with default arguments.
-        licence: Of the ImageNet weights, as their publisher states it.
+        licence: Of the ImageNet weights, as Keras's documentation states it (that of Keras 2.3; it
+            says none of younger families, where the entry says so).
         source: The page of the model or of its weights.
         imagenet_top1: Published top-1 on ImageNet's validation set, as a fraction; its size and
             crop are the publisher's.

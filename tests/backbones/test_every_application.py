@@ -1,0 +1,66 @@
+"""Every application: it builds as its catalog entry says, and can be cut at its blocks."""
+
+import gc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tfft.backbones.backbone import Backbone
+from tfft.backbones.build import build_backbone
+from tfft.backbones.graph import graph_nodes
+from tfft.backbones.split import split
+from tfft.catalog.backbones import backbone_specs
+from tfft.config.model import ApplicationBackbone
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+APPLICATIONS = [spec for spec in backbone_specs() if spec.kind == "application"]
+# Larger ones run where the memory is free of others; their graphs are those of their smaller kin.
+CUTS = 3
+
+
+@pytest.fixture(params=APPLICATIONS, ids=lambda spec: spec.name, scope="module")
+def backbone(request: pytest.FixtureRequest) -> Iterator[Backbone]:
+    spec = request.param
+    config = ApplicationBackbone(kind="application", name=spec.name, weights="random")
+    yield build_backbone(config, spec.min_size_px, seed=1)
+    keras.backend.clear_session()
+    gc.collect()
+
+
+@pytest.mark.slow
+def test_it_is_what_the_catalog_says(backbone: Backbone):
+    spec, model = backbone.spec, backbone.model
+    assert model.count_params() == spec.parameters
+    assert model.output.shape[-1] == spec.feature_size
+    last = model.output._keras_history.operation.name
+    assert last in (spec.blocks[-1].end, spec.blocks[-1].otherwise)
+
+
+@pytest.mark.slow
+def test_every_layer_and_parameter_lies_in_exactly_one_block(backbone: Backbone):
+    operations = [op for block in backbone.blocks for op in block.operations]
+    assert len({id(op) for op in operations}) == len(operations)
+    assert {id(op) for op in operations} == {
+        id(node.operation) for node in graph_nodes(backbone.model)
+    }
+    variables = [w for block in backbone.blocks for layer in block.layers for w in layer.weights]
+    assert len(variables) == len(backbone.model.weights)
+    assert {id(w) for w in variables} == {id(w) for w in backbone.model.weights}
+
+
+@pytest.mark.slow
+def test_cut_in_two_it_computes_the_same(backbone: Backbone):
+    size_px = backbone.model.input.shape[1]
+    images = np.random.default_rng(0).uniform(-2, 2, (2, size_px, size_px, 3)).astype("float32")
+    whole = backbone.model(images).numpy()
+    assert np.ptp(whole) > 0
+    for frozen_blocks in np.linspace(1, len(backbone.blocks) - 1, CUTS).astype(int):
+        prefix, suffix = split(backbone, int(frozen_blocks))
+        assert prefix is not None
+        assert suffix is not None
+        cut = suffix(prefix(images)).numpy()
+        np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-6 * np.abs(whole).max())
