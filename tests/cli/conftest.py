@@ -22,6 +22,7 @@ def tfft(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
             text=True,
             cwd=tmp_path,
             timeout=timeout,
+            check=False,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         )
 

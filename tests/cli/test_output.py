@@ -1,0 +1,112 @@
+"""stdout has the results and nothing else; progress goes to stderr."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.table import Table
+
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import LineProgress, figures_text, shown_progress, speed_text
+from tfft.system.progress import SILENT
+
+CHATTER = """
+import os
+from tfft.cli.output import print_json, results_stream
+with results_stream() as results:
+    print("chatter of a Python library")
+    os.write(1, b"chatter of a C++ library\\n")
+    print_json(results, {"a": 1})
+print("after")
+"""
+
+
+def test_what_libraries_print_to_stdout_goes_to_stderr():
+    done = subprocess.run(
+        [sys.executable, "-c", CHATTER], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == '{\n  "a": 1\n}\nafter\n'
+    assert "chatter of a Python library" in done.stderr
+    assert "chatter of a C++ library" in done.stderr
+
+
+def test_json_is_readable_in_any_locale_and_has_no_nan():
+    stream = io.StringIO()
+    print_json(stream, {"label": "Löwenzahn"})
+    assert stream.getvalue().isascii()
+    assert json.loads(stream.getvalue()) == {"label": "Löwenzahn"}
+    with pytest.raises(ValueError, match="Out of range"):
+        print_json(stream, {"loss": float("nan")})
+
+
+def test_tables_have_no_blank_edges_outside_a_terminal():
+    stream = io.StringIO()
+    table = Table()
+    table.add_column("x" * 120)
+    print_rich(stream, table, table)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] != ""
+    assert lines.count("") == 1
+    assert all(line == line.rstrip() for line in lines)
+    assert "x" * 120 in lines[1]
+
+
+def test_results_may_go_to_a_captured_stdout(capsys):
+    with results_stream() as results:
+        results.write("result")
+    assert capsys.readouterr().out == "result"
+
+
+def test_quiet_shows_no_progress():
+    with shown_progress(quiet=True) as progress:
+        assert progress is SILENT
+
+
+def test_without_a_terminal_progress_is_a_line_at_the_end_of_each_piece_of_work(capsys):
+    with shown_progress(quiet=False) as progress:
+        assert isinstance(progress, LineProgress)
+        task = progress.start("epoch 1/2", 64)
+        task.advance(32, loss=0.75, top1=0.5)
+        task.advance(32, loss=0.5, top1=0.625)
+        task.close()
+        task.close()
+        progress.message("done")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "epoch 1/2: 64/64 images in 0 s, loss 0.5  top1 0.625",
+        "done",
+    ]
+
+
+def test_work_that_fails_half_way_says_how_far_it_came(capsys):
+    task = LineProgress().start("scanning", None, "files")
+    task.advance(3)
+    task.close()
+    assert capsys.readouterr().err == "scanning: 3 files in 0 s\n"
+
+
+def test_on_a_terminal_there_are_bars(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with shown_progress(quiet=False) as progress:
+        progress.message("run: runs/x [not markup]")
+        task = progress.start("training [1/2]", 10)
+        task.advance(10, loss=1.0)
+        task.close()
+        unknown = progress.start("downloading", None, "bytes")
+        unknown.advance(2_000_000)
+        unknown.close()
+        progress.message("between")
+    errors = capsys.readouterr().err
+    for text in ("run: runs/x [not markup]", "training [1/2]", "10/10", "loss 1", "between"):
+        assert text in errors
+
+
+def test_figures_and_speeds_are_short():
+    assert figures_text({"loss": 0.123456, "steps": 12345.0, "phase": "2/2"}) == (
+        "loss 0.1235  steps 12345  phase 2/2"
+    )
+    assert speed_text(1234.5, "images") == "1234 images/s"
+    assert speed_text(2_500_000.0, "bytes") == "2.5 MB/s"

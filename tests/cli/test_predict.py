@@ -1,0 +1,125 @@
+"""Predicting many files, good and bad, with any predictor."""
+
+import io
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from PIL import Image
+from tfft.runtime.info import HeadInfo, ModelInfo
+
+from tfft.cli.predict import _print_json, _print_lines, predict_files, predictions_text
+from tfft.errors import DataError
+from tfft.images.pixels import encoded_to_pixels
+from tfft.images.spec import PixelSpec
+from tfft.system.progress import SILENT
+
+
+@dataclass
+class BrightnessPredictor:
+    """Says how bright an image is: an honest predictor without a network."""
+
+    kind: str = "keras"
+    info: ModelInfo = field(
+        default_factory=lambda: ModelInfo(
+            name="brightness",
+            pixels=PixelSpec(4, 4),
+            heads={"label": HeadInfo("classification", ("dark", "grey", "bright"), "label")},
+            backbone="none",
+            licence=None,
+            data=None,
+            tfft_version="0",
+            created="2025-01-01T00:00:00+00:00",
+        )
+    )
+    batches: list[int] = field(default_factory=list)
+
+    def pixels(self, encoded):
+        return np.stack([encoded_to_pixels(content, self.info.pixels) for content in encoded])
+
+    def probabilities(self, images):
+        self.batches.append(len(images))
+        bright = images.mean(axis=(1, 2, 3)) / 255
+        return {"label": np.stack([(1 - bright) * 0.9, 0.1 + 0 * bright, bright * 0.9], axis=1)}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """75 images of rising brightness, of which number 3 and 40 cannot be read, and one is gone."""
+    paths = []
+    for number in range(75):
+        path = tmp_path / f"{number:02}.png"
+        Image.new("RGB", (9, 7), (number * 3,) * 3).save(path)
+        paths.append(str(path))
+    (tmp_path / "03.png").write_bytes(b"")
+    (tmp_path / "40.png").write_bytes(b"not an image")
+    return [*paths, str(tmp_path / "gone.png")]
+
+
+def test_each_path_gets_its_answer_in_order_and_bad_ones_do_not_stop_it(files):
+    predictor = BrightnessPredictor()
+    answers = list(predict_files(predictor, files, 2, SILENT))
+    assert [answer["path"] for answer in answers] == files
+    assert [i for i, answer in enumerate(answers) if "error" in answer] == [3, 40, 75]
+    assert answers[75]["error"] == "No such file or directory"
+    assert predictor.batches == [31, 31, 11]
+    for number in (0, 4, 39, 41, 74):
+        labels = answers[number]["predictions"]["label"]
+        assert len(labels) == 2
+        by_name = {label["label"]: label["probability"] for label in labels}
+        assert by_name["dark"] == pytest.approx(0.9 * (1 - number * 3 / 255), abs=1e-6)
+
+
+def test_labels_are_sorted_by_probability_and_at_most_as_many_as_there_are(files):
+    (answer,) = predict_files(BrightnessPredictor(), files[:1], 10, SILENT)
+    assert [label["label"] for label in answer["predictions"]["label"]] == [
+        "dark",
+        "grey",
+        "bright",
+    ]
+
+
+def test_a_batch_of_bad_images_alone_is_no_error(files):
+    answers = list(predict_files(BrightnessPredictor(), [files[3], files[75]], 1, SILENT))
+    assert all("error" in answer for answer in answers)
+
+
+def test_a_line_an_image_and_errors_on_stderr(files, capsys):
+    results = io.StringIO()
+    failed = _print_lines(results, predict_files(BrightnessPredictor(), files[2:4], 1, SILENT))
+    assert failed == 1
+    assert results.getvalue() == f"{files[2]}: dark 87.9%\n"
+    assert capsys.readouterr().err.startswith(f"tfft: {files[3]}: ")
+
+
+def test_json_is_one_list_with_errors_in_their_place(files):
+    results = io.StringIO()
+    failed = _print_json(results, predict_files(BrightnessPredictor(), files[2:5], 1, SILENT))
+    document = json.loads(results.getvalue())
+    assert failed == 1
+    assert [sorted(entry) for entry in document] == [
+        ["path", "predictions"],
+        ["error", "path"],
+        ["path", "predictions"],
+    ]
+
+
+def test_heads_are_named_when_there_are_several():
+    one = [{"label": "pug", "probability": 0.5}]
+    assert predictions_text({"breed": one}) == "pug 50.0%"
+    assert predictions_text({"breed": one, "coat": one}) == "breed: pug 50.0%; coat: pug 50.0%"
+
+
+def test_a_bug_of_the_predictor_is_not_swallowed(files):
+    class Broken(BrightnessPredictor):
+        def pixels(self, encoded):
+            raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        list(predict_files(Broken(), files[:1], 1, SILENT))
+
+
+def test_data_errors_are_what_a_bad_image_raises(files):
+    with pytest.raises(DataError):
+        BrightnessPredictor().pixels([b"not an image"])
