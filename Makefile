@@ -6,8 +6,8 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Where a person watches, pip shows its progress; it is quiet otherwise.
-PIP := $(BIN)/python -m pip --disable-pip-version-check $$(test -t 2 || echo --quiet)
+# Where a person watches, pip shows its progress; only errors elsewhere.
+PIP := $(BIN)/python -m pip --disable-pip-version-check $$(test -t 2 || echo -qq)
 INSTALL := $(PIP) install --require-hashes --no-deps -r
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
 IN_RANGE := import sys; assert (3, 11) <= sys.version_info < (3, 14)

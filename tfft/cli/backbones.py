@@ -3,24 +3,23 @@
 from typing import Any
 
 import click
+from rich import box
+from rich.table import Table
 
-from tfft.backbones.keras_cache import cached_path
-from tfft.backbones.lite_package import find_lite0_file
-from tfft.catalog.backbones import backbone_specs
-from tfft.catalog.spec import BackboneSpec
+from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.errors import UsageError, nearest
 
 
 @click.command()
-@click.argument("filter_text", metavar="[FILTER]", default="")
+@click.argument("name_part", metavar="[FILTER]", default="")
 @click.option(
     "--on-this-machine", is_flag=True, help="Only those whose ImageNet weights need no download."
 )
 @json_option
 @quiet_option
-def command(filter_text: str, on_this_machine: bool, as_json: bool, quiet: bool) -> None:
+def command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bool) -> None:
     """List the pretrained backbones.
 
     FILTER is a part of their names. Parameters and features are without classifier. A recipe takes
@@ -31,32 +30,26 @@ def command(filter_text: str, on_this_machine: bool, as_json: bool, quiet: bool)
       tfft backbones mobile
       tfft backbones --on-this-machine
     """
-    specs = [spec for spec in backbone_specs() if filter_text.lower() in spec.name.lower()]
-    if not specs:
-        names = [spec.name for spec in backbone_specs()]
+    everything = list_backbones()
+    listings = [b for b in everything if name_part.lower() in b.spec.name.lower()]
+    if not listings:
         raise UsageError(
-            f"no backbone has this in its name.{nearest(filter_text, names)} "
-            f"Received: {filter_text}"
+            "no backbone has this in its name."
+            f"{nearest(name_part, (b.spec.name for b in everything))} Received: {name_part}"
         )
     if on_this_machine:
-        specs = [spec for spec in specs if weights_are_here(spec)]
+        listings = [backbone for backbone in listings if backbone.weights]
     with results_stream() as results:
         if as_json:
-            print_json(results, [_to_json(spec) for spec in specs])
-        elif specs:
-            _print_table(results, specs)
-        else:
-            click.echo("no ImageNet weights are on this machine.", err=True)
+            print_json(results, [_to_json(backbone) for backbone in listings])
+        elif listings:
+            print_rich(results, _table(listings))
+        elif not quiet:
+            click.echo("none of them has ImageNet weights on this machine.", err=True)
 
 
-def weights_are_here(spec: BackboneSpec) -> bool:
-    """Returns whether ImageNet weights of the backbone need no download."""
-    if spec.kind == "lite":
-        return find_lite0_file() is not None
-    return any(cached_path(file).is_file() for file in spec.weights)
-
-
-def _to_json(spec: BackboneSpec) -> dict[str, Any]:
+def _to_json(backbone: BackboneListing) -> dict[str, Any]:
+    spec = backbone.spec
     return {
         "name": spec.name,
         "kind": spec.kind,
@@ -68,30 +61,36 @@ def _to_json(spec: BackboneSpec) -> dict[str, Any]:
         "imagenet_top1": spec.imagenet_top1,
         "licence": spec.licence,
         "source": spec.source,
-        "weights_here": weights_are_here(spec),
+        "available": backbone.available,
+        "weights": [str(path) for path in backbone.weights],
+        "obtain": backbone.obtain,
     }
 
 
-def _print_table(results: Any, specs: list[BackboneSpec]) -> None:
-    from rich import box
-    from rich.table import Table
-
+def _table(listings: list[BackboneListing]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("name", no_wrap=True)
     table.add_column("kind")
     for name in ("size px", "parameters", "features", "blocks"):
         table.add_column(name, justify="right")
-    table.add_column("licence")
+    table.add_column("licence of the weights")
     table.add_column("weights here")
-    for spec in specs:
+    for backbone in listings:
+        spec = backbone.spec
         table.add_row(
             spec.name,
             spec.kind,
             str(spec.default_size_px),
             f"{spec.parameters / 1e6:.1f} M",
-            str(spec.feature_size),
+            f"{spec.feature_size:,}",
             str(len(spec.blocks)),
             spec.licence,
-            "yes" if weights_are_here(spec) else "",
+            _here(backbone),
         )
-    print_rich(results, table)
+    return table
+
+
+def _here(backbone: BackboneListing) -> str:
+    if backbone.available:
+        return "yes"
+    return "other size or arguments" if backbone.weights else ""
