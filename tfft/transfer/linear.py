@@ -12,7 +12,7 @@ from tfft.system.progress import SILENT, Progress
 # worse on validation data than the best, the weaker ones are not tried.
 _PATIENCE = 2
 _MAX_ITERATIONS = 400
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +36,13 @@ class LinearSolution:
         chosen: weights solved on the training data.
         refitted: weights solved on training and validation data, if that was asked for.
         inverse_regularization: the value of C that was chosen.
-        validation_losses: mean cross-entropy on validation data by candidate that was tried.
+        validation: ``{"loss", "top1"}`` on validation data by candidate that was tried.
     """
 
     chosen: LinearWeights
     refitted: LinearWeights | None
     inverse_regularization: float
-    validation_losses: dict[float, float]
+    validation: dict[float, dict[str, float]]
 
 
 def solve_linear_head(
@@ -53,6 +53,7 @@ def solve_linear_head(
     *,
     classes: int,
     candidates: Sequence[float],
+    monitor: str,
     refit: bool,
     progress: Progress = SILENT,
 ) -> LinearSolution:
@@ -66,6 +67,7 @@ def solve_linear_head(
         validation_features: float32 [m, d]; validation_labels: int64 [m].
         classes: number of classes.
         candidates: values of scikit-learn's C (inverse strength of the L2 penalty).
+        monitor: ``top1`` or ``loss``: the validation figure that chooses; the other breaks ties.
         refit: solve once more with the chosen value on training and validation data together.
         progress: where the work is reported.
 
@@ -75,8 +77,8 @@ def solve_linear_head(
     standardised = scaler(features)
     standardised_validation = scaler(validation_features)
     solver = _solver()
-    best: tuple[float, float, np.ndarray, np.ndarray] | None = None
-    losses: dict[float, float] = {}
+    best: tuple[tuple[float, float], float, np.ndarray, np.ndarray] | None = None
+    figures: dict[float, dict[str, float]] = {}
     worse = 0
     task = progress.start("solving the linear head", len(candidates), "values of C")
     try:
@@ -84,11 +86,14 @@ def solve_linear_head(
             solver.set_params(C=candidate)
             solver.fit(standardised, labels)
             kernel, bias = _weights(solver, classes)
-            loss = _cross_entropy(standardised_validation @ kernel + bias, validation_labels)
-            losses[candidate] = loss
-            task.advance(1, loss=loss)
-            if best is None or loss < best[0]:
-                best, worse = (loss, candidate, kernel, bias), 0
+            reached = _figures(standardised_validation @ kernel + bias, validation_labels)
+            figures[candidate] = reached
+            task.advance(1, **reached)
+            quality = (reached["top1"], -reached["loss"])
+            if monitor == "loss":
+                quality = quality[::-1]
+            if best is None or quality > best[0]:
+                best, worse = (quality, candidate, kernel, bias), 0
             else:
                 worse += 1
             if worse == _PATIENCE:
@@ -104,7 +109,7 @@ def solve_linear_head(
         solver.set_params(C=chosen)
         solver.fit(scaler(together), np.concatenate([labels, validation_labels]))
         refitted = scaler.fold(*_weights(solver, classes))
-    return LinearSolution(weights, refitted, chosen, losses)
+    return LinearSolution(weights, refitted, chosen, figures)
 
 
 class _Standardisation:
@@ -144,7 +149,10 @@ def _weights(solver: LogisticRegression, classes: int) -> tuple[np.ndarray, np.n
     return kernel, bias
 
 
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+def _figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    if not len(labels):
+        return {"loss": 0.0, "top1": 0.0}
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+    loss = -log_probabilities[np.arange(len(labels)), labels].mean()
+    return {"loss": float(loss), "top1": float((logits.argmax(axis=1) == labels).mean())}

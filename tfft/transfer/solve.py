@@ -38,6 +38,7 @@ def train_by_solver(
             features.validation_targets[head.config.target],
             classes=head.outputs,
             candidates=phase.inverse_regularization,
+            monitor=training.recipe.train.monitor,
             refit=phase.refit,
             progress=training.progress,
         )
