@@ -84,7 +84,7 @@ def _table(listings: list[BackboneListing]) -> Table:
             f"{spec.parameters / 1e6:.1f} M",
             f"{spec.feature_size:,}",
             str(len(spec.blocks)),
-            spec.licence,
+            spec.licence.split(" (")[0],
             _here(backbone),
         )
     return table

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from tfft.backbones.build import build_backbone
 from tfft.catalog.backbones import backbone_spec
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
+from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.runtime.info import HeadInfo, ModelInfo
@@ -94,9 +97,11 @@ def _train(
         loss_scaling=recipe.train.mixed_precision == "mixed_float16",
     )
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
+    train_images = data.splits["train"]
     training = Training(
         recipe,
-        data,
+        train_images,
+        _validation_images(data),
         pixels,
         classifier,
         plan,
@@ -129,17 +134,15 @@ def _run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> Non
 
 @contextmanager
 def _what_is_left_is_usable(run: Run, training: Training, state: TrainingState) -> Iterator[None]:
-    """On Ctrl-C, writes the model with the best weights so far and says how to go on."""
+    """On Ctrl-C, writes the model with the best weights so far; notes on it say how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if state.best is not None:
             _finish(run, training, state)
-            training.progress.message(
-                f"stopped: {run.path} has the best weights so far and can be used as it is"
-            )
+            interrupt.add_note(f"{run.path} has the best weights so far and can be used as it is.")
         record(run, status="interrupted")
-        training.progress.message(f"go on with: tfft train --resume {run.path}")
+        interrupt.add_note(f"Go on with: tfft train --resume {run.path}")
         raise
     finally:
         training.history.close()
@@ -207,7 +210,13 @@ def _model_info(training: Training) -> ModelInfo:
 
 
 def _counts(data: ImageData) -> dict[str, int]:
-    return {split: len(index) for split, index in data.splits.items()}
+    counts = {split: len(index) for split, index in data.splits.items()}
+    return {"validation": 0, **counts}
+
+
+def _validation_images(data: ImageData) -> ImageIndex:
+    nothing = data.splits["train"].take(np.array([], np.int64))
+    return data.splits.get("validation", nothing)
 
 
 def _data_record(data: ImageData) -> dict[str, object]:
