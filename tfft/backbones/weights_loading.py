@@ -1,5 +1,7 @@
 """Loads a file of weights into a backbone, strictly: every weight from the file, none left over."""
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402
+
+# How Keras's message of what it could not load spells each layer.
+_LAYER_IN_MESSAGE = re.compile(r"<\w+ name=([^,>]+), built=")
 
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -142,7 +147,9 @@ def _count_variables(file: h5py.File) -> int:
 
     def visit(name: str, item: Any) -> None:
         nonlocal count
-        if isinstance(item, h5py.Dataset) and "/vars/" in f"/{name}":
+        path = f"/{name}"
+        # The state of a dropout layer's random numbers is saved too, but is no weight.
+        if isinstance(item, h5py.Dataset) and "/vars/" in path and "seed_generator" not in path:
             count += 1
 
     file.visititems(visit)
@@ -158,9 +165,27 @@ def _load_keras3(model: keras.Model, path: Path, count: int) -> None:
     if count == 0:
         raise BackboneError(f"{path} holds no weights at all")
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras 3.15.1 looks for a model's internal lists in the file too, which it never saves.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model.load_weights(path)
     except (ValueError, KeyError) as error:
-        raise BackboneError(f"{path} does not fit {model.name}: {error}") from error
+        raise BackboneError(f"{path} does not fit {model.name}: {_keras3_misfit(error)}") from error
     expected = len(model.weights)
-    if count < expected:
-        raise BackboneError(f"{path} has {count} weights, {model.name} needs {expected}")
+    if count != expected:
+        raise BackboneError(
+            f"{path} does not fit {model.name}: it has {count} weights, the model {expected}"
+        )
+
+
+def _keras3_misfit(error: Exception) -> str:
+    """Says which layers could not be loaded, without the arrays that Keras's message shows."""
+    layers = list(dict.fromkeys(_LAYER_IN_MESSAGE.findall(str(error))))
+    if not layers:
+        return str(error).partition("\n")[0]
+    return f"it has no weights of the right shapes for {len(layers)} layers: {_some(layers)}"
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:10])
+    return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
