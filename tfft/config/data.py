@@ -24,7 +24,8 @@ class _Data(Section):
     )
     on_label_conflict: Literal["warn", "stop", "skip"] = Field(
         "warn",
-        description="an image that lies under two labels, byte for byte the same: name all of them and go on, stop, or go on without them and record which",
+        description="equal images under two labels: name all of them and go on, stop there, "
+        "or go on without them and record which",
     )
 
 
