@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.config.data import DataConfig, DigitsData, ImageFolderData, ManifestData, TfdsData
+from tfft.config.data import DataConfig, DigitsData, ImageFolderData, ManifestData
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
 from tfft.data.digits import digits_source
 from tfft.data.folder import folder_source
 from tfft.data.index import ImageIndex
+from tfft.data.manifest import manifest_source
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
 from tfft.data.split import stratified_part
+from tfft.data.tfds_source import tfds_source
 from tfft.errors import DataError
 from tfft.system.progress import SILENT, Progress
 
@@ -40,7 +42,7 @@ def load_data(config: DataConfig, progress: Progress = SILENT) -> ImageData:
         class_names={"label": source.class_names},
         skipped=tuple(bad.values()),
         licence=source.licence,
-        notes=source.notes,
+        notes=source.notes + _gap_notes(splits, source.class_names),
     )
 
 
@@ -61,7 +63,9 @@ def check_data(config: DataConfig, progress: Progress = SILENT) -> DataReport:
         counts={split: _class_counts(index, source.class_names) for split, index in splits.items()},
         bad=tuple(bad.values()),
         conflicts=tuple(conflicts.values()),
-        notes=source.notes + _duplicate_notes(source, scan),
+        notes=source.notes
+        + _gap_notes(splits, source.class_names)
+        + _duplicate_notes(source, scan),
         formats=scan.format_counts(),
     )
 
@@ -71,7 +75,9 @@ def _source(config: DataConfig, progress: Progress) -> Source:
         return digits_source()
     if isinstance(config, ImageFolderData):
         return folder_source(_path(config.path))
-    raise DataError(f"data.kind {config.kind!r} is not supported yet")
+    if isinstance(config, ManifestData):
+        return manifest_source(_path(config.path))
+    return tfds_source(config, progress)
 
 
 def _path(path: Path | None) -> Path:
@@ -133,14 +139,16 @@ def _splits(
 
 
 def _check_split_counts(source: Source, usable: np.ndarray) -> None:
-    labels = source.index.targets["label"]
     for split in np.unique(source.splits):
         if not (usable & (source.splits == split)).any():
             raise DataError(f"the {split} split of {source.name} has no usable image")
-    present = np.unique(labels[usable & (source.splits == "train")])
-    if missing := sorted(set(range(len(source.class_names))) - set(present.tolist())):
-        names = ", ".join(source.class_names[label] for label in missing)
-        raise DataError(f"{source.name} has no usable training image of: {names}")
+
+
+def _gap_notes(splits: dict[str, ImageIndex], class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Says which classes have no training images: they can only be predicted wrongly."""
+    counts = _class_counts(splits["train"], class_names)
+    missing = [name for name, count in counts.items() if not count]
+    return (f"no training image of: {', '.join(missing)}",) if missing else ()
 
 
 def _with_digests(index: ImageIndex, scan: Scan) -> ImageIndex:

@@ -1,0 +1,91 @@
+"""Sources that took long to list, kept so that listing them again does next to nothing."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.data.dataset import Source
+from tfft.data.index import ImageIndex
+from tfft.system.files import atomic_path
+from tfft.system.places import cache_directory
+
+# Part of the key: raise it when what is listed, or how it is kept, changes.
+_VERSION = 1
+
+
+def kept_path(*key: Any) -> Path:
+    """Returns where the source that `key` (JSON values, paths) decides is kept."""
+    text = json.dumps([_VERSION, *key], default=str)
+    return cache_directory("scans") / f"source-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+
+
+def keep_source(path: Path, source: Source) -> None:
+    """Writes a source, with the sizes and times of the files that it lies in."""
+    index = source.index
+    described = {
+        "name": source.name,
+        "class_names": source.class_names,
+        "licence": source.licence,
+        "notes": source.notes,
+        "files": index.files,
+        "stamps": [_stamp(Path(file)) for file in index.files],
+        "ids": index.ids,
+    }
+    arrays = {f"target_{name}": values for name, values in index.targets.items()}
+    if index.boxes is not None:
+        arrays["boxes"] = index.boxes
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            described=np.frombuffer(json.dumps(described).encode(), np.uint8),
+            file_ids=index.file_ids,
+            offsets=index.offsets,
+            lengths=index.lengths,
+            splits=source.splits,
+            **arrays,
+        )
+
+
+def kept_source(path: Path) -> Source | None:
+    """Reads a kept source; None if it is missing, damaged, or its files have changed since."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            described = json.loads(arrays["described"].tobytes())
+            stamps = [_stamp(Path(file)) for file in described["files"]]
+            if stamps != described["stamps"]:
+                return None
+            return _source(described, {name: arrays[name] for name in arrays.files})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _source(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Source:
+    return Source(
+        name=described["name"],
+        index=ImageIndex(
+            files=tuple(described["files"]),
+            file_ids=arrays["file_ids"],
+            offsets=arrays["offsets"],
+            lengths=arrays["lengths"],
+            ids=tuple(described["ids"]),
+            targets={
+                name.removeprefix("target_"): values
+                for name, values in arrays.items()
+                if name.startswith("target_")
+            },
+            boxes=arrays.get("boxes"),
+        ),
+        splits=arrays["splits"],
+        class_names=tuple(described["class_names"]),
+        licence=described["licence"],
+        notes=tuple(described["notes"]),
+    )
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

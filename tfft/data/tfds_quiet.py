@@ -1,0 +1,67 @@
+"""TensorFlow Datasets without its output, its long retries and its network access on import."""
+
+import contextlib
+import io
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from tfft.errors import DataError
+from tfft.system.tensorflow import start_tensorflow
+
+_PATIENCE_S = 10
+
+
+def tensorflow_datasets() -> ModuleType:
+    """Imports TensorFlow Datasets, which takes about a second after TensorFlow."""
+    start_tensorflow()
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    return tfds
+
+
+@contextlib.contextmanager
+def quiet_preparation() -> Iterator[None]:
+    """Holds back what TFDS prints while it prepares, and has it try a download once only.
+
+    tensorflow-datasets 4.9.10 retries an unreachable host for 204 seconds; the number of retries
+    is a constant of its module and not an option.
+    """
+    from tensorflow_datasets.core.download import downloader
+
+    retries = downloader.MAX_RETRIES
+    downloader.MAX_RETRIES = 1
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        downloader.MAX_RETRIES = retries
+
+
+def check_reachable(urls: Iterable[str], what: str) -> None:
+    """Fails at once where a host of `urls` cannot be connected to; proxies are trusted.
+
+    Raises:
+        DataError: With the reason and what to do.
+    """
+    if urllib.request.getproxies():
+        return
+    hosts = {urllib.parse.urlsplit(url) for url in urls if url.startswith("http")}
+    places = {(url.hostname, url.port or (443 if url.scheme == "https" else 80)) for url in hosts}
+    for host, port in sorted(place for place in places if place[0]):
+        try:
+            socket.create_connection((host, port), timeout=_PATIENCE_S).close()
+        except OSError as error:
+            raise unreachable(what, f"{host}: {error.strerror or error}") from error
+
+
+def unreachable(what: str, reason: str) -> DataError:
+    """Returns the error for a set that would have to be downloaded and cannot be."""
+    return DataError(
+        f"{what} is not on this machine and cannot be downloaded ({reason}). Connect to the "
+        f"network and run again, or prepare it elsewhere and set data.data_dir to where it lies, "
+        f"or, for stanford_dogs, set data.archives to a directory with its archives."
+    )
