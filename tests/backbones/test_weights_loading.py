@@ -99,7 +99,7 @@ def test_a_file_without_weights_is_refused(tmp_path: Path):
 
 def test_keras_3_file_of_another_model_is_refused_with_its_layers(tmp_path: Path):
     small_model(width=5).save_weights(tmp_path / "w.weights.h5")
-    with pytest.raises(BackboneError, match="for 3 layers: conv, norm, last$"):
+    with pytest.raises(BackboneError, match=r"for 3 layers: conv, norm, last$"):
         load_weights_file(small_model(), tmp_path / "w.weights.h5")
 
 
