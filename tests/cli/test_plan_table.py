@@ -1,0 +1,80 @@
+"""The freeze plan as `tfft train --dry-run` prints it."""
+
+import io
+
+import pytest
+
+from tfft.cli.output import print_rich
+from tfft.cli.plan_table import plan_notes, plan_table
+from tfft.config.train import GradientPhase, LastBlocks, LinearPhase
+from tfft.transfer.plan import FreezePlan, PartPlan, PhasePlan
+
+
+@pytest.fixture(scope="module")
+def printed() -> list[str]:
+    phases = (
+        PhasePlan(
+            number=1,
+            config=LinearPhase(solver="linear"),
+            frozen_blocks=3,
+            cut="top",
+            trained_parameters=110,
+            steps_per_epoch=0,
+            cached=True,
+            cache_bytes=4_000_000,
+            reason="a solved phase needs the features of all images",
+        ),
+        PhasePlan(
+            number=2,
+            config=GradientPhase(
+                unfreeze=LastBlocks(last_blocks=1),
+                epochs=5,
+                learning_rate=3e-5,
+                batch_norm="adapt",
+            ),
+            frozen_blocks=2,
+            cut="middle",
+            trained_parameters=3_110,
+            steps_per_epoch=1_200,
+            cached=False,
+            cache_bytes=0,
+            reason="blocks of the backbone are trained",
+        ),
+    )
+    plan = FreezePlan(
+        backbone="ResNet50",
+        size_px=224,
+        blocks=(PartPlan("stem", 1_000), PartPlan("middle", 2_000), PartPlan("top", 3_000)),
+        heads=(PartPlan("label", 110),),
+        phases=phases,
+        images={"train": 38_400, "validation": 100, "test": 200},
+    )
+    stream = io.StringIO()
+    print_rich(stream, plan_table(plan), plan_notes(plan))
+    return stream.getvalue().splitlines()
+
+
+def cells(line: str) -> tuple[str, list[str]] | None:
+    first, *others = [cell.strip() for cell in line.split("  ") if cell.strip()] or [""]
+    return (first, others) if others else None
+
+
+def test_the_title_says_what_is_trained_on_what(printed):
+    assert printed[0] == "ResNet50 at 224 px, 38,400 train, 100 validation, 200 test images"
+
+
+def test_each_block_and_head_has_its_parameters_and_what_each_phase_does(printed):
+    rows = dict(row for line in printed if (row := cells(line)))
+    assert rows["stem"] == ["1,000", "frozen", "frozen"]
+    assert rows["middle"] == ["2,000", "frozen", "frozen ← cut"]
+    assert rows["top"] == ["3,000", "frozen ← cut", "trained, lr 3e-05, BatchNorm adapt"]
+    assert rows["head label"] == ["110", "solved", "trained, lr 3e-05"]
+
+
+def test_each_phase_says_what_it_trains_where_it_cuts_and_what_it_caches_and_why(printed):
+    assert printed[-2:] == [
+        "phase 1: 110 parameters trained, cut after top; features cached, 4.0 MB "
+        "(a solved phase needs the features of all images)",
+        "phase 2: 3,110 parameters trained, cut after middle, 1,200 steps an epoch; "
+        "nothing cached (blocks of the backbone are trained)",
+    ]
