@@ -22,18 +22,18 @@ def cached_features(training: Training, cut: Cut) -> CachedFeatures:
         "poolings": list(training.classifier.poolings),
         "dtype": training.recipe.train.mixed_precision,
     }
+    splits = {"train": training.train_images, "validation": training.validation_images}
     features = {
         split: frozen_outputs(
             cut.prefix,
-            training.data.splits[split],
+            index,
             training.pixels,
             identity,
             description=f"features of {split} images",
             progress=training.progress,
         )
-        for split in ("train", "validation")
+        for split, index in splits.items()
     }
-    splits = training.data.splits
     return CachedFeatures(
         features["train"],
         splits["train"].targets,

@@ -102,10 +102,9 @@ def _set_batch_norm(classifier: Classifier, plan: PhasePlan, mode: str) -> None:
 def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut) -> PhaseInputs:
     if plan.cached:
         return cached_features(training, cut)
-    splits = training.data.splits
     return ImageStream(
-        splits["train"],
-        splits["validation"],
+        training.train_images,
+        training.validation_images,
         training.pixels,
         training.recipe.train.batch_size,
         phase.augment,

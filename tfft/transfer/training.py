@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfft.config.recipe import Recipe
-from tfft.data.dataset import ImageData
+from tfft.data.index import ImageIndex
 from tfft.errors import TfftError
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier
@@ -31,7 +31,8 @@ class Training:
     """What every phase of a run works on."""
 
     recipe: Recipe
-    data: ImageData
+    train_images: ImageIndex
+    validation_images: ImageIndex
     pixels: PixelSpec
     classifier: Classifier
     plan: FreezePlan

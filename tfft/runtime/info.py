@@ -1,0 +1,75 @@
+"""What every saved model says of itself, so that it can be used without the run that made it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tfft.errors import ModelFileError
+from tfft.images.spec import PixelSpec
+
+FILE_NAME = "tfft.json"
+
+
+@dataclass(frozen=True)
+class HeadInfo:
+    """One output of a model.
+
+    Attributes:
+        kind: of the head, such as ``classification``.
+        class_names: by index of the logit.
+        target: what the data call the thing that is predicted.
+    """
+
+    kind: str
+    class_names: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A saved model's own description.
+
+    Attributes:
+        name: of the export.
+        pixels: how encoded images become its input, float32 [batch, height, width, 3], 0..255.
+        heads: its outputs by name.
+        backbone: name in the catalog.
+        licence: of the backbone's weights, as their source states it.
+        data: the resolved `data` section of the recipe.
+        tfft_version: that wrote it.
+        created: ISO 8601, UTC.
+    """
+
+    name: str
+    pixels: PixelSpec
+    heads: dict[str, HeadInfo]
+    backbone: str
+    licence: str | None
+    data: dict[str, Any] | None
+    tfft_version: str
+    created: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the description as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":
+        """Reads what `to_json` returned.
+
+        Args:
+            values: JSON values.
+            source: the file that they are from, for the error.
+
+        Raises:
+            ModelFileError: A part is missing or not what it should be.
+        """
+        try:
+            heads = {
+                name: HeadInfo(head["kind"], tuple(head["class_names"]), head["target"])
+                for name, head in values["heads"].items()
+            }
+            pixels = PixelSpec.from_json(values["pixels"])
+            return cls(**{**values, "heads": heads, "pixels": pixels})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelFileError(f"{source} does not describe a model of tfft: {error}") from error

@@ -1,0 +1,90 @@
+"""From a Keras model to a TFLite file that runs wherever TFLite does."""
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from tfft.errors import TfftError
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from ai_edge_litert import schema_py_generated as schema  # noqa: E402
+from tensorflow.lite.python.convert_phase import ConverterError  # noqa: E402
+
+# Operators that make a file useless outside a full TensorFlow, or silently wrong in a browser.
+_REFUSED = ("CUSTOM", "Flex", "READ_VARIABLE", "VAR_HANDLE", "ASSIGN_VARIABLE")
+
+
+def convert_to_tflite(model: keras.Model, batch_size: int = 1) -> bytes:
+    """Converts a model to a float32 TFLite file with a fixed batch and no Flex operators.
+
+    Args:
+        model: one input [batch, ...] float32; its outputs are a tensor, a list or a dict.
+        batch_size: of the file.
+
+    Returns:
+        The file's content. Its signature ``serving_default`` has the outputs by name: the keys of
+        the dict, or ``output_0000`` and so on.
+
+    Raises:
+        TfftError: The model needs operators that TFLite has not.
+    """
+    inputs = keras.Input(batch_shape=(batch_size, *model.input_shape[1:]), name="images")
+    fixed = keras.Model(inputs, _named(model(inputs)))
+    with _quiet():
+        try:
+            content = tf.lite.TFLiteConverter.from_keras_model(fixed).convert()
+        except (ConverterError, ValueError, RuntimeError) as error:
+            raise TfftError(f"TFLite cannot hold this model: {error}") from error
+    refused = sorted({name for name in operators(content) if name.startswith(_REFUSED)})
+    if refused:
+        raise TfftError(
+            f"the converted file needs operators that not every TFLite client has: "
+            f"{', '.join(refused)}"
+        )
+    return content
+
+
+def operators(content: bytes) -> tuple[str, ...]:
+    """Returns the names of all operators in a TFLite file, as its schema spells them.
+
+    A custom operator has its own name, such as ``FlexErf``.
+    """
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    return tuple(
+        code.customCode.decode()
+        if code.customCode
+        else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        for code in model.operatorCodes
+    )
+
+
+def _named(outputs: Any) -> dict[str, keras.KerasTensor]:
+    if isinstance(outputs, dict):
+        return outputs
+    tensors = outputs if isinstance(outputs, list | tuple) else [outputs]
+    return {f"output_{number:04d}": tensor for number, tensor in enumerate(tensors)}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what the converter prints, in Python and below it, away from the user."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    originals = {number: os.dup(number) for number in (1, 2)}
+    with tempfile.TemporaryFile() as aside, contextlib.redirect_stdout(io.StringIO()):
+        for number in originals:
+            os.dup2(aside.fileno(), number)
+        try:
+            yield
+        finally:
+            for number, original in originals.items():
+                os.dup2(original, number)
+                os.close(original)

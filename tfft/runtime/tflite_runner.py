@@ -1,0 +1,84 @@
+"""A TFLite file as a function of arrays, without TensorFlow."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfft.errors import ModelFileError
+
+
+class TfliteFunction:
+    """Runs a TFLite model with one input and any number of outputs, in the order of their names.
+
+    The model has a fixed batch; any number of rows can be given, the last batch is filled up.
+
+    Args:
+        content: of the file.
+        threads: to compute with; default: all processors that this process may use.
+
+    Attributes:
+        output_names: of the outputs, in the order in which a call returns them.
+        batch_size: of the file.
+
+    Raises:
+        ModelFileError: The content is no TFLite model, or needs operators that are not built in.
+    """
+
+    def __init__(self, content: bytes, threads: int | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        with _quiet():
+            try:
+                self._interpreter = Interpreter(
+                    model_content=content, num_threads=threads or _processors()
+                )
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                raise ModelFileError(f"not a TFLite model that runs here: {error}") from error
+        (self._input,) = self._interpreter.get_input_details()
+        # The signature knows the outputs by name; the converter may have permuted them.
+        details = self._interpreter.get_signature_runner().get_output_details()
+        self.output_names = tuple(sorted(details))
+        self._outputs = [details[name] for name in self.output_names]
+        self.batch_size = int(self._input["shape"][0])
+
+    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Returns the outputs [n, ...] for the input rows [n, ...]."""
+        results: list[list[np.ndarray]] = [[] for _ in self._outputs]
+        for start in range(0, len(rows), self.batch_size):
+            batch = rows[start : start + self.batch_size]
+            count = len(batch)
+            if count < self.batch_size:
+                filling = np.repeat(batch[-1:], self.batch_size - count, axis=0)
+                batch = np.concatenate([batch, filling])
+            self._interpreter.set_tensor(
+                self._input["index"], np.ascontiguousarray(batch, self._input["dtype"])
+            )
+            self._interpreter.invoke()
+            for result, output in zip(results, self._outputs, strict=True):
+                result.append(self._interpreter.get_tensor(output["index"])[:count])
+        return tuple(np.concatenate(parts) for parts in results)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what the runtime writes to file descriptor 2 while it starts away from the user."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
