@@ -83,6 +83,14 @@ def test_prefix_and_suffix_share_their_weights_with_the_whole(backbone: Backbone
     assert len(prefix.weights) + len(suffix.weights) == len(backbone.model.weights)
 
 
+def test_after_cuts_the_whole_can_still_be_saved(backbone: Backbone, tmp_path: Path):
+    for frozen_blocks in (1, 3):
+        split(backbone, frozen_blocks)
+    backbone.model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(images(48)), backbone.model(images(48)))
+
+
 def test_cut_at_an_end_leaves_one_part(backbone: Backbone):
     assert split(backbone, 0) == (None, backbone.model)
     assert split(backbone, len(backbone.blocks)) == (backbone.model, None)

@@ -18,7 +18,6 @@ start_tensorflow()
 import keras  # noqa: E402
 
 APPLICATIONS = [spec for spec in backbone_specs() if spec.kind == "application"]
-# Larger ones run where the memory is free of others; their graphs are those of their smaller kin.
 CUTS = 3
 
 

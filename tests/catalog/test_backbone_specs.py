@@ -93,9 +93,7 @@ def test_defaults_are_filled_in_and_whole_numbers_become_floats():
 
 def test_every_wrong_argument_is_named_at_once():
     with pytest.raises(BackboneError) as raised:
-        resolve_arguments(
-            SPECS["MobileNet"], {"alfa": 0.5, "alpha": 0, "depth_multiplier": "2"}
-        )
+        resolve_arguments(SPECS["MobileNet"], {"alfa": 0.5, "alpha": 0, "depth_multiplier": "2"})
     lines = str(raised.value).splitlines()
     assert len(lines) == 3
     assert "Did you mean 'alpha'?" in lines[0]

@@ -1,6 +1,6 @@
 """A built backbone and its blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tfft.backbones.graph import ancestors, graph_nodes
 from tfft.catalog.spec import BackboneSpec, BlockSpec
@@ -20,7 +20,7 @@ class Block:
     """
 
     name: str
-    operations: tuple[keras.Operation, ...]
+    operations: tuple[keras.Operation, ...] = field(repr=False)
 
     @property
     def layers(self) -> tuple[keras.Layer, ...]:
@@ -40,7 +40,7 @@ class Backbone:
         weights_digest: SHA-256 of the weights as built, in hexadecimal.
     """
 
-    spec: BackboneSpec
+    spec: BackboneSpec = field(repr=False)
     model: keras.Model
     blocks: tuple[Block, ...]
     weights_digest: str

@@ -8,6 +8,7 @@ Source: Tan, Le 2019 (EfficientNet); the Lite variants of the TensorFlow TPU rep
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tfft.system.tensorflow import start_tensorflow
 
@@ -16,6 +17,8 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 BATCH_NORM_EPSILON = 1e-3
+# Keras declares the results of layer calls and the types of initialisers too loosely or too
+# tightly to be checked: they are Any here.
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def efficientnet_lite0(input_shape: tuple[int, int, int]) -> keras.Model:
     return keras.Model(images, x, name="efficientnet_lite0")
 
 
-def _block(inputs: keras.KerasTensor, stage: _Stage, stride: int, name: str) -> keras.KerasTensor:
+def _block(inputs: Any, stage: _Stage, stride: int, name: str) -> Any:
     """An inverted residual block (MBConv) without squeeze-and-excitation."""
     x = inputs
     if stage.expansion != 1:
@@ -91,9 +94,7 @@ def _block(inputs: keras.KerasTensor, stage: _Stage, stride: int, name: str) -> 
     return x
 
 
-def _convolution(
-    x: keras.KerasTensor, filters: int, kernel: int, name: str, stride: int = 1
-) -> keras.KerasTensor:
+def _convolution(x: Any, filters: int, kernel: int, name: str, stride: int = 1) -> Any:
     """A convolution with batch normalisation, without activation."""
     x = layers.Conv2D(
         filters,
@@ -107,5 +108,6 @@ def _convolution(
     return layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")(x)
 
 
-def _initializer() -> keras.initializers.Initializer:
+def _initializer() -> Any:
+    """A new one for each layer: one object would give layers of one shape the same weights."""
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")

@@ -42,7 +42,7 @@ def load_weights_file(
         raise BackboneError(f"there is no weights file {path}")
     try:
         with h5py.File(path, "r") as file:
-            group = file.get("model_weights", file)
+            group: Any = file.get("model_weights", file)
             if "layer_names" in group.attrs or "layer_names0" in group.attrs:
                 _load_by_order(model, _read_layers(group), path, normalization)
                 return

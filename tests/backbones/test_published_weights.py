@@ -1,0 +1,45 @@
+"""The catalog's weights files are those that Keras itself would download."""
+
+import importlib
+from collections.abc import Iterator
+
+import pytest
+
+from tfft.catalog.backbones import backbone_specs
+from tfft.catalog.spec import BackboneSpec, WeightsFile
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+from keras.src.utils import file_utils  # noqa: E402
+
+FILES = [(spec, file) for spec in backbone_specs() for file in spec.weights]
+
+
+class Asked(Exception):
+    """Keras asked for a file."""
+
+
+@pytest.fixture(autouse=True)
+def no_download(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def get_file(fname: str, origin: str, *, cache_subdir: str, file_hash: str | None = None):
+        raise Asked(fname, origin, file_hash, cache_subdir)
+
+    monkeypatch.setattr(file_utils, "get_file", get_file)
+    yield
+    keras.backend.clear_session()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("spec", "file"), FILES, ids=[file.name for _, file in FILES])
+def test_keras_asks_for_the_same_file(spec: BackboneSpec, file: WeightsFile):
+    module, function = spec.builder.split(":")
+    size_px = file.size_px or spec.default_size_px
+    with pytest.raises(Asked) as asked:
+        getattr(importlib.import_module(module), function)(
+            include_top=False,
+            weights="imagenet",
+            input_shape=(size_px, size_px, 3),
+            **file.arguments,
+        )
+    assert asked.value.args == (file.name, file.url, file.digest, "models")
