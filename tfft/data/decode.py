@@ -84,6 +84,15 @@ def box_pixels(
     return top, left, bottom, right
 
 
+def tensorflow_refusal(encoded: bytes) -> str:
+    """Returns why TensorFlow cannot decode an image, or "" if it can."""
+    try:
+        decode_upright(tf.constant(encoded))
+    except tf.errors.OpError as error:
+        return f"a broken image: {error.message}"
+    return ""
+
+
 def is_upright_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """Returns whether an encoded image is a JPEG that needs no turning, bool scalar."""
     return tf.cond(

@@ -110,7 +110,21 @@ def _scan(index: ImageIndex, progress: Progress) -> Scan:
             task.advance()
     finally:
         task.close()
+    _confirm_gifs(index, formats, reasons)
     return Scan(digests, formats, tuple(reasons))
+
+
+def _confirm_gifs(index: ImageIndex, formats: np.ndarray, reasons: list[str]) -> None:
+    """Has TensorFlow decode GIF files too: it reads all their frames, and Pillow forgives more."""
+    positions = np.flatnonzero(formats == FORMATS.index("GIF"))
+    if not len(positions):
+        return
+    from tfft.data.decode import tensorflow_refusal  # imports TensorFlow
+
+    for position in positions:
+        reasons[position] = tensorflow_refusal(index.read(int(position)))
+        if reasons[position]:
+            formats[position] = 255
 
 
 def _inspections(index: ImageIndex) -> Iterator[tuple[bytes, str, str]]:

@@ -2,7 +2,8 @@
 
 The same values as `tfft.data.decode` computes with TensorFlow. Where Pillow's own conversion
 differs, the values are TensorFlow's: 16-bit samples keep their high byte, CMYK is multiplied out,
-alpha is ignored, and a GIF's transparent colour, and what its first frame does not cover, is black.
+alpha is ignored, and a GIF is as large as its largest frame, black where the first is transparent
+or does not reach.
 """
 
 import io
@@ -15,7 +16,7 @@ from PIL import Image
 
 from tfft.errors import DataError
 from tfft.images.exif import exif_orientation, turned_upright
-from tfft.images.formats import check_size, check_variant, image_format
+from tfft.images.formats import check_size, check_variant, gif_frames, image_format
 
 # What Pillow's decoders raise on files that are not what they should be.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
@@ -41,7 +42,7 @@ def decode_image(encoded: bytes) -> np.ndarray:
             path: the caller knows it.
     """
     opened = open_image(encoded)
-    return np.ascontiguousarray(turned_upright(_rgb(opened), opened.orientation))
+    return np.ascontiguousarray(turned_upright(_rgb(opened, encoded), opened.orientation))
 
 
 def open_image(encoded: bytes) -> OpenedImage:
@@ -55,8 +56,6 @@ def open_image(encoded: bytes) -> OpenedImage:
     check_variant(encoded, kind)
     try:
         image = Image.open(io.BytesIO(encoded), formats=(kind,))
-        if kind == "GIF":
-            image.info["frame"] = image.tile[0].extents
         image.load()
     except (*_BROKEN, zlib.error, Image.DecompressionBombError) as error:
         raise DataError(f"a broken {kind} image: {_reason(error)}") from error
@@ -69,7 +68,7 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _rgb(opened: OpenedImage) -> np.ndarray:
+def _rgb(opened: OpenedImage, encoded: bytes) -> np.ndarray:
     image = opened.image
     if image.mode in ("P", "PA"):
         rgb = _palette_to_rgb(image)
@@ -77,7 +76,7 @@ def _rgb(opened: OpenedImage) -> np.ndarray:
         rgb = _cmyk_to_rgb(np.asarray(image), inverted="adobe" in image.info)
     else:
         rgb = _samples_to_rgb(np.asarray(image), image.mode)
-    return _on_black(rgb, image) if opened.format == "GIF" else rgb
+    return _first_frame(rgb, image, encoded) if opened.format == "GIF" else rgb
 
 
 def _samples_to_rgb(samples: np.ndarray, mode: str) -> np.ndarray:
@@ -112,11 +111,14 @@ def _cmyk_to_rgb(cmyk: np.ndarray, inverted: bool) -> np.ndarray:
     return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
 
 
-def _on_black(rgb: np.ndarray, image: Image.Image) -> np.ndarray:
-    """Blackens what the first frame of a GIF leaves open."""
-    left, top, right, bottom = image.info["frame"]
-    shown = np.zeros(rgb.shape[:2], bool)
-    shown[top:bottom, left:right] = True
+def _first_frame(rgb: np.ndarray, image: Image.Image, encoded: bytes) -> np.ndarray:
+    """Lays the first frame of a GIF on a black canvas as large as its largest frame."""
+    frames = gif_frames(encoded)
     if "transparency" in image.info:
-        shown &= np.asarray(image) != image.info["transparency"]
-    return np.where(shown[..., None], rgb, np.uint8(0))
+        rgb = np.where((np.asarray(image) != image.info["transparency"])[..., None], rgb, 0)
+    height, width = (max(frame[side] for frame in frames) for side in (3, 2))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    left, top, frame_width, frame_height = frames[0]
+    frame = rgb[top : top + frame_height, left : left + frame_width][: height - top, : width - left]
+    canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
+    return canvas

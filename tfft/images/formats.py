@@ -1,5 +1,7 @@
 """What an encoded image says about itself before it is decoded: its format and its size."""
 
+import zlib
+
 from tfft.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -61,13 +63,16 @@ def check_size(encoded: bytes, kind: str) -> None:
 
 
 def check_variant(encoded: bytes, kind: str) -> None:
-    """Refuses the rare variants of a format that TensorFlow cannot decode.
+    """Refuses what Pillow would read and TensorFlow cannot.
 
     Raises:
-        DataError: An animated WebP (TensorFlow 2.21's reader corrupts memory on it), or a BMP that
-            is compressed or has other than 1, 4, 8, 24 or 32 bits a pixel.
+        DataError: An animated WebP (TensorFlow 2.21's reader corrupts memory on it), a PNG, GIF or
+            BMP without its end, or a BMP that is compressed or has other than 1, 4, 8, 24 or 32
+            bits a pixel.
     """
-    if kind == "WEBP" and encoded[12:16] == b"VP8X" and encoded[20] & 2:
+    if kind == "PNG":
+        _check_png_chunks(encoded)
+    if kind == "WEBP" and encoded[12:16] == b"VP8X" and _little(encoded[20:21]) & 2:
         raise DataError("an animated WebP image; only still ones are read")
     if kind == "BMP":
         bits, compression = _little(encoded[28:30]), _little(encoded[30:34])
@@ -75,16 +80,66 @@ def check_variant(encoded: bytes, kind: str) -> None:
             raise DataError(f"a BMP image of an old kind or with {bits} bits a pixel")
         if compression and not (compression == 3 and encoded[54:66] == _BGR_MASKS):
             raise DataError("a compressed BMP image; only uncompressed ones are read")
+        height, width = announced_size(encoded, kind)
+        if _little(encoded[10:14]) + (bits * width + 31) // 32 * 4 * height > len(encoded):
+            raise DataError("a broken BMP image: the file is truncated")
+
+
+def gif_frames(encoded: bytes) -> list[tuple[int, int, int, int]]:
+    """Returns (left, top, width, height) of every frame of a GIF.
+
+    Raises:
+        DataError: The file ends before its end mark, or has no frame.
+    """
+    frames = []
+    position = 13 + _colour_table_size(encoded[10:11])
+    while encoded[position : position + 1] in (b"!", b","):
+        if encoded[position : position + 1] == b",":
+            box = encoded[position + 1 : position + 9]
+            frames.append(tuple(_little(box[i : i + 2]) for i in (0, 2, 4, 6)))
+            position += 11 + _colour_table_size(encoded[position + 9 : position + 10])
+        else:
+            position += 2
+        while position < len(encoded) and encoded[position]:
+            position += 1 + encoded[position]
+        position += 1
+    if not frames or encoded[position : position + 1] != b";":
+        raise DataError("a broken GIF image: the file is truncated")
+    return frames
+
+
+def _colour_table_size(flags: bytes) -> int:
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
+
+
+def _check_png_chunks(encoded: bytes) -> None:
+    position = 8
+    while position + 12 <= len(encoded):
+        end = position + 12 + _big(encoded[position : position + 4])
+        name = encoded[position + 4 : position + 8]
+        is_critical = name[:1].isupper()
+        if is_critical and zlib.crc32(encoded[position + 4 : end - 4]) != _big(
+            encoded[end - 4 : end]
+        ):
+            raise DataError("a broken PNG image: a checksum is wrong")
+        if name == b"IEND":
+            return
+        position = end
+    raise DataError("a broken PNG image: the file is truncated")
 
 
 def announced_size(encoded: bytes, kind: str) -> tuple[int, int]:
-    """Returns (height, width) from the header of an image of format `kind`; (0, 0) if it has none."""
+    """Returns (height, width) from the header of an image of format `kind`, or (0, 0)."""
     if kind == "JPEG":
         return _jpeg_size(encoded)
     if kind == "PNG":
         return _big(encoded[20:24]), _big(encoded[16:20])
     if kind == "GIF":
-        return _little(encoded[8:10]), _little(encoded[6:8])
+        widths, heights = zip(*((w, h) for _, _, w, h in gif_frames(encoded)), strict=True)
+        return (
+            max(_little(encoded[8:10]), *heights, 0),
+            max(_little(encoded[6:8]), *widths, 0),
+        )
     if kind == "BMP":
         return abs(_little(encoded[22:26], signed=True)), abs(_little(encoded[18:22], signed=True))
     return _webp_size(encoded)
