@@ -16,7 +16,8 @@ def start_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules and "keras" in sys.modules:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Level 3: what goes wrong is raised as an exception; level 2 prints hints of kernels as errors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with _standard_error_kept_aside(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ import hashlib
 
 from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.frozen import frozen_outputs
+from tfft.transfer.frozen import FrozenPart
 from tfft.transfer.inputs import CachedFeatures
 from tfft.transfer.training import Training
 
@@ -22,23 +22,17 @@ def cached_features(training: Training, cut: Cut) -> CachedFeatures:
         "poolings": list(training.classifier.poolings),
         "dtype": training.recipe.train.mixed_precision,
     }
+    frozen = FrozenPart(cut.prefix, training.pixels, identity, training.progress)
     splits = {"train": training.train_images, "validation": training.validation_images}
     features = {
-        split: frozen_outputs(
-            cut.prefix,
-            index,
-            training.pixels,
-            identity,
-            description=f"features of {split} images",
-            progress=training.progress,
-        )
+        split: frozen.outputs(index, f"features of {split} images")
         for split, index in splits.items()
     }
     return CachedFeatures(
         features["train"],
-        splits["train"].targets,
+        training.train_images.targets,
         features["validation"],
-        splits["validation"].targets,
+        training.validation_images.targets,
         training.recipe.train.batch_size,
         training.recipe.seed,
     )

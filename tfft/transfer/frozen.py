@@ -32,71 +32,75 @@ _STREAM_BATCH = 32
 FrozenFunction = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
-def frozen_outputs(
-    prefix: keras.Model,
-    index: ImageIndex,
-    pixels: PixelSpec,
-    identity: Mapping[str, object],
-    *,
-    description: str,
-    progress: Progress = SILENT,
-) -> list[np.ndarray]:
-    """Returns the prefix's outputs on every image of `index`, computed once and cached on disk.
+class FrozenPart:
+    """The part of a model below a cut, whose outputs are computed once and cached on disk.
 
     Args:
-        prefix: images float32 [n, H, W, 3], 0..255, to a list of tensors; nothing in it changes.
-        index: the images, in whose order the rows of the result are.
-        pixels: how they are decoded.
-        identity: what decides the outputs beside images and pixels: weights, cut.
-        description: shown beside the progress bar.
+        prefix: images float32 [n, H, W, 3], 0..255, to one or more tensors; nothing in it changes.
+        pixels: how images are decoded for it.
+        identity: what decides its outputs beside images and pixels: weights, cut.
         progress: where the work is reported.
-
-    Returns:
-        Memory-mapped float32 arrays [len(index), ...].
     """
-    whole_identity = {
-        **identity,
-        "images": index.fingerprint(),
-        "pixels": pixels.to_json(),
-        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
-    }
-    key = entry_key(whole_identity)
-    cached = load_entry(key)
-    if cached is not None:
-        progress.message(f"{description}: {len(index):,} images from the cache")
-        return cached
-    shapes = [(len(index), *output.shape[1:]) for output in prefix.outputs]
 
-    def fill(arrays: Sequence[np.ndarray]) -> None:
-        _compute(prefix, index, pixels, arrays, description, progress)
+    def __init__(
+        self,
+        prefix: keras.Model,
+        pixels: PixelSpec,
+        identity: Mapping[str, object],
+        progress: Progress = SILENT,
+    ) -> None:
+        self._prefix = prefix
+        self._pixels = pixels
+        self._identity = {
+            **identity,
+            "pixels": pixels.to_json(),
+            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        }
+        self._progress = progress
+        self._function: FrozenFunction | None = None
 
-    return store_entry(key, whole_identity, shapes, fill)
+    def outputs(self, index: ImageIndex, description: str) -> list[np.ndarray]:
+        """Returns the outputs on every image of `index`, in its order.
 
+        Args:
+            index: the images.
+            description: shown beside the progress bar.
 
-def _compute(
-    prefix: keras.Model,
-    index: ImageIndex,
-    pixels: PixelSpec,
-    arrays: Sequence[np.ndarray],
-    description: str,
-    progress: Progress,
-) -> None:
-    function: FrozenFunction | None = None
-    task = progress.start(description, len(index))
-    done = 0
-    try:
-        for batch in evaluation_batches(index, pixels, _STREAM_BATCH):
-            images = batch["images"].numpy()
-            if function is None:
-                function = fastest_function(prefix, images)
-            for array, output in zip(arrays, function(images), strict=True):
-                array[done : done + len(images)] = output
-            done += len(images)
-            task.advance(len(images))
-    finally:
-        task.close()
-    if done != len(index):
-        raise TfftError(f"{description}: {done} images were read where {len(index)} are listed.")
+        Returns:
+            Memory-mapped float32 arrays [len(index), ...].
+
+        Raises:
+            TfftError: The cache cannot be written.
+        """
+        identity = {**self._identity, "images": index.fingerprint()}
+        key = entry_key(identity)
+        cached = load_entry(key)
+        if cached is not None:
+            self._progress.message(f"{description}: {len(index):,} images from the cache")
+            return cached
+        shapes = [(len(index), *output.shape[1:]) for output in self._prefix.outputs]
+
+        def fill(arrays: Sequence[np.ndarray]) -> None:
+            self._compute(index, arrays, description)
+
+        return store_entry(key, identity, shapes, fill)
+
+    def _compute(self, index: ImageIndex, arrays: Sequence[np.ndarray], description: str) -> None:
+        task = self._progress.start(description, len(index))
+        done = 0
+        try:
+            for batch in evaluation_batches(index, self._pixels, _STREAM_BATCH):
+                images = batch["images"].numpy()
+                if self._function is None:
+                    self._function = fastest_function(self._prefix, images)
+                for array, output in zip(arrays, self._function(images), strict=True):
+                    array[done : done + len(images)] = output
+                done += len(images)
+                task.advance(len(images))
+        finally:
+            task.close()
+        if done != len(index):
+            raise TfftError(f"{description}: {done} images were read where {len(index)} are listed")
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:

@@ -5,13 +5,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from tfft.backbones.build import build_backbone
 from tfft.catalog.backbones import backbone_spec
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.runtime.info import HeadInfo, ModelInfo
@@ -97,11 +94,9 @@ def _train(
         loss_scaling=recipe.train.mixed_precision == "mixed_float16",
     )
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
-    train_images = data.splits["train"]
     training = Training(
         recipe,
-        train_images,
-        _validation_images(data),
+        data,
         pixels,
         classifier,
         plan,
@@ -212,11 +207,6 @@ def _model_info(training: Training) -> ModelInfo:
 def _counts(data: ImageData) -> dict[str, int]:
     counts = {split: len(index) for split, index in data.splits.items()}
     return {"validation": 0, **counts}
-
-
-def _validation_images(data: ImageData) -> ImageIndex:
-    nothing = data.splits["train"].take(np.array([], np.int64))
-    return data.splits.get("validation", nothing)
 
 
 def _data_record(data: ImageData) -> dict[str, object]:

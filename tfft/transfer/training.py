@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
 from tfft.errors import TfftError
 from tfft.images.spec import PixelSpec
@@ -31,8 +32,7 @@ class Training:
     """What every phase of a run works on."""
 
     recipe: Recipe
-    train_images: ImageIndex
-    validation_images: ImageIndex
+    data: ImageData
     pixels: PixelSpec
     classifier: Classifier
     plan: FreezePlan
@@ -40,6 +40,15 @@ class Training:
     checkpoints: Checkpoints
     history: History
     progress: Progress
+
+    @property
+    def train_images(self) -> ImageIndex:
+        return self.data.splits["train"]
+
+    @property
+    def validation_images(self) -> ImageIndex:
+        nothing = self.train_images.take(np.array([], np.int64))
+        return self.data.splits.get("validation", nothing)
 
 
 def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
