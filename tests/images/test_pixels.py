@@ -36,9 +36,7 @@ def test_the_shorter_side_is_resized_and_the_centre_cut():
     assert output_window(375, 500, PixelSpec(224, 200, fit="stretch")) == Window(224, 200, 0, 0)
 
 
-@given(
-    st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 400), st.integers(1, 400)
-)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 400), st.integers(1, 400))
 def test_the_window_always_lies_in_the_resized_image(height, width, out_height, out_width):
     window = output_window(height, width, PixelSpec(out_height, out_width))
     assert 0 <= window.top <= window.resized_height - out_height
