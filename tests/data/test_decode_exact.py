@@ -6,10 +6,10 @@ import tarfile
 
 import numpy as np
 import pytest
+import sample_pictures
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_pictures import encoded, picture
 
 from tfft.data.decode import decode_exact, decode_upright, tensorflow_refusal
 from tfft.data.exif import exif_orientation as orientation_in_graph
@@ -70,7 +70,12 @@ def test_the_decoder_can_be_saved_and_loaded_without_python_code(kinds, tmp_path
 
 
 def test_an_animated_webp_is_refused_and_does_not_bring_the_process_down(kinds):
-    animation = encoded(picture(), "WEBP", save_all=True, append_images=[picture().rotate(90)])
+    animation = sample_pictures.encoded(
+        sample_pictures.picture(),
+        "WEBP",
+        save_all=True,
+        append_images=[sample_pictures.picture().rotate(90)],
+    )
     assert "image" in tensorflow_refusal(animation)
     assert tensorflow_refusal(kinds["WebP"]) == ""
 

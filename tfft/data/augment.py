@@ -17,6 +17,7 @@ from tfft.data.decode import (  # noqa: E402
     is_upright_jpeg,
     resize_exact,
 )
+from tfft.data.rand_augment import rand_augmented  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
 
 # Random-resized-crop (Szegedy et al. 2015), with the area of field practice for fine-tuning.
@@ -52,6 +53,8 @@ def augmented_pixels(
         return _flipped(decode_exact(encoded, spec, box), seed)
     if augmentation == "random_crop":
         return _flipped(_random_crop(encoded, spec, box, seed), seed)
+    if augmentation == "rand_augment":
+        return rand_augmented(_flipped(_random_crop(encoded, spec, box, seed), seed), seed)
     if augmentation == "random_crop_color":
         return _recoloured(_flipped(_random_crop(encoded, spec, box, seed), seed), seed)
     raise ValueError(f"no such augmentation. Received: {augmentation}")

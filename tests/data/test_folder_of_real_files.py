@@ -1,0 +1,102 @@
+"""A folder as users have them: every oddity decodes, or is named with the reason."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from sample_pictures import encoded, picture, rotated_photo
+
+from tfft.config.data import ImageFolderData
+from tfft.data.load import check_data, load_data
+from tfft.data.pipeline import evaluation_batches
+from tfft.errors import DataError
+from tfft.images.pixels import encoded_to_pixels
+from tfft.images.spec import PixelSpec
+
+ODD_BUT_FINE = (
+    "JPEG, CMYK",
+    "PNG, 16-bit",
+    "PNG, palette and alpha",
+    "GIF, animated",
+    "WebP",
+    "BMP, palette",
+    "JPEG, orientation 6",
+)
+
+
+@pytest.fixture
+def odd_folder(tmp_path, kinds):
+    """Two classes; every picture lies in `odd` under a name that says nothing about its kind."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "plain").mkdir()
+    for number, kind in enumerate(ODD_BUT_FINE):
+        (tmp_path / "odd" / f"{number}.jpg").write_bytes(kinds[kind])
+    for number in range(4):
+        content = encoded(picture(60 + number, 80), "JPEG")
+        (tmp_path / "plain" / f"{number}.jpg").write_bytes(content)
+    return tmp_path
+
+
+@pytest.fixture
+def spoiled_folder(odd_folder):
+    """The same with a truncated JPEG, an empty file, a text, and files that are passed over."""
+    whole = encoded(picture(), "JPEG")
+    (odd_folder / "plain" / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (odd_folder / "plain" / "empty.jpg").write_bytes(b"")
+    (odd_folder / "odd" / "text.jpg").write_text("not a photo at all\n")
+    (odd_folder / "odd" / ".hidden.jpg").write_bytes(b"")
+    (odd_folder / "empty").mkdir()
+    (odd_folder / "readme.txt").write_text("about these photos\n")
+    return odd_folder
+
+
+def config(path, **values) -> ImageFolderData:
+    return ImageFolderData(
+        kind="image_folder", path=path, test_fraction=0, validation_fraction=0, **values
+    )
+
+
+def test_every_bad_file_is_named_with_its_reason_before_anything_starts(spoiled_folder):
+    with pytest.raises(DataError) as caught:
+        load_data(config(spoiled_folder))
+    message = str(caught.value)
+    assert message.startswith("3 files are no usable image, of 14 in ")
+    assert "plain/truncated.jpg: a broken JPEG image: image file is truncated" in message
+    assert "plain/empty.jpg: the file is empty" in message
+    assert "odd/text.jpg: text, not an image; allowed are JPEG, PNG, WebP, BMP and GIF" in message
+    assert "set data.on_bad_image to skip" in message
+
+
+def test_skip_goes_on_without_them_and_records_them(spoiled_folder):
+    data = load_data(config(spoiled_folder, on_bad_image="skip"))
+    assert len(data.splits["train"]) == 11
+    assert [image.path for image in data.skipped] == [
+        "odd/text.jpg",
+        "plain/empty.jpg",
+        "plain/truncated.jpg",
+    ]
+
+
+def test_check_reports_without_stopping(spoiled_folder):
+    report = check_data(config(spoiled_folder))
+    assert len(report.bad) == 3
+    assert report.counts == {"train": {"odd": 7, "plain": 4}}
+    assert report.formats == {"JPEG": 6, "PNG": 2, "GIF": 1, "BMP": 1, "WEBP": 1}
+    assert report.notes == (
+        "empty is ignored: the class folder is empty",
+        "readme.txt is ignored: it is in no class folder",
+    )
+
+
+def test_the_odd_files_give_the_pixels_that_a_viewer_shows(odd_folder):
+    index = load_data(config(odd_folder)).splits["train"]
+    spec = PixelSpec(48, 48)
+    (batch,) = evaluation_batches(index, spec, 32)
+    for position, image_id in enumerate(index.ids):
+        content = (odd_folder / image_id).read_bytes()
+        pixels = batch["images"][position].numpy()
+        np.testing.assert_allclose(pixels, encoded_to_pixels(content, spec), atol=0.001)
+    shown = ImageOps.exif_transpose(Image.open(io.BytesIO(rotated_photo(6)))).convert("RGB")
+    upright = encoded_to_pixels(encoded(shown, "PNG"), spec)
+    np.testing.assert_allclose(batch["images"][6].numpy(), upright, atol=0.001)

@@ -1,0 +1,132 @@
+"""Batches: every image once, the same every time, the same as evaluation defines."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from tfft.config.data import Augmentation, ImageFolderData
+from tfft.data.index import ImageIndex
+from tfft.data.load import load_data
+from tfft.data.pipeline import evaluation_batches, training_batches
+from tfft.images.pixels import encoded_to_pixels
+from tfft.images.spec import PixelSpec
+
+SPEC = PixelSpec(24, 24)
+AUGMENTATIONS = get_args(Augmentation)
+
+
+@pytest.fixture
+def index(photo_folder) -> ImageIndex:
+    config = ImageFolderData(
+        kind="image_folder", path=photo_folder, test_fraction=0, validation_fraction=0
+    )
+    return load_data(config).splits["train"]
+
+
+def packed(index: ImageIndex, path) -> ImageIndex:
+    """The same images one after the other in one file, as a set of TFDS has them."""
+    contents = [index.read(position) for position in range(len(index))]
+    path.write_bytes(b"head" + b"".join(contents))
+    ends = np.cumsum([len(content) for content in contents])
+    return ImageIndex(
+        files=(str(path),),
+        file_ids=np.zeros(len(index), np.int32),
+        offsets=4 + ends - index.lengths,
+        lengths=index.lengths,
+        ids=index.ids,
+        targets=index.targets,
+    )
+
+
+def batches(index: ImageIndex, augmentation: str = "none", **values):
+    options = {"seed": 3, "epoch": 0, **values}
+    return list(training_batches(index, SPEC, 4, augmentation=augmentation, **options))
+
+
+def test_evaluation_is_in_order_and_exact(index):
+    found = list(evaluation_batches(index, SPEC, 4))
+    assert [len(batch["positions"]) for batch in found] == [4, 4, 4, 2]
+    positions = np.concatenate([batch["positions"] for batch in found])
+    assert positions.tolist() == list(range(14))
+    labels = np.concatenate([batch["targets"]["label"] for batch in found])
+    np.testing.assert_array_equal(labels, index.targets["label"])
+    images = np.concatenate([batch["images"] for batch in found])
+    for position, image in enumerate(images):
+        exact = encoded_to_pixels(index.read(position), SPEC)
+        np.testing.assert_allclose(image, exact, atol=0.001)
+
+
+def test_images_inside_a_larger_file_are_the_same(index, tmp_path):
+    inside = packed(index, tmp_path / "shard")
+    for one, other in zip(batches(index), batches(inside), strict=True):
+        np.testing.assert_array_equal(one["images"], other["images"])
+
+
+def test_boxes_are_cut(index):
+    boxes = np.tile(np.array([0.2, 0.1, 0.7, 0.8], np.float32), (len(index), 1))
+    boxed = ImageIndex(
+        index.files, index.file_ids, index.offsets, index.lengths, index.ids, index.targets, boxes
+    )
+    (batch,) = evaluation_batches(boxed, SPEC, 32)
+    exact = encoded_to_pixels(index.read(5), SPEC, boxes[5])
+    np.testing.assert_allclose(batch["images"][5], exact, atol=0.001)
+    assert batches(boxed, "random_crop")[0]["images"].shape == (4, 24, 24, 3)
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_an_epoch_has_every_image_once_and_is_repeatable(index, augmentation):
+    first, second = (batches(index, augmentation) for _ in range(2))
+    positions = np.concatenate([batch["positions"] for batch in first])
+    assert sorted(positions.tolist()) == list(range(14))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one["images"], other["images"])
+        np.testing.assert_array_equal(one["targets"]["label"], other["targets"]["label"])
+        np.testing.assert_array_equal(
+            one["targets"]["label"], index.targets["label"][one["positions"]]
+        )
+        assert one["images"].dtype == np.float32
+        assert np.min(one["images"]) >= 0 and np.max(one["images"]) <= 255
+
+
+@pytest.mark.parametrize("augmentation", ["none", "random_crop_color"])
+def test_leaving_out_steps_changes_nothing_in_the_others(index, augmentation):
+    whole = batches(index, augmentation)
+    rest = batches(index, augmentation, first_step=2)
+    assert len(rest) == len(whole) - 2
+    for one, other in zip(whole[2:], rest, strict=True):
+        np.testing.assert_array_equal(one["images"], other["images"])
+        np.testing.assert_array_equal(one["positions"], other["positions"])
+
+
+def by_position(found) -> np.ndarray:
+    positions = np.concatenate([batch["positions"] for batch in found])
+    return np.concatenate([batch["images"] for batch in found])[np.argsort(positions)]
+
+
+def test_epochs_and_seeds_differ_in_order_and_views(index):
+    views = [
+        batches(index, "random_crop", seed=seed, epoch=epoch)
+        for seed, epoch in ((3, 0), (3, 1), (4, 0))
+    ]
+    orders = {tuple(np.concatenate([b["positions"] for b in found]).tolist()) for found in views}
+    assert len(orders) == 3
+    images = [by_position(found) for found in views]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert not np.array_equal(images[one], images[other])
+
+
+def test_a_view_depends_on_the_image_and_not_on_its_batch(index):
+    by_four = by_position(batches(index, "random_crop"))
+    by_five = by_position(
+        list(training_batches(index, SPEC, 5, augmentation="random_crop", seed=3, epoch=0))
+    )
+    np.testing.assert_array_equal(by_four, by_five)
+
+
+def test_flip_mirrors_about_half_of_the_images(index):
+    plain, flipped = by_position(batches(index)), by_position(batches(index, "flip"))
+    mirrored = [np.array_equal(a[:, ::-1], b) for a, b in zip(plain, flipped, strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(plain, flipped, strict=True)]
+    assert all(a or b for a, b in zip(mirrored, same, strict=True))
+    assert 2 <= sum(mirrored) <= 12
