@@ -1,20 +1,15 @@
 """Building backbones: what the catalog says is what one gets, with the weights asked for."""
 
 import random
-import shutil
-import socket
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tfft.backbones import keras_cache
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone, weights_digest
 from tfft.backbones.graph import graph_nodes
 from tfft.backbones.split import split
-from tfft.catalog.spec import WeightsFile
 from tfft.config.model import ApplicationBackbone, BackboneConfig, LiteBackbone
 from tfft.errors import BackboneError
 from tfft.system.tensorflow import start_tensorflow
@@ -180,53 +175,3 @@ def test_a_file_that_is_not_there_is_refused():
 def test_arguments_without_imagenet_weights_are_refused_with_those_that_have():
     with pytest.raises(BackboneError, match=r"alpha: 0.25, depth_multiplier: 1;.*'alpha': 0.3"):
         build_backbone(application("MobileNet", "imagenet", alpha=0.3), 64)
-
-
-class TestDownload:
-    """ImageNet weights that are not on this machine."""
-
-    @pytest.fixture(autouse=True)
-    def empty_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-        return tmp_path
-
-    def test_a_source_that_cannot_be_reached_is_reported_at_once(
-        self, monkeypatch: pytest.MonkeyPatch, empty_cache: Path
-    ):
-        # A port that takes connections and never answers: the slowest way not to be reached.
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            monkeypatch.setattr(keras_cache, "CONNECT_TIMEOUT_S", 0.3)
-            url = f"http://127.0.0.1:{silent.getsockname()[1]}/weights.h5"
-            started = time.monotonic()
-            with pytest.raises(BackboneError) as raised:
-                keras_cache.fetch(WeightsFile("weights.h5", url))
-        assert time.monotonic() - started < 2
-        message = str(raised.value)
-        assert url in message
-        assert str(empty_cache / "models" / "weights.h5") in message
-        assert "`weights: random`" in message
-
-    def test_no_network_is_no_random_start(self, monkeypatch: pytest.MonkeyPatch):
-        def refuse(*_: object, **__: object) -> None:
-            raise OSError("network is unreachable")
-
-        monkeypatch.setattr(keras_cache.urllib.request, "urlopen", refuse)
-        with pytest.raises(BackboneError, match=r"resnet50_.*notop.h5.*network is unreachable"):
-            build_backbone(application("ResNet50", "imagenet"), 32)
-
-    def test_another_file_of_the_same_name_is_refused(self, empty_cache: Path):
-        file = WeightsFile("weights.h5", "https://example.org/weights.h5", "0" * 32)
-        path = keras_cache.cached_path(file)
-        path.parent.mkdir()
-        path.write_bytes(b"something else")
-        with pytest.raises(BackboneError, match="is not the published file"):
-            keras_cache.fetch(file)
-
-    @pytest.mark.shared
-    def test_a_file_in_the_cache_is_used(self, empty_cache: Path, shared_data: Path):
-        file = shared_data / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
-        (empty_cache / "models").mkdir()
-        shutil.copy(file, empty_cache / "models")
-        cached = build_backbone(application("MobileNet", "imagenet", alpha=0.25), 96)
-        given = build_backbone(application("MobileNet", str(file), alpha=0.25), 96)
-        assert cached.weights_digest == given.weights_digest

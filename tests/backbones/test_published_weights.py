@@ -16,14 +16,14 @@ from keras.src.utils import file_utils  # noqa: E402
 FILES = [(spec, file) for spec in backbone_specs() for file in spec.weights]
 
 
-class Asked(Exception):
-    """Keras asked for a file."""
+class DownloadError(Exception):
+    """Keras wanted to download a file."""
 
 
 @pytest.fixture(autouse=True)
 def no_download(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def get_file(fname: str, origin: str, *, cache_subdir: str, file_hash: str | None = None):
-        raise Asked(fname, origin, file_hash, cache_subdir)
+        raise DownloadError(fname, origin, file_hash, cache_subdir)
 
     monkeypatch.setattr(file_utils, "get_file", get_file)
     yield
@@ -35,7 +35,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_keras_asks_for_the_same_file(spec: BackboneSpec, file: WeightsFile):
     module, function = spec.builder.split(":")
     size_px = file.size_px or spec.default_size_px
-    with pytest.raises(Asked) as asked:
+    with pytest.raises(DownloadError) as asked:
         getattr(importlib.import_module(module), function)(
             include_top=False,
             weights="imagenet",

@@ -9,8 +9,10 @@ import queue
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tfft.catalog.spec import WeightsFile
 from tfft.errors import BackboneError
@@ -49,18 +51,29 @@ def fetch(file: WeightsFile, progress: Progress = SILENT) -> Path:
 def _download(file: WeightsFile, path: Path, progress: Progress) -> None:
     try:
         response = _open_within(file.url, CONNECT_TIMEOUT_S)
-        with response, atomic_path(path) as temporary, temporary.open("wb") as output:
-            _copy(response, output, file.name, progress)
-            output.flush()
-            if not _is_published(temporary, file):
-                raise BackboneError(f"what {file.url} sent is not the published file: try again.")
-    except (OSError, urllib.error.URLError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise BackboneError(
-            f"the ImageNet weights {file.name} are not on this machine and cannot be downloaded: "
-            f"{reason}. Put the file from {file.url} at {path}, or use `weights: FILE` or "
-            f"`weights: random`."
-        ) from error
+    except (OSError, HTTPException) as error:
+        raise _not_to_be_had(file, path, error) from error
+    # An error of writing explains itself; one of reading must not be taken for it.
+    with response, atomic_path(path) as temporary, temporary.open("wb") as output:
+        try:
+            for chunk in _chunks(response, file.name, progress):
+                output.write(chunk)
+        except (_ReadError, HTTPException) as error:
+            raise _not_to_be_had(file, path, error) from error
+        output.flush()
+        if not _is_published(temporary, file):
+            raise BackboneError(
+                f"what {file.url} sent is not the published file: its digest is not {file.digest}."
+            )
+
+
+def _not_to_be_had(file: WeightsFile, path: Path, error: Exception) -> BackboneError:
+    reason = getattr(error, "reason", None) or error
+    return BackboneError(
+        f"the ImageNet weights {file.name} are not on this machine and cannot be downloaded: "
+        f"{reason}. Put the file from {file.url} at {path}, or use `weights: FILE` or "
+        f"`weights: random`."
+    )
 
 
 def _open_within(url: str, timeout_s: float) -> IO[bytes]:
@@ -69,8 +82,11 @@ def _open_within(url: str, timeout_s: float) -> IO[bytes]:
 
     def connect() -> None:
         try:
-            outcome.put(urllib.request.urlopen(url, timeout=timeout_s))
-        except (OSError, ValueError) as error:
+            outcome.put(urllib.request.urlopen(url, timeout=STALL_TIMEOUT_S))
+        except urllib.error.HTTPError as error:
+            error.close()
+            outcome.put(error)
+        except (OSError, HTTPException) as error:
             outcome.put(error)
 
     threading.Thread(target=connect, daemon=True).start()
@@ -83,20 +99,32 @@ def _open_within(url: str, timeout_s: float) -> IO[bytes]:
     return result
 
 
-def _copy(response: IO[bytes], output: IO[bytes], name: str, progress: Progress) -> None:
-    length = response.headers.get("Content-Length")  # type: ignore[attr-defined]
+class _ReadError(Exception):
+    """The connection failed while a file was read from it."""
+
+
+def _chunks(response: Any, name: str, progress: Progress) -> Iterator[bytes]:
+    """Yields the body of a response until it ends as long as it said."""
+    length = response.headers.get("Content-Length")
     total = int(length) if length else None
     task = progress.start(f"downloading {name}", total, "bytes")
     done = 0
     try:
-        while chunk := response.read(_CHUNK_BYTES):
-            output.write(chunk)
+        while chunk := _read_chunk(response):
+            yield chunk
             done += len(chunk)
             task.advance(len(chunk))
     finally:
         task.close()
     if total is not None and done != total:
-        raise OSError(f"the connection ended after {done} of {total} bytes")
+        raise _ReadError(f"the connection ended after {done} of {total} bytes")
+
+
+def _read_chunk(response: Any) -> bytes:
+    try:
+        return response.read(_CHUNK_BYTES)
+    except OSError as error:
+        raise _ReadError(str(error)) from error
 
 
 def _is_published(path: Path, file: WeightsFile) -> bool:
