@@ -109,4 +109,5 @@ def test_figures_and_speeds_are_short():
         "loss 0.1235  steps 12345  phase 2/2"
     )
     assert speed_text(1234.5, "images") == "1234 images/s"
+    assert speed_text(0.25, "values") == "4.0 s each"
     assert speed_text(2_500_000.0, "bytes") == "2.5 MB/s"

@@ -47,7 +47,7 @@ def printed() -> list[str]:
         blocks=(PartPlan("stem", 1_000), PartPlan("middle", 2_000), PartPlan("top", 3_000)),
         heads=(PartPlan("label", 110),),
         phases=phases,
-        images={"train": 38_400, "validation": 100, "test": 200},
+        images={"validation": 100, "train": 38_400, "test": 200},
     )
     stream = io.StringIO()
     print_rich(stream, plan_table(plan), plan_notes(plan))

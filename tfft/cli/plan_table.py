@@ -11,6 +11,8 @@ from tfft.config.train import GradientPhase, Phase
 if TYPE_CHECKING:  # tfft.transfer.plan starts TensorFlow; rendering a plan needs none
     from tfft.transfer.plan import FreezePlan, PhasePlan
 
+_SPLITS = ("train", "validation", "test")
+
 
 def plan_table(plan: "FreezePlan") -> Table:
     """Returns the table: for each block and head its parameters and what each phase does to it."""
@@ -39,7 +41,8 @@ def plan_notes(plan: "FreezePlan") -> Text:
 
 
 def _images_text(images: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {split}" for split, count in images.items()) + " images"
+    counts = [f"{images[split]:,} {split}" for split in _SPLITS if split in images]
+    return f"{', '.join(counts)} images"
 
 
 def _length_text(phase: Phase) -> str:

@@ -44,10 +44,10 @@ def _figure_text(value: float | str) -> str:
 
 
 def speed_text(per_second: float, unit: str) -> str:
-    """Returns a speed in its unit, bytes as megabytes."""
+    """Returns a speed (above 0) in its unit, bytes as megabytes, a slow one as its inverse."""
     if unit == "bytes":
         return f"{per_second / 1e6:.1f} MB/s"
-    return f"{per_second:.0f} {unit}/s"
+    return f"{per_second:.0f} {unit}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
 class LineProgress:
@@ -66,7 +66,7 @@ class _LineTask:
         self._done = 0
         self._figures: dict[str, float | str] = {}
         self._started = self._last_line = time.monotonic()
-        self._closed = False
+        self._shown: int | None = None
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
         self._done += steps
@@ -75,16 +75,16 @@ class _LineTask:
             self._show()
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if self._shown != self._done:
             self._show()
 
     def _show(self) -> None:
         now = time.monotonic()
-        self._last_line = now
+        self._last_line, self._shown = now, self._done
         seconds = now - self._started
         done = f"{self._done}" if self._total is None else f"{self._done}/{self._total}"
-        speed = f", {speed_text(self._done / seconds, self._unit)}" if seconds > 0.1 else ""
+        fast = self._done and seconds > 0.1
+        speed = f", {speed_text(self._done / seconds, self._unit)}" if fast else ""
         figures = f", {figures_text(self._figures)}" if self._figures else ""
         click.echo(
             f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{figures}", err=True
