@@ -1,14 +1,66 @@
 """An evaluation as tables: the figures, the worst classes, the most confused pairs."""
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich import box
-from rich.console import Group
 from rich.table import Table
 
 if TYPE_CHECKING:
     from tfft.evaluate.evaluate import Evaluation
 
 _ROWS = 5
+
+
+def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
+    """Returns for each head a table of its figures, its worst classes and its confusions."""
+    tables = []
+    for head, figures in evaluation.metrics.items():
+        title = f"{evaluation.model}, {evaluation.split}, {evaluation.examples:,} images"
+        tables += [
+            _figures_table(title if len(evaluation.metrics) == 1 else f"{title}: {head}", figures),
+            _worst_classes(figures),
+        ]
+        if (confusions := _confusions(figures)).row_count:
+            tables.append(confusions)
+    return tables
+
+
+def _figures_table(title: str, figures: dict[str, Any]) -> Table:
+    low, high = figures["top1_interval"]
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("remark")
+    table.add_row("top-1", f"{figures['top1']:.4f}", f"95 % interval {low:.4f} … {high:.4f}")
+    table.add_row("top-5", f"{figures['top5']:.4f}")
+    table.add_row("mean per-class accuracy", f"{figures['mean_class_accuracy']:.4f}")
+    table.add_row("expected calibration error", f"{figures['ece']:.4f}")
+    table.add_row("loss", f"{figures['loss']:.4f}")
+    return table
+
+
+def _worst_classes(figures: dict[str, Any]) -> Table:
+    table = Table(title="worst classes", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("class")
+    table.add_column("images", justify="right")
+    table.add_column("accuracy", justify="right")
+    counted = [row for row in figures["per_class"] if row["examples"]]
+    for row in sorted(counted, key=lambda row: row["accuracy"])[:_ROWS]:
+        table.add_row(row["label"], f"{row['examples']:,}", f"{row['accuracy']:.3f}")
+    return table
+
+
+def _confusions(figures: dict[str, Any]) -> Table:
+    table = Table(title="most confused", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("images of")
+    table.add_column("taken for")
+    table.add_column("times", justify="right")
+    labels = [row["label"] for row in figures["per_class"]]
+    counts = np.array(figures["confusion"], dtype=np.int64)
+    np.fill_diagonal(counts, 0)
+    for position in np.argsort(-counts, axis=None, kind="stable")[:_ROWS]:
+        true, predicted = np.unravel_index(position, counts.shape)
+        if counts[true, predicted]:
+            table.add_row(labels[true], labels[predicted], f"{counts[true, predicted]:,}")
+    return table
