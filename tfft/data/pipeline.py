@@ -95,6 +95,8 @@ def _batches(
             "positions": position,
         }
 
+    # Nothing here branches on tensors in Python: converting it would only take time each epoch.
+    element = tf.autograph.experimental.do_not_convert(element)
     options = tf.data.Options()
     options.deterministic = True
     return (
