@@ -46,14 +46,17 @@ def _exif_start(encoded: tf.Tensor) -> tf.Tensor:
         marker = header[1]
         length = header[2] * 256 + header[3]
         is_exif = (marker == 0xE1) & (_slice(encoded, position + 4, 6) == b"Exif\x00\x00")
-        ends = (header[0] != 0xFF) | (marker == 0xD9) | (marker == 0xDA)
         without_length = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
+        goes_on = without_length | ((marker >= 0xE0) & (marker <= 0xEF)) | (marker >= 0xFE)
+        ends = (header[0] != 0xFF) | ~goes_on
         step = tf.where(without_length, 2, 2 + tf.maximum(length, 2))
         step = tf.where(marker == 0xFF, 1, step)
         found = tf.where(is_exif & ~ends, position + 10, 0)
         return tf.where(ends, size, position + step), found
 
-    return tf.while_loop(at_segment, next_segment, (tf.constant(2), tf.constant(0)))[1]
+    return tf.while_loop(
+        at_segment, next_segment, (tf.constant(2), tf.constant(0)), parallel_iterations=1
+    )[1]
 
 
 def _tiff_orientation(tiff: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """Which way up a photo is: the EXIF orientation, by rules that TensorFlow repeats in its graph.
 
-Read from the first APP1 segment of a JPEG that begins with ``Exif\\0\\0``: the TIFF header in
+Read from the first APP1 segment of a JPEG that begins with ``Exif\\0\\0`` and lies, as the standard
+wants it, before any segment that is neither application data nor a comment: the TIFF header in
 either byte order, its first directory, the first entry with tag 0x0112, type SHORT and one value.
 Anything that is malformed, missing, or not 1..8 means 1: as it is. Orientation is honoured in
 JPEG files only, where cameras write it.
@@ -13,6 +14,7 @@ import numpy as np
 from tfft.images.formats import jpeg_segments
 
 _APP1 = 0xE1
+_BEFORE_THE_IMAGE = frozenset({*range(0xE0, 0xF0), 0xFE})  # APP0..APP15 and COM
 _SHORT = 3
 _ORIENTATION = 0x0112
 
@@ -22,6 +24,8 @@ def exif_orientation(encoded: bytes) -> int:
     if encoded[:3] != b"\xff\xd8\xff":
         return 1
     for marker, start, _ in jpeg_segments(encoded):
+        if marker not in _BEFORE_THE_IMAGE:
+            break
         if marker == _APP1 and encoded[start : start + 6] == b"Exif\0\0":
             return _tiff_orientation(encoded[start + 6 :])
     return 1
