@@ -1,7 +1,8 @@
 """`tfft export`: from a run to files that other programs run."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
@@ -61,10 +62,33 @@ def command(
         if as_json:
             print_json(results, written.to_json())
         else:
-            print_rich(results, export_table(written))
+            print_rich(results, _files_table(written), _checks_table(written.checks))
 
 
-def export_table(written: "Export") -> Table:
-    """Returns the table of files: how well each agrees with the Keras model, and where it is."""
+def _files_table(written: "Export") -> Table:
     table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("file")
+    table.add_column("where", overflow="fold")
+    if written.savedmodel is not None:
+        table.add_row("SavedModel", str(written.savedmodel))
+    for name, path in written.tflite.items():
+        table.add_row(f"TFLite {name}", str(path))
     return table
+
+
+def _checks_table(checks: Mapping[str, Any]) -> Table:
+    """Returns how well each file and signature agrees with the Keras model."""
+    table = Table(title="against the Keras model", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("file")
+    names = list(dict.fromkeys(name for figures in checks.values() for name in figures))
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for checked, figures in checks.items():
+        table.add_row(checked, *(_figure(figures.get(name)) for name in names))
+    return table
+
+
+def _figure(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
