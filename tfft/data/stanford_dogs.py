@@ -185,17 +185,22 @@ def _photos(archive: Path, task: Any) -> Iterator[tuple[str, Any]]:
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.isfile():
-                yield member.name, io.BytesIO(tar.extractfile(member).read())
+                yield member.name, io.BytesIO(_content(tar, member))
                 task.advance()
 
 
-def _annotations(archive: Path) -> dict[str, ElementTree.ElementTree]:
+def _annotations(archive: Path) -> dict[str, "ElementTree.ElementTree[Any]"]:
     with tarfile.open(archive) as tar:
         return {
-            Path(member.name).name: ElementTree.parse(tar.extractfile(member))
+            Path(member.name).name: ElementTree.parse(io.BytesIO(_content(tar, member)))
             for member in tar
             if member.isfile()
         }
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return file.read() if file else b""
 
 
 def _listed_files(archive: Path, name: str) -> list[str]:
@@ -205,7 +210,7 @@ def _listed_files(archive: Path, name: str) -> list[str]:
     with _explained_damage(archive), tarfile.open(archive) as tar:
         for member in tar:
             if Path(member.name).name == name:
-                content = io.BytesIO(tar.extractfile(member).read())
+                content = io.BytesIO(_content(tar, member))
                 files = scipy.io.loadmat(content, squeeze_me=True)["file_list"]
                 return [str(file) for file in files.reshape(-1)]
     raise DataError(f"{archive} has no {name}")

@@ -1,6 +1,6 @@
 """Image classification sets of TensorFlow Datasets, read where TFDS has put them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,7 +208,7 @@ def _rows(
             shard.close()
 
 
-def _examples(tfds: Any, builder: Any, split: str, features: _Features) -> Iterable[Any]:
+def _examples(tfds: Any, builder: Any, split: str, features: _Features) -> Any:
     available = sorted(builder.info.splits)
     try:
         examples = builder.as_dataset(

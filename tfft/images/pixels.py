@@ -34,9 +34,9 @@ def to_pixels(
         `tfft.data.decode.decode_exact` within 0.01.
     """
     if box is not None:
-        top, left, bottom, right = box_pixels(*image.shape[:2], box)
+        top, left, bottom, right = box_pixels(image.shape[0], image.shape[1], box)
         image = image[top:bottom, left:right]
-    window = output_window(*image.shape[:2], spec)
+    window = output_window(image.shape[0], image.shape[1], spec)
     pixels = resampled(
         image,
         resized=(window.resized_height, window.resized_width),
