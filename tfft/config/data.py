@@ -13,14 +13,16 @@ Augmentation = Literal["none", "flip", "random_crop", "random_crop_color", "rand
 class _Data(Section):
     validation_fraction: Fraction = Field(
         0.1,
-        description="share of the training images kept for validation, stratified by class, where the source has no validation split",
+        description="share of the training images kept for validation, stratified by class, where "
+        "the source has no validation split",
     )
     split_seed: int = Field(
         0, ge=0, description="seed of the splits; the same images whatever `seed` is"
     )
     on_bad_image: Literal["stop", "skip"] = Field(
         "stop",
-        description="a file that is no readable image: stop and name all of them, or go on without them and record which",
+        description="a file that is no readable image: stop and name all of them, or go on without "
+        "them and record which",
     )
     on_label_conflict: Literal["warn", "stop", "skip"] = Field(
         "warn",
@@ -32,7 +34,8 @@ class _Data(Section):
 class _OwnTestSplit(_Data):
     test_fraction: Fraction = Field(
         0.2,
-        description="share of the images kept for testing, stratified by class, where the source has no test split",
+        description="share of the images kept for testing, stratified by class, where the source "
+        "has no test split",
     )
 
 
@@ -46,7 +49,8 @@ class TfdsData(_OwnTestSplit):
     )
     archives: Path | None = Field(
         None,
-        description="a directory with the source's own archives, prepared without network (stanford_dogs)",
+        description="a directory with the source's own archives, prepared without network "
+        "(stanford_dogs)",
     )
     subset: bool = Field(
         False, description="the archives are a subset of the official ones: their checksums differ"
@@ -96,7 +100,8 @@ class ImageConfig(Section):
     )
     fit: Literal["crop", "stretch"] = Field(
         "crop",
-        description="crop: resize the shorter side to resize_px, then cut the centre; stretch: resize both sides to size_px",
+        description="crop: resize the shorter side to resize_px, then cut the centre; stretch: "
+        "resize both sides to size_px",
     )
     resize_px: PositiveInt | None = Field(
         None,

@@ -86,7 +86,8 @@ class GradientPhase(Section):
     )
     batch_norm: Literal["frozen", "adapt"] = Field(
         "frozen",
-        description="statistics of BatchNormalization in trained blocks: kept, or updated by the data",
+        description="statistics of BatchNormalization in trained blocks: kept, or adapted to the "
+        "data",
     )
     augment: Augmentation = Field("none", description="preset of image augmentation")
     early_stop: EarlyStop | None = None
@@ -100,7 +101,7 @@ class LinearPhase(Section):
     inverse_regularization: tuple[PositiveFloat, ...] = Field(
         (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         min_length=1,
-        description="candidates of scikit-learn's C on standardised features; validation data choose",
+        description="candidates of scikit-learn's C on standardised features; validation chooses",
     )
     refit: bool = Field(
         False, description="solve again on training and validation data with the chosen value"

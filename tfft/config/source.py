@@ -1,0 +1,126 @@
+"""YAML with the place of every value.
+
+A small and strict YAML: version 1.2's numbers and booleans (``1e-4`` is a number, ``on`` is a
+word), no tags, no duplicate keys, a bounded size.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from tfft.errors import RecipeError
+
+# Keys and list indices from the top of a document to a value.
+Path = tuple[str | int, ...]
+
+_MAX_BYTES = 1 << 20
+_MAX_NODES = 20_000
+_BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
+_NULL = re.compile(r"null|Null|NULL|~|")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN)"
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Values, and where each of them was written.
+
+    Attributes:
+        values: dicts, lists and scalars.
+        places: ``file:line`` by path; a path that was not written has its parent's.
+    """
+
+    values: Any
+    places: dict[Path, str] = field(default_factory=dict)
+
+    def place(self, path: Path) -> str:
+        """Returns where the value at `path`, or the nearest one above it, was written."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, "")
+
+
+def read_yaml(text: str, source: str) -> Document:
+    """Reads one YAML document.
+
+    Args:
+        text: the document.
+        source: file name, or whatever a message should call it.
+
+    Raises:
+        RecipeError: It is no YAML, or uses what is refused here.
+    """
+    if len(text.encode()) > _MAX_BYTES:
+        raise RecipeError(f"{source}: larger than {_MAX_BYTES:,} bytes; this is no recipe")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "characters that YAML does not allow"
+        raise RecipeError(f"{source}{line}: not YAML: {problem}") from error
+    if node is None:
+        return Document({}, {(): f"{source}:1"})
+    builder = _Builder(source)
+    return Document(builder.build(node, ()), builder.places)
+
+
+class _Builder:
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._count = 0
+        self.places: dict[Path, str] = {}
+
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        self._count += 1
+        place = f"{self._source}:{node.start_mark.line + 1}"
+        if self._count > _MAX_NODES:
+            raise RecipeError(f"{place}: more than {_MAX_NODES:,} values; this is no recipe")
+        self.places.setdefault(path, place)
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._items(node, path))
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, i)) for i, child in enumerate(node.value)]
+        return self._scalar(node, place)
+
+    def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            place = f"{self._source}:{key_node.start_mark.line + 1}"
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise RecipeError(f"{place}: a key must be a word")
+            key = key_node.value
+            if key in seen:
+                raise RecipeError(f"{place}: the key {key!r} stands here twice")
+            seen.add(key)
+            self.places[(*path, key)] = place
+            yield key, self.build(value_node, (*path, key))
+
+    def _scalar(self, node: yaml.ScalarNode, place: str) -> Any:
+        if node.tag.startswith("!") or node.tag.startswith("tag:yaml.org,2002:python"):
+            raise RecipeError(f"{place}: tags are not allowed. Received: {node.tag}")
+        return node.value if node.style else plain_value(node.value)
+
+
+def plain_value(word: str) -> Any:
+    """Returns what an unquoted YAML 1.2 word stands for."""
+    if _NULL.fullmatch(word):
+        return None
+    if _BOOLEAN.fullmatch(word):
+        return word.lower() == "true"
+    if _INTEGER.fullmatch(word):
+        return int(word, 0) if word.startswith("0x") or word.startswith("0o") else int(word)
+    if _FLOAT.fullmatch(word):
+        return float(
+            word.replace(".inf", "inf")
+            .replace(".Inf", "inf")
+            .replace(".INF", "inf")
+            .replace(".nan", "nan")
+            .replace(".NaN", "nan")
+        )
+    return word
