@@ -39,19 +39,20 @@ def _true_colour(rows: tf.Tensor, bits: tf.Tensor, width: tf.Tensor) -> tf.Tenso
     pixels = tf.reshape(
         rows[:, : width * samples], tf.stack([tf.shape(rows, tf.int64)[0], width, samples])
     )
-    return pixels[..., :3]
+    return pixels[:, :, :3]
 
 
 def _palette(content: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     """Returns the colour table, uint8 [256, 3], BGR; colours that it lacks are black."""
     entries = tf.reshape(content[start : start + (end - start) // 4 * 4], [-1, 4])[:256, :3]
-    return tf.pad(entries, [[0, 256 - tf.shape(entries)[0]], [0, 0]])
+    missing = tf.zeros([256 - tf.shape(entries)[0], 3], tf.uint8)
+    return tf.concat([entries, missing], axis=0)
 
 
 def _indices(rows: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Returns the palette indices, int32 [height, at least width], packed 8/bits to a byte."""
     shifts = tf.range(8 - bits, -1, -bits)
-    packed = tf.cast(rows, tf.int64)[..., None]
+    packed = tf.expand_dims(tf.cast(rows, tf.int64), -1)
     indices = tf.bitwise.bitwise_and(
         tf.bitwise.right_shift(packed, shifts), tf.bitwise.left_shift(tf.ones_like(bits), bits) - 1
     )

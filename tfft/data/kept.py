@@ -35,7 +35,7 @@ def keep_source(path: Path, source: Source) -> None:
         "stamps": [_stamp(Path(file)) for file in index.files],
         "ids": index.ids,
     }
-    arrays = {f"target_{name}": values for name, values in index.targets.items()}
+    arrays: dict[str, Any] = {f"target_{name}": values for name, values in index.targets.items()}
     if index.boxes is not None:
         arrays["boxes"] = index.boxes
     with atomic_path(path) as temporary, temporary.open("wb") as file:

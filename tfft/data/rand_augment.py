@@ -57,7 +57,7 @@ def _autocontrast(pixels: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
 
 
 def _equalize(pixels: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
-    return tf.stack([_equalized(pixels[..., channel]) for channel in range(3)], axis=-1)
+    return tf.stack([_equalized(pixels[:, :, channel]) for channel in range(3)], axis=-1)
 
 
 def _equalized(channel: tf.Tensor) -> tf.Tensor:
@@ -133,7 +133,7 @@ def _colour(pixels: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
 
 def _sharpness(pixels: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
     kernel = tf.constant([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]) / 13.0
-    filters = tf.tile(kernel[..., None, None], [1, 1, 3, 1])
+    filters = tf.tile(tf.reshape(kernel, [3, 3, 1, 1]), [1, 1, 3, 1])
     padded = tf.pad(pixels, [[1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
     smooth = tf.nn.depthwise_conv2d(padded[None], filters, [1, 1, 1, 1], "VALID")[0]
     return _blended(smooth, pixels)

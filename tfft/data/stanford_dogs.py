@@ -148,7 +148,7 @@ def _subset_builder(tfds: Any, base: type, archives: Path, task: Any) -> type:
     lists = {split: _listed_files(archives / "lists.tar", name) for split, name in _LISTS.items()}
     names = sorted({Path(file).parent.name.lower() for files in lists.values() for file in files})
 
-    class Builder(base, skip_registration=True):
+    class Builder(base, skip_registration=True):  # pyright: ignore[reportGeneralTypeIssues, reportCallIssue]
         """Stanford Dogs, a subset."""
 
         name = "stanford_dogs"
