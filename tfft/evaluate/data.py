@@ -1,0 +1,123 @@
+"""Which images a MODEL is evaluated on, and which of its classes they are."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from tfft.config.data import DataConfig, ImageFolderData, ManifestData
+from tfft.data.dataset import ImageData
+from tfft.data.index import ImageIndex
+from tfft.data.load import load_data
+from tfft.errors import DataError, ModelFileError, nearest
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.progress import Progress
+
+_SPLIT_FOLDERS = ("train", "validation", "val", "test")
+_DATA: TypeAdapter = TypeAdapter(DataConfig)
+
+
+def evaluation_images(
+    info: ModelInfo, split: str, data: Path | None, progress: Progress
+) -> tuple[ImageIndex, ImageData, str]:
+    """Returns the images to evaluate on, the data they are from, and the name of the split.
+
+    Args:
+        info: of the model.
+        split: ``train``, ``validation``, ``test``, or ``all`` for all of them.
+        data: a directory or a manifest; None: the data that the model was trained on. Other data
+            that have no splits of their own are taken whole, whatever `split` says: nothing of
+            them was trained on.
+        progress: where the work is reported.
+
+    Raises:
+        DataError: There is no such split.
+        ModelFileError: The model does not say what it was trained on.
+    """
+    config = _recorded(info)
+    if data is not None and getattr(config, "path", None) != data.absolute():
+        config = _config(data)
+        split = split if _has_splits(data) else "all"
+    if config is None:
+        raise ModelFileError("the model does not say what it was trained on; give --data DIR")
+    loaded = load_data(config, progress)
+    if split == "all":
+        return _together(loaded), loaded, split
+    if split not in loaded.splits:
+        raise DataError(
+            f"{loaded.name} has no {split} images; it has {', '.join(loaded.splits)}, or all."
+            f"{nearest(split, loaded.splits)} Received: {split}"
+        )
+    return loaded.splits[split], loaded, split
+
+
+def labels_of_model(labels: np.ndarray, data_names: tuple[str, ...], head: HeadInfo) -> np.ndarray:
+    """Returns labels in the model's numbering, matched by the names of the classes.
+
+    Args:
+        labels: int64 [n] in the data's numbering.
+        data_names: names of the data's classes; those without images do not matter.
+        head: whose classes are wanted.
+
+    Raises:
+        DataError: A class of the images is not one of the model's.
+    """
+    number = {name: index for index, name in enumerate(head.class_names)}
+    present = np.unique(labels)
+    unknown = [data_names[label] for label in present if data_names[label] not in number]
+    if unknown:
+        hints = "".join(f"\n  {name!r}{nearest(name, number)}" for name in unknown)
+        raise DataError(
+            f"the model does not know {len(unknown)} of the {len(present)} classes of these "
+            f"images; it knows {len(number)}, such as {head.class_names[0]!r}:{hints}"
+        )
+    translation = np.array([number.get(name, -1) for name in data_names], np.int64)
+    return translation[labels]
+
+
+def _recorded(info: ModelInfo) -> DataConfig | None:
+    if info.data is None:
+        return None
+    try:
+        return _DATA.validate_python(info.data)
+    except ValidationError as error:
+        raise ModelFileError(f"the model's record of its data cannot be read: {error}") from error
+
+
+def _config(data: Path) -> DataConfig:
+    kind = ManifestData if data.suffix.lower() == ".csv" else ImageFolderData
+    return kind(kind="manifest" if kind is ManifestData else "image_folder", path=data.absolute())
+
+
+def _has_splits(data: Path) -> bool:
+    if data.is_dir():
+        return any((data / name).is_dir() for name in _SPLIT_FOLDERS)
+    if not data.is_file():
+        return False
+    with data.open(encoding="utf-8", newline="") as stream:
+        return "split" in next(csv.reader(stream), [])
+
+
+def _together(data: ImageData) -> ImageIndex:
+    parts = list(data.splits.values())
+    files = tuple(dict.fromkeys(file for part in parts for file in part.files))
+    number = {file: index for index, file in enumerate(files)}
+    return ImageIndex(
+        files=files,
+        file_ids=np.concatenate(
+            [np.array([number[f] for f in part.files], np.int32)[part.file_ids] for part in parts]
+        ),
+        offsets=np.concatenate([part.offsets for part in parts]),
+        lengths=np.concatenate([part.lengths for part in parts]),
+        ids=tuple(name for part in parts for name in part.ids),
+        targets={
+            name: np.concatenate([part.targets[name] for part in parts])
+            for name in parts[0].targets
+        },
+        boxes=_stacked([part.boxes for part in parts]),
+    )
+
+
+def _stacked(boxes: list[np.ndarray | None]) -> np.ndarray | None:
+    return None if boxes[0] is None else np.concatenate(boxes)

@@ -1,0 +1,154 @@
+"""A MODEL on a split of data: its figures."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.data.index import ImageIndex
+from tfft.errors import DataError
+from tfft.evaluate.data import evaluation_images, labels_of_model
+from tfft.metrics.classification import classification_metrics
+from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import Outputs, Predictor
+from tfft.system.files import write_json
+from tfft.system.progress import SILENT, Progress
+
+# Batches that are decoded while the one before them is predicted.
+_BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a model.
+
+    Attributes:
+        model: path that was evaluated.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        examples: number of images.
+        metrics: by head, as `tfft.metrics.classification` gives them.
+    """
+
+    model: str
+    split: str
+    examples: int
+    metrics: dict[str, dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft evaluate --json`` prints."""
+        return {
+            "model": self.model,
+            "split": self.split,
+            "examples": self.examples,
+            "metrics": self.metrics,
+        }
+
+
+def evaluate(
+    model: str | Path | Predictor,
+    *,
+    split: str = "test",
+    data: Path | None = None,
+    batch_size: int = 32,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Evaluates a MODEL; the images are decoded by that model's own client.
+
+    Memory does not grow with the number of images, but for 4 bytes a class and image. Where the
+    model is a run directory, the figures are also written to its ``evaluation/<split>.json``.
+
+    Args:
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, or
+            a predictor.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        data: a directory with one folder a class, or a manifest; default: the data that the model
+            was trained on. Other data without splits of their own are taken whole.
+        batch_size: images at a time.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is no model.
+        DataError: There is no such split, or it has classes that the model does not know.
+    """
+    predictor = load_predictor(model) if isinstance(model, str | Path) else model
+    index, loaded, split = evaluation_images(predictor.info, split, data, progress)
+    labels = {
+        name: labels_of_model(index.targets[head.target], loaded.class_names[head.target], head)
+        for name, head in predictor.info.heads.items()
+    }
+    answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
+    metrics = {
+        name: classification_metrics(answers[name], labels[name], head.class_names)
+        for name, head in predictor.info.heads.items()
+    }
+    evaluation = Evaluation(_model_path(predictor), split, len(index), metrics)
+    run = Path(evaluation.model)
+    if data is None and (run / "run.json").is_file():
+        write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
+    return evaluation
+
+
+def predict_index(
+    predictor: Predictor, index: ImageIndex, batch_size: int, description: str, progress: Progress
+) -> Outputs:
+    """Returns probabilities float32 [len(index), classes] by head, in the order of `index`."""
+    task = progress.start(description, len(index))
+    parts: list[Outputs] = []
+    try:
+        for outputs in _batches(predictor, index, batch_size):
+            parts.append(outputs)
+            task.advance(len(next(iter(outputs.values()))))
+    finally:
+        task.close()
+    return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+
+
+def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[Outputs]:
+    starts = range(0, len(index), batch_size)
+
+    def prepare(start: int) -> list[bytes] | np.ndarray:
+        positions = range(start, min(start + batch_size, len(index)))
+        encoded = [index.read(position) for position in positions]
+        boxes = None if index.boxes is None else index.boxes[start : start + batch_size]
+        if predictor.decodes_itself and boxes is None:
+            return encoded
+        return _pixels(predictor, index, start, encoded, boxes)
+
+    with ThreadPoolExecutor(_BATCHES_AHEAD) as decoders:
+        waiting = deque(decoders.submit(prepare, start) for start in starts[:_BATCHES_AHEAD])
+        for start in [*starts[_BATCHES_AHEAD:], *[None] * len(waiting)]:
+            prepared = waiting.popleft().result()
+            if start is not None:
+                waiting.append(decoders.submit(prepare, start))
+            if isinstance(prepared, list):
+                yield predictor.probabilities_from_bytes(prepared)
+            else:
+                yield predictor.probabilities(prepared)
+
+
+def _pixels(
+    predictor: Predictor,
+    index: ImageIndex,
+    start: int,
+    encoded: list[bytes],
+    boxes: np.ndarray | None,
+) -> np.ndarray:
+    try:
+        return predictor.pixels(encoded, boxes)
+    except DataError:
+        for position, image in enumerate(encoded):
+            try:
+                predictor.pixels([image])
+            except DataError as error:
+                raise DataError(f"{index.ids[start + position]}: {error}") from error
+        raise
+
+
+def _model_path(predictor: Predictor) -> str:
+    """The path of a model as a user names it: a run, not the file in it."""
+    path = Path(predictor.path)
+    return str(path.parent if (path.parent / "run.json").is_file() else path)

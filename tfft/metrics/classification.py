@@ -1,0 +1,86 @@
+"""Figures of a classifier on labelled examples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_ECE_BINS = 15
+_SMALLEST = 1e-12
+
+
+def classification_metrics(
+    probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the figures of one head as JSON values.
+
+    Args:
+        probabilities: float [examples, classes], rows sum to 1.
+        labels: int [examples], in 0..classes-1.
+        class_names: by label.
+
+    Returns:
+        ``loss`` (mean cross-entropy), ``top1``, ``top1_interval`` (95 %, Wilson), ``top5`` (of as
+        many classes as there are, if fewer), ``mean_class_accuracy`` (over the classes that have
+        examples), ``ece``, ``per_class`` (label, examples, accuracy) and ``confusion`` (counts
+        [true][predicted]).
+    """
+    examples, classes = probabilities.shape
+    ranks = _ranks_of_truth(probabilities, labels)
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    counts = confusion.sum(axis=1)
+    accuracies = np.diag(confusion) / np.maximum(counts, 1)
+    truth = probabilities[np.arange(examples), labels].astype(np.float64)
+    correct = int((predicted == labels).sum())
+    return {
+        "loss": float(-np.log(np.maximum(truth, _SMALLEST)).mean()),
+        "top1": correct / examples,
+        "top1_interval": wilson_interval(correct, examples),
+        "top5": float((ranks < 5).mean()),
+        "mean_class_accuracy": float(accuracies[counts > 0].mean()),
+        "ece": expected_calibration_error(probabilities, labels),
+        "per_class": [
+            {"label": name, "examples": int(count), "accuracy": float(accuracy) if count else None}
+            for name, count, accuracy in zip(class_names, counts, accuracies, strict=True)
+        ],
+        "confusion": confusion.tolist(),
+    }
+
+
+def expected_calibration_error(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = _ECE_BINS
+) -> float:
+    """Returns the mean distance of confidence and accuracy over bins of equal width.
+
+    Args:
+        probabilities: float [examples, classes]; the largest of a row is its confidence.
+        labels: int [examples].
+        bins: number of bins of (0, 1].
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    confidences = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bin_of = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, confidences - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> list[float]:
+    """Returns the Wilson score interval of a proportion as [low, high].
+
+    Source: Wilson 1927, as in scipy.stats.binomtest.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return [float(interval.low), float(interval.high)]
+
+
+def _ranks_of_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many classes come before the true one; among equals the lower index comes first."""
+    truth = probabilities[np.arange(len(labels)), labels][:, None]
+    before = np.arange(probabilities.shape[1])[None, :] < labels[:, None]
+    return ((probabilities > truth) | ((probabilities == truth) & before)).sum(axis=1)

@@ -1,0 +1,65 @@
+"""A `.keras` file as a predictor."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfft.errors import ModelFileError
+from tfft.runtime.info import ModelInfo
+from tfft.runtime.predictor import Outputs, softmax
+from tfft.runtime.tensorflow_pixels import TensorflowPixels
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+
+class KerasPredictor:
+    """Answers with a Keras model.
+
+    Raises:
+        ModelFileError: The file is no Keras model, or one that could run code on loading.
+    """
+
+    kind = "keras"
+    decodes_itself = False
+
+    def __init__(self, path: Path, info: ModelInfo) -> None:
+        self.path = str(path)
+        self.info = info
+        self.model = load_keras(path)
+        self._pixels = TensorflowPixels(info.pixels)
+        self._forward = tf.function(
+            lambda images: self.model(images, training=False),
+            input_signature=[tf.TensorSpec([None, *self.model.input_shape[1:]], tf.float32)],
+        )
+
+    def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
+        return self._pixels(encoded, boxes)
+
+    def logits(self, images: np.ndarray) -> Outputs:
+        outputs = self._forward(tf.constant(images, tf.float32))
+        return {head: outputs[head].numpy() for head in self.info.heads}
+
+    def probabilities(self, images: np.ndarray) -> Outputs:
+        return {head: softmax(logits) for head, logits in self.logits(images).items()}
+
+    def probabilities_from_bytes(
+        self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
+    ) -> Outputs:
+        return self.probabilities(self.pixels(encoded, boxes))
+
+
+def load_keras(path: Path) -> keras.Model:
+    """Loads a `.keras` file in safe mode: it can hold no code that is run.
+
+    Raises:
+        ModelFileError: The file cannot be read, or holds a Lambda.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ModelFileError(f"cannot load the Keras model {path}: {first}") from error

@@ -1,0 +1,93 @@
+"""From a MODEL on the command line to its predictor."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tfft.errors import ModelFileError, TfftError, UsageError
+from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.predictor import Predictor
+from tfft.system.files import read_json
+
+_ALLOWED = (
+    "a run directory, a .keras file with model.json beside it, a SavedModel directory (or the "
+    "directory of its versions) or a .tflite file that tfft wrote"
+)
+
+
+def load_predictor(model: str | Path, *, signature: str | None = None) -> Predictor:
+    """Loads a MODEL; a `.tflite` file without importing TensorFlow.
+
+    Args:
+        model: a run directory, a ``.keras`` file, a SavedModel directory or the directory of its
+            versions (the newest is taken), or a ``.tflite`` file.
+        signature: of a SavedModel, the one that answers; default: ``serve_bytes``.
+
+    Raises:
+        ModelFileError: `model` is none of these, or cannot be loaded.
+        UsageError: A signature is asked of something that is no SavedModel.
+    """
+    path = Path(model)
+    if not path.exists():
+        raise ModelFileError(f"no model: {path} does not exist. A MODEL is {_ALLOWED}.")
+    saved_model = _saved_model_directory(path)
+    if saved_model is not None:
+        from tfft.runtime.saved_model_predictor import SavedModelPredictor
+
+        info = _info(saved_model / "assets.extra" / FILE_NAME)
+        return SavedModelPredictor(saved_model, info, signature)
+    if signature is not None:
+        raise UsageError(f"--signature is for SavedModels, and {path} is none")
+    if path.suffix == ".tflite" and path.is_file():
+        from tfft.runtime.tflite_predictor import TflitePredictor
+
+        return TflitePredictor(path, read_tflite_info(path))
+    keras_file = path / "model.keras" if path.is_dir() else path
+    if keras_file.suffix == ".keras" and keras_file.is_file():
+        from tfft.runtime.keras_predictor import KerasPredictor
+
+        return KerasPredictor(keras_file, _info(keras_file.with_name("model.json")))
+    if (path / "run.json").is_file():
+        raise ModelFileError(
+            f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
+        )
+    raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
+
+
+def read_tflite_info(path: Path) -> ModelInfo:
+    """Reads what a `.tflite` file says of itself, from the zip archive at its end.
+
+    Raises:
+        ModelFileError: The file has no such description.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            values: dict[str, Any] = json.loads(archive.read(FILE_NAME))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} has no description by tfft ({FILE_NAME}), so its labels and its input are "
+            f"not known. A MODEL is {_ALLOWED}."
+        ) from error
+    return ModelInfo.from_json(values, str(path))
+
+
+def _saved_model_directory(path: Path) -> Path | None:
+    if (path / "saved_model.pb").is_file():
+        return path
+    if not path.is_dir():
+        return None
+    versions = [
+        child
+        for child in path.iterdir()
+        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
+    ]
+    return max(versions, key=lambda version: int(version.name), default=None)
+
+
+def _info(path: Path) -> ModelInfo:
+    try:
+        values = read_json(path)
+    except TfftError as error:
+        raise ModelFileError(f"the model has no description by tfft: {error}") from error
+    return ModelInfo.from_json(values, str(path))

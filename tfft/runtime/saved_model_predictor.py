@@ -1,0 +1,95 @@
+"""An exported SavedModel as a predictor."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfft.errors import DataError, ModelFileError, UsageError, nearest
+from tfft.images.inspect import inspect_image
+from tfft.runtime.info import ModelInfo
+from tfft.runtime.predictor import Outputs, output_name
+from tfft.runtime.tensorflow_pixels import TensorflowPixels
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+SIGNATURES = ("serving_default", "serve_uint8", "serve_bytes")
+
+
+class SavedModelPredictor:
+    """Answers with the signatures of a SavedModel.
+
+    Args:
+        path: directory with ``saved_model.pb``.
+        info: what the model says of itself.
+        signature: the one that answers. ``serve_bytes`` (and None) decodes encoded images in the
+            model itself; the others take pixels that TensorFlow decoded here.
+
+    Raises:
+        ModelFileError: The directory cannot be loaded.
+        UsageError: There is no such signature.
+    """
+
+    kind = "savedmodel"
+
+    def __init__(self, path: Path, info: ModelInfo, signature: str | None = None) -> None:
+        if signature is not None and signature not in SIGNATURES:
+            raise UsageError(
+                f"no signature {signature!r}; there are {', '.join(SIGNATURES)}."
+                f"{nearest(signature, SIGNATURES)} Received: {signature}"
+            )
+        self.path = str(path)
+        self.info = info
+        self._signature = signature
+        self.decodes_itself = signature in (None, "serve_bytes")
+        try:
+            # The loaded object owns the variables that its signatures use.
+            self._loaded = tf.saved_model.load(str(path))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise ModelFileError(f"cannot load the SavedModel {path}: {error}") from error
+        self._signatures = self._loaded.signatures
+        missing = [name for name in SIGNATURES if name not in self._signatures]
+        if missing:
+            raise ModelFileError(f"the SavedModel {path} has no signature {', '.join(missing)}")
+        self._pixels = TensorflowPixels(info.pixels)
+
+    def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
+        return self._pixels(encoded, boxes)
+
+    def logits(self, images: np.ndarray) -> Outputs:
+        return self._outputs("logits", self._on_pixels(images))
+
+    def probabilities(self, images: np.ndarray) -> Outputs:
+        return self._outputs("probabilities", self._on_pixels(images))
+
+    def probabilities_from_bytes(
+        self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
+    ) -> Outputs:
+        if self._signature in ("serving_default", "serve_uint8"):
+            return self.probabilities(self.pixels(encoded, boxes))
+        if boxes is not None:
+            if self._signature == "serve_bytes":
+                raise DataError(
+                    "serve_bytes cannot cut images to boxes (data.crop_to_box); "
+                    "use --signature serving_default"
+                )
+            return self.probabilities(self.pixels(encoded, boxes))
+        try:
+            answer = self._signatures["serve_bytes"](image_bytes=tf.constant(list(encoded)))
+        except tf.errors.InvalidArgumentError as error:
+            for image in encoded:
+                inspect_image(image)
+            raise DataError("TensorFlow cannot decode one of these images") from error
+        return self._outputs("probabilities", answer)
+
+    def _on_pixels(self, images: np.ndarray) -> dict[str, tf.Tensor]:
+        if self._signature == "serve_uint8":
+            rounded = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+            return self._signatures["serve_uint8"](images=tf.constant(rounded))
+        return self._signatures["serving_default"](images=tf.constant(images, tf.float32))
+
+    def _outputs(self, kind: str, answer: dict[str, tf.Tensor]) -> Outputs:
+        heads = self.info.heads
+        return {head: answer[output_name(kind, head, heads)].numpy() for head in heads}
