@@ -87,7 +87,7 @@ def _print_data(results: TextIO, data: "ImageData") -> None:
 def _print_report(results: TextIO, report: "DataReport") -> None:
     counts = {split: sum(classes.values()) for split, classes in report.counts.items()}
     formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
-    bad = [f"{image.path}: {image.reason}" for image in report.bad]
+    bad = [f"{image.path}: {image.reason}" for image in (*report.conflicts, *report.bad)]
     print_rich(
         results,
         _splits_table(f"{report.name}: {formats}", counts),

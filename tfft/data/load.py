@@ -35,7 +35,7 @@ def load_data(config: DataConfig, progress: Progress = SILENT) -> ImageData:
         progress.message("\n".join(_conflict_lines(conflicts)))
     elif conflicts:
         bad = dict(sorted({**bad, **conflicts}.items()))
-    splits = _splits(config, source, scan, np.array(sorted(bad), np.int64))
+    splits = _splits(config, source, scan, bad)
     return ImageData(
         name=source.name,
         splits=splits,
@@ -57,7 +57,7 @@ def check_data(config: DataConfig, progress: Progress = SILENT) -> DataReport:
     bad = bad_images(source.index, scan)
     conflicts = contradictions(source.index, scan, source.class_names)
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
-    splits = _splits(config, source, scan, np.array(sorted(left_out), np.int64))
+    splits = _splits(config, source, scan, left_out)
     return DataReport(
         name=source.name,
         counts={split: _class_counts(index, source.class_names) for split, index in splits.items()},
@@ -116,14 +116,14 @@ def _conflict_lines(conflicts: dict[int, BadImage]) -> list[str]:
 
 
 def _splits(
-    config: DataConfig, source: Source, scan: Scan, bad: np.ndarray
+    config: DataConfig, source: Source, scan: Scan, left_out: dict[int, BadImage]
 ) -> dict[str, ImageIndex]:
     """Returns the index of each split; test and validation are cut from training if missing."""
     usable = np.ones(len(source.index), bool)
-    usable[bad] = False
+    usable[list(left_out)] = False
     splits = source.splits.astype("U10")  # as long as "validation"
     labels = source.index.targets["label"]
-    _check_split_counts(source, usable)
+    _check_split_counts(source, usable, left_out)
     for split, fraction in (
         ("test", getattr(config, "test_fraction", 0.0)),
         ("validation", config.validation_fraction),
@@ -138,10 +138,13 @@ def _splits(
     return {split: index.take(found) for split, found in positions.items() if len(found)}
 
 
-def _check_split_counts(source: Source, usable: np.ndarray) -> None:
+def _check_split_counts(source: Source, usable: np.ndarray, left_out: dict[int, BadImage]) -> None:
     for split in np.unique(source.splits):
         if not (usable & (source.splits == split)).any():
-            raise DataError(f"the {split} split of {source.name} has no usable image")
+            reasons = [f"  {image.path}: {image.reason}" for image in left_out.values()]
+            raise DataError(
+                "\n".join([f"the {split} split of {source.name} has no usable image:", *reasons])
+            )
 
 
 def _gap_notes(splits: dict[str, ImageIndex], class_names: tuple[str, ...]) -> tuple[str, ...]:
