@@ -14,7 +14,12 @@ from tfft.errors import GateError
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option("--split", default="test", show_default=True, help="train, validation or test.")
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    help="train, validation, test or all.",
+)
 @data_option
 @click.option(
     "--min-top1",
@@ -23,7 +28,9 @@ from tfft.errors import GateError
     help="Exit with code 3 if the top-1 accuracy of a head is below X.",
 )
 @click.option(
-    "--signature", metavar="NAME", help="Of a SavedModel: which signature answers, and its pixels."
+    "--signature",
+    metavar="NAME",
+    help="Of a SavedModel: serve_bytes (the default), serving_default or serve_uint8.",
 )
 @json_option
 @quiet_option
@@ -39,7 +46,7 @@ def command(
     """Measure a model on a split of its data, or on other data.
 
     MODEL is a run, a .keras file, a SavedModel or a .tflite file. Without --data, the data are
-    those that it was trained on.
+    those that it was trained on. Other data without splits of their own are taken whole.
 
     \b
     Example:

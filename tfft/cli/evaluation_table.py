@@ -20,10 +20,9 @@ def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
         tables += [
             _figures_table(title if len(evaluation.metrics) == 1 else f"{title}: {head}", figures),
             _worst_classes(figures),
+            _confusions(figures),
         ]
-        if (confusions := _confusions(figures)).row_count:
-            tables.append(confusions)
-    return tables
+    return [table for table in tables if table.row_count]
 
 
 def _figures_table(title: str, figures: dict[str, Any]) -> Table:
@@ -45,8 +44,8 @@ def _worst_classes(figures: dict[str, Any]) -> Table:
     table.add_column("class")
     table.add_column("images", justify="right")
     table.add_column("accuracy", justify="right")
-    counted = [row for row in figures["per_class"] if row["examples"]]
-    for row in sorted(counted, key=lambda row: row["accuracy"])[:_ROWS]:
+    with_errors = [row for row in figures["per_class"] if row["examples"] and row["accuracy"] < 1]
+    for row in sorted(with_errors, key=lambda row: row["accuracy"])[:_ROWS]:
         table.add_row(row["label"], f"{row['examples']:,}", f"{row['accuracy']:.3f}")
     return table
 
