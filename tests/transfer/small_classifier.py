@@ -40,9 +40,9 @@ def small_classifier(seed: int = 0, **head: float) -> Classifier:
     return build_classifier(backbone, heads, {"label": CLASSES}, SIZE_PX, seed)
 
 
-def small_batch(count: int = 12, seed: int = 0) -> dict:
+def small_batch(count: int = 12, seed: int = 0) -> tuple:
     """Images and labels of one batch, as a step takes them."""
     generator = np.random.default_rng(seed)
     images = generator.uniform(0, 255, (count, SIZE_PX, SIZE_PX, 3)).astype(np.float32)
     labels = generator.integers(0, CLASSES, count)
-    return {"inputs": (tf.constant(images),), "targets": {"label": tf.constant(labels)}}
+    return (tf.constant(images),), {"label": tf.constant(labels)}

@@ -32,7 +32,7 @@ def test_weights_on_raw_features_give_the_probabilities_of_scikit_learn(classes:
         labels,
         classes=classes,
         candidates=[0.1],
-        monitor="top1",
+        choose_by="top1",
         refit=False,
     )
 
@@ -48,7 +48,13 @@ def test_validation_data_choose_the_regularisation():
     validation = _blobs(400, 4, 1, spread=4.0)
     candidates = [1e-6, 0.03, 1e4]
     solution = solve_linear_head(
-        features, labels, *validation, classes=4, candidates=candidates, monitor="loss", refit=False
+        features,
+        labels,
+        *validation,
+        classes=4,
+        candidates=candidates,
+        choose_by="loss",
+        refit=False,
     )
     assert solution.inverse_regularization == 0.03
     losses = {c: figures["loss"] for c, figures in solution.validation.items()}
@@ -58,7 +64,7 @@ def test_validation_data_choose_the_regularisation():
 def test_refitting_uses_the_validation_images_and_keeps_the_first_solution():
     features, labels = _blobs(40, 4, 0)
     validation = _blobs(80, 4, 1)
-    arguments = {"classes": 4, "candidates": [0.1], "monitor": "top1"}
+    arguments = {"classes": 4, "candidates": [0.1], "choose_by": "top1"}
     once = solve_linear_head(features, labels, *validation, refit=False, **arguments)
     again = solve_linear_head(features, labels, *validation, refit=True, **arguments)
     assert once.refitted is None
@@ -69,7 +75,14 @@ def test_refitting_uses_the_validation_images_and_keeps_the_first_solution():
 def test_a_class_without_training_images_is_never_predicted():
     features, labels = _blobs(90, 3, 0)
     solution = solve_linear_head(
-        features, labels, features, labels, classes=5, candidates=[0.1], monitor="top1", refit=False
+        features,
+        labels,
+        features,
+        labels,
+        classes=5,
+        candidates=[0.1],
+        choose_by="top1",
+        refit=False,
     )
     logits = features @ solution.chosen.kernel + solution.chosen.bias
     assert set(logits.argmax(axis=1)) <= {0, 1, 2}
@@ -79,7 +92,14 @@ def test_a_feature_that_never_varies_changes_nothing():
     features, labels = _blobs(90, 3, 0)
     features[:, 2] = 3.0
     solution = solve_linear_head(
-        features, labels, features, labels, classes=3, candidates=[0.1], monitor="top1", refit=False
+        features,
+        labels,
+        features,
+        labels,
+        classes=3,
+        candidates=[0.1],
+        choose_by="top1",
+        refit=False,
     )
     assert (solution.chosen.kernel[2] == 0).all()
     assert np.isfinite(solution.chosen.bias).all()

@@ -72,10 +72,10 @@ def test_a_step_is_gradient_descent_on_the_mean_loss():
     step.on_batch(batch, _RATE)
 
     with tf.GradientTape() as tape:
-        logits = reference.model(batch["inputs"][0], training=False)["label"]
+        logits = reference.model(batch[0][0], training=False)["label"]
         loss = tf.reduce_mean(
             keras.losses.sparse_categorical_crossentropy(
-                batch["targets"]["label"], logits, from_logits=True
+                batch[1]["label"], logits, from_logits=True
             )
         )
     gradients = tape.gradient(loss, [v.value for v in reference.weights])
@@ -97,22 +97,22 @@ def test_training_from_the_outputs_of_the_prefix_is_training_from_the_images():
     optimizer = build_optimizer(SgdOptimizer(name="sgd"), from_outputs.weights)
     trained = [*from_outputs.block_weights[1], *from_outputs.head_weights]
     step = TrainStep(Cut(None, cut.suffix), from_outputs.heads, optimizer, trained)
-    outputs = [cut.below(batch["inputs"][0])[0] for batch in batches]
-    labels = [batch["targets"]["label"] for batch in batches]
-    step.on_chunk((tf.stack(outputs),), {"label": tf.stack(labels)}, tf.fill([4], 0.05))
+    outputs = [cut.below(batch[0])[0] for batch in batches]
+    labels = [batch[1]["label"] for batch in batches]
+    step.on_chunk(((tf.stack(outputs),), {"label": tf.stack(labels)}), tf.fill([4], 0.05))
     for one, other in zip(from_images.weights, from_outputs.weights, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
 
 
 def test_the_parts_of_a_cut_compute_the_whole_model():
     classifier = small_classifier()
-    images = small_batch()["inputs"][0]
+    images = small_batch()[0][0]
     for variable in classifier.head_weights:
         variable.assign(np.random.default_rng(0).normal(size=variable.shape))
     whole = classifier.model(images)["label"]
     for frozen_blocks in (1, 2):
         cut = classifier.cut(frozen_blocks)
-        logits = cut.above(cut.below(images), training=False)["label"]
+        logits = cut.above(cut.below([images]), training=False)["label"]
         np.testing.assert_allclose(logits, whole, atol=1e-5)
 
 
@@ -123,7 +123,7 @@ def test_sums_count_examples_losses_and_right_answers():
     assert read.examples == 10
     # A head that starts at zero gives each class the same probability.
     assert read.loss["label"] == pytest.approx(10 * np.log(CLASSES), rel=1e-5)
-    assert read.correct["label"] == np.sum(small_batch(10)["targets"]["label"].numpy() == 0)
+    assert read.correct["label"] == np.sum(small_batch(10)[1]["label"].numpy() == 0)
 
 
 def test_dropout_of_the_head_is_active_in_training_only():

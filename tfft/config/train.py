@@ -103,6 +103,9 @@ class LinearPhase(Section):
         min_length=1,
         description="candidates of scikit-learn's C on standardised features; validation chooses",
     )
+    choose_by: Literal["loss", "top1"] = Field(
+        "loss", description="validation figure that chooses; the other one breaks ties"
+    )
     refit: bool = Field(
         False, description="solve again on training and validation data with the chosen value"
     )

@@ -108,43 +108,55 @@ def predict_index(
 
 
 def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[Outputs]:
+    if predictor.decoder == "model" and index.boxes is None:
+        for encoded in _encoded(index, batch_size):
+            yield predictor.probabilities_from_bytes(encoded)
+    elif predictor.decoder == "pillow":
+        for pixels in _decoded(predictor, index, batch_size):
+            yield predictor.probabilities(pixels)
+    else:
+        from tfft.data.pipeline import evaluation_batches
+
+        for batch in evaluation_batches(index, predictor.info.pixels, batch_size):
+            yield predictor.probabilities(batch["images"].numpy())
+
+
+def _encoded(index: ImageIndex, batch_size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(index), batch_size):
+        end = min(start + batch_size, len(index))
+        yield [index.read(position) for position in range(start, end)]
+
+
+def _decoded(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
+    """Yields the pixels of batches, decoded by threads while the batch before is predicted."""
     starts = range(0, len(index), batch_size)
 
-    def prepare(start: int) -> list[bytes] | np.ndarray:
-        positions = range(start, min(start + batch_size, len(index)))
-        encoded = [index.read(position) for position in positions]
-        boxes = None if index.boxes is None else index.boxes[start : start + batch_size]
-        if predictor.decodes_itself and boxes is None:
-            return encoded
-        return _pixels(predictor, index, start, encoded, boxes)
+    def decode(start: int) -> np.ndarray:
+        batch = range(start, min(start + batch_size, len(index)))
+        boxes = None if index.boxes is None else index.boxes[batch.start : batch.stop]
+        return _pixels(predictor, index, batch, boxes)
 
     with ThreadPoolExecutor(_BATCHES_AHEAD) as decoders:
-        waiting = deque(decoders.submit(prepare, start) for start in starts[:_BATCHES_AHEAD])
+        waiting = deque(decoders.submit(decode, start) for start in starts[:_BATCHES_AHEAD])
         for start in [*starts[_BATCHES_AHEAD:], *[None] * len(waiting)]:
-            prepared = waiting.popleft().result()
+            pixels = waiting.popleft().result()
             if start is not None:
-                waiting.append(decoders.submit(prepare, start))
-            if isinstance(prepared, list):
-                yield predictor.probabilities_from_bytes(prepared)
-            else:
-                yield predictor.probabilities(prepared)
+                waiting.append(decoders.submit(decode, start))
+            yield pixels
 
 
 def _pixels(
-    predictor: Predictor,
-    index: ImageIndex,
-    start: int,
-    encoded: list[bytes],
-    boxes: np.ndarray | None,
+    predictor: Predictor, index: ImageIndex, batch: range, boxes: np.ndarray | None
 ) -> np.ndarray:
+    encoded = [index.read(position) for position in batch]
     try:
         return predictor.pixels(encoded, boxes)
     except DataError:
-        for position, image in enumerate(encoded):
+        for position, image in zip(batch, encoded, strict=True):
             try:
                 predictor.pixels([image])
             except DataError as error:
-                raise DataError(f"{index.ids[start + position]}: {error}") from error
+                raise DataError(f"{index.ids[position]}: {error}") from error
         raise
 
 

@@ -24,7 +24,7 @@ class KerasPredictor:
     """
 
     kind = "keras"
-    decodes_itself = False
+    decoder = "tensorflow"
 
     def __init__(self, path: Path, info: ModelInfo) -> None:
         self.path = str(path)

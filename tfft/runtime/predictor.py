@@ -17,13 +17,14 @@ class Predictor(Protocol):
         info: what the model says of itself.
         kind: ``keras``, ``savedmodel`` or ``tflite``.
         path: where it was loaded from.
-        decodes_itself: `probabilities_from_bytes` decodes in the model, not in its client.
+        decoder: what decodes images in `probabilities_from_bytes`: ``tensorflow`` or ``pillow`` in
+            the client, or the ``model`` itself.
     """
 
     info: ModelInfo
     kind: str
     path: str
-    decodes_itself: bool
+    decoder: str
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         """Returns the model's input for encoded images, decoded as this client decodes.

@@ -43,7 +43,7 @@ class SavedModelPredictor:
         self.path = str(path)
         self.info = info
         self._signature = signature
-        self.decodes_itself = signature in (None, "serve_bytes")
+        self.decoder = "model" if signature in (None, "serve_bytes") else "tensorflow"
         try:
             # The loaded object owns the variables that its signatures use.
             self._loaded = tf.saved_model.load(str(path))

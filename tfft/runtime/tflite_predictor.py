@@ -20,7 +20,7 @@ class TflitePredictor:
     """
 
     kind = "tflite"
-    decodes_itself = False
+    decoder = "pillow"
 
     def __init__(self, path: Path, info: ModelInfo) -> None:
         self.path = str(path)

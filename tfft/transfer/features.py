@@ -2,6 +2,9 @@
 
 import hashlib
 
+import numpy as np
+
+from tfft.data.index import ImageIndex
 from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen import FrozenPart
@@ -30,12 +33,16 @@ def cached_features(training: Training, cut: Cut) -> CachedFeatures:
     }
     return CachedFeatures(
         features["train"],
-        training.train_images.targets,
+        _by_head(training, training.train_images),
         features["validation"],
-        training.validation_images.targets,
+        _by_head(training, training.validation_images),
         training.recipe.train.batch_size,
         training.recipe.seed,
     )
+
+
+def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
+    return {head: images.targets[target] for head, target in training.targets.items()}
 
 
 def _digest(model: keras.Model) -> str:

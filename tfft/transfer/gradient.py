@@ -106,6 +106,7 @@ def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut)
         training.train_images,
         training.validation_images,
         training.pixels,
+        training.targets,
         training.recipe.train.batch_size,
         phase.augment,
         training.recipe.seed,

@@ -53,7 +53,7 @@ def solve_linear_head(
     *,
     classes: int,
     candidates: Sequence[float],
-    monitor: str,
+    choose_by: str,
     refit: bool,
     progress: Progress = SILENT,
 ) -> LinearSolution:
@@ -67,7 +67,7 @@ def solve_linear_head(
         validation_features: float32 [m, d]; validation_labels: int64 [m].
         classes: number of classes.
         candidates: values of scikit-learn's C (inverse strength of the L2 penalty).
-        monitor: ``top1`` or ``loss``: the validation figure that chooses; the other breaks ties.
+        choose_by: ``top1`` or ``loss``: the validation figure that chooses; the other breaks ties.
         refit: solve once more with the chosen value on training and validation data together.
         progress: where the work is reported.
 
@@ -90,7 +90,7 @@ def solve_linear_head(
             figures[candidate] = reached
             task.advance(1, **reached)
             quality = (reached["top1"], -reached["loss"])
-            if monitor == "loss":
+            if choose_by == "loss":
                 quality = quality[::-1]
             if best is None or quality > best[0]:
                 best, worse = (quality, candidate, kernel, bias), 0

@@ -33,12 +33,12 @@ def train_by_solver(
         column = pooled[head.config.pooling]
         solution = solve_linear_head(
             np.asarray(features.train[column]),
-            features.train_targets[head.config.target],
+            features.train_targets[name],
             np.asarray(features.validation[column]),
-            features.validation_targets[head.config.target],
+            features.validation_targets[name],
             classes=head.outputs,
             candidates=phase.inverse_regularization,
-            monitor=training.recipe.train.monitor,
+            choose_by=phase.choose_by,
             refit=phase.refit,
             progress=training.progress,
         )

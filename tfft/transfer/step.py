@@ -5,7 +5,7 @@ is above it. It runs inside ``strategy.run``, so that the same step serves one d
 is fed from a stream of batches or from tensors that stay in memory.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ start_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-Batch = dict[str, tf.Tensor | tuple[tf.Tensor, ...] | dict[str, tf.Tensor]]
+# Tensors at the cut, or images, [batch, ...] each; and targets [batch] by head.
+Batch = tuple[tuple[tf.Tensor, ...], dict[str, tf.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class TrainStep:
         heads: by name.
         optimizer: built on all variables of the run.
         variables: the ones that this phase trains.
+
+    Attributes:
+        on_batch: trains on one `Batch` at a learning rate float32 []; returns sums over all
+            replicas, float32 [1 + 2 * heads], for `read_sums`.
+        on_chunk: trains on several batches that are in memory, in one compiled loop: a `Batch`
+            whose tensors are [steps, batch, ...], learning rates float32 [steps].
     """
 
     def __init__(
@@ -49,88 +56,63 @@ class TrainStep:
         variables: Sequence[keras.Variable],
     ) -> None:
         self._cut = cut
-        self._targets = {name: head.config.target for name, head in heads.items()}
         self._losses = {name: training_loss(head) for name, head in heads.items()}
         self._optimizer = optimizer
         self._variables = list(variables)
         self._strategy = tf.distribute.get_strategy()
+        rate = tf.TensorSpec([], tf.float32)
+        rates = tf.TensorSpec([None], tf.float32)
+        self.on_batch = _compiled(self._on_batch, [_batch_spec(cut, heads, [None]), rate])
+        self.on_chunk = _compiled(self._on_chunk, [_batch_spec(cut, heads, [None, None]), rates])
 
-    @tf.function(reduce_retracing=True)
-    def on_batch(self, batch: Batch, learning_rate: tf.Tensor) -> tf.Tensor:
-        """Trains on one batch ``{"inputs", "targets"}``; returns sums float32 [1 + 2 * heads].
-
-        The sums over all replicas are: examples, then loss and right answers of each head.
-        """
-        return self._run(batch, learning_rate)
-
-    @tf.function(reduce_retracing=True)
-    def on_chunk(
-        self,
-        inputs: tuple[tf.Tensor, ...],
-        targets: dict[str, tf.Tensor],
-        learning_rates: tf.Tensor,
-    ) -> tf.Tensor:
-        """Trains on several batches that are in memory, in one compiled loop.
-
-        Args:
-            inputs: tensors at the cut, [steps, batch, ...] each.
-            targets: [steps, batch] each.
-            learning_rates: float32 [steps].
-        """
-        sums = tf.zeros([1 + 2 * len(self._losses)])
-        for step in tf.range(tf.shape(learning_rates)[0]):
-            batch = {
-                "inputs": tuple(tensor[step] for tensor in inputs),
-                "targets": {name: tensor[step] for name, tensor in targets.items()},
-            }
-            sums += self._run(batch, learning_rates[step])
-        return sums
-
-    def _run(self, batch: Batch, learning_rate: tf.Tensor) -> tf.Tensor:
+    def _on_batch(self, batch: Batch, learning_rate: tf.Tensor) -> tf.Tensor:
         inner_optimizer(self._optimizer).learning_rate = learning_rate
         sums = self._strategy.run(self._replica_step, args=(batch,))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
+    def _on_chunk(self, batches: Batch, learning_rates: tf.Tensor) -> tf.Tensor:
+        sums = tf.zeros([1 + 2 * len(self._losses)])
+        for step in tf.range(tf.shape(learning_rates)[0]):
+            batch = tf.nest.map_structure(lambda tensor: tensor[step], batches)  # noqa: B023
+            sums += self._on_batch(batch, learning_rates[step])
+        return sums
+
     def _replica_step(self, batch: Batch) -> tf.Tensor:
-        inputs = batch["inputs"]
-        if self._cut.prefix is not None:
-            inputs = self._cut.below(inputs[0])
+        inputs, targets = batch
+        inputs = self._cut.below(inputs)
         count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
         everywhere = tf.distribute.get_replica_context().all_reduce("SUM", count)
         with tf.GradientTape() as tape:
             logits = self._cut.above(inputs, training=True)
             losses = {
-                name: loss(batch["targets"][self._targets[name]], logits[name])
-                for name, loss in self._losses.items()
+                name: loss(targets[name], logits[name]) for name, loss in self._losses.items()
             }
             objective = tf.add_n([tf.reduce_sum(each) for each in losses.values()]) / everywhere
             scaled = self._optimizer.scale_loss(objective)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
         self._optimizer.apply(gradients, self._variables)
-        return _sums(count, losses, logits, batch["targets"], self._targets)
+        return _sums(count, losses, logits, targets)
 
 
 class EvaluationStep:
-    """Loss and right answers of one batch, with everything in inference mode."""
+    """Loss and right answers of one batch, with everything in inference mode.
+
+    Attributes:
+        on_batch: takes one `Batch`; returns what `read_sums` reads.
+    """
 
     def __init__(self, cut: Cut, heads: Mapping[str, Head]) -> None:
         self._cut = cut
-        self._targets = {name: head.config.target for name, head in heads.items()}
         self._losses = {name: validation_loss(head) for name, head in heads.items()}
+        self.on_batch = _compiled(self._on_batch, [_batch_spec(cut, heads, [None])])
 
-    @tf.function(reduce_retracing=True)
-    def on_batch(self, batch: Batch) -> tf.Tensor:
-        """Returns the sums that `read_sums` reads."""
-        inputs = batch["inputs"]
-        if self._cut.prefix is not None:
-            inputs = self._cut.below(inputs[0])
+    def _on_batch(self, batch: Batch) -> tf.Tensor:
+        inputs, targets = batch
+        inputs = self._cut.below(inputs)
         logits = self._cut.above(inputs, training=False)
-        losses = {
-            name: loss(batch["targets"][self._targets[name]], logits[name])
-            for name, loss in self._losses.items()
-        }
+        losses = {name: loss(targets[name], logits[name]) for name, loss in self._losses.items()}
         count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
-        return _sums(count, losses, logits, batch["targets"], self._targets)
+        return _sums(count, losses, logits, targets)
 
 
 def read_sums(sums: np.ndarray, heads: Sequence[str]) -> Sums:
@@ -143,15 +125,27 @@ def read_sums(sums: np.ndarray, heads: Sequence[str]) -> Sums:
     )
 
 
+def _compiled(function: Callable[..., tf.Tensor], signature: list) -> Callable[..., tf.Tensor]:
+    """Compiles once for every batch size; batches of several replicas have no such signature."""
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return tf.function(function, reduce_retracing=True)
+    return tf.function(function, input_signature=signature)
+
+
+def _batch_spec(cut: Cut, heads: Mapping[str, Head], leading: list[None]) -> tuple:
+    tensors = (cut.prefix or cut.suffix).inputs
+    inputs = tuple(tf.TensorSpec([*leading, *t.shape[1:]], tf.float32) for t in tensors)
+    return inputs, {name: tf.TensorSpec(leading, tf.int64) for name in heads}
+
+
 def _sums(
     count: tf.Tensor,
     losses: Mapping[str, tf.Tensor],
     logits: Mapping[str, tf.Tensor],
     targets: Mapping[str, tf.Tensor],
-    target_of: Mapping[str, str],
 ) -> tf.Tensor:
     values = [count]
     for name, loss in losses.items():
-        right = tf.equal(tf.argmax(logits[name], axis=-1), targets[target_of[name]])
+        right = tf.equal(tf.argmax(logits[name], axis=-1), targets[name])
         values += [tf.reduce_sum(loss), tf.reduce_sum(tf.cast(right, tf.float32))]
     return tf.stack(values)

@@ -50,6 +50,11 @@ class Training:
         nothing = self.train_images.take(np.array([], np.int64))
         return self.data.splits.get("validation", nothing)
 
+    @property
+    def targets(self) -> dict[str, str]:
+        """What the data call the target of each head."""
+        return {name: head.config.target for name, head in self.classifier.heads.items()}
+
 
 def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
     """Returns the metrics on the validation images; empty if there are none."""

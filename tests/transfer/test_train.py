@@ -1,0 +1,284 @@
+"""Training a recipe, on images of three shapes in a folder and a small application."""
+
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from tfft.config.load import load_recipe
+from tfft.config.recipe import Recipe
+from tfft.errors import ModelFileError, RecipeError, TfftError, UsageError
+from tfft.system.progress import SILENT
+from tfft.transfer.train import dry_run, resume, train
+
+_SIZE_PX = 32
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """90 pictures: a disc, a square or a cross, somewhere on a coloured ground."""
+    root = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for number in range(90):
+        kind = ("disc", "square", "cross")[number % 3]
+        image = Image.new("RGB", (40, 40), tuple(generator.integers(0, 120, 3)))
+        draw = ImageDraw.Draw(image)
+        x, y = generator.integers(2, 18, 2)
+        box, colour = [x, y, x + 18, y + 18], tuple(generator.integers(150, 255, 3))
+        if kind == "disc":
+            draw.ellipse(box, colour)
+        elif kind == "square":
+            draw.rectangle(box, colour)
+        else:
+            draw.line(box, colour, 5)
+            draw.line([x, y + 18, x + 18, y], colour, 5)
+        (root / kind).mkdir(exist_ok=True)
+        image.save(root / kind / f"{number:03d}.png")
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a MobileNet whose BatchNormalization knows what it normalises."""
+    path = photos.with_name("mobilenet.weights.h5")
+    keras.utils.set_random_seed(0)
+    model = keras.applications.MobileNet(
+        alpha=0.25, include_top=False, weights=None, input_shape=(_SIZE_PX, _SIZE_PX, 3)
+    )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.5
+    files = sorted(photos.glob("*/*.png"))
+    images = np.stack([np.asarray(Image.open(f).resize((_SIZE_PX,) * 2)) for f in files])
+    for _ in range(20):
+        model(images / 127.5 - 1.0, training=True)
+    model.save_weights(path)
+    return path
+
+
+def _recipe(photos: Path, *phases: dict, **train_section: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "shapes",
+            "data": {
+                "kind": "image_folder",
+                "path": str(photos),
+                "validation_fraction": 0.25,
+            },
+            "image": {"size_px": _SIZE_PX},
+            "backbone": {
+                "kind": "application",
+                "name": "MobileNet",
+                "weights": str(photos.with_name("mobilenet.weights.h5")),
+                "arguments": {"alpha": 0.25},
+            },
+            "heads": {"label": {"dropout": 0.2}},
+            "train": {"phases": phases, "batch_size": 16, **train_section},
+        }
+    )
+
+
+_HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
+_LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 2, "learning_rate": 1e-3, "augment": "flip"}
+_ALL = {"unfreeze": "all", "epochs": 2, "learning_rate": 1e-3, "batch_norm": "adapt"}
+_LINEAR = {"solver": "linear"}
+
+
+def _weights(run: Path) -> dict[str, np.ndarray]:
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    weights = {v.path: v.numpy() for v in model.variables if "seed" not in v.path}
+    seeds = [v.numpy() for v in model.variables if "seed" in v.path]
+    return {**weights, "seeds": np.stack(seeds)}
+
+
+def _backbone(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {k: v for k, v in weights.items() if "label_" not in k and k != "seeds"}
+
+
+def _history(run: Path) -> list[dict[str, str]]:
+    with (run / "history.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+class _Interrupting:
+    """Progress that presses Ctrl-C in the middle of the nth piece of training."""
+
+    def __init__(self, piece: int) -> None:
+        self._left = piece
+
+    def start(self, description: str, total: int | None, unit: str = "images"):
+        self._armed = description.startswith("phase")
+        return self
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        if self._armed and figures:
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
+
+    def close(self) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+
+def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, tmp_path: Path):
+    recipe = _recipe(photos, _HEADS, _ALL)
+    run = train(recipe, run=tmp_path / "run")
+    files = {p.name for p in run.path.iterdir()}
+    assert files >= {
+        *("recipe.yaml", "run.json", "plan.json", "history.csv", "metrics.json"),
+        *("model.keras", "model.json", "checkpoints", "tensorboard"),
+    }
+    assert load_recipe(run.path / "recipe.yaml") == recipe
+    record = json.loads((run.path / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["data"]["images"] == {"train": 54, "validation": 18, "test": 18}
+    assert [row["phase"] for row in _history(run.path)] == ["1", "1", "2", "2"]
+    assert 0 <= run.metrics["label"]["top1"] <= 1
+
+
+def test_a_heads_only_phase_leaves_every_bit_of_the_backbone(photos: Path, tmp_path: Path):
+    solved = train(_recipe(photos, _LINEAR), run=tmp_path / "solved")
+    trained = train(_recipe(photos, _HEADS), run=tmp_path / "trained")
+    streamed = train(_recipe(photos, {**_HEADS, "augment": "flip"}), run=tmp_path / "streamed")
+    first = _backbone(_weights(solved.path))
+    assert len(first) > 100
+    for run in (trained, streamed):
+        for name, value in _backbone(_weights(run.path)).items():
+            np.testing.assert_array_equal(value, first[name])
+
+
+def test_frozen_blocks_and_their_statistics_keep_every_bit(photos: Path, tmp_path: Path):
+    start = _backbone(_weights(train(_recipe(photos, _LINEAR), run=tmp_path / "a").path))
+    phase = {**_LAST, "batch_norm": "adapt"}
+    run = train(_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
+    changed = {
+        name.split("/")[0]
+        for name, value in _backbone(_weights(run.path)).items()
+        if not np.array_equal(value, start[name])
+    }
+    assert changed == {
+        *("conv_dw_12", "conv_dw_12_bn", "conv_pw_12", "conv_pw_12_bn"),
+        *("conv_dw_13", "conv_dw_13_bn", "conv_pw_13", "conv_pw_13_bn"),
+    }
+
+
+@pytest.mark.parametrize(("mode", "moves"), [("frozen", False), ("adapt", True)])
+def test_batch_norm_statistics_move_only_when_asked(
+    photos: Path, tmp_path: Path, mode: str, moves: bool
+):
+    start = _weights(train(_recipe(photos, _LINEAR), run=tmp_path / "a").path)
+    phase = {**_ALL, "batch_norm": mode}
+    run = train(_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
+    statistics = {k: v for k, v in _weights(run.path).items() if "moving_" in k}
+    assert len(statistics) == 54
+    moved = [not np.array_equal(value, start[name]) for name, value in statistics.items()]
+    assert all(moved) if moves else not any(moved)
+
+
+def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path: Path):
+    cached = train(_recipe(photos, _HEADS, keep_best=False), run=tmp_path / "cached")
+    recipe = _recipe(photos, _HEADS, keep_best=False, feature_cache=False)
+    streamed = train(recipe, run=tmp_path / "streamed")
+    one, other = _weights(cached.path), _weights(streamed.path)
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("piece", [1, 6, 14, 20])
+def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
+    photos: Path, tmp_path: Path, piece: int
+):
+    recipe = _recipe(photos, _HEADS, _LAST, _ALL)
+    whole = train(recipe, run=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, run=tmp_path / "cut", progress=_Interrupting(piece))
+    record = json.loads((tmp_path / "cut" / "run.json").read_text())
+    assert record["status"] == "interrupted"
+    again = resume(tmp_path / "cut", progress=SILENT)
+    assert again.metrics == whole.metrics
+    expected, actual = _weights(whole.path), _weights(again.path)
+    for name in expected:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        train(_recipe(photos, _HEADS, _ALL), run=tmp_path / "cut", progress=_Interrupting(6))
+    assert np.isfinite(list(_weights(tmp_path / "cut").values())[0]).all()
+    assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
+
+
+def test_resuming_a_finished_run_changes_nothing(photos: Path, tmp_path: Path):
+    run = train(_recipe(photos, _HEADS), run=tmp_path / "run")
+    before = _weights(run.path)
+    again = resume(run.path)
+    assert again.metrics == run.metrics
+    for name, value in _weights(again.path).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_run_ends_with_the_best_weights_of_any_phase(photos: Path, tmp_path: Path):
+    destructive = {"unfreeze": "all", "epochs": 1, "learning_rate": 1.0}
+    run = train(_recipe(photos, _LINEAR, destructive), run=tmp_path / "run")
+    alone = train(_recipe(photos, _LINEAR), run=tmp_path / "alone")
+    assert run.metrics == alone.metrics
+    for name, value in _weights(run.path).items():
+        np.testing.assert_array_equal(value, _weights(alone.path)[name])
+
+
+def test_early_stopping_ends_a_phase(photos: Path, tmp_path: Path):
+    phase = {**_HEADS, "epochs": 50, "learning_rate": 1e-12, "early_stop": {"patience_epochs": 3}}
+    run = train(_recipe(photos, phase, monitor="loss"), run=tmp_path / "run")
+    assert len(_history(run.path)) < 50
+
+
+def test_values_that_are_not_finite_stop_the_run_with_one_clear_error(photos: Path, tmp_path: Path):
+    phase = {**_ALL, "learning_rate": 1e38}
+    with pytest.raises(TfftError, match=r"not finite.*learning rate"):
+        train(_recipe(photos, phase, optimizer={"name": "sgd"}), run=tmp_path / "run")
+    for checkpoint in (tmp_path / "run" / "checkpoints").glob("*.npz"):
+        with np.load(checkpoint) as saved:
+            assert all(np.isfinite(saved[name]).all() for name in saved.files)
+
+
+def test_every_fault_of_the_plan_is_named(photos: Path):
+    recipe = _recipe(
+        photos,
+        {"solver": "linear", "refit": True},
+        {"unfreeze": {"last_blocks": 99}, "epochs": 1, "learning_rate": 1e-3},
+    )
+    with pytest.raises(RecipeError) as caught:
+        dry_run(recipe)
+    assert "train.phases.0.refit: only the last phase" in str(caught.value)
+    assert "train.phases.1.unfreeze.last_blocks: MobileNet has" in str(caught.value)
+
+
+def test_the_plan_covers_every_parameter_once(photos: Path):
+    plan = dry_run(_recipe(photos, _HEADS, _LAST, _ALL))
+    assert sum(block.parameters for block in plan.blocks) == 218_544 - 10_944  # statistics apart
+    heads, last, everything = plan.phases
+    assert heads.trained_parameters == 257 * 3
+    assert everything.trained_parameters == 218_544 - 10_944 + 257 * 3
+    assert heads.trained_parameters < last.trained_parameters < everything.trained_parameters
+    assert (heads.cached, last.cached, everything.cached) == (True, False, False)
+    assert heads.cache_bytes == 72 * 256 * 4
+
+
+def test_a_directory_with_content_is_not_replaced(photos: Path, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        train(_recipe(photos, _HEADS), run=tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_there_must_be_a_run_to_resume(tmp_path: Path):
+    with pytest.raises(ModelFileError, match="no run to go on with"):
+        resume(tmp_path)
