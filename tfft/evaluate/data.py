@@ -35,13 +35,11 @@ def evaluation_images(
         DataError: There is no such split.
         ModelFileError: The model does not say what it was trained on.
     """
-    config = _recorded(info)
-    if data is not None and getattr(config, "path", None) != data.absolute():
-        config = _config(data)
+    if data is None or str(data.absolute()) == (info.data or {}).get("path"):
+        loaded = recorded_data(info, progress)
+    else:
+        loaded = load_data(_config(data), progress)
         split = split if _has_splits(data) else "all"
-    if config is None:
-        raise ModelFileError("the model does not say what it was trained on; give --data DIR")
-    loaded = load_data(config, progress)
     if split == "all":
         return _together(loaded), loaded, split
     if split not in loaded.splits:
@@ -50,6 +48,22 @@ def evaluation_images(
             f"{nearest(split, loaded.splits)} Received: {split}"
         )
     return loaded.splits[split], loaded, split
+
+
+def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
+    """Returns the images that the model was trained on, in their splits.
+
+    Raises:
+        ModelFileError: The model does not say what it was trained on.
+        DataError: The images are not there any more.
+    """
+    if info.data is None:
+        raise ModelFileError("the model does not say what it was trained on; give --data DIR")
+    try:
+        config = _DATA.validate_python(info.data)
+    except ValidationError as error:
+        raise ModelFileError(f"the model's record of its data cannot be read: {error}") from error
+    return load_data(config, progress)
 
 
 def labels_of_model(labels: np.ndarray, data_names: tuple[str, ...], head: HeadInfo) -> np.ndarray:
@@ -74,15 +88,6 @@ def labels_of_model(labels: np.ndarray, data_names: tuple[str, ...], head: HeadI
         )
     translation = np.array([number.get(name, -1) for name in data_names], np.int64)
     return translation[labels]
-
-
-def _recorded(info: ModelInfo) -> DataConfig | None:
-    if info.data is None:
-        return None
-    try:
-        return _DATA.validate_python(info.data)
-    except ValidationError as error:
-        raise ModelFileError(f"the model's record of its data cannot be read: {error}") from error
 
 
 def _config(data: Path) -> DataConfig:

@@ -35,8 +35,7 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> Predic
     if saved_model is not None:
         from tfft.runtime.saved_model_predictor import SavedModelPredictor
 
-        info = _info(saved_model / "assets.extra" / FILE_NAME)
-        return SavedModelPredictor(saved_model, info, signature)
+        return SavedModelPredictor(saved_model, read_saved_model_info(saved_model), signature)
     if signature is not None:
         raise UsageError(f"--signature is for SavedModels, and {path} is none")
     if path.suffix == ".tflite" and path.is_file():
@@ -53,6 +52,15 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> Predic
             f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
         )
     raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
+
+
+def read_saved_model_info(directory: Path) -> ModelInfo:
+    """Reads what a SavedModel says of itself, from its extra assets.
+
+    Raises:
+        ModelFileError: It has no such description.
+    """
+    return _info(directory / "assets.extra" / FILE_NAME)
 
 
 def read_tflite_info(path: Path) -> ModelInfo:

@@ -1,0 +1,97 @@
+"""A Keras model as a SavedModel for TensorFlow Serving."""
+
+import tempfile
+from pathlib import Path
+
+from tfft.data.decode import decode_exact
+from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.predictor import output_name
+from tfft.system.files import write_json
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+# Images that are decoded at once: each may need some ten times the memory of its pixels.
+_DECODED_AT_ONCE = 4
+
+
+class _Servable(tf.Module):
+    """The signatures of a classifier.
+
+    Attributes:
+        label_files: one asset for each head: the names of its classes, a line each.
+    """
+
+    def __init__(self, model: keras.Model, info: ModelInfo, directory: Path) -> None:
+        super().__init__()
+        self._model = model
+        self._info = info
+        self.label_files = [
+            tf.saved_model.Asset(str(_write_labels(directory, head, names.class_names)))
+            for head, names in info.heads.items()
+        ]
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """Returns the signatures by name; each takes a batch of any size."""
+        pixels = self._info.pixels
+        shape = [None, pixels.height, pixels.width, pixels.channels]
+        specs = {
+            "serving_default": (self.images, tf.TensorSpec(shape, tf.float32, "images")),
+            "serve_uint8": (self.uint8_images, tf.TensorSpec(shape, tf.uint8, "images")),
+            "serve_bytes": (self.image_bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
+        }
+        return {
+            name: tf.function(method).get_concrete_function(spec)
+            for name, (method, spec) in specs.items()
+        }
+
+    def images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = self._model(images, training=False)
+        heads = self._info.heads
+        outputs = {output_name("logits", head, heads): logits[head] for head in heads}
+        for head in heads:
+            probabilities = tf.nn.softmax(logits[head])
+            outputs[output_name("probabilities", head, heads)] = probabilities
+        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
+
+    def uint8_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.images(tf.cast(images, tf.float32))
+
+    def image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = self._info.pixels
+        shape = [pixels.height, pixels.width, pixels.channels]
+        images = tf.map_fn(
+            lambda encoded: decode_exact(encoded, pixels),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec(shape, tf.float32),
+            parallel_iterations=_DECODED_AT_ONCE,
+        )
+        return self.images(images)
+
+
+def write_saved_model(model: keras.Model, info: ModelInfo, directory: Path) -> None:
+    """Writes a SavedModel into an empty directory.
+
+    Signatures: ``serving_default`` takes ``images`` float32 [n, height, width, 3], RGB, 0..255;
+    ``serve_uint8`` the same as uint8; ``serve_bytes`` takes ``image_bytes`` string [n], whole image
+    files, and decodes, turns and resizes them exactly as evaluation does. Outputs of each:
+    ``probabilities`` and ``logits`` float32 [n, classes], with the head's name in front where there
+    are several heads.
+
+    Args:
+        model: images to ``{head: logits}``, in float32.
+        info: written to ``assets.extra/tfft.json``; class names to ``assets/<head>_labels.txt``.
+        directory: where ``saved_model.pb`` will be.
+    """
+    with tempfile.TemporaryDirectory() as label_files:
+        servable = _Servable(model, info, Path(label_files))
+        tf.saved_model.save(servable, str(directory), signatures=servable.signatures())
+    write_json(directory / "assets.extra" / FILE_NAME, info.to_json())
+
+
+def _write_labels(directory: Path, head: str, class_names: tuple[str, ...]) -> Path:
+    path = directory / f"{head}_labels.txt"
+    path.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+    return path
