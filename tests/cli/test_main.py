@@ -18,8 +18,8 @@ LEAVES = [
     ("evaluate",),
     ("export",),
     ("predict",),
-    ("data", "prepare"),
     ("data", "check"),
+    ("data", "prepare"),
     ("backbones",),
 ]
 

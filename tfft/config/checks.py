@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 
+from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.config.data import ImageFolderData, ManifestData
 from tfft.config.recipe import Recipe
 from tfft.config.source import Path
+from tfft.errors import BackboneError
 
 
 def check_recipe(recipe: Recipe) -> Iterator[tuple[Path, str]]:
     """Yields the path and the sentence of each fault."""
     yield from _data(recipe)
     yield from _image(recipe)
+    yield from _backbone(recipe)
     yield from _train(recipe)
 
 
@@ -39,6 +42,18 @@ def _image(recipe: Recipe) -> Iterator[tuple[Path, str]]:
             f"must be at least size_px ({image.size_px}), which is cut from it. "
             f"Received: {image.resize_px}",
         )
+
+
+def _backbone(recipe: Recipe) -> Iterator[tuple[Path, str]]:
+    try:
+        spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
+    except BackboneError as error:
+        yield ("backbone", "name"), str(error)
+        return
+    try:
+        resolve_arguments(spec, getattr(recipe.backbone, "arguments", {}))
+    except BackboneError as error:
+        yield ("backbone", "arguments"), str(error)
 
 
 def _train(recipe: Recipe) -> Iterator[tuple[Path, str]]:
