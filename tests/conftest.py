@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Before a test imports TensorFlow on its own.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 _DEFAULT_SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

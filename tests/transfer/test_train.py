@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ from tfft.config.load import load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, RecipeError, TfftError, UsageError
 from tfft.system.progress import SILENT
+from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, resume, train
 
 _SIZE_PX = 32
@@ -86,6 +88,7 @@ _HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
 _LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 2, "learning_rate": 1e-3, "augment": "flip"}
 _ALL = {"unfreeze": "all", "epochs": 2, "learning_rate": 1e-3, "batch_norm": "adapt"}
 _LINEAR = {"solver": "linear"}
+_THREE_PHASES = (_HEADS, _LAST, _ALL)
 
 
 def _weights(run: Path) -> dict[str, np.ndarray]:
@@ -127,9 +130,20 @@ class _Interrupting:
         pass
 
 
-def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, tmp_path: Path):
-    recipe = _recipe(photos, _HEADS, _ALL)
-    run = train(recipe, run=tmp_path / "run")
+@pytest.fixture(scope="module")
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of three phases that nothing interrupted."""
+    return train(_recipe(photos, *_THREE_PHASES), run=tmp_path_factory.mktemp("whole") / "run")
+
+
+@pytest.fixture(scope="module")
+def solved(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of one solved phase: its backbone is as it was loaded."""
+    return train(_recipe(photos, _LINEAR), run=tmp_path_factory.mktemp("solved") / "run")
+
+
+def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, whole: Run):
+    run, recipe = whole, _recipe(photos, *_THREE_PHASES)
     files = {p.name for p in run.path.iterdir()}
     assert files >= {
         *("recipe.yaml", "run.json", "plan.json", "history.csv", "metrics.json"),
@@ -139,12 +153,13 @@ def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, tmp_
     record = json.loads((run.path / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["data"]["images"] == {"train": 54, "validation": 18, "test": 18}
-    assert [row["phase"] for row in _history(run.path)] == ["1", "1", "2", "2"]
+    assert [row["phase"] for row in _history(run.path)] == ["1", "1", "2", "2", "3", "3"]
     assert 0 <= run.metrics["label"]["top1"] <= 1
 
 
-def test_a_heads_only_phase_leaves_every_bit_of_the_backbone(photos: Path, tmp_path: Path):
-    solved = train(_recipe(photos, _LINEAR), run=tmp_path / "solved")
+def test_a_heads_only_phase_leaves_every_bit_of_the_backbone(
+    photos: Path, tmp_path: Path, solved: Run
+):
     trained = train(_recipe(photos, _HEADS), run=tmp_path / "trained")
     streamed = train(_recipe(photos, {**_HEADS, "augment": "flip"}), run=tmp_path / "streamed")
     first = _backbone(_weights(solved.path))
@@ -154,8 +169,10 @@ def test_a_heads_only_phase_leaves_every_bit_of_the_backbone(photos: Path, tmp_p
             np.testing.assert_array_equal(value, first[name])
 
 
-def test_frozen_blocks_and_their_statistics_keep_every_bit(photos: Path, tmp_path: Path):
-    start = _backbone(_weights(train(_recipe(photos, _LINEAR), run=tmp_path / "a").path))
+def test_frozen_blocks_and_their_statistics_keep_every_bit(
+    photos: Path, tmp_path: Path, solved: Run
+):
+    start = _backbone(_weights(solved.path))
     phase = {**_LAST, "batch_norm": "adapt"}
     run = train(_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
     changed = {
@@ -171,9 +188,9 @@ def test_frozen_blocks_and_their_statistics_keep_every_bit(photos: Path, tmp_pat
 
 @pytest.mark.parametrize(("mode", "moves"), [("frozen", False), ("adapt", True)])
 def test_batch_norm_statistics_move_only_when_asked(
-    photos: Path, tmp_path: Path, mode: str, moves: bool
+    photos: Path, tmp_path: Path, solved: Run, mode: str, moves: bool
 ):
-    start = _weights(train(_recipe(photos, _LINEAR), run=tmp_path / "a").path)
+    start = _weights(solved.path)
     phase = {**_ALL, "batch_norm": mode}
     run = train(_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
     statistics = {k: v for k, v in _weights(run.path).items() if "moving_" in k}
@@ -191,12 +208,18 @@ def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path
         np.testing.assert_allclose(one[name], other[name], atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("piece", [1, 6, 14, 20])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(1, marks=pytest.mark.slow),
+        6,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (14, 20)),
+    ],
+)
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
-    photos: Path, tmp_path: Path, piece: int
+    photos: Path, tmp_path: Path, whole: Run, piece: int
 ):
-    recipe = _recipe(photos, _HEADS, _LAST, _ALL)
-    whole = train(recipe, run=tmp_path / "whole")
+    recipe = _recipe(photos, *_THREE_PHASES)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, run=tmp_path / "cut", progress=_Interrupting(piece))
     record = json.loads((tmp_path / "cut" / "run.json").read_text())
@@ -211,12 +234,12 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
 def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         train(_recipe(photos, _HEADS, _ALL), run=tmp_path / "cut", progress=_Interrupting(6))
-    assert np.isfinite(list(_weights(tmp_path / "cut").values())[0]).all()
+    assert all(np.isfinite(value).all() for value in _weights(tmp_path / "cut").values())
     assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
 
 
-def test_resuming_a_finished_run_changes_nothing(photos: Path, tmp_path: Path):
-    run = train(_recipe(photos, _HEADS), run=tmp_path / "run")
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, solved: Run):
+    run = Run(shutil.copytree(solved.path, tmp_path / "run"), solved.metrics)
     before = _weights(run.path)
     again = resume(run.path)
     assert again.metrics == run.metrics
@@ -224,13 +247,13 @@ def test_resuming_a_finished_run_changes_nothing(photos: Path, tmp_path: Path):
         np.testing.assert_array_equal(value, before[name])
 
 
-def test_a_run_ends_with_the_best_weights_of_any_phase(photos: Path, tmp_path: Path):
+def test_a_run_ends_with_the_best_weights_of_any_phase(photos: Path, tmp_path: Path, solved: Run):
     destructive = {"unfreeze": "all", "epochs": 1, "learning_rate": 1.0}
     run = train(_recipe(photos, _LINEAR, destructive), run=tmp_path / "run")
-    alone = train(_recipe(photos, _LINEAR), run=tmp_path / "alone")
-    assert run.metrics == alone.metrics
+    assert run.metrics == solved.metrics
+    expected = _weights(solved.path)
     for name, value in _weights(run.path).items():
-        np.testing.assert_array_equal(value, _weights(alone.path)[name])
+        np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
 def test_early_stopping_ends_a_phase(photos: Path, tmp_path: Path):
@@ -262,10 +285,10 @@ def test_every_fault_of_the_plan_is_named(photos: Path):
 
 def test_the_plan_covers_every_parameter_once(photos: Path):
     plan = dry_run(_recipe(photos, _HEADS, _LAST, _ALL))
-    assert sum(block.parameters for block in plan.blocks) == 218_544 - 10_944  # statistics apart
+    assert sum(block.parameters for block in plan.blocks) == 218_544 - 5_472  # statistics apart
     heads, last, everything = plan.phases
     assert heads.trained_parameters == 257 * 3
-    assert everything.trained_parameters == 218_544 - 10_944 + 257 * 3
+    assert everything.trained_parameters == 218_544 - 5_472 + 257 * 3
     assert heads.trained_parameters < last.trained_parameters < everything.trained_parameters
     assert (heads.cached, last.cached, everything.cached) == (True, False, False)
     assert heads.cache_bytes == 72 * 256 * 4

@@ -31,9 +31,14 @@ class Cut:
     prefix: keras.Model | None
     suffix: keras.Model
 
-    def below(self, images: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Returns the tensors at the cut for `images`, computed in inference mode."""
-        return tuple(_as_list(self.prefix(images, training=False)))
+    def below(self, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Returns the tensors at the cut for `inputs`, computed in inference mode.
+
+        Without a prefix the inputs are the tensors at the cut.
+        """
+        if self.prefix is None:
+            return tuple(inputs)
+        return tuple(_as_list(self.prefix(inputs[0], training=False)))
 
     def above(self, tensors: Sequence[tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
         """Returns the logits of each head for the tensors at the cut."""
