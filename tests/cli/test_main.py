@@ -50,7 +50,11 @@ def test_these_are_all_commands():
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
 def test_help_of_every_command_has_an_example_of_itself(path):
     command = find_command(path)
-    text = command.get_help(click.Context(command, info_name=" ".join(("tfft", *path))))
+    settings = (
+        command_line.cli.context_settings
+    )  # a command keeps the help option it is first given
+    context = click.Context(command, info_name=" ".join(("tfft", *path)), **settings)
+    text = command.get_help(context)
     _, example = text.split("Example:")
     assert f"  tfft {' '.join(path)}" in example
 
