@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from PIL import Image
-from tfft.runtime.info import HeadInfo, ModelInfo
 
 from tfft.cli.predict import _print_json, _print_lines, predict_files, predictions_text
 from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
+from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import SILENT
 
 

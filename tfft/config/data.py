@@ -66,7 +66,7 @@ class TfdsData(_OwnTestSplit):
 
 
 class ImageFolderData(_OwnTestSplit):
-    """A directory with one folder a class, or with train/, validation/ and test/ folders of such."""
+    """A directory with one folder a class, or with train/, validation/, test/ folders of such."""
 
     kind: Literal["image_folder"]
     path: Path | None = Field(None, description="the directory; `--data DIR` sets it")
