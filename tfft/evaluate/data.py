@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from tfft.config.data import DataConfig, ImageFolderData, ManifestData
+from tfft.config.data import DataConfig
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
@@ -91,8 +91,8 @@ def labels_of_model(labels: np.ndarray, data_names: tuple[str, ...], head: HeadI
 
 
 def _config(data: Path) -> DataConfig:
-    kind = ManifestData if data.suffix.lower() == ".csv" else ImageFolderData
-    return kind(kind="manifest" if kind is ManifestData else "image_folder", path=data.absolute())
+    kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
+    return _DATA.validate_python({"kind": kind, "path": data.absolute()})
 
 
 def _has_splits(data: Path) -> bool:
@@ -108,6 +108,7 @@ def _together(data: ImageData) -> ImageIndex:
     parts = list(data.splits.values())
     files = tuple(dict.fromkeys(file for part in parts for file in part.files))
     number = {file: index for index, file in enumerate(files)}
+    boxes = [part.boxes for part in parts if part.boxes is not None]
     return ImageIndex(
         files=files,
         file_ids=np.concatenate(
@@ -120,9 +121,5 @@ def _together(data: ImageData) -> ImageIndex:
             name: np.concatenate([part.targets[name] for part in parts])
             for name in parts[0].targets
         },
-        boxes=_stacked([part.boxes for part in parts]),
+        boxes=np.concatenate(boxes) if boxes else None,
     )
-
-
-def _stacked(boxes: list[np.ndarray | None]) -> np.ndarray | None:
-    return None if boxes[0] is None else np.concatenate(boxes)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.config.load import load_recipe
+from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.evaluate.data import labels_of_model, recorded_data
 from tfft.export.parity import (
@@ -84,7 +85,7 @@ def export(
             f"no format {unknown!r}; there are {', '.join(FORMATS)}."
             f"{nearest(unknown, FORMATS)} Received: {unknown}"
         )
-    name = name or recipe.export.name or recipe.name
+    name = str(name or recipe.export.name or recipe.name)
     reference = _reference(keras, recipe.export.check_images, progress)
     saved_models, tflite = Path(output) / name, Path(output) / name / "tflite"
     version = str(next_version([saved_models, tflite]))
@@ -104,12 +105,14 @@ def export(
     )
 
 
-def _opened(run: Path) -> tuple[KerasPredictor, Any]:
+def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
     if not (run / "recipe.yaml").is_file():
         raise ModelFileError(
             f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
         )
     keras = load_predictor(run)
+    if not isinstance(keras, KerasPredictor):
+        raise ModelFileError(f"{run} is no run: it has no model.keras")
     return keras, load_recipe(run / "recipe.yaml")
 
 

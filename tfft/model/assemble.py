@@ -69,15 +69,17 @@ class Classifier:
         """
         if frozen_blocks == 0:
             return Cut(None, self.model)
-        images = keras.Input(self.model.input_shape[1:], name="images")
+        images: Any = keras.Input(self.model.input_shape[1:], name="images")
         pixels = preprocess(images, self.backbone.spec.preprocessing)
         if frozen_blocks == len(self.backbone.blocks):
             activations = self.backbone.model(pixels)
             features = [pooling(activations) for pooling in self.poolings.values()]
-            inputs = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
+            inputs: list[Any] = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
             pooled = dict(zip(self.poolings, inputs, strict=True))
             return Cut(keras.Model(images, features), keras.Model(inputs, self._logits(pooled)))
         below, above = split(self.backbone, frozen_blocks)
+        if below is None or above is None:
+            raise ValueError(f"no cut inside the backbone after {frozen_blocks} blocks")
         crossing = _as_list(below(pixels))
         inputs = [keras.Input(t.shape[1:], dtype=t.dtype) for t in crossing]
         activations = above(inputs if len(inputs) > 1 else inputs[0])
@@ -120,7 +122,7 @@ def build_classifier(
     }
     kinds = sorted({config.pooling for config in heads.values()})
     poolings = {kind: POOLINGS[kind](name=f"{kind}_pooling") for kind in kinds}
-    images = keras.Input((size_px, size_px, 3), name="images")
+    images: Any = keras.Input((size_px, size_px, 3), name="images")
     activations = backbone.model(preprocess(images, backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
     logits = {name: head(pooled[head.config.pooling]) for name, head in built.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tfft.config.model import HeadConfig
 from tfft.system.tensorflow import start_tensorflow
@@ -26,8 +27,8 @@ class Head:
     layers: tuple[keras.layers.Layer, ...]
 
     @property
-    def dense(self) -> keras.layers.Dense:
-        """The layer from features to logits."""
+    def dense(self) -> Any:
+        """The `keras.layers.Dense` from features to logits; Keras types its weights as optional."""
         return self.layers[-1]
 
     def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
@@ -65,8 +66,8 @@ def validation_loss(head: Head) -> Loss:
 
 
 def _cross_entropy(classes: int, label_smoothing: float) -> Loss:
-    loss = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=label_smoothing, reduction=None
+    loss: Any = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=label_smoothing, reduction="none"
     )
 
     def losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

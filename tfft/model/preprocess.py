@@ -4,6 +4,8 @@ Only layers and operations of Keras itself are used, so that a saved ``.keras`` 
 tfft and in safe mode.
 """
 
+from typing import Any
+
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
@@ -40,5 +42,6 @@ def preprocess(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     return _rescaling(scale, offset)(images)
 
 
-def _rescaling(scale: float | list[float], offset: float | list[float]) -> keras.layers.Layer:
+def _rescaling(scale: Any, offset: Any) -> keras.layers.Layer:
+    """Scale and offset are numbers, or lists of one for each channel."""
     return keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocessing")

@@ -57,7 +57,7 @@ def operators(content: bytes) -> tuple[str, ...]:
     A custom operator has its own name, such as ``FlexErf``.
     """
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     return tuple(
         code.customCode.decode()
         if code.customCode

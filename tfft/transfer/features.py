@@ -18,6 +18,8 @@ import keras  # noqa: E402
 def cached_features(training: Training, cut: Cut) -> CachedFeatures:
     """Returns the features below `cut` of the training and validation images, from the cache."""
     backbone = training.classifier.backbone
+    if cut.prefix is None:
+        raise ValueError("nothing is below this cut")
     identity = {
         "backbone": backbone.spec.name,
         "weights": _digest(cut.prefix),

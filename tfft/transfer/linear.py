@@ -89,9 +89,8 @@ def solve_linear_head(
             reached = _figures(standardised_validation @ kernel + bias, validation_labels)
             figures[candidate] = reached
             task.advance(1, **reached)
-            quality = (reached["top1"], -reached["loss"])
-            if choose_by == "loss":
-                quality = quality[::-1]
+            top1, negative_loss = reached["top1"], -reached["loss"]
+            quality = (top1, negative_loss) if choose_by == "top1" else (negative_loss, top1)
             if best is None or quality > best[0]:
                 best, worse = (quality, candidate, kernel, bias), 0
             else:
@@ -100,6 +99,8 @@ def solve_linear_head(
                 break
     finally:
         task.close()
+    if best is None:
+        raise ValueError("no candidates to choose from")
     _, chosen, kernel, bias = best
     weights, refitted = scaler.fold(kernel, bias), None
     if refit:

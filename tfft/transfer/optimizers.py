@@ -10,6 +10,7 @@ stay as they are while a variable is frozen. Two things differ from Keras's own 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from tfft.config.train import OptimizerConfig
 from tfft.system.tensorflow import start_tensorflow
@@ -28,6 +29,12 @@ class _ByPhase:
     """
 
     _phase_weight_decay = 0.0
+    # Keras types its tensors by a backend of its own choice; these are what this class uses of it.
+    add_variable: Any
+    assign_add: Any
+    assign_sub: Any
+    iterations: Any
+    _get_variable_index: Any
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)
@@ -46,14 +53,14 @@ class _ByPhase:
         count = self._update_counts[self._get_variable_index(variable)]
         self.assign_add(count, 1)
         if self._phase_weight_decay and len(variable.shape) > 1:
-            rate = keras.ops.cast(learning_rate, variable.dtype)
-            self.assign_sub(variable, variable * (rate * self._phase_weight_decay))
+            rate = tf.cast(learning_rate, variable.dtype)
+            self.assign_sub(variable, variable.value * (rate * self._phase_weight_decay))
         correction = self._bias_correction(count) / self._bias_correction(self.iterations + 1)
         super().update_step(gradient, variable, learning_rate * correction)
 
-    def _bias_correction(self, updates: tf.Tensor) -> tf.Tensor:
+    def _bias_correction(self, updates: Any) -> Any:
         """The factor that Adam's bias correction puts on the learning rate after `updates`."""
-        return keras.ops.ones(())
+        return 1.0
 
 
 class _Sgd(_ByPhase, keras.optimizers.SGD):
@@ -61,11 +68,14 @@ class _Sgd(_ByPhase, keras.optimizers.SGD):
 
 
 class _AdamBiasCorrection(_ByPhase):
-    def _bias_correction(self, updates: tf.Tensor) -> tf.Tensor:
-        updates = keras.ops.cast(updates, "float32")
-        first = 1.0 - keras.ops.power(self.beta_1, updates)
-        second = 1.0 - keras.ops.power(self.beta_2, updates)
-        return keras.ops.sqrt(second) / first
+    beta_1: float
+    beta_2: float
+
+    def _bias_correction(self, updates: Any) -> Any:
+        updates = tf.cast(updates, tf.float32)
+        first = 1.0 - tf.pow(self.beta_1, updates)
+        second = 1.0 - tf.pow(self.beta_2, updates)
+        return tf.sqrt(second) / first
 
 
 class _Adam(_AdamBiasCorrection, keras.optimizers.Adam):
@@ -94,6 +104,6 @@ def build_optimizer(
     return optimizer
 
 
-def inner_optimizer(optimizer: PhaseOptimizer) -> PhaseOptimizer:
+def inner_optimizer(optimizer: PhaseOptimizer) -> Any:
     """Returns the optimizer that holds the learning rate, inside a loss scale or not."""
     return getattr(optimizer, "inner_optimizer", optimizer)

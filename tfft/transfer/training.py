@@ -72,9 +72,9 @@ def summed(
         TfftError: The loss is not finite.
     """
     names = list(classifier.heads)
-    total: np.ndarray | None = None
+    total = np.zeros(1 + 2 * len(names))
     for count, sums in pieces:
-        total = sums.numpy().astype(np.float64) + (0.0 if total is None else total)
+        total += sums.numpy()
         if task is not None:
             means = _means(read_sums(total, names))
             first = means[names[0]]
