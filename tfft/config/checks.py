@@ -1,34 +1,63 @@
 """Faults that lie between the values of a recipe and need neither model nor data."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
-from tfft.config.data import ImageFolderData, ManifestData
-from tfft.config.recipe import Recipe
+from tfft.catalog.spec import BackboneSpec
+from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
+from tfft.config.model import BackboneConfig
+from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
+from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.errors import BackboneError
 
-
-def check_recipe(recipe: Recipe) -> Iterator[tuple[Path, str]]:
-    """Yields the path and the sentence of each fault."""
-    yield from _data(recipe)
-    yield from _image(recipe)
-    yield from _backbone(recipe)
-    yield from _train(recipe)
+Found = Iterator[tuple[Path, str]]
 
 
-def _data(recipe: Recipe) -> Iterator[tuple[Path, str]]:
-    if isinstance(recipe.data, ImageFolderData) and recipe.data.path is None:
+def check_sections(sections: Mapping[str, Any]) -> Found:
+    """Yields the path and the sentence of each fault.
+
+    Args:
+        sections: the recipe's, by name; where one is left out, what concerns it is not checked.
+    """
+    checks: dict[Callable[..., Found], tuple[str, ...]] = {
+        _data: ("data",),
+        _image: ("image",),
+        _backbone: ("backbone",),
+        _image_for_backbone: ("image", "backbone"),
+        _train: ("train",),
+        _export: ("export",),
+    }
+    for check, names in checks.items():
+        if all(name in sections for name in names):
+            yield from check(*(sections[name] for name in names))
+
+
+def _data(data: DataConfig) -> Found:
+    if isinstance(data, ImageFolderData) and data.path is None:
         yield (
             ("data", "path"),
             "which images? Give --data DIR, a directory with one folder a class, or set data.path",
         )
-    if isinstance(recipe.data, ManifestData) and recipe.data.path is None:
+    if isinstance(data, ManifestData) and data.path is None:
         yield ("data", "path"), "which images? Give --data FILE.csv, or set data.path"
+    if isinstance(data, TfdsData):
+        yield from _tfds(data)
 
 
-def _image(recipe: Recipe) -> Iterator[tuple[Path, str]]:
-    image = recipe.image
+def _tfds(data: TfdsData) -> Found:
+    if data.archives is not None and data.name != "stanford_dogs":
+        yield (
+            ("data", "archives"),
+            "belongs to data.name: stanford_dogs; TFDS prepares other sets itself. "
+            f"Received: name: {data.name}",
+        )
+    if data.subset and data.archives is None:
+        yield ("data", "subset"), "is about data.archives, which is not set"
+
+
+def _image(image: ImageConfig) -> Found:
     if image.resize_px is None:
         return
     if image.fit == "stretch":
@@ -36,7 +65,7 @@ def _image(recipe: Recipe) -> Iterator[tuple[Path, str]]:
             ("image", "resize_px"),
             "belongs to fit: crop; with fit: stretch there is only size_px",
         )
-    if image.size_px is not None and image.resize_px < image.size_px:
+    elif image.size_px is not None and image.resize_px < image.size_px:
         yield (
             ("image", "resize_px"),
             f"must be at least size_px ({image.size_px}), which is cut from it. "
@@ -44,28 +73,89 @@ def _image(recipe: Recipe) -> Iterator[tuple[Path, str]]:
         )
 
 
-def _backbone(recipe: Recipe) -> Iterator[tuple[Path, str]]:
+def _backbone(backbone: BackboneConfig) -> Found:
     try:
-        spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
+        spec = backbone_spec(backbone.kind, backbone.name)
     except BackboneError as error:
         yield ("backbone", "name"), str(error)
         return
+    for name, value in getattr(backbone, "arguments", {}).items():
+        try:
+            resolve_arguments(spec, {name: value})
+        except BackboneError as error:
+            yield ("backbone", "arguments", name), str(error)
+
+
+def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
+    spec = _spec(backbone)
+    if spec is None:
+        return
+    if image.size_px is not None and image.size_px < spec.min_size_px:
+        yield (
+            ("image", "size_px"),
+            f"must be at least {spec.min_size_px} for {spec.name}. Received: {image.size_px}",
+        )
+    if image.size_px is None and (image.resize_px or spec.default_size_px) < spec.default_size_px:
+        yield (
+            ("image", "resize_px"),
+            f"must be at least size_px, {spec.default_size_px} with {spec.name} unless it is set. "
+            f"Received: {image.resize_px}",
+        )
+
+
+def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
     try:
-        resolve_arguments(spec, getattr(recipe.backbone, "arguments", {}))
-    except BackboneError as error:
-        yield ("backbone", "arguments"), str(error)
+        return backbone_spec(backbone.kind, backbone.name)
+    except BackboneError:  # reported as the fault of backbone.name
+        return None
 
 
-def _train(recipe: Recipe) -> Iterator[tuple[Path, str]]:
-    for number, phase in enumerate(recipe.train.phases):
-        where = ("train", "phases", number)
-        if getattr(phase, "weight_decay", 0) and recipe.train.optimizer.name == "adam":
-            yield (
-                (*where, "weight_decay"),
-                "belongs to adamw or sgd, where it is decoupled; set train.optimizer.name: adamw",
-            )
-        if phase.unfreeze == "none" and getattr(phase, "batch_norm", "frozen") == "adapt":
-            yield (
-                (*where, "batch_norm"),
-                "adapts in trained blocks only, and unfreeze: none trains none",
-            )
+def _train(train: TrainConfig) -> Found:
+    if train.optimizer.name == "sgd" and train.optimizer.nesterov and not train.optimizer.momentum:
+        yield ("train", "optimizer", "nesterov"), "needs a momentum above 0"
+    for number, phase in enumerate(train.phases):
+        where: Path = ("train", "phases", number)
+        if isinstance(phase, GradientPhase):
+            yield from _gradient_phase(phase, train, where)
+        elif isinstance(phase, LinearPhase):
+            last = number + 1 == len(train.phases)
+            yield from _linear_phase(phase, where, last)
+
+
+def _gradient_phase(phase: GradientPhase, train: TrainConfig, where: Path) -> Found:
+    if phase.weight_decay and train.optimizer.name == "adam":
+        yield (
+            (*where, "weight_decay"),
+            "belongs to adamw or sgd, where it is decoupled; set train.optimizer.name: adamw",
+        )
+    if phase.unfreeze == "none" and phase.batch_norm == "adapt":
+        yield (
+            (*where, "batch_norm"),
+            "adapts in trained blocks only, and unfreeze: none trains none",
+        )
+    if phase.schedule.warmup_epochs > phase.epochs:
+        yield (
+            (*where, "schedule", "warmup_epochs"),
+            f"must be at most the phase's epochs ({phase.epochs}). "
+            f"Received: {phase.schedule.warmup_epochs:g}",
+        )
+
+
+def _linear_phase(phase: LinearPhase, where: Path, last: bool) -> Found:
+    if phase.refit and not last:
+        yield (
+            (*where, "refit"),
+            "only the last phase can train on the validation images too: later phases choose "
+            "their best weights with them",
+        )
+    yield from _repeated((*where, "inverse_regularization"), phase.inverse_regularization)
+
+
+def _export(export: ExportConfig) -> Found:
+    yield from _repeated(("export", "formats"), export.formats)
+
+
+def _repeated(where: Path, values: tuple[Any, ...]) -> Found:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield (*where, index), f"stands in the list twice. Received: {value}"

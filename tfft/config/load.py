@@ -1,31 +1,35 @@
 """Loads recipes: YAML, short forms, overrides, then strict validation with every fault at once."""
 
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from tfft.config.base import Section
-from tfft.config.checks import check_recipe
-from tfft.config.faults import fault_lines, line
-from tfft.config.overrides import Overrides, apply_overrides
+from tfft.config.checks import check_sections
+from tfft.config.expand import expand_short_forms, is_short_form
+from tfft.config.faults import Fault, find_faults, received, report
+from tfft.config.overrides import Overrides, apply_overrides, parse_overrides
 from tfft.config.recipe import Recipe
-from tfft.config.source import Document, read_yaml
-from tfft.config.strategies import Strategy
+from tfft.config.source import Document, plain_value, read_yaml
 from tfft.errors import RecipeError, nearest
 
 _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it as it is.\n"
-_STRATEGIES = ("feature_extraction", "full", "lp_ft")
-
-
-class _ShortForm(Section):
-    strategy: Strategy
+# What a `data` section says of any source of images, and so keeps with --data.
+_COMMON_DATA_KEYS = (
+    "validation_fraction",
+    "test_fraction",
+    "split_seed",
+    "on_bad_image",
+    "on_label_conflict",
+)
 
 
 def load_recipe(
-    name_or_path: str | Path, *, overrides: Overrides = (), data: Path | None = None
+    name_or_path: str | Path, *, overrides: Overrides = (), data: str | Path | None = None
 ) -> Recipe:
     """Loads a bundled recipe or a recipe file.
 
@@ -34,7 +38,7 @@ def load_recipe(
         overrides: ``{"train.batch_size": 64}`` or ``["train.batch_size=64"]``, applied after short
             forms are expanded.
         data: a directory with one folder a class, or a CSV manifest; replaces the recipe's source
-            of images.
+            of images and keeps what the recipe says of splits and bad images.
 
     Raises:
         RecipeError: The recipe is not there or wrong; every fault is named, a line each.
@@ -53,14 +57,19 @@ def recipe_from_dict(values: Mapping[str, Any], overrides: Overrides = ()) -> Re
 
     Raises:
         RecipeError: The values are wrong; every fault is named, a line each.
+        UsageError: An override is not of its form.
     """
     return _resolve(Document(dict(values)), overrides, None)
 
 
 def dump_recipe(recipe: Recipe) -> str:
     """Returns a recipe as YAML with every value; `load_recipe` reads it back as an equal one."""
-    return _HEADER + yaml.safe_dump(
-        recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100
+    return _HEADER + yaml.dump(
+        recipe.model_dump(mode="json"),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
     )
 
 
@@ -70,6 +79,21 @@ def bundled_recipes() -> dict[str, Path]:
     installed, checkout = package / "configs", package.parent / "configs"
     directory = installed if installed.is_dir() else checkout
     return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes words that YAML 1.2 takes for something else, where PyYAML knows YAML 1.1 only."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if isinstance(plain_value(text), str) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -90,71 +114,62 @@ def _find(name_or_path: str | Path) -> Path:
     )
 
 
-def _resolve(document: Document, overrides: Overrides, data: Path | None) -> Recipe:
+def _resolve(document: Document, overrides: Overrides, data: str | Path | None) -> Recipe:
     if not isinstance(document.values, dict):
         raise RecipeError(f"{document.place(())}: a recipe is a section of keys and values")
-    document, faults = _expanded(document)
-    document = apply_overrides(document, overrides)
+    parsed = parse_overrides(overrides)
+    document, faults = expand_short_forms(document, [o for o in parsed if is_short_form(o)])
+    document, lost = apply_overrides(document, [o for o in parsed if not is_short_form(o)])
+    faults += lost
     if data is not None:
-        document = _with_data(document, data)
+        document = _with_data(document, Path(data))
+    document = Document(_plain(document.values), document.places)
     try:
-        recipe = Recipe.model_validate(document.values)
+        recipe = Recipe.model_validate_json(json.dumps(document.values), strict=True)
+        sections = dict(recipe)
     except ValidationError as error:
-        faults += fault_lines(error, Recipe, document.values, document.place)
-        raise RecipeError("\n".join(faults)) from None
-    faults += [line(document.place, path, text) for path, text in check_recipe(recipe)]
-    if faults:
-        raise RecipeError("\n".join(faults))
+        recipe, sections = None, _valid_sections(document.values)
+        found = find_faults(error, Recipe, document.values)
+        faults += [fault for fault in found if fault.path not in {known.path for known in faults}]
+    faults += [Fault(path, text) for path, text in check_sections(sections)]
+    if faults or recipe is None:
+        raise RecipeError(report(faults, document))
     return _absolute(recipe)
 
 
-def _expanded(document: Document) -> tuple[Document, list[str]]:
-    """Replaces `train.strategy` by the phases it stands for."""
-    train = document.values.get("train")
-    if not isinstance(train, dict) or "strategy" not in train:
-        return document, []
-    path = ("train", "strategy")
-    if "phases" in train:
-        fault = "give strategy or phases, not both: a strategy stands for its phases"
-        return _with_train(document, "strategy"), [line(document.place, path, fault)]
-    short = train["strategy"]
-    try:
-        section = {"kind": short} if isinstance(short, str) else short
-        strategy = _ShortForm.model_validate({"strategy": section}).strategy
-    except ValidationError as error:
-        return _stand_in(document), _strategy_faults(error, short, document)
-    expanded = _with_train(document, "strategy")
-    expanded.values["train"]["phases"] = strategy.phases()
-    return expanded, []
+def _plain(value: Any) -> Any:
+    """Returns values as JSON has them: paths as text, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RecipeError(f"this text is not Unicode. {received(ascii(value))}") from None
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise RecipeError(f"a recipe cannot hold a {type(value).__name__}. {received(value)}")
+    return value
 
 
-def _strategy_faults(error: ValidationError, short: Any, document: Document) -> list[str]:
-    if isinstance(short, str) or not isinstance(short, dict) or "kind" not in short:
-        text = (
-            f"must be one of {', '.join(_STRATEGIES)}, or a section with such a kind."
-            f"{nearest(str(short), _STRATEGIES)} Received: {short}"
-        )
-        return [line(document.place, ("train", "strategy"), text)]
-    values = {"strategy": short}
-    return fault_lines(
-        error,
-        _ShortForm,
-        values,
-        document.place,
-        inside=("train",),
-    )
-
-
-def _with_train(document: Document, without: str) -> Document:
-    train = {key: value for key, value in document.values["train"].items() if key != without}
-    return Document({**document.values, "train": train}, document.places)
-
-
-def _stand_in(document: Document) -> Document:
-    """Phases in place of a faulty strategy, so that the faults of the rest are found as well."""
-    stood_in = _with_train(document, "strategy")
-    stood_in.values["train"]["phases"] = [{"solver": "linear"}]
-    return stood_in
+def _valid_sections(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the sections that have no fault of their own, defaults for those not given."""
+    valid = {}
+    for name, kind in get_type_hints(Recipe, include_extras=True).items():
+        if name not in Recipe.model_fields:
+            continue
+        try:
+            if name in values:
+                text = json.dumps(values[name])
+                valid[name] = TypeAdapter(kind).validate_json(text, strict=True)
+            elif not Recipe.model_fields[name].is_required():
+                valid[name] = Recipe.model_fields[name].get_default(call_default_factory=True)
+        except ValidationError:  # its faults are those of the recipe, which are reported
+            continue
+    return valid
 
 
 def _with_data(document: Document, data: Path) -> Document:
@@ -162,18 +177,11 @@ def _with_data(document: Document, data: Path) -> Document:
     common = {
         key: value
         for key, value in (section.items() if isinstance(section, dict) else ())
-        if key
-        in (
-            "validation_fraction",
-            "test_fraction",
-            "split_seed",
-            "on_bad_image",
-            "on_label_conflict",
-        )
+        if key in _COMMON_DATA_KEYS
     }
     kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
     values = {**document.values, "data": {"kind": kind, "path": str(data), **common}}
-    return Document(values, document.places)
+    return Document(values, {**document.places, ("data", "path"): "--data"})
 
 
 def _absolute(recipe: Recipe) -> Recipe:

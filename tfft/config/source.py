@@ -1,7 +1,7 @@
 """YAML with the place of every value.
 
 A small and strict YAML: version 1.2's numbers and booleans (``1e-4`` is a number, ``on`` is a
-word), no tags, no duplicate keys, a bounded size.
+word), no tags, no duplicate keys, bounded in size and depth.
 """
 
 import re
@@ -18,9 +18,11 @@ Path = tuple[str | int, ...]
 
 _MAX_BYTES = 1 << 20
 _MAX_NODES = 20_000
+_MAX_DEPTH = 30
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NULL = re.compile(r"null|Null|NULL|~|")
-_INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
+# What is longer is no count; Python refuses to read integers of thousands of digits.
+_INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0x[0-9a-fA-F]{1,300}|0o[0-7]{1,300}")
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN)"
 )
@@ -58,16 +60,39 @@ def read_yaml(text: str, source: str) -> Document:
     if len(text.encode()) > _MAX_BYTES:
         raise RecipeError(f"{source}: larger than {_MAX_BYTES:,} bytes; this is no recipe")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = _Composer(text, source).get_single_node()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "characters that YAML does not allow"
+        said = [getattr(error, "context", None), getattr(error, "problem", None)]
+        problem = ", ".join(filter(None, said)) or "characters that YAML does not allow"
         raise RecipeError(f"{source}{line}: not YAML: {problem}") from error
     if node is None:
         return Document({}, {(): f"{source}:1"})
     builder = _Builder(source)
     return Document(builder.build(node, ()), builder.places)
+
+
+class _Composer(yaml.SafeLoader):
+    """Makes nodes of text; refuses tags, and nesting that would exhaust the stack."""
+
+    def __init__(self, text: str, source: str) -> None:
+        super().__init__(text)
+        self._source = source
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        place = f"{self._source}:{event.start_mark.line + 1}"
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise RecipeError(f"{place}: tags are not allowed. Received: {tag}")
+        if self._depth >= _MAX_DEPTH:
+            raise RecipeError(f"{place}: nested deeper than {_MAX_DEPTH}; this is no recipe")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 class _Builder:
@@ -81,12 +106,14 @@ class _Builder:
         place = f"{self._source}:{node.start_mark.line + 1}"
         if self._count > _MAX_NODES:
             raise RecipeError(f"{place}: more than {_MAX_NODES:,} values; this is no recipe")
+        if len(path) > _MAX_DEPTH:
+            raise RecipeError(f"{place}: refers to itself")
         self.places.setdefault(path, place)
         if isinstance(node, yaml.MappingNode):
             return dict(self._items(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, i)) for i, child in enumerate(node.value)]
-        return self._scalar(node, place)
+        return node.value if node.style else plain_value(node.value)
 
     def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
         seen: set[str] = set()
@@ -100,11 +127,6 @@ class _Builder:
             seen.add(key)
             self.places[(*path, key)] = place
             yield key, self.build(value_node, (*path, key))
-
-    def _scalar(self, node: yaml.ScalarNode, place: str) -> Any:
-        if node.tag.startswith("!") or node.tag.startswith("tag:yaml.org,2002:python"):
-            raise RecipeError(f"{place}: tags are not allowed. Received: {node.tag}")
-        return node.value if node.style else plain_value(node.value)
 
 
 def plain_value(word: str) -> Any:

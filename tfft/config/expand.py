@@ -1,0 +1,91 @@
+"""Short forms of a recipe: `train.strategy` becomes the phases it stands for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from tfft.config.base import Section
+from tfft.config.faults import Fault, find_faults, received
+from tfft.config.overrides import Override, apply_overrides
+from tfft.config.schema import members_of, tags_of
+from tfft.config.source import Document
+from tfft.config.strategies import Strategy
+from tfft.errors import nearest
+
+STRATEGY_NAMES: tuple[str, ...] = tuple(
+    tag for member in members_of(Strategy) for tag in tags_of(member)
+)
+_PATH = ("train", "strategy")
+# In place of phases that are not there or faulty, so that the faults of the rest are found too.
+_STAND_IN: Sequence[dict[str, Any]] = ({"solver": "linear"},)
+
+
+class _ShortForm(Section):
+    strategy: Strategy
+
+
+def is_short_form(override: Override) -> bool:
+    """Says whether an override sets a short form, which must be done before it is expanded."""
+    return override.path[:2] == _PATH
+
+
+def expand_short_forms(
+    document: Document, overrides: Sequence[Override]
+) -> tuple[Document, list[Fault]]:
+    """Replaces `train.strategy` by `train.phases`.
+
+    Args:
+        document: a recipe as it was read.
+        overrides: those of the short form; a strategy set from outside replaces the phases of the
+            recipe.
+
+    Returns:
+        The document without short forms, and the faults found in them.
+    """
+    if overrides and isinstance(document.values.get("train"), dict):
+        document = _with_train(document, without="phases")
+    document, faults = apply_overrides(document, overrides)
+    train = document.values.get("train")
+    if not isinstance(train, dict):
+        return document, faults
+    if "strategy" not in train:
+        return document, faults if "phases" in train else [*faults, _missing()]
+    if "phases" in train:
+        both = "give strategy or phases, not both: a strategy stands for its phases"
+        return _with_train(document, without="strategy"), [*faults, Fault(_PATH, both)]
+    phases, found = _phases(train["strategy"])
+    expanded = _with_train(document, without="strategy")
+    expanded.values["train"]["phases"] = phases
+    expanded.places[("train", "phases")] = document.place(_PATH)
+    return expanded, [*faults, *found]
+
+
+def _missing() -> Fault:
+    names = ", ".join(STRATEGY_NAMES)
+    return Fault(("train", "phases"), f"is missing; or give train.strategy: one of {names}")
+
+
+def _phases(short: Any) -> tuple[list[dict[str, Any]], list[Fault]]:
+    if not isinstance(short, str | dict):
+        return list(_STAND_IN), [_unknown(short)]
+    if isinstance(short, str) and short not in STRATEGY_NAMES:
+        return list(_STAND_IN), [_unknown(short)]
+    values = {"strategy": {"kind": short} if isinstance(short, str) else short}
+    try:
+        return _ShortForm.model_validate(values, strict=True).strategy.phases(), []
+    except ValidationError as error:
+        return list(_STAND_IN), find_faults(error, _ShortForm, values, inside=("train",))
+
+
+def _unknown(short: Any) -> Fault:
+    hint = nearest(short, STRATEGY_NAMES) if isinstance(short, str) else ""
+    names = ", ".join(STRATEGY_NAMES)
+    return Fault(
+        _PATH, f"must be one of {names}, or a section with such a kind.{hint} {received(short)}"
+    )
+
+
+def _with_train(document: Document, without: str) -> Document:
+    train = {key: value for key, value in document.values["train"].items() if key != without}
+    return Document({**document.values, "train": train}, dict(document.places))

@@ -1,0 +1,130 @@
+"""What the recipe's types allow, read from the types themselves."""
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from tfft.config.train import TrainConfig
+
+# As pydantic locates a value: its path, with the names of union members between.
+Location = tuple[int | str, ...]
+
+_DISCRIMINATORS = ("kind", "name", "solver")
+_SHORT_FORMS = {TrainConfig: ("strategy",)}
+
+
+class Choice(NamedTuple):
+    """The alternatives for one value.
+
+    Attributes:
+        words: that it may be.
+        sections: the keys of a section that it may be instead of a word.
+        key: of the sections that it may be, the key that tells them apart; "" if there is none.
+        tags: the values of this key.
+    """
+
+    words: tuple[str, ...]
+    sections: tuple[str, ...]
+    key: str
+    tags: tuple[str, ...]
+
+
+def choice_at(model: type[BaseModel], location: Location) -> Choice:
+    """Returns the alternatives for the value at a location."""
+    members = members_of(_type_at(model, location))
+    words = tuple(str(word) for member in members for word in _words(member))
+    models = [member for member in members if is_section(member)]
+    keys = [discriminator(member) for member in models]
+    tagged = len(models) > 1 and all(keys)
+    return Choice(
+        words=words,
+        sections=tuple(key for m in models for key in m.model_fields) if words else (),
+        key=str(keys[0]) if tagged else "",
+        tags=tuple(tag for member in models for tag in tags_of(member)) if tagged else (),
+    )
+
+
+def fields_at(model: type[BaseModel], location: Location) -> list[str]:
+    """Returns the keys of the section at a location, short forms included."""
+    found = _type_at(model, location)
+    return [*found.model_fields, *_SHORT_FORMS.get(found, ())] if is_section(found) else []
+
+
+def description_at(model: type[BaseModel], location: Location) -> str:
+    """Returns the description of the key at a location, or ""."""
+    found = _type_at(model, location[:-1])
+    field = found.model_fields.get(str(location[-1])) if is_section(found) else None
+    return (field.description or "") if field else ""
+
+
+def members_of(found: Any) -> list[Any]:
+    """Returns the members of a union but None, or the type itself, without annotations."""
+    return [member for member in _flat(found) if member is not types.NoneType]
+
+
+def is_section(found: Any) -> bool:
+    """Says whether a type is a section of keys and values."""
+    return isinstance(found, type) and issubclass(found, BaseModel)
+
+
+def discriminator(model: type[BaseModel]) -> str | None:
+    """Returns the key that tells a section from its alternatives, or None."""
+    for name in _DISCRIMINATORS:
+        field = model.model_fields.get(name)
+        if field is not None and typing.get_origin(field.annotation) is typing.Literal:
+            return name
+    return None
+
+
+def tags_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """Returns the values of the key that tells a section from its alternatives."""
+    name = discriminator(model)
+    return typing.get_args(model.model_fields[name].annotation) if name else ()
+
+
+def item_of(found: Any) -> tuple[str, Any] | None:
+    """Returns ``("list" or "map", type of its entries)`` for a container, None for other types."""
+    arguments = typing.get_args(found)
+    if typing.get_origin(found) is tuple:
+        return "list", arguments[0]
+    return ("map", arguments[1]) if typing.get_origin(found) is dict else None
+
+
+def _flat(found: Any) -> Iterator[Any]:
+    if typing.get_origin(found) is typing.Annotated:
+        yield from _flat(typing.get_args(found)[0])
+    elif typing.get_origin(found) in (typing.Union, types.UnionType):
+        for member in typing.get_args(found):
+            yield from _flat(member)
+    else:
+        yield found
+
+
+def _words(found: Any) -> tuple[Any, ...]:
+    return typing.get_args(found) if typing.get_origin(found) is typing.Literal else ()
+
+
+def _type_at(model: Any, location: Location) -> Any:
+    found = model
+    for part in location:
+        found = _step(found, part)
+    return found
+
+
+def _step(found: Any, part: int | str) -> Any:
+    members = members_of(found)
+    if len(members) > 1:
+        return next((m for m in members if is_section(m) and _is_called(m, part)), found)
+    (only,) = members
+    if is_section(only):
+        field = only.model_fields.get(str(part))
+        return field.annotation if field else only
+    item = item_of(only)
+    return item[1] if item else only
+
+
+def _is_called(model: type[BaseModel], part: int | str) -> bool:
+    return part == model.__name__ or part in tags_of(model)
