@@ -47,14 +47,12 @@ class _ByPhase:
         """Sets the weight decay; call it before the step of the phase is compiled."""
         self._phase_weight_decay = weight_decay
 
-    def update_step(
-        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
-    ) -> None:
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
         count = self._update_counts[self._get_variable_index(variable)]
         self.assign_add(count, 1)
         if self._phase_weight_decay and len(variable.shape) > 1:
             rate = tf.cast(learning_rate, variable.dtype)
-            self.assign_sub(variable, variable.value * (rate * self._phase_weight_decay))
+            self.assign_sub(variable, variable * (rate * self._phase_weight_decay))
         correction = self._bias_correction(count) / self._bias_correction(self.iterations + 1)
         super().update_step(gradient, variable, learning_rate * correction)
 
