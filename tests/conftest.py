@@ -32,3 +32,27 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["TFFT_CACHE_DIR"]
     else:
         os.environ["TFFT_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 24 pictures of three classes, in every kind of file."""
+    from small_run import write_pictures
+
+    return write_pictures(tmp_path_factory.mktemp("pictures") / "colours")
+
+
+@pytest.fixture(scope="session")
+def small_run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory over `pictures`."""
+    from small_run import write_run
+
+    return write_run(tmp_path_factory.mktemp("small") / "run", pictures)
+
+
+@pytest.fixture(scope="session")
+def exported(small_run: Path, tmp_path_factory: pytest.TempPathFactory):
+    """The export of `small_run`, made once."""
+    from tfft.export.export import export
+
+    return export(small_run, output=tmp_path_factory.mktemp("small") / "saved_models")

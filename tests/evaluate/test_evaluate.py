@@ -1,0 +1,86 @@
+"""A MODEL on a split of data."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfft.errors import DataError
+from tfft.evaluate.evaluate import evaluate
+from tfft.runtime.load import load_predictor
+
+
+def test_json_has_the_documented_form(small_run):
+    evaluation = evaluate(small_run).to_json()
+    assert evaluation["model"] == str(small_run)
+    assert (evaluation["split"], evaluation["examples"]) == ("test", 12)
+    assert evaluation["metrics"]["label"].keys() >= {
+        *("loss", "top1", "top1_interval", "top5", "mean_class_accuracy", "ece"),
+        *("per_class", "confusion"),
+    }
+    assert json.loads(json.dumps(evaluation)) == evaluation
+
+
+def test_a_run_keeps_its_evaluations(small_run):
+    evaluation = evaluate(small_run, split="train")
+    kept = json.loads((small_run / "evaluation" / "train.json").read_text())
+    assert kept == evaluation.to_json()
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "serve_uint8", "serve_bytes"])
+def test_every_signature_has_the_accuracy_of_keras(small_run, exported, signature):
+    keras = evaluate(small_run, split="all").metrics["label"]
+    predictor = load_predictor(exported.savedmodel, signature=signature)
+    other = evaluate(predictor, split="all").metrics["label"]
+    assert other["top1"] == keras["top1"] > 0.5
+    assert other["loss"] == pytest.approx(keras["loss"], abs=1e-2)
+
+
+def test_tflite_has_the_accuracy_of_keras(small_run, exported):
+    keras = evaluate(small_run, split="all", batch_size=5).metrics["label"]
+    tflite = evaluate(exported.tflite["float32"], split="all", batch_size=5).metrics["label"]
+    assert tflite["confusion"] == keras["confusion"]
+
+
+def test_labels_are_matched_by_name(small_run, pictures, tmp_path):
+    """Two of the three classes, so that the folder numbers them differently."""
+    for label in ("green", "red"):
+        shutil.copytree(pictures / label, tmp_path / "some" / label)
+    some = evaluate(small_run, data=tmp_path / "some")
+    assert (some.split, some.examples) == ("all", 16)
+    whole = evaluate(small_run, split="all").metrics["label"]["confusion"]
+    np.testing.assert_array_equal(
+        some.metrics["label"]["confusion"], [[0, 0, 0], whole[1], whole[2]]
+    )
+
+
+def test_a_class_that_the_model_does_not_know_is_named(small_run, pictures, tmp_path):
+    shutil.copytree(pictures / "green", tmp_path / "some" / "green")
+    shutil.copytree(pictures / "red", tmp_path / "some" / "reed")
+    with pytest.raises(DataError, match=r"'reed' Did you mean 'red'\?"):
+        evaluate(small_run, data=tmp_path / "some")
+
+
+def test_data_with_splits_are_evaluated_on_the_one_asked_for(small_run, pictures, tmp_path):
+    for label in ("blue", "green", "red"):
+        for number, file in enumerate(sorted((pictures / label).iterdir())):
+            folder = tmp_path / "own" / ("train" if number < 6 else "test") / label
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder)
+    assert evaluate(small_run, data=tmp_path / "own").examples == 6
+
+
+def test_a_split_that_is_not_there_names_those_that_are(small_run):
+    with pytest.raises(DataError, match="it has train, validation, test, or all"):
+        evaluate(small_run, split="tset")
+
+
+def test_data_that_are_gone_are_a_data_error(small_run, tmp_path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    info = json.loads((run / "model.json").read_text())
+    info["data"]["path"] = str(tmp_path / "gone")
+    (run / "model.json").write_text(json.dumps(info))
+    with pytest.raises(DataError, match="gone"):
+        evaluate(run)

@@ -1,0 +1,172 @@
+"""Exports: what is written, and what is not put in place."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from small_run import CLASSES, SIZE_PX, write_run
+
+from tfft.errors import GateError, ModelFileError, TfftError, UsageError
+from tfft.export import export as exporting
+from tfft.export.export import export
+from tfft.runtime.load import load_predictor
+
+
+def test_json_has_the_documented_form(exported):
+    written = json.loads(json.dumps(exported.to_json()))
+    assert written["savedmodel"].endswith("colours/1")
+    assert written["tflite"]["float32"].endswith("colours/tflite/1/colours_float32.tflite")
+    assert set(written["checks"]) == {
+        *("SavedModel serving_default", "SavedModel serve_uint8", "SavedModel serve_bytes"),
+        "TFLite float32",
+    }
+    for figures in written["checks"].values():
+        assert figures["images"] == 12
+        assert figures["top1_agreement"] == 1.0
+        assert figures["accuracy"] == figures["keras_accuracy"] > 0.5
+
+
+def test_figures_and_labels_lie_beside_each_file(exported):
+    beside = [exported.savedmodel / "assets.extra", exported.tflite["float32"].parent]
+    checks = {}
+    for directory in beside:
+        checks |= json.loads((directory / "checks.json").read_text())
+    assert checks == exported.checks
+    labels = (exported.savedmodel / "assets" / "label_labels.txt").read_text()
+    assert labels.splitlines() == list(CLASSES)
+
+
+def test_a_server_needs_neither_tfft_nor_keras(exported, small_run, pictures, tmp_path):
+    """Loads the SavedModel as any TensorFlow program does, in its own process."""
+    script = """
+import sys
+import numpy as np
+import tensorflow as tf
+model, images, out = sys.argv[1], np.load(sys.argv[2]), sys.argv[3]
+signatures = tf.saved_model.load(model).signatures
+encoded = [open(path, "rb").read() for path in sys.argv[4:]]
+answers = {}
+for batch in (1, 7, 32):
+    rows = images[:batch]
+    files = tf.constant((encoded * 4)[:batch])
+    for name, given in {
+        "serving_default": {"images": tf.constant(rows)},
+        "serve_uint8": {"images": tf.constant(rows.astype(np.uint8))},
+        "serve_bytes": {"image_bytes": files},
+    }.items():
+        answer = signatures[name](**given)
+        for output in ("probabilities", "logits"):
+            answers[f"{name}/{batch}/{output}"] = answer[output].numpy()
+np.savez(out, **answers)
+sys.exit("tfft was imported" if "tfft" in sys.modules else 0)
+"""
+    files = sorted(pictures.glob("*/*.jpg"))[:9]
+    pixels = np.random.default_rng(0).integers(0, 256, (32, SIZE_PX, SIZE_PX, 3))
+    np.save(tmp_path / "images.npy", pixels.astype(np.float32))
+    paths = [exported.savedmodel, tmp_path / "images.npy", tmp_path / "out.npz", *files]
+    subprocess.run(
+        [sys.executable, "-c", script, *map(str, paths)],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    keras_model = load_predictor(small_run)
+    encoded = [file.read_bytes() for file in files] * 4
+    with np.load(tmp_path / "out.npz") as answers:
+        for batch in (1, 7, 32):
+            on_pixels = keras_model.probabilities(pixels[:batch].astype(np.float32))["label"]
+            on_bytes = keras_model.probabilities_from_bytes(encoded[:batch])["label"]
+            for name, expected in {
+                "serving_default": on_pixels,
+                "serve_uint8": on_pixels,
+                "serve_bytes": on_bytes,
+            }.items():
+                answer = answers[f"{name}/{batch}/probabilities"]
+                np.testing.assert_allclose(answer, expected, atol=1e-4)
+                logits = answers[f"{name}/{batch}/logits"]
+                assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_versions_never_overwrite_each_other(small_run, tmp_path):
+    first = export(small_run, formats=["tflite"], output=tmp_path)
+    before = first.tflite["float32"].read_bytes()
+    second = export(small_run, formats=["savedmodel", "tflite"], output=tmp_path)
+    assert first.tflite["float32"].parent.name == "1"
+    assert (second.savedmodel.name, second.tflite["float32"].parent.name) == ("2", "2")
+    assert first.tflite["float32"].read_bytes() == before
+
+
+def test_outputs_of_several_heads_bear_their_names(pictures, tmp_path):
+    run = write_run(tmp_path / "run", pictures, heads=("colour", "tone"))
+    written = export(run, output=tmp_path / "saved_models")
+    encoded = [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
+    expected = load_predictor(run).probabilities_from_bytes(encoded)
+    assert np.abs(expected["colour"] - expected["tone"]).max() > 0.01
+    for model in (written.savedmodel, written.tflite["float32"]):
+        answers = load_predictor(model).probabilities_from_bytes(encoded)
+        for head in ("colour", "tone"):
+            np.testing.assert_allclose(answers[head], expected[head], atol=1e-4)
+
+
+def _corrupted_weight(model: keras.Model) -> keras.Model:
+    damaged = keras.models.clone_model(model)
+    damaged.set_weights([np.roll(w, 1, axis=-1) for w in model.get_weights()])
+    return damaged
+
+
+def _swapped_labels(model: keras.Model) -> keras.Model:
+    swapped = keras.ops.take(model.output["label"], [1, 0, 2], axis=-1)
+    return keras.Model(model.input, {"label": swapped})
+
+
+def _without_preprocessing(model: keras.Model) -> keras.Model:
+    images = keras.Input(model.input_shape[1:], name="images")
+    return keras.Model(images, model((images + 1.0) * 127.5))
+
+
+@pytest.mark.parametrize("damage", [_corrupted_weight, _swapped_labels, _without_preprocessing])
+@pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
+def test_a_file_that_answers_otherwise_is_not_put_in_place(
+    small_run, tmp_path, monkeypatch, damage, kind
+):
+    writer = {"savedmodel": "write_saved_model", "tflite": "write_tflite"}[kind]
+    write = getattr(exporting, writer)
+    monkeypatch.setattr(exporting, writer, lambda model, *rest: write(damage(model), *rest))
+    with pytest.raises(GateError, match="not put in place"):
+        export(small_run, formats=[kind], output=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_names_of_classes_that_were_swapped_are_noticed(small_run, tmp_path, monkeypatch):
+    write = exporting.write_tflite
+
+    def with_swapped_names(model, info, path):
+        heads = json.loads(json.dumps(info.to_json()))
+        heads["heads"]["label"]["class_names"] = ["green", "blue", "red"]
+        write(model, type(info).from_json(heads, "test"), path)
+
+    monkeypatch.setattr(exporting, "write_tflite", with_swapped_names)
+    with pytest.raises(GateError, match="class names"):
+        export(small_run, formats=["tflite"], output=tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(small_run, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TfftError, match="cannot write"):
+        export(small_run, formats=["tflite"], output=tmp_path / "file")
+
+
+def test_what_is_no_run_and_what_is_no_format(small_run, tmp_path):
+    with pytest.raises(ModelFileError, match="is no run"):
+        export(tmp_path)
+    with pytest.raises(UsageError, match="Did you mean 'tflite'"):
+        export(small_run, formats=["tflit"], output=tmp_path)
+
+
+def test_a_name_can_be_given(small_run, tmp_path):
+    written = export(small_run, formats=["tflite"], output=tmp_path, name="other")
+    assert written.tflite["float32"] == Path(tmp_path / "other/tflite/1/other_float32.tflite")

@@ -1,0 +1,121 @@
+"""Every kind of MODEL through one interface, and what is no MODEL."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.runtime.load import load_predictor
+
+
+def _files(pictures: Path) -> list[bytes]:
+    return [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
+
+
+def test_each_kind_gives_the_same_probabilities(small_run, exported, pictures):
+    encoded = _files(pictures)
+    expected = load_predictor(small_run).probabilities_from_bytes(encoded)["label"]
+    assert np.ptp(expected) > 0.5
+    for model in (small_run / "model.keras", exported.savedmodel, exported.tflite["float32"]):
+        predictor = load_predictor(model)
+        actual = predictor.probabilities_from_bytes(encoded)["label"]
+        np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=str(model))
+        logits = predictor.logits(predictor.pixels(encoded))["label"]
+        assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+def test_a_directory_of_versions_is_its_newest(exported, tmp_path):
+    versions = tmp_path / "colours"
+    for number in ("2", "10"):
+        shutil.copytree(exported.savedmodel, versions / number)
+    assert Path(load_predictor(versions).path).name == "10"
+
+
+def test_an_image_that_cannot_be_read_is_a_data_error(small_run, exported):
+    for model in (small_run, exported.savedmodel, exported.tflite["float32"]):
+        with pytest.raises(DataError):
+            load_predictor(model).probabilities_from_bytes([b"\xff\xd8\xff no photo"])
+
+
+def _lambda_model(path: Path) -> None:
+    x = keras.Input((4,))
+    keras.Model(x, keras.layers.Lambda(lambda t: t * 2)(x)).save(path)
+
+
+def test_a_model_that_would_run_code_is_refused(small_run, tmp_path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    _lambda_model(run / "model.keras")
+    with pytest.raises(ModelFileError, match="cannot load the Keras model"):
+        load_predictor(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"text"])
+def test_a_damaged_keras_file_is_one_clear_error(small_run, tmp_path, content):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    (run / "model.keras").write_bytes(content)
+    with pytest.raises(ModelFileError, match="cannot load the Keras model"):
+        load_predictor(run)
+
+
+def test_a_tflite_file_of_others_is_refused(exported, tmp_path):
+    content = exported.tflite["float32"].read_bytes()
+    other = tmp_path / "other.tflite"
+    other.write_bytes(content[: content.index(b"PK\x03\x04")])
+    with pytest.raises(ModelFileError, match="no description by tfft"):
+        load_predictor(other)
+
+
+def test_a_saved_model_of_others_is_refused(exported, tmp_path):
+    other = Path(shutil.copytree(exported.savedmodel, tmp_path / "1"))
+    (other / "assets.extra" / "tfft.json").unlink()
+    with pytest.raises(ModelFileError, match="no description by tfft"):
+        load_predictor(other)
+
+
+def test_a_description_of_something_else_is_refused(small_run, tmp_path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    (run / "model.json").write_text(json.dumps({"heads": 3}))
+    with pytest.raises(ModelFileError, match="does not describe a model of tfft"):
+        load_predictor(run)
+
+
+def test_what_is_not_there_or_no_model_says_what_a_model_is(tmp_path):
+    with pytest.raises(ModelFileError, match=r"does not exist. A MODEL is a run directory, a"):
+        load_predictor(tmp_path / "nothing")
+    with pytest.raises(ModelFileError, match=r"is no model. A MODEL is a run directory, a"):
+        load_predictor(tmp_path)
+
+
+def test_a_run_that_has_no_model_yet_says_how_to_get_one(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ModelFileError, match=f"tfft train --resume {tmp_path}"):
+        load_predictor(tmp_path)
+
+
+def test_signatures_belong_to_saved_models(small_run, exported):
+    with pytest.raises(UsageError, match="for SavedModels"):
+        load_predictor(small_run, signature="serve_bytes")
+    with pytest.raises(UsageError, match="Did you mean 'serve_bytes'"):
+        load_predictor(exported.savedmodel, signature="serve_byte")
+
+
+def test_a_tflite_file_answers_without_heavy_imports(exported, pictures):
+    script = """
+import sys
+from pathlib import Path
+from tfft.runtime.load import load_predictor
+predictor = load_predictor(sys.argv[1])
+predictor.probabilities_from_bytes([Path(sys.argv[2]).read_bytes()])
+heavy = {"tensorflow", "keras", "pydantic", "sklearn", "scipy"} & set(sys.modules)
+sys.exit(f"imported: {heavy}" if heavy else 0)
+"""
+    image = next(pictures.glob("*/*.jpg"))
+    arguments = [sys.executable, "-c", script, str(exported.tflite["float32"]), str(image)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

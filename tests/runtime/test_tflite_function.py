@@ -1,0 +1,42 @@
+"""TFLite files as functions."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfft.errors import ModelFileError, TfftError
+from tfft.runtime.tflite_convert import convert_to_tflite, operators
+from tfft.runtime.tflite_runner import TfliteFunction
+
+
+def _model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    x = keras.Input((5,))
+    # Three outputs of one shape, whose order the converter may change.
+    return keras.Model(x, {name: keras.layers.Dense(3)(x) for name in ("middle", "zeta", "alpha")})
+
+
+@pytest.mark.parametrize("rows", [1, 4, 7])
+def test_outputs_come_by_name_for_any_number_of_rows(rows: int):
+    model = _model()
+    function = TfliteFunction(convert_to_tflite(model, batch_size=4))
+    images = np.random.default_rng(0).normal(size=(rows, 5)).astype(np.float32)
+    expected = model(images)
+    assert function.output_names == ("alpha", "middle", "zeta")
+    for name, output in zip(function.output_names, function(images), strict=True):
+        np.testing.assert_allclose(output, expected[name], atol=1e-6)
+
+
+def test_a_file_has_no_operators_that_clients_lack():
+    assert set(operators(convert_to_tflite(_model()))) == {"FULLY_CONNECTED"}
+
+
+def test_a_model_that_tflite_cannot_hold_is_refused():
+    x = keras.Input((5,))
+    with pytest.raises(TfftError, match="TFLite cannot hold this model"):
+        convert_to_tflite(keras.Model(x, keras.ops.erfinv(x)))
+
+
+def test_what_is_no_tflite_file_is_refused():
+    with pytest.raises(ModelFileError, match="not a TFLite model"):
+        TfliteFunction(b"no model at all, only text that is long enough")
