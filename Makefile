@@ -36,6 +36,7 @@ lint: $(VENV)/.dev ## check style and types
 
 docs: $(VENV)/.dev ## generate docs/cli.md and docs/recipes.md from the code
 	@$(BIN)/python docs/generate_cli.py
+	@$(BIN)/python docs/generate_recipes.py
 
 lock: ## lock the newest versions that pyproject.toml allows (needs uv)
 	@requirements/lock.sh

@@ -28,16 +28,20 @@ class ExportConfig(Section):
 class Recipe(Section):
     """A run as data: what is trained on what, how, and what comes out."""
 
-    name: Name
-    description: str = ""
+    name: Name = Field(
+        description="letters, digits, _ and -, a letter first; the run and the export are called so"
+    )
+    description: str = Field(default="", description="what it is, in a line")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
         default=0, description="of weights, order, augmentation and dropout"
     )
-    data: DataConfig
-    image: ImageConfig = ImageConfig()
-    backbone: BackboneConfig
+    data: DataConfig = Field(description="which images, and how they are split")
+    image: ImageConfig = Field(default=ImageConfig(), description="which pixels the model sees")
+    backbone: BackboneConfig = Field(description="the pretrained model that is transferred")
     heads: HeadsConfig = Field(
-        default_factory=lambda: {"label": ClassificationHead()}, min_length=1
+        default_factory=lambda: {"label": ClassificationHead()},
+        min_length=1,
+        description="what is predicted, by a name of your own",
     )
-    train: TrainConfig
-    export: ExportConfig = ExportConfig()
+    train: TrainConfig = Field(description="how it is trained")
+    export: ExportConfig = Field(default=ExportConfig(), description="what is exported")

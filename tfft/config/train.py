@@ -86,7 +86,9 @@ class GradientPhase(Section):
     )
     epochs: PositiveInt = Field(description="passes over the training images")
     learning_rate: PositiveFloat = Field(description="highest learning rate of the phase")
-    schedule: Schedule = Schedule()
+    schedule: Schedule = Field(
+        default=Schedule(), description="how the learning rate runs through the phase"
+    )
     weight_decay: NonNegativeFloat = Field(
         default=0.0,
         description="decoupled, times the learning rate; not on biases and normalisation",
@@ -97,7 +99,9 @@ class GradientPhase(Section):
         "data",
     )
     augment: Augmentation = Field(default="none", description="preset of image augmentation")
-    early_stop: EarlyStop | None = None
+    early_stop: EarlyStop | None = Field(
+        default=None, description="end the phase when validation no longer gets better"
+    )
 
 
 class LinearPhase(Section):
@@ -134,9 +138,14 @@ Phase = Annotated[
 class TrainConfig(Section):
     """Everything about training. `strategy` is a short form that becomes `phases` on loading."""
 
-    batch_size: PositiveInt = 32
-    optimizer: OptimizerConfig = AdamWOptimizer(name="adamw")
-    phases: tuple[Phase, ...] = Field(min_length=1, description="the freeze schedule, in order")
+    batch_size: PositiveInt = Field(default=32, description="images in a step")
+    optimizer: OptimizerConfig = Field(
+        default=AdamWOptimizer(name="adamw"),
+        description="of all phases; its state goes on from phase to phase",
+    )
+    phases: tuple[Phase, ...] = Field(
+        min_length=1, description="the freeze schedule, in order; `strategy` is its short form"
+    )
     monitor: Literal["top1", "loss"] = Field(
         default="top1",
         description="validation figure that chooses the best weights; the other one breaks ties",

@@ -1,0 +1,225 @@
+"""The reference of recipes, generated from the schema."""
+
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import annotated_types
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tfft.config.load import bundled_recipes, load_recipe
+from tfft.config.recipe import Recipe
+from tfft.config.schema import discriminator, is_section, item_of, members_of, tags_of
+from tfft.config.strategies import Strategy
+
+Place = tuple[str, ...]
+Names = tuple[str, ...]
+
+_INTRODUCTION = """\
+# Recipes
+Generated from the schema by `make docs`.
+
+A recipe is a YAML file: what is trained on what, how, and what comes out. `tfft train` takes a file
+or the name of a bundled recipe:
+
+{bundled}
+
+## Rules
+- Unknown keys and values are refused; all faults of a file are named at once, with file and line.
+- YAML is that of version 1.2: `1e-4` is a number, `yes` and `on` are words, tags are refused, a key
+  stands once.
+- Paths are relative to the current directory; `~` is the home directory.
+- The resolved recipe, with every value, is written into the run; it can be run again as it is.
+- `--data DIR` sets `data` to an `image_folder` at DIR (a `.csv` file: to a `manifest`) and keeps
+  the recipe's fractions, seed and rules for bad images.
+
+### --set
+`--set PATH=VALUE` sets one value, and may be repeated: `--set train.batch_size=64`. PATH has the
+keys and, for an entry of a list, its number from 0: `--set train.phases.1.epochs=3`. VALUE is YAML,
+so a section or a list is possible: `--set 'train.phases=[{{solver: linear}}]'`. It is applied after
+short forms are expanded, so that it addresses what they stand for; the checks are the same.
+
+### train.strategy
+A short form of `train.phases`; give one of the two. It is a name, or a section with this name as
+its `kind` and what shall differ from its defaults:
+```yaml
+train:
+  strategy: {{kind: lp_ft, epochs: 8, augment: random_crop}}
+```
+`--set train.strategy=full` replaces the phases of a recipe. The keys of a strategy mean what they
+mean in a [phase](#trainphasesn-solver-gradient).
+
+{strategies}
+## Keys
+`null` means: not set. `N` is the number of an entry of a list, `NAME` a name of your own.
+"""
+_BOUNDS = {
+    annotated_types.Gt: (">", "gt"),
+    annotated_types.Ge: (">=", "ge"),
+    annotated_types.Lt: ("<", "lt"),
+    annotated_types.Le: ("<=", "le"),
+}
+_TYPE_NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+_PLURALS = {"text": "texts", "whole number": "whole numbers", "number": "numbers"}
+
+
+def reference_page() -> str:
+    """Returns the page as Markdown."""
+    introduction = _INTRODUCTION.format(bundled=_bundled(), strategies=_strategies())
+    return introduction + "\n".join(["", *_sections(Recipe, ())]).rstrip() + "\n"
+
+
+def _bundled() -> str:
+    return "\n".join(f"- `{name}`: {_description(name)}" for name in bundled_recipes())
+
+
+def _description(name: str) -> str:
+    data = "photos" if name == "classifier" else None
+    return load_recipe(name, data=data).description
+
+
+def _strategies() -> str:
+    lines = []
+    for strategy in members_of(Strategy):
+        (name,) = tags_of(strategy)
+        lines += [f"**`{name}`**: {inspect.getdoc(strategy)}", "", *_table(strategy), ""]
+        phases = strategy(kind=name).phases()
+        written = "".join(f"- {_flow(phase)}\n" for phase in phases).rstrip()
+        lines += ["It stands for", "```yaml", written, "```", ""]
+    return "\n".join(lines)
+
+
+def _sections(model: type[BaseModel], path: Place, without: Names = ()) -> Iterator[str]:
+    """The tables of a section and of all sections in it; `without` are keys shown elsewhere."""
+    yield f"### {_title(model, path)}"
+    yield inspect.getdoc(model) or ""
+    yield ""
+    yield from _table(model, without)
+    yield ""
+    for name, field in model.model_fields.items():
+        place, found = (*path, name), field.annotation
+        item = item_of(found)
+        if item is not None:
+            place, found = (*place, "N" if item[0] == "list" else "NAME"), item[1]
+        yield from _alternatives([m for m in members_of(found) if is_section(m)], place)
+
+
+def _alternatives(models: list[type[BaseModel]], path: Place) -> Iterator[str]:
+    """The tables of the sections that may stand in one place, their common keys once."""
+    common = _common_keys(models)
+    if common:
+        yield f"### {'.'.join(path)}, of any {discriminator(models[0])}"
+        first, *_ = models
+        yield from _table(first, [name for name in first.model_fields if name not in common])
+        yield ""
+    for model in models:
+        yield from _sections(model, path, common)
+
+
+def _common_keys(models: list[type[BaseModel]]) -> Names:
+    """The keys that several sections have from the same base, if there are some to speak of."""
+    if len(models) < 2:
+        return ()
+    inherited = [
+        name
+        for name in models[0].model_fields
+        if not any(name in inspect.get_annotations(model) for model in models)
+        and all(name in model.model_fields for model in models)
+    ]
+    return tuple(inherited)
+
+
+def _title(model: type[BaseModel], path: Place) -> str:
+    key = discriminator(model)
+    dotted = ".".join(path) or "Top level"
+    return f"{dotted}, {key}: {', '.join(tags_of(model))}" if key else dotted
+
+
+def _table(model: type[BaseModel], without: Iterable[str] = ()) -> list[str]:
+    rows = [
+        f"| `{name}` | {_value(field)} | {_default(field)} | {field.description or ''} |"
+        for name, field in model.model_fields.items()
+        if name not in without
+    ]
+    return ["| key | value | default | meaning |", "| --- | --- | --- | --- |", *rows]
+
+
+def _value(field: FieldInfo) -> str:
+    """What a key may hold, in words."""
+    alternatives = typing.get_args(field.annotation) if _is_union(field.annotation) else ()
+    names = [_type_name(found) for found in alternatives or (field.annotation,)]
+    bounds = _bounds(field.metadata)
+    if bounds and item_of(field.annotation) is None:
+        names = [f"{name} {bounds}" for name in names]
+    return ", ".join(dict.fromkeys(names))
+
+
+def _is_union(found: Any) -> bool:
+    return typing.get_origin(found) in (typing.Union, types.UnionType)
+
+
+def _type_name(found: Any) -> str:
+    if typing.get_origin(found) is typing.Annotated and not _is_union(typing.get_args(found)[0]):
+        kind, *metadata = typing.get_args(found)
+        (bare,) = members_of(kind)
+        return f"{_type_name(bare)} {_bounds(_unpacked(metadata))}".strip()
+    item = item_of(found)
+    if item is not None and item[0] == "list":
+        return f"list of {_plural(item[1])}"
+    if item is not None:
+        return f"map of names to {_plural(item[1])}"
+    if typing.get_origin(found) is typing.Literal:
+        return ", ".join(f"`{word}`" for word in typing.get_args(found))
+    if found is types.NoneType:
+        return "`null`"
+    if is_section(found):
+        return "section"
+    return "any value" if found is Any else _TYPE_NAMES.get(found.__name__, found.__name__.lower())
+
+
+def _plural(found: Any) -> str:
+    if any(is_section(member) for member in members_of(found)):
+        return "sections"
+    kind, _, rest = _type_name(found).partition(" ")
+    return f"{_PLURALS.get(kind, kind)} {rest}".strip()
+
+
+def _unpacked(metadata: list[Any]) -> list[Any]:
+    """The bounds in pydantic's `Field(gt=0)`, which holds them as metadata of its own."""
+    return [
+        bound
+        for entry in metadata
+        for bound in (entry.metadata if isinstance(entry, FieldInfo) else [entry])
+    ]
+
+
+def _bounds(metadata: list[Any]) -> str:
+    found = [
+        f"{sign} {getattr(bound, name)}"
+        for bound in metadata
+        for kind, (sign, name) in _BOUNDS.items()
+        if isinstance(bound, kind)
+    ]
+    return ", ".join(found)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        key = discriminator(type(value))
+        return f"`{key}: {getattr(value, key)}`" if key else "its defaults"
+    if isinstance(value, dict):
+        return ", ".join(f"`{name}`" for name in value) or "none"
+    return f"`{_flow(list(value) if isinstance(value, tuple) else value)}`"
+
+
+def _flow(value: Any) -> str:
+    """Returns a value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+    return text.removesuffix("...\n").strip()
