@@ -1,0 +1,153 @@
+"""Values of a recipe set from outside: `--set PATH=VALUE`."""
+
+import pytest
+
+from tfft.config.load import load_recipe
+from tfft.config.recipe import Recipe
+from tfft.errors import RecipeError, UsageError
+
+
+def load(*overrides: str) -> Recipe:
+    """The recipe stanford_dogs: two phases, the first of them solved."""
+    return load_recipe("stanford_dogs", overrides=overrides)
+
+
+def message_of(*overrides: str) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load(*overrides)
+    return str(caught.value)
+
+
+def test_keys_and_indices_lead_to_a_value():
+    assert load("train.batch_size=64").train.batch_size == 64
+    assert load("train.phases.1.schedule.kind=linear").train.phases[1].schedule.kind == "linear"
+    assert load("heads.label.dropout=0.5").heads["label"].dropout == 0.5
+
+
+def test_what_is_not_set_stays():
+    before, after = load(), load("train.phases.1.learning_rate=1e-3")
+    assert after.train.phases[1].learning_rate == 1e-3
+    phase = after.train.phases[1].model_copy(
+        update={"learning_rate": before.train.phases[1].learning_rate}
+    )
+    train = after.train.model_copy(update={"phases": (after.train.phases[0], phase)})
+    assert after.model_copy(update={"train": train}) == before
+
+
+def test_sections_that_are_not_there_are_made():
+    assert load("export.name=dogs").export.name == "dogs"
+    assert load("train.phases.1.early_stop.patience_epochs=2").train.phases[1].early_stop
+
+
+def test_values_are_yaml():
+    assert load("train.phases=[{solver: linear, refit: true}]").train.phases[0].refit is True
+    assert load("data.test_split=null").data.test_split is None
+    assert load("data.test_split=").data.test_split is None
+    assert load("description='2024'").description == "2024"
+    assert load("description=a = b").description == "a = b"
+
+
+def test_later_ones_win_and_build_on_earlier_ones():
+    assert load("train.batch_size=8", "train.batch_size=16").train.batch_size == 16
+    recipe = load("train.optimizer={name: sgd}", "train.optimizer.momentum=0.5")
+    assert recipe.train.optimizer.momentum == 0.5
+
+
+def test_a_mapping_does_the_same():
+    recipe = load_recipe("stanford_dogs", overrides={"train.phases.1.epochs": 2, "seed": 7})
+    assert (recipe.train.phases[1].epochs, recipe.seed) == (2, 7)
+
+
+def test_they_address_what_a_short_form_stands_for(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text(
+        "name: a\ndata: {kind: digits}\nbackbone: {kind: lite}\ntrain: {strategy: full}"
+    )
+    recipe = load_recipe(path, overrides=["train.phases.0.epochs=3"])
+    assert recipe.train.phases[0].epochs == 3
+
+
+def test_a_strategy_replaces_the_phases():
+    assert [phase.unfreeze for phase in load("train.strategy=full").train.phases] == ["all"]
+    recipe = load("train.strategy=lp_ft", "train.phases.1.epochs=1")
+    assert [phase.solver for phase in recipe.train.phases] == ["linear", "gradient"]
+    recipe = load("train.strategy={kind: full, epochs: 2}", "train.strategy.augment=flip")
+    assert (recipe.train.phases[0].epochs, recipe.train.phases[0].augment) == (2, "flip")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "train.phases.1.epochs=many",
+            "--set train.phases.1.epochs: must be a whole number. Received: many",
+        ),
+        (
+            "imag.size_px=96",
+            "--set imag.size_px: imag: unknown key. Allowed: name, description, seed, data, "
+            "image, backbone, heads, train, export. Did you mean 'image'?",
+        ),
+        (
+            "image.sizepx=96",
+            "--set image.sizepx: unknown key. Allowed: size_px, fit, resize_px, interpolation. "
+            "Did you mean 'size_px'?",
+        ),
+        (
+            "train.optimizer.name=admw",
+            "--set train.optimizer.name: must be one of sgd, adam, adamw. Did you mean 'adamw'? "
+            "Received: admw",
+        ),
+        (
+            "train.phases.7.epochs=3",
+            "--set train.phases.7.epochs: train.phases is a list; its entries are 0, 1. "
+            "Received: 7",
+        ),
+        (
+            "train.phases.last.epochs=3",
+            "--set train.phases.last.epochs: train.phases is a list; its entries are 0, 1. "
+            "Received: last",
+        ),
+        (
+            "train.phases.0={solver: linear, refitt: true}",
+            "--set train.phases.0: train.phases.0.refitt: unknown key. Allowed: solver, unfreeze, "
+            "inverse_regularization, choose_by, refit. Did you mean 'refit'?",
+        ),
+        (
+            "train.batch_size.x=3",
+            "--set train.batch_size.x: train.batch_size is one value, 32, not a section or a "
+            "list. Received: x",
+        ),
+        (
+            "train.strategy=ful",
+            "--set train.strategy: must be one of feature_extraction, full, lp_ft, or a section "
+            "with such a kind. Did you mean 'full'? Received: ful",
+        ),
+        (
+            "image.resize_px=96",
+            "--set image.resize_px: must be at least size_px (224), which is cut from it. "
+            "Received: 96",
+        ),
+    ],
+)
+def test_a_fault_that_an_override_causes_is_reported_as_its_fault(override, message):
+    assert message_of(override) == message
+
+
+def test_faults_of_all_overrides_are_reported():
+    lines = message_of("seed=x", "train.phases.9.epochs=3", "image.fit=squash").splitlines()
+    assert sorted(line.split(": ")[0] for line in lines) == [
+        "--set image.fit",
+        "--set seed",
+        "--set train.phases.9.epochs",
+    ]
+
+
+@pytest.mark.parametrize("text", ["train.batch_size", "=3", "a..b=3", ".a=3"])
+def test_what_is_no_path_and_value_is_refused(text):
+    with pytest.raises(UsageError, match="--set takes PATH=VALUE") as caught:
+        load(text)
+    assert str(caught.value).endswith(f"Received: {text}")
+
+
+def test_a_value_that_is_no_yaml_is_refused():
+    assert message_of("seed=[").startswith("--set seed:1: not YAML: ")
