@@ -142,6 +142,10 @@ def test_faults_between_values_are_named_beside_faults_of_other_sections():
         ("seed: '3'", "seed: must be a whole number. Received: 3"),
         ("seed: true", "seed: must be a whole number. Received: true"),
         ("seed: -1", "seed: must be greater than or equal to 0. Received: -1"),
+        (
+            "train: {phases: [{solver: linear, unfreeze: all}]}",
+            "train.phases.0.unfreeze: must be none. Received: all",
+        ),
         ("heads: {}", "heads: must have at least one entry"),
         ("export: {formats: tflite}", "export.formats: must be a list. Received: tflite"),
         (
@@ -152,7 +156,8 @@ def test_faults_between_values_are_named_beside_faults_of_other_sections():
     ],
 )
 def test_a_value_of_another_type_is_refused_in_plain_words(line, fault):
-    assert faults_of(f"{GOOD}{line}\n{GOOD_TRAIN}") == [f"my.yaml:4: {fault}"]
+    train = "" if line.startswith("train") else GOOD_TRAIN
+    assert faults_of(f"{GOOD}{line}\n{train}") == [f"my.yaml:4: {fault}"]
 
 
 @pytest.mark.parametrize(
@@ -218,6 +223,14 @@ def test_a_value_of_another_type_is_refused_in_plain_words(line, fault):
 )
 def test_faults_of_a_strategy_are_named_where_it_is_written(train, faults):
     assert faults_of(f"{GOOD}train: {train}\n") == faults
+
+
+def test_a_fault_between_two_sections_is_named_beside_faults_of_a_third():
+    text = GOOD + "image:\n  size_px: 9\ntrain: {strategy: {kind: full, epochs: no}}\n"
+    assert faults_of(text) == [
+        "my.yaml:5: image.size_px: must be at least 32 for EfficientNetLite0. Received: 9",
+        "my.yaml:6: train.strategy.epochs: must be a whole number. Received: no",
+    ]
 
 
 def test_values_without_a_file_have_paths_only():

@@ -98,9 +98,9 @@ def test_a_strategy_replaces_the_phases():
             "Received: admw",
         ),
         (
-            "train.phases.7.epochs=3",
-            "--set train.phases.7.epochs: train.phases is a list; its entries are 0, 1. "
-            "Received: 7",
+            "train.phases.2.epochs=3",
+            "--set train.phases.2.epochs: train.phases is a list; its entries are 0, 1. "
+            "Received: 2",
         ),
         (
             "train.phases.last.epochs=3",

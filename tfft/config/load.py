@@ -156,18 +156,14 @@ def _plain(value: Any) -> Any:
 
 
 def _valid_sections(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns the sections that have no fault of their own, defaults for those not given."""
+    """Returns the written sections that have no fault of their own."""
+    kinds = get_type_hints(Recipe, include_extras=True)
     valid = {}
-    for name, kind in get_type_hints(Recipe, include_extras=True).items():
-        if name not in Recipe.model_fields:
-            continue
+    for name in Recipe.model_fields.keys() & values.keys():
         try:
-            if name in values:
-                text = json.dumps(values[name])
-                valid[name] = TypeAdapter(kind).validate_json(text, strict=True)
-            elif not Recipe.model_fields[name].is_required():
-                valid[name] = Recipe.model_fields[name].get_default(call_default_factory=True)
-        except ValidationError:  # its faults are those of the recipe, which are reported
+            text = json.dumps(values[name])
+            valid[name] = TypeAdapter(kinds[name]).validate_json(text, strict=True)
+        except ValidationError:  # its faults are among those of the recipe
             continue
     return valid
 
