@@ -178,7 +178,8 @@ def _type_name(found: Any) -> str:
         return "`null`"
     if is_section(found):
         return "section"
-    return "any value" if found is Any else _TYPE_NAMES.get(found.__name__, found.__name__.lower())
+    name: str = "any value" if found is Any else found.__name__
+    return _TYPE_NAMES.get(name, name.lower())
 
 
 def _plural(found: Any) -> str:
