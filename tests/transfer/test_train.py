@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from tfft.config.load import load_recipe
 from tfft.config.recipe import Recipe
-from tfft.errors import ModelFileError, RecipeError, TfftError, UsageError
+from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
 from tfft.system.progress import SILENT
 from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, resume, train
@@ -305,3 +305,22 @@ def test_a_directory_with_content_is_not_replaced(photos: Path, tmp_path: Path):
 def test_there_must_be_a_run_to_resume(tmp_path: Path):
     with pytest.raises(ModelFileError, match="no run to go on with"):
         resume(tmp_path)
+
+
+def test_without_validation_images_the_last_weights_are_kept(photos: Path, tmp_path: Path):
+    recipe = _recipe(photos, _HEADS)
+    whole = recipe.data.model_copy(update={"validation_fraction": 0.0})
+    run = train(recipe.model_copy(update={"data": whole}), run=tmp_path / "run")
+    assert run.metrics == {}
+    assert json.loads((run.path / "metrics.json").read_text())["best"]["epoch"] == 2
+
+
+def test_a_run_does_not_go_on_with_other_images(photos: Path, tmp_path: Path):
+    own = Path(shutil.copytree(photos, tmp_path / "own"))
+    recipe = _recipe(photos, _HEADS, _ALL)
+    moved = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": own})})
+    with pytest.raises(KeyboardInterrupt):
+        train(moved, run=tmp_path / "cut", progress=_Interrupting(3))
+    next(own.glob("disc/*.png")).unlink()
+    with pytest.raises(DataError, match=r"not those that .* was started with"):
+        resume(tmp_path / "cut")

@@ -2,13 +2,10 @@
 
 import contextlib
 import io
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from tfft.errors import TfftError
+from tfft.system.quiet import descriptors_kept_aside
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
@@ -37,7 +34,7 @@ def convert_to_tflite(model: keras.Model, batch_size: int = 1) -> bytes:
     """
     inputs = keras.Input(batch_shape=(batch_size, *model.input_shape[1:]), name="images")
     fixed = keras.Model(inputs, _named(model(inputs)))
-    with _quiet():
+    with descriptors_kept_aside(1, 2), contextlib.redirect_stdout(io.StringIO()):
         try:
             content = tf.lite.TFLiteConverter.from_keras_model(fixed).convert()
         except (ConverterError, ValueError, RuntimeError) as error:
@@ -71,20 +68,3 @@ def _named(outputs: Any) -> dict[str, keras.KerasTensor]:
         return outputs
     tensors = outputs if isinstance(outputs, list | tuple) else [outputs]
     return {f"output_{number:04d}": tensor for number, tensor in enumerate(tensors)}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what the converter prints, in Python and below it, away from the user."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    originals = {number: os.dup(number) for number in (1, 2)}
-    with tempfile.TemporaryFile() as aside, contextlib.redirect_stdout(io.StringIO()):
-        for number in originals:
-            os.dup2(aside.fileno(), number)
-        try:
-            yield
-        finally:
-            for number, original in originals.items():
-                os.dup2(original, number)
-                os.close(original)

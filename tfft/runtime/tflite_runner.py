@@ -1,14 +1,11 @@
 """A TFLite file as a function of arrays, without TensorFlow."""
 
-import contextlib
 import os
-import sys
-import tempfile
-from collections.abc import Iterator
 
 import numpy as np
 
 from tfft.errors import ModelFileError
+from tfft.system.quiet import descriptors_kept_aside
 
 
 class TfliteFunction:
@@ -31,7 +28,7 @@ class TfliteFunction:
     def __init__(self, content: bytes, threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        with _quiet():
+        with descriptors_kept_aside(2):
             try:
                 self._interpreter = Interpreter(
                     model_content=content, num_threads=threads or _processors()
@@ -62,20 +59,6 @@ class TfliteFunction:
             for result, output in zip(results, self._outputs, strict=True):
                 result.append(self._interpreter.get_tensor(output["index"])[:count])
         return tuple(np.concatenate(parts) for parts in results)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what the runtime writes to file descriptor 2 while it starts away from the user."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(original, 2)
-            os.close(original)
 
 
 def _processors() -> int:

@@ -1,11 +1,10 @@
 """Imports TensorFlow without the lines that it prints while it starts."""
 
-import contextlib
 import os
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
+
+from tfft.system.quiet import descriptors_kept_aside
 
 
 def start_tensorflow() -> None:
@@ -19,29 +18,10 @@ def start_tensorflow() -> None:
     # Level 3: what goes wrong is raised as an exception; level 2 prints hints of kernels as errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _standard_error_kept_aside(), warnings.catch_warnings():
+    with descriptors_kept_aside(2, shown_on_error=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import keras  # noqa: F401
         import tensorflow as tf
 
         tf.config.list_physical_devices()
         tf.get_logger().setLevel("ERROR")
-
-
-@contextlib.contextmanager
-def _standard_error_kept_aside() -> Iterator[None]:
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(original, 2)
-            aside.seek(0)
-            os.write(2, aside.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(original, 2)
-            os.close(original)

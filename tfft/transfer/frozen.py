@@ -5,6 +5,7 @@ the first images within `AGREEMENT`; otherwise, and on a GPU, the compiled Keras
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 
 import numpy as np
 
@@ -27,6 +28,8 @@ AGREEMENT = 1e-4
 # Images a call: measured fastest for TFLite with XNNPACK on 2 cores; Keras gains nothing over 32.
 _TFLITE_BATCH = 8
 _STREAM_BATCH = 32
+# What decodes the images and computes the outputs.
+_DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 
 # images float32 [n, H, W, 3] to the tensors at the cut, [n, ...] each.
 FrozenFunction = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -54,7 +57,7 @@ class FrozenPart:
         self._identity = {
             **identity,
             "pixels": pixels.to_json(),
-            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+            "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
         }
         self._progress = progress
         self._function: FrozenFunction | None = None

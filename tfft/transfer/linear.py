@@ -1,9 +1,11 @@
 """A linear head solved to convergence: multinomial logistic regression on frozen features."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from tfft.system.progress import SILENT, Progress
@@ -83,8 +85,7 @@ def solve_linear_head(
     task = progress.start("solving the linear head", len(candidates), "values of C")
     try:
         for candidate in sorted(candidates):
-            solver.set_params(C=candidate)
-            solver.fit(standardised, labels)
+            _solve(solver, candidate, standardised, labels, progress)
             kernel, bias = _weights(solver, classes)
             reached = _figures(standardised_validation @ kernel + bias, validation_labels)
             figures[candidate] = reached
@@ -107,8 +108,8 @@ def solve_linear_head(
         progress.message(f"solving again on training and validation images with C = {chosen:g}")
         together = np.concatenate([features, validation_features])
         scaler = _Standardisation(together)
-        solver.set_params(C=chosen)
-        solver.fit(scaler(together), np.concatenate([labels, validation_labels]))
+        labels = np.concatenate([labels, validation_labels])
+        _solve(solver, chosen, scaler(together), labels, progress)
         refitted = scaler.fold(*_weights(solver, classes))
     return LinearSolution(weights, refitted, chosen, figures)
 
@@ -132,6 +133,21 @@ class _Standardisation:
 
 def _solver() -> LogisticRegression:
     return LogisticRegression(warm_start=True, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
+
+
+def _solve(
+    solver: LogisticRegression,
+    candidate: float,
+    features: np.ndarray,
+    labels: np.ndarray,
+    progress: Progress,
+) -> None:
+    solver.set_params(C=candidate)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        solver.fit(features, labels)
+    if caught:
+        progress.message(f"C = {candidate:g}: not converged in {_MAX_ITERATIONS} iterations")
 
 
 def _weights(solver: LogisticRegression, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,9 +10,10 @@ from tfft.catalog.backbones import backbone_spec
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
+from tfft.errors import DataError
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.runtime.info import HeadInfo, ModelInfo
-from tfft.system.files import atomic_path, write_json
+from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.gradient import train_by_gradient
@@ -71,13 +72,25 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
 
     Raises:
         ModelFileError: `path` is no run, or its checkpoint is of another model.
+        DataError: The images are not those that it was started with.
         TfftError: As `train`.
     """
     opened, recipe = open_run(path)
     data = load_data(recipe.data, progress)
+    _require_same_data(opened, data)
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     return _train(recipe, opened, data, classifier, plan, progress)
+
+
+def _require_same_data(run: Run, data: ImageData) -> None:
+    recorded = read_json(run.record_file).get("data")
+    if recorded is not None and recorded["fingerprint"] != data.fingerprint():
+        raise DataError(
+            f"the images are not those that {run.path} was started with: they were "
+            f"{recorded['images']} and are {_counts(data)}, or their content changed. "
+            "Put them back, or start a new run."
+        )
 
 
 def _train(

@@ -106,6 +106,7 @@ def end_epoch(
     best = state.best
     if (
         best is None
+        or not validated
         or not training.recipe.train.keep_best
         or reached > quality(training.recipe, best.metrics)
     ):

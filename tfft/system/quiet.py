@@ -1,0 +1,36 @@
+"""Keeps what native libraries print away from the user."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def descriptors_kept_aside(*descriptors: int, shown_on_error: bool = False) -> Iterator[None]:
+    """Points file descriptors at a file meanwhile; native code writes to them past Python.
+
+    Args:
+        descriptors: 1 for standard output, 2 for standard error.
+        shown_on_error: write to standard error what was kept aside, if an exception passes.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    originals = {descriptor: os.dup(descriptor) for descriptor in descriptors}
+    with tempfile.TemporaryFile() as aside:
+        for descriptor in descriptors:
+            os.dup2(aside.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            if shown_on_error:
+                aside.seek(0)
+                os.write(originals.get(2, 2), aside.read())
+            raise
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in originals.items():
+                os.dup2(original, descriptor)
+                os.close(original)
