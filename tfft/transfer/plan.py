@@ -160,28 +160,17 @@ def _faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -
                 f"{where}.unfreeze.last_blocks: {classifier.backbone.spec.name} has {blocks} "
                 f"blocks. Received: {phase.unfreeze.last_blocks}"
             )
-        if isinstance(phase, LinearPhase):
-            faults += _linear_faults(recipe, number, phase, images)
+        if (
+            isinstance(phase, LinearPhase)
+            and images["validation"] == 0
+            and len(phase.inverse_regularization) > 1
+        ):
+            faults.append(
+                f"{where}.inverse_regularization: without validation images there is nothing to "
+                "choose with: give one value, or data.validation_fraction > 0"
+            )
     if images["validation"] == 0 and any(
         getattr(phase, "early_stop", None) for phase in recipe.train.phases
     ):
         faults.append("early_stop: needs validation images (data.validation_fraction > 0)")
-    return faults
-
-
-def _linear_faults(
-    recipe: Recipe, number: int, phase: LinearPhase, images: Mapping[str, int]
-) -> list[str]:
-    where = f"train.phases.{number}"
-    faults = []
-    if phase.refit and number + 1 < len(recipe.train.phases):
-        faults.append(
-            f"{where}.refit: only the last phase can use the validation images for training: "
-            "later phases choose their best weights with them"
-        )
-    if images["validation"] == 0 and len(phase.inverse_regularization) > 1:
-        faults.append(
-            f"{where}.inverse_regularization: without validation images there is nothing to "
-            "choose with: give one value, or data.validation_fraction > 0"
-        )
     return faults
