@@ -6,7 +6,7 @@ import pytest
 
 from tfft.cli.output import print_rich
 from tfft.cli.plan_table import plan_notes, plan_table
-from tfft.config.train import GradientPhase, LastBlocks, LinearPhase
+from tfft.config.train import GradientPhase, LinearPhase, Patterns
 from tfft.transfer.plan import FreezePlan, PartPlan, PhasePlan
 
 
@@ -18,8 +18,12 @@ def printed() -> list[str]:
             config=LinearPhase(solver="linear"),
             frozen_blocks=3,
             cut="top",
+            trained_by_block=(0, 0, 0),
             trained_parameters=110,
+            block_factors=(1.0, 1.0, 1.0),
+            head_factor=1.0,
             steps_per_epoch=0,
+            steps=0,
             cached=True,
             cache_bytes=4_000_000,
             reason="a solved phase needs the features of all images",
@@ -27,15 +31,19 @@ def printed() -> list[str]:
         PhasePlan(
             number=2,
             config=GradientPhase(
-                unfreeze=LastBlocks(last_blocks=1),
+                unfreeze=Patterns(patterns=("top", "middle_*")),
                 epochs=5,
                 learning_rate=3e-5,
                 batch_norm="adapt",
             ),
-            frozen_blocks=2,
-            cut="middle",
-            trained_parameters=3_110,
+            frozen_blocks=1,
+            cut="stem",
+            trained_by_block=(0, 1_500, 3_000),
+            trained_parameters=4_610,
+            block_factors=(0.125, 0.25, 0.5),
+            head_factor=2.0,
             steps_per_epoch=1_200,
+            steps=6_000,
             cached=False,
             cache_bytes=0,
             reason="blocks of the backbone are trained",
@@ -65,16 +73,16 @@ def test_the_title_says_what_is_trained_on_what(printed):
 
 def test_each_block_and_head_has_its_parameters_and_what_each_phase_does(printed):
     rows = dict(row for line in printed if (row := cells(line)))
-    assert rows["stem"] == ["1,000", "frozen", "frozen"]
-    assert rows["middle"] == ["2,000", "frozen", "frozen ← cut"]
-    assert rows["top"] == ["3,000", "frozen ← cut", "trained, lr 3e-05, BatchNorm adapt"]
-    assert rows["head label"] == ["110", "solved", "trained, lr 3e-05"]
+    assert rows["stem"] == ["1,000", "frozen", "frozen ← cut"]
+    assert rows["middle"] == ["2,000", "frozen", "1,500 trained, lr 7.5e-06, BatchNorm adapt"]
+    assert rows["top"] == ["3,000", "frozen ← cut", "trained, lr 1.5e-05, BatchNorm adapt"]
+    assert rows["head label"] == ["110", "solved", "trained, lr 6e-05"]
 
 
 def test_each_phase_says_what_it_trains_where_it_cuts_and_what_it_caches_and_why(printed):
     assert printed[-2:] == [
         "phase 1: 110 parameters trained, cut after top; features cached, 4.0 MB "
         "(a solved phase needs the features of all images)",
-        "phase 2: 3,110 parameters trained, cut after middle, 1,200 steps an epoch; "
+        "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps an epoch; "
         "nothing cached (blocks of the backbone are trained)",
     ]

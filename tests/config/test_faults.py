@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.train import GradientPhase, TrainConfig
 from tfft.errors import RecipeError
 
 GOOD = """\
@@ -63,10 +64,8 @@ train:
 export:
   formats: [tflite, onnx]
 """
-PHASE_KEYS = (
-    "solver, unfreeze, epochs, learning_rate, schedule, weight_decay, batch_norm, augment, "
-    "early_stop"
-)
+PHASE_KEYS = ", ".join(GradientPhase.model_fields)
+TRAIN_KEYS = ", ".join(TrainConfig.model_fields)
 
 
 def test_every_fault_is_named_in_the_order_of_the_file():
@@ -92,7 +91,7 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "Did you mean 'unfreeze'?",
         "my.yaml:19: train.phases.1.epochs: must be a whole number. Received: 1.5",
         "my.yaml:21: train.phases.2.unfreeze: must be one of none, all, or a section with "
-        "last_blocks. Received: som",
+        "last_blocks, patterns. Received: som",
         "my.yaml:22: train.phases.2.epochs: must be greater than 0. Received: 0",
         "my.yaml:23: train.phases.2.learning_rate: must be a number. Received: fast",
         "my.yaml:24: train.phases.3.unfreeze.last_blocks: is missing: how many blocks, counted "
@@ -167,21 +166,22 @@ def test_a_value_of_another_type_is_refused_in_plain_words(line, fault):
             "{}",
             [
                 "my.yaml:4: train.phases: is missing; or give train.strategy: one of "
-                "feature_extraction, full, lp_ft"
+                "feature_extraction, full, partial, progressive, lp_ft"
             ],
         ),
         (
             "{strategy: ful}",
             [
-                "my.yaml:4: train.strategy: must be one of feature_extraction, full, lp_ft, or a "
-                "section with such a kind. Did you mean 'full'? Received: ful"
+                "my.yaml:4: train.strategy: must be one of feature_extraction, full, partial, "
+                "progressive, lp_ft, or a section with such a kind. Did you mean 'full'? "
+                "Received: ful"
             ],
         ),
         (
             "{strategy: {epochs: 3}}",
             [
                 "my.yaml:4: train.strategy.kind: is missing. Allowed: feature_extraction, full, "
-                "lp_ft"
+                "partial, progressive, lp_ft"
             ],
         ),
         (
@@ -213,9 +213,8 @@ def test_a_value_of_another_type_is_refused_in_plain_words(line, fault):
             "{stratgy: full}",
             [
                 "my.yaml:4: train.phases: is missing; or give train.strategy: one of "
-                "feature_extraction, full, lp_ft",
-                "my.yaml:4: train.stratgy: unknown key. Allowed: batch_size, optimizer, phases, "
-                "monitor, keep_best, mixed_precision, feature_cache, strategy. "
+                "feature_extraction, full, partial, progressive, lp_ft",
+                f"my.yaml:4: train.stratgy: unknown key. Allowed: {TRAIN_KEYS}, strategy. "
                 "Did you mean 'strategy'?",
             ],
         ),

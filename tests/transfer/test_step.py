@@ -86,6 +86,30 @@ def test_a_step_is_gradient_descent_on_the_mean_loss():
         np.testing.assert_allclose(variable.numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [1, 5, 12])
+def test_accumulated_gradients_are_those_of_the_whole_batch(size: int):
+    whole, parts = small_classifier(), small_classifier()
+    steps = []
+    for classifier, micro in ((whole, None), (parts, size)):
+        for block in (0, 1):
+            classifier.batch_norms(block)[0].trainable = False
+        optimizer = build_optimizer(SgdOptimizer(name="sgd"), classifier.weights)
+        steps.append(
+            TrainStep(
+                classifier.cut(0),
+                classifier.heads,
+                optimizer,
+                classifier.weights,
+                micro_batch_size=micro,
+            )
+        )
+    for seed in range(3):
+        one, other = (step.on_batch(small_batch(12, seed), _RATE) for step in steps)
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    for one, other in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-6)
+
+
 def test_training_from_the_outputs_of_the_prefix_is_training_from_the_images():
     from_images, from_outputs = small_classifier(), small_classifier()
     batches = [small_batch(seed=seed) for seed in range(4)]

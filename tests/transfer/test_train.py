@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from tfft.config.load import load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
-from tfft.system.progress import SILENT
 from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, resume, train
 
@@ -86,9 +85,10 @@ def _recipe(photos: Path, *phases: dict, **train_section: object) -> Recipe:
 
 _HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
 _LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 2, "learning_rate": 1e-3, "augment": "flip"}
+_AVERAGED = {**_LAST, "ema_decay": 0.8, "l2sp": {"alpha": 0.1, "beta": 0.01}, "layer_decay": 0.5}
 _ALL = {"unfreeze": "all", "epochs": 2, "learning_rate": 1e-3, "batch_norm": "adapt"}
 _LINEAR = {"solver": "linear"}
-_THREE_PHASES = (_HEADS, _LAST, _ALL)
+_THREE_PHASES = (_HEADS, _AVERAGED, _ALL)
 
 
 def _weights(run: Path) -> dict[str, np.ndarray]:
@@ -128,6 +128,25 @@ class _Interrupting:
 
     def message(self, text: str) -> None:
         pass
+
+
+class _Listening:
+    """Progress that keeps the messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def start(self, description: str, total: int | None, unit: str = "images"):
+        return self
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -209,26 +228,46 @@ def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    "piece",
+    ("piece", "checkpoint_seconds", "place"),
     [
-        pytest.param(1, marks=pytest.mark.slow),
-        6,
-        *(pytest.param(n, marks=pytest.mark.slow) for n in (14, 20)),
+        (7, 1e-9, "phase 2 after 0 epochs and 2 steps"),
+        pytest.param(9, 60.0, "phase 2 after 1 epoch", marks=pytest.mark.slow),
+        pytest.param(1, 60.0, "", marks=pytest.mark.slow),
+        pytest.param(2, 1e-9, "phase 1 after 0 epochs and 3 steps", marks=pytest.mark.slow),
+        pytest.param(10, 1e-9, "phase 2 after 1 epoch and 1 step", marks=pytest.mark.slow),
+        pytest.param(16, 1e-9, "phase 3 after 0 epochs and 3 steps", marks=pytest.mark.slow),
+        pytest.param(18, 60.0, "phase 3 after 1 epoch", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
-    photos: Path, tmp_path: Path, whole: Run, piece: int
+    photos: Path,
+    tmp_path: Path,
+    whole: Run,
+    piece: int,
+    checkpoint_seconds: float,
+    place: str,
 ):
-    recipe = _recipe(photos, *_THREE_PHASES)
+    recipe = _recipe(photos, *_THREE_PHASES, checkpoint_seconds=checkpoint_seconds)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, run=tmp_path / "cut", progress=_Interrupting(piece))
     record = json.loads((tmp_path / "cut" / "run.json").read_text())
     assert record["status"] == "interrupted"
-    again = resume(tmp_path / "cut", progress=SILENT)
+    heard = _Listening()
+    again = resume(tmp_path / "cut", progress=heard)
+    assert [text for text in heard.messages if text.startswith("going on")] == (
+        [f"going on in {place}"] if place else []
+    )
     assert again.metrics == whole.metrics
     expected, actual = _weights(whole.path), _weights(again.path)
     for name in expected:
         np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+    assert [_figures(row) for row in _history(again.path)] == [
+        _figures(row) for row in _history(whole.path)
+    ]
+
+
+def _figures(row: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in row.items() if "second" not in name}
 
 
 def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
@@ -285,7 +324,7 @@ def test_every_fault_of_the_plan_is_named(photos: Path):
     assert [line.split(":")[0] for line in lines] == [
         "train.phases.0.inverse_regularization",
         "train.phases.1.unfreeze.last_blocks",
-        "early_stop",
+        "train.phases.2.early_stop",
     ]
 
 

@@ -26,11 +26,11 @@ def plan_table(plan: "FreezePlan") -> Table:
     for phase in plan.phases:
         table.add_column(f"phase {phase.number}: {_length_text(phase.config)}")
     for position, block in enumerate(plan.blocks):
-        cells = [_block_cell(phase, position) for phase in plan.phases]
+        cells = [_block_cell(phase, position, block.parameters) for phase in plan.phases]
         table.add_row(block.name, f"{block.parameters:,}", *cells)
     table.add_section()
     for head in plan.heads:
-        cells = [_trained_text(phase.config) for phase in plan.phases]
+        cells = [_trained_text(phase.config, phase.head_factor) for phase in plan.phases]
         table.add_row(f"head {head.name}", f"{head.parameters:,}", *cells)
     return table
 
@@ -46,21 +46,26 @@ def _images_text(images: dict[str, int]) -> str:
 
 
 def _length_text(phase: Phase) -> str:
+    if not isinstance(phase, GradientPhase):
+        return "solved"
+    if phase.steps is not None:
+        return f"{phase.steps:,} step{'' if phase.steps == 1 else 's'}"
+    return f"{phase.epochs} epoch{'' if phase.epochs == 1 else 's'}"
+
+
+def _block_cell(phase: "PhasePlan", position: int, parameters: int) -> str:
+    trained = phase.trained_by_block[position]
+    if position < phase.frozen_blocks or trained < min(parameters, 1):
+        return "frozen ← cut" if position == phase.frozen_blocks - 1 else "frozen"
+    mode = phase.config.batch_norm if isinstance(phase.config, GradientPhase) else "frozen"
+    part = "" if trained == parameters else f"{trained:,} "
+    text = _trained_text(phase.config, phase.block_factors[position])
+    return f"{part}{text}, BatchNorm {mode}"
+
+
+def _trained_text(phase: Phase, factor: float) -> str:
     if isinstance(phase, GradientPhase):
-        return f"{phase.epochs} epoch{'s' if phase.epochs > 1 else ''}"
-    return "solved"
-
-
-def _block_cell(phase: "PhasePlan", position: int) -> str:
-    if position >= phase.frozen_blocks:
-        mode = phase.config.batch_norm if isinstance(phase.config, GradientPhase) else "frozen"
-        return f"{_trained_text(phase.config)}, BatchNorm {mode}"
-    return "frozen ← cut" if position == phase.frozen_blocks - 1 else "frozen"
-
-
-def _trained_text(phase: Phase) -> str:
-    if isinstance(phase, GradientPhase):
-        return f"trained, lr {phase.learning_rate:g}"
+        return f"trained, lr {phase.learning_rate * factor:.3g}"
     return "solved"
 
 

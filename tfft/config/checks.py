@@ -113,6 +113,11 @@ def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
 def _train(train: TrainConfig) -> Found:
     if train.optimizer.name == "sgd" and train.optimizer.nesterov and not train.optimizer.momentum:
         yield ("train", "optimizer", "nesterov"), "needs a momentum above 0"
+    if train.micro_batch_size is not None and train.micro_batch_size > train.batch_size:
+        yield (
+            ("train", "micro_batch_size"),
+            f"must be at most batch_size ({train.batch_size}). Received: {train.micro_batch_size}",
+        )
     for number, phase in enumerate(train.phases):
         where: Path = ("train", "phases", number)
         if isinstance(phase, GradientPhase):
@@ -123,6 +128,10 @@ def _train(train: TrainConfig) -> Found:
 
 
 def _gradient_phase(phase: GradientPhase, train: TrainConfig, where: Path) -> Found:
+    if phase.epochs is None and phase.steps is None:
+        yield (*where, "epochs"), "is missing; or give steps: how long is the phase?"
+    if phase.epochs is not None and phase.steps is not None:
+        yield (*where, "steps"), "give epochs or steps, not both"
     if phase.weight_decay and train.optimizer.name == "adam":
         yield (
             (*where, "weight_decay"),
@@ -133,7 +142,7 @@ def _gradient_phase(phase: GradientPhase, train: TrainConfig, where: Path) -> Fo
             (*where, "batch_norm"),
             "adapts in trained blocks only, and unfreeze: none trains none",
         )
-    if phase.schedule.warmup_epochs > phase.epochs:
+    if phase.epochs is not None and phase.schedule.warmup_epochs > phase.epochs:
         yield (
             (*where, "schedule", "warmup_epochs"),
             f"must be at most the phase's epochs ({phase.epochs}). "

@@ -49,6 +49,8 @@ def find_faults(
     """
     faults = []
     for found in error.errors(include_url=False):
+        if _follows_from_a_word(found, model):
+            continue
         path = _value_path(found, values, model)
         text = _sentence(found, path, model)
         if text is not None:
@@ -86,6 +88,12 @@ def _without_repetition(faults: list[Fault]) -> list[Fault]:
         key = (*fault.path, fault.text) if "unknown key" in fault.text else fault.path
         seen.setdefault(key, fault)
     return list(seen.values())
+
+
+def _follows_from_a_word(found: Any, model: type[BaseModel]) -> bool:
+    """Says whether a value, which may be a word instead, merely is no section either."""
+    is_tag_fault = found["type"] in ("union_tag_invalid", "union_tag_not_found")
+    return is_tag_fault and not choice_at(model, found["loc"]).key
 
 
 def _value_path(found: Any, values: Any, model: type[BaseModel]) -> Path:

@@ -11,6 +11,8 @@ from pydantic import Field
 from tfft.config.base import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 from tfft.config.data import Augmentation
 
+LayerDecay = Annotated[float, Field(gt=0.0, le=1.0)]
+
 
 class FeatureExtraction(Section):
     """The backbone stays as it is; only the heads are trained."""
@@ -37,6 +39,44 @@ class Full(Section):
         return [{"unfreeze": "all", **self.model_dump(exclude={"kind"})}]
 
 
+class Partial(Section):
+    """A linear probe to convergence, then the last blocks."""
+
+    kind: Literal["partial"]
+    blocks: PositiveInt = 2
+    epochs: PositiveInt = 5
+    learning_rate: PositiveFloat = 1e-4
+    layer_decay: LayerDecay = 1.0
+    weight_decay: NonNegativeFloat = 0.0
+    batch_norm: Literal["frozen", "adapt"] = "frozen"
+    augment: Augmentation = "none"
+
+    def phases(self) -> list[dict[str, Any]]:
+        shared = self.model_dump(exclude={"kind", "blocks"})
+        return [{"solver": "linear"}, {"unfreeze": {"last_blocks": self.blocks}, **shared}]
+
+
+class Progressive(Section):
+    """A linear probe, then one more block from the top in each phase (ULMFiT; Howard, Ruder 2018).
+
+    `epochs` are those of each phase.
+    """
+
+    kind: Literal["progressive"]
+    blocks: PositiveInt = 3
+    epochs: PositiveInt = 2
+    learning_rate: PositiveFloat = 1e-4
+    layer_decay: LayerDecay = 1.0
+    weight_decay: NonNegativeFloat = 0.0
+    batch_norm: Literal["frozen", "adapt"] = "frozen"
+    augment: Augmentation = "none"
+
+    def phases(self) -> list[dict[str, Any]]:
+        shared = self.model_dump(exclude={"kind", "blocks"})
+        unfrozen = [{"last_blocks": count} for count in range(1, self.blocks + 1)]
+        return [{"solver": "linear"}, *({"unfreeze": blocks, **shared} for blocks in unfrozen)]
+
+
 class LinearProbeThenFull(Section):
     """A linear probe to convergence, then everything (LP-FT; Kumar et al. 2022)."""
 
@@ -51,4 +91,7 @@ class LinearProbeThenFull(Section):
         return [{"solver": "linear"}, {"unfreeze": "all", **self.model_dump(exclude={"kind"})}]
 
 
-Strategy = Annotated[FeatureExtraction | Full | LinearProbeThenFull, Field(discriminator="kind")]
+Strategy = Annotated[
+    FeatureExtraction | Full | Partial | Progressive | LinearProbeThenFull,
+    Field(discriminator="kind"),
+]

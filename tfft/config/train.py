@@ -54,6 +54,39 @@ class LastBlocks(Section):
     last_blocks: PositiveInt = Field(description="how many blocks, counted from the heads")
 
 
+class Patterns(Section):
+    """Blocks and layers by name."""
+
+    patterns: tuple[str, ...] = Field(
+        min_length=1,
+        description="names of blocks or layers, with * and ? for any characters, as in block6*",
+    )
+
+
+def _part_of(unfreeze: object) -> str:
+    if isinstance(unfreeze, dict):
+        return "Patterns" if {"pattern", "patterns"} & unfreeze.keys() else "LastBlocks"
+    return type(unfreeze).__name__
+
+
+PartOfBackbone = Annotated[
+    Annotated[LastBlocks, Tag("LastBlocks")] | Annotated[Patterns, Tag("Patterns")],
+    Discriminator(_part_of),
+]
+
+
+class L2Sp(Section):
+    """A penalty on the distance to the pretrained weights (L2-SP; Li, Grandvalet, Davoine 2018).
+
+    It adds alpha/2 times the squared distance of the backbone's trained weights to their pretrained
+    values, and beta/2 times the squared norm of the heads: exactly so with SGD, decoupled from the
+    adaptive step (times the learning rate, as AdamW does with weight decay) with Adam.
+    """
+
+    alpha: PositiveFloat = Field(description="towards the pretrained weights of the backbone")
+    beta: NonNegativeFloat = Field(default=0.0, description="of the heads, towards 0")
+
+
 class Schedule(Section):
     """How the learning rate runs through a phase."""
 
@@ -80,18 +113,38 @@ class GradientPhase(Section):
     """A phase trained by gradient descent."""
 
     solver: Literal["gradient"] = "gradient"
-    unfreeze: Literal["none", "all"] | LastBlocks = Field(
+    unfreeze: Literal["none", "all"] | PartOfBackbone = Field(
         default="none",
-        description="what of the backbone is trained: none (heads only), all, or {last_blocks: N}",
+        description="what of the backbone is trained: none (heads only), all, {last_blocks: N}, or "
+        "{patterns: [NAME, …]}",
     )
-    epochs: PositiveInt = Field(description="passes over the training images")
+    epochs: PositiveInt | None = Field(default=None, description="passes over the training images")
+    steps: PositiveInt | None = Field(
+        default=None, description="batches, in place of epochs; validated after each whole pass"
+    )
     learning_rate: PositiveFloat = Field(description="highest learning rate of the phase")
     schedule: Schedule = Field(
         default=Schedule(), description="how the learning rate runs through the phase"
     )
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0,
+        description="the learning rate of the k-th block below the heads is multiplied by "
+        "layer_decay to the power of k",
+    )
+    head_learning_rate_factor: PositiveFloat = Field(
+        default=1.0, description="the learning rate of the heads as a multiple of learning_rate"
+    )
     weight_decay: NonNegativeFloat = Field(
         default=0.0,
         description="decoupled, times the learning rate; not on biases and normalisation",
+    )
+    l2sp: L2Sp | None = Field(
+        default=None, description="a penalty on the distance to the pretrained weights"
+    )
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        default=None,
+        description="validate, keep and go on with an exponential moving average of the weights, "
+        "of this decay a step (after a warm-up)",
     )
     batch_norm: Literal["frozen", "adapt"] = Field(
         default="frozen",
@@ -139,6 +192,11 @@ class TrainConfig(Section):
     """Everything about training. `strategy` is a short form that becomes `phases` on loading."""
 
     batch_size: PositiveInt = Field(default=32, description="images in a step")
+    micro_batch_size: PositiveInt | None = Field(
+        default=None,
+        description="images that go through the model at once, where a batch needs too much "
+        "memory: gradients are accumulated over the batch",
+    )
     optimizer: OptimizerConfig = Field(
         default=AdamWOptimizer(name="adamw"),
         description="of all phases; its state goes on from phase to phase",
@@ -155,6 +213,10 @@ class TrainConfig(Section):
     )
     mixed_precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         default="float32", description="policy of the layers; exports are float32"
+    )
+    checkpoint_seconds: PositiveFloat = Field(
+        default=60.0,
+        description="seconds of work between checkpoints; there is one after each epoch too",
     )
     feature_cache: bool = Field(
         default=True,

@@ -94,12 +94,19 @@ class Classifier:
         """Every variable that a gradient can train, from input to output."""
         return (*(v for block in self.block_weights for v in block), *self.head_weights)
 
-    def batch_norms(self, block: int) -> tuple[keras.layers.BatchNormalization, ...]:
-        """The BatchNormalization layers of one block."""
+    def layers(self, block: int) -> tuple[keras.layers.Layer, ...]:
+        """The layers of one block, those inside other layers included."""
         return tuple(
             layer
             for outer in self.backbone.blocks[block].layers
             for layer in outer._flatten_layers()
+        )
+
+    def batch_norms(self, block: int) -> tuple[keras.layers.BatchNormalization, ...]:
+        """The BatchNormalization layers of one block."""
+        return tuple(
+            layer
+            for layer in self.layers(block)
             if isinstance(layer, keras.layers.BatchNormalization)
         )
 

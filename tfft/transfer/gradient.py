@@ -1,20 +1,24 @@
 """Trains a phase by gradient steps."""
 
 import time
+from contextlib import nullcontext
 
 import numpy as np
 
 from tfft.config.train import GradientPhase
-from tfft.model.assemble import Classifier, Cut
+from tfft.errors import TfftError
+from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.features import cached_features
 from tfft.transfer.inputs import ImageStream, PhaseInputs
 from tfft.transfer.optimizers import inner_optimizer
 from tfft.transfer.plan import PhasePlan
+from tfft.transfer.rules import update_rules
 from tfft.transfer.schedule import learning_rates
 from tfft.transfer.state import TrainingState
 from tfft.transfer.step import EvaluationStep, TrainStep
-from tfft.transfer.training import HeadMetrics, Training, columns, end_epoch, summed, validate
+from tfft.transfer.training import HeadMetrics, Totals, Training, columns, end_epoch, validate
+from tfft.transfer.unfreeze import Unfrozen, unfrozen
 
 start_tensorflow()
 import keras  # noqa: E402
@@ -23,37 +27,47 @@ import keras  # noqa: E402
 def train_by_gradient(
     training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
 ) -> None:
-    """Trains the epochs of the phase that `state` has not done yet."""
-    _set_batch_norm(training.classifier, plan, phase.batch_norm)
-    cut = training.classifier.cut(plan.frozen_blocks)
+    """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
+    classifier, config = training.classifier, training.recipe.train
+    trained = unfrozen(classifier, phase.unfreeze)
+    _set_batch_norm(training, trained, phase.batch_norm)
+    cut = classifier.cut(plan.frozen_blocks)
     inputs = _inputs(training, plan, phase, cut)
     if plan.cached:
         cut = Cut(None, cut.suffix)
-    inner_optimizer(training.optimizer).begin_phase(phase.weight_decay)
-    heads = training.classifier.heads
-    step = TrainStep(cut, heads, training.optimizer, _trained(training.classifier, plan))
-    evaluation = EvaluationStep(cut, heads)
+    rules = update_rules(classifier, phase, trained)
+    variables = [variable for variable, _ in rules]
+    inner_optimizer(training.optimizer).begin_phase(rules)
+    average = training.average if phase.ema_decay else None
+    if average is not None and phase.ema_decay:
+        new = state.epoch == 0 and state.epoch_step == 0
+        average.begin_phase([*variables, *_statistics(phase, trained)], phase.ema_decay, new)
+    step = TrainStep(
+        cut,
+        classifier.heads,
+        training.optimizer,
+        variables,
+        micro_batch_size=config.micro_batch_size,
+        after_update=average.update if average else None,
+    )
+    evaluation = EvaluationStep(cut, classifier.heads)
     rates = learning_rates(
         phase.learning_rate,
         phase.schedule,
-        epochs=phase.epochs,
+        steps=plan.steps,
         steps_per_epoch=plan.steps_per_epoch,
-    ).reshape(phase.epochs, plan.steps_per_epoch)
-    while state.epoch < phase.epochs and not _has_stopped(phase, state):
-        started = time.perf_counter()
-        trained = _train_epoch(training, plan, inputs, step, state, rates[state.epoch])
-        seconds = time.perf_counter() - started
-        validated = validate(training, inputs, evaluation)
-        state.epoch += 1
-        state.step += plan.steps_per_epoch
-        row = {
-            "learning_rate": float(rates[state.epoch - 1][-1]),
-            **columns("train", trained),
-            **columns("validation", validated),
-            "seconds": seconds,
-            "images_per_second": training.plan.images["train"] / seconds,
-        }
-        end_epoch(training, state, row, validated)
+    )
+    while state.epoch < plan.epochs and not _has_stopped(phase, state):
+        first = state.epoch * plan.steps_per_epoch
+        row = _train_epoch(
+            training, plan, inputs, step, state, rates[first : first + plan.steps_per_epoch]
+        )
+        with average.in_place() if average else nullcontext():
+            validated = validate(training, inputs, evaluation)
+            end_epoch(training, state, {**row, **columns("validation", validated)}, validated)
+        training.checkpoints.save(state)
+    if average is not None:
+        average.keep()
 
 
 def _train_epoch(
@@ -63,40 +77,71 @@ def _train_epoch(
     step: TrainStep,
     state: TrainingState,
     rates: np.ndarray,
-) -> HeadMetrics:
-    phases, epochs = len(training.plan.phases), plan.config.epochs
-    title = f"phase {plan.number}/{phases} epoch {state.epoch + 1}/{epochs}"
-    task = training.progress.start(title, training.plan.images["train"])
+) -> dict[str, float]:
+    """Trains what is left of an epoch and returns its figures."""
+    batch_size = training.recipe.train.batch_size
+    images = min(training.plan.images["train"], len(rates) * batch_size)
+    phases = len(training.plan.phases)
+    title = f"phase {plan.number}/{phases} epoch {state.epoch + 1}/{plan.epochs}"
+    task = training.progress.start(title, images)
+    totals = Totals(training.classifier.heads, state.epoch_sums)
+    if state.epoch_step:
+        task.advance(state.epoch_step * batch_size)
     # Epochs count through the whole run, so that no two phases see the same order.
-    epoch = sum(
-        p.config.epochs for p in training.plan.phases[: plan.number - 1] if p.steps_per_epoch
-    )
+    before = sum(p.epochs for p in training.plan.phases[: plan.number - 1] if p.steps)
+    spent, started = state.epoch_seconds, time.perf_counter()
     try:
-        return summed(
-            inputs.train_epoch(step, epoch + state.epoch, rates), training.classifier, task
-        )
+        for piece in inputs.train_epoch(step, before + state.epoch, rates, state.epoch_step):
+            totals.add(piece.sums)
+            task.advance(piece.images, **_shown(totals.metrics()))
+            if not totals.finite:
+                raise TfftError(
+                    "the loss is not finite (NaN or infinite), so the training stops. "
+                    f"{training.checkpoints.advice()}"
+                )
+            state.epoch_step += piece.steps
+            state.step += piece.steps
+            state.epoch_sums = totals.values
+            state.epoch_seconds = spent + time.perf_counter() - started
+            training.checkpoints.save_if_older(training.recipe.train.checkpoint_seconds, state)
     finally:
         task.close()
+    seconds = state.epoch_seconds
+    state.next_epoch()
+    return {
+        "learning_rate": float(rates[-1]),
+        **columns("train", totals.metrics()),
+        "seconds": seconds,
+        "images_per_second": images / seconds,
+    }
+
+
+def _shown(metrics: HeadMetrics) -> dict[str, float]:
+    """What the progress bar shows: the figures of the first head."""
+    return next(iter(metrics.values()))
 
 
 def _has_stopped(phase: GradientPhase, state: TrainingState) -> bool:
     return phase.early_stop is not None and state.stale_epochs >= phase.early_stop.patience_epochs
 
 
-def _trained(classifier: Classifier, plan: PhasePlan) -> list[keras.Variable]:
-    above = classifier.block_weights[plan.frozen_blocks :]
-    return [*(v for weights in above for v in weights), *classifier.head_weights]
-
-
-def _set_batch_norm(classifier: Classifier, plan: PhasePlan, mode: str) -> None:
-    """Makes BatchNormalization of trained blocks adapt or not; elsewhere it never does.
+def _set_batch_norm(training: Training, trained: Unfrozen, mode: str) -> None:
+    """Makes BatchNormalization of trained layers adapt or not; elsewhere it never does.
 
     Keras runs a BatchNormalization layer that is not trainable with its moving statistics, in
     training too. Which variables a phase trains is not decided by this flag.
     """
-    for block in range(len(classifier.backbone.blocks)):
-        for layer in classifier.batch_norms(block):
-            layer.trainable = mode == "adapt" and block >= plan.frozen_blocks
+    for block, adapting in enumerate(trained.batch_norms):
+        for layer in training.classifier.batch_norms(block):
+            layer.trainable = mode == "adapt" and layer in adapting
+
+
+def _statistics(phase: GradientPhase, trained: Unfrozen) -> list[keras.Variable]:
+    """The moving statistics that the phase changes."""
+    if phase.batch_norm == "frozen":
+        return []
+    layers = [layer for block in trained.batch_norms for layer in block]
+    return [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
 
 
 def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut) -> PhaseInputs:

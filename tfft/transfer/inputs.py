@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -19,13 +19,28 @@ import tensorflow as tf  # noqa: E402
 _STEPS_PER_CHUNK = 64
 
 
+class Piece(NamedTuple):
+    """A part of an epoch that was trained: steps taken, images seen, sums of the steps."""
+
+    steps: int
+    images: int
+    sums: tf.Tensor
+
+
 class PhaseInputs(Protocol):
     """Feeds one phase."""
 
     def train_epoch(
-        self, step: TrainStep, epoch: int, learning_rates: np.ndarray
-    ) -> Iterator[tuple[int, tf.Tensor]]:
-        """Trains one epoch; yields the number of images and the sums after each piece of it."""
+        self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
+    ) -> Iterator[Piece]:
+        """Trains an epoch, or the steps of it that have a learning rate, from `first_step` on.
+
+        Args:
+            step: what is trained.
+            epoch: counted from 0 over the whole run.
+            learning_rates: of each step from the epoch's start, float32 [steps].
+            first_step: steps of the epoch that were taken before.
+        """
         ...
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
@@ -50,8 +65,8 @@ class ImageStream:
     seed: int
 
     def train_epoch(
-        self, step: TrainStep, epoch: int, learning_rates: np.ndarray
-    ) -> Iterator[tuple[int, tf.Tensor]]:
+        self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
+    ) -> Iterator[Piece]:
         batches = training_batches(
             self.train,
             self.pixels,
@@ -59,10 +74,12 @@ class ImageStream:
             augmentation=self.augmentation,
             seed=self.seed,
             epoch=epoch,
+            first_step=first_step,
         )
-        for batch, rate in zip(batches, learning_rates, strict=True):
+        rates = learning_rates[first_step:]
+        for batch, rate in zip(batches.take(len(rates)), rates, strict=True):
             count = int(batch["positions"].shape[0])
-            yield count, step.on_batch(self._batch(batch), tf.constant(rate))
+            yield Piece(1, count, step.on_batch(self._batch(batch), tf.constant(rate)))
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
         for batch in evaluation_batches(self.validation, self.pixels, self.batch_size):
@@ -90,20 +107,20 @@ class CachedFeatures:
     seed: int
 
     def train_epoch(
-        self, step: TrainStep, epoch: int, learning_rates: np.ndarray
-    ) -> Iterator[tuple[int, tf.Tensor]]:
+        self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
+    ) -> Iterator[Piece]:
         order = epoch_order(len(self.train[0]), self.seed, epoch)
-        whole = len(order) // self.batch_size * self.batch_size
-        chunk = _STEPS_PER_CHUNK * self.batch_size
-        pieces = [order[start : min(start + chunk, whole)] for start in range(0, whole, chunk)]
-        done = 0
-        for positions in [*pieces, order[whole:]]:
-            if not len(positions):
-                continue
-            steps = max(1, len(positions) // self.batch_size)
-            rates = tf.constant(learning_rates[done : done + steps])
-            yield len(positions), step.on_chunk(self._rows(positions, steps), rates)
-            done += steps
+        whole = len(order) // self.batch_size
+        done = first_step
+        while done < len(learning_rates):
+            # The last batch of an epoch may be smaller, and so cannot stand in one tensor with
+            # others.
+            until = min(done + _STEPS_PER_CHUNK, len(learning_rates), max(whole, done + 1))
+            positions = order[done * self.batch_size : until * self.batch_size]
+            rates = tf.constant(learning_rates[done:until])
+            sums = step.on_chunk(self._rows(positions, until - done), rates)
+            yield Piece(until - done, len(positions), sums)
+            done = until
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
         rows = _STEPS_PER_CHUNK * self.batch_size

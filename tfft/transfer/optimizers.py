@@ -1,15 +1,17 @@
 """Keras optimizers whose state outlives a phase.
 
 One optimizer is built on every variable that any phase trains, before the first step; its slots
-stay as they are while a variable is frozen. Two things differ from Keras's own classes:
+stay as they are while a variable is frozen. What differs from Keras's own classes:
 
 - Adam's bias correction counts the updates of each variable. Keras counts the optimizer's steps,
   so that a variable which joins late would take first steps of several times the learning rate.
-- Weight decay is decoupled, scaled by the learning rate, set per phase, and leaves out biases and
-  normalisation parameters (every variable of fewer than two dimensions).
+- Each phase sets a rule for each variable: its share of the learning rate, its decoupled weight
+  decay, and its pull towards its pretrained value (L2-SP).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tfft.config.train import OptimizerConfig
@@ -22,13 +24,35 @@ import tensorflow as tf  # noqa: E402
 PhaseOptimizer = keras.optimizers.Optimizer
 
 
+@dataclass(frozen=True)
+class UpdateRule:
+    """How one variable is updated, beside its gradient.
+
+    Attributes:
+        factor: of the learning rate, and so of the decay and of a decoupled pull.
+        weight_decay: decoupled: the variable loses this share of itself times the learning rate.
+        pull: strength of L2-SP's penalty, ``pull / 2 * ||variable - target||^2``.
+        to_start: the target is the value that the optimizer was built on; otherwise 0.
+    """
+
+    factor: float = 1.0
+    weight_decay: float = 0.0
+    pull: float = 0.0
+    to_start: bool = False
+
+
 class _ByPhase:
     """What is set for each phase, mixed into a Keras optimizer.
 
-    Source: decoupled weight decay, Loshchilov and Hutter 2019.
+    Source: decoupled weight decay, Loshchilov and Hutter 2019; L2-SP, Li, Grandvalet and Davoine
+    2018.
     """
 
-    _phase_weight_decay = 0.0
+    # The penalty is part of the loss, and its gradient of the gradient; else it is decoupled, since
+    # an adaptive step would scale it by the history of the gradients.
+    _pull_in_gradient = False
+    _keeps_start = False
+    _rules: Mapping[int, UpdateRule] = MappingProxyType({})
     # Keras types its tensors by a backend of its own choice; these are what this class uses of it.
     add_variable: Any
     assign_add: Any
@@ -42,19 +66,53 @@ class _ByPhase:
             self.add_variable(shape=(), dtype="int32", name=f"updates_{index}")
             for index in range(len(variables))
         ]
+        self._start = []
+        if self._keeps_start:
+            for index, variable in enumerate(variables):
+                start = self.add_variable(
+                    variable.shape, dtype=variable.dtype, name=f"start_{index}"
+                )
+                start.assign(variable)
+                self._start.append(start)
 
-    def begin_phase(self, weight_decay: float) -> None:
-        """Sets the weight decay; call it before the step of the phase is compiled."""
-        self._phase_weight_decay = weight_decay
+    def begin_phase(self, rules: Sequence[tuple[keras.Variable, UpdateRule]]) -> None:
+        """Sets the rules of a phase; call it before the step of the phase is compiled."""
+        self._rules = {self._get_variable_index(variable): rule for variable, rule in rules}
+
+    def apply(
+        self, grads: Sequence[tf.Tensor], trainable_variables: Sequence[keras.Variable]
+    ) -> None:
+        if self._pull_in_gradient:
+            # The gradients of all replicas are added up, the penalty counts once.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            grads = [
+                grad + self._pull(variable) / replicas if self._rule(variable).pull else grad
+                for grad, variable in zip(grads, trainable_variables, strict=True)
+            ]
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
-        count = self._update_counts[self._get_variable_index(variable)]
+        rule, index = self._rule(variable), self._get_variable_index(variable)
+        learning_rate = learning_rate * rule.factor
+        rate = tf.cast(learning_rate, variable.dtype)
+        decoupled = [variable * rule.weight_decay] if rule.weight_decay else []
+        if rule.pull and not self._pull_in_gradient:
+            decoupled.append(self._pull(variable))
+        if decoupled:
+            self.assign_sub(variable, rate * tf.add_n(decoupled))
+        count = self._update_counts[index]
         self.assign_add(count, 1)
-        if self._phase_weight_decay and len(variable.shape) > 1:
-            rate = tf.cast(learning_rate, variable.dtype)
-            self.assign_sub(variable, variable * (rate * self._phase_weight_decay))
         correction = self._bias_correction(count) / self._bias_correction(self.iterations + 1)
         super().update_step(gradient, variable, learning_rate * correction)
+
+    def _rule(self, variable: Any) -> UpdateRule:
+        return self._rules.get(self._get_variable_index(variable), UpdateRule())
+
+    def _pull(self, variable: Any) -> tf.Tensor:
+        """The gradient of the penalty of L2-SP."""
+        rule, index = self._rule(variable), self._get_variable_index(variable)
+        target = self._start[index] if rule.to_start else 0.0
+        return rule.pull * (variable - target)
 
     def _bias_correction(self, updates: Any) -> Any:
         """The factor that Adam's bias correction puts on the learning rate after `updates`."""
@@ -62,7 +120,7 @@ class _ByPhase:
 
 
 class _Sgd(_ByPhase, keras.optimizers.SGD):
-    pass
+    _pull_in_gradient = True
 
 
 class _AdamBiasCorrection(_ByPhase):
@@ -81,7 +139,11 @@ class _Adam(_AdamBiasCorrection, keras.optimizers.Adam):
 
 
 def build_optimizer(
-    config: OptimizerConfig, variables: Sequence[keras.Variable], loss_scaling: bool = False
+    config: OptimizerConfig,
+    variables: Sequence[keras.Variable],
+    *,
+    loss_scaling: bool = False,
+    keep_start: bool = False,
 ) -> PhaseOptimizer:
     """Builds the optimizer of a run on every variable that will ever be trained.
 
@@ -89,6 +151,8 @@ def build_optimizer(
         config: the `train.optimizer` section.
         variables: of the whole schedule, in a fixed order.
         loss_scaling: scale the loss dynamically, as float16 gradients need it.
+        keep_start: keep the values of the variables as they are now, as rules that pull towards
+            them need it.
     """
     common = {"global_clipnorm": config.clip_norm, "name": config.name}
     if config.name == "sgd":
@@ -96,6 +160,7 @@ def build_optimizer(
     else:
         betas = {"beta_1": config.beta_1, "beta_2": config.beta_2, "epsilon": config.epsilon}
         optimizer = _Adam(0.0, **betas, **common)
+    optimizer._keeps_start = keep_start
     if loss_scaling:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(list(variables))

@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tfft.config.recipe import Recipe
-from tfft.config.train import LastBlocks, LinearPhase, Phase
+from tfft.config.train import GradientPhase, LinearPhase, Phase
 from tfft.errors import RecipeError
 from tfft.model.assemble import Classifier
+from tfft.transfer.plan_faults import plan_faults
+from tfft.transfer.rules import block_factors
+from tfft.transfer.unfreeze import unfrozen
 
 _FLOAT32_BYTES = 4
 
@@ -28,10 +31,14 @@ class PhasePlan:
     Attributes:
         number: 1 for the first.
         config: what the recipe says.
-        frozen_blocks: blocks below the cut, counted from the input; the others are trained.
+        frozen_blocks: leading blocks of which nothing is trained: they are below the cut.
         cut: name of the block that ends at the cut, or None if nothing is below it.
+        trained_by_block: trained parameters of each block.
         trained_parameters: in blocks and heads.
+        block_factors: what the learning rate of each block is multiplied by.
+        head_factor: likewise for the heads.
         steps_per_epoch: batches of training images; 0 for a solved phase.
+        steps: batches in the whole phase, unless it stops early.
         cached: features are computed once, cached on disk and trained from there.
         cache_bytes: size of that cache for training and validation images.
         reason: why the cache is used or not.
@@ -41,11 +48,20 @@ class PhasePlan:
     config: Phase
     frozen_blocks: int
     cut: str | None
+    trained_by_block: tuple[int, ...]
     trained_parameters: int
+    block_factors: tuple[float, ...]
+    head_factor: float
     steps_per_epoch: int
+    steps: int
     cached: bool
     cache_bytes: int
     reason: str
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the training images; the last one may be a part of one."""
+        return math.ceil(self.steps / self.steps_per_epoch) if self.steps else 1
 
 
 @dataclass(frozen=True)
@@ -80,12 +96,12 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
     Args:
         recipe: what the user asked for.
         classifier: the model that will be trained.
-        images: number of images by split.
+        images: number of images by split, "validation" among them.
 
     Raises:
         RecipeError: The schedule does not fit the model; every fault is named.
     """
-    faults = _faults(recipe, classifier, images)
+    faults = plan_faults(recipe, classifier, images)
     if faults:
         raise RecipeError("the recipe does not fit its model and data:\n" + "\n".join(faults))
     blocks = tuple(
@@ -99,7 +115,7 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
     )
     floats_per_image = next(iter(features.values())) * len(classifier.poolings)
     phases = tuple(
-        _phase(recipe, number, phase, blocks, heads, images, floats_per_image)
+        _phase(recipe, number, phase, classifier, blocks, heads, images, floats_per_image)
         for number, phase in enumerate(recipe.train.phases, start=1)
     )
     size_px = classifier.model.input_shape[1]
@@ -110,13 +126,17 @@ def _phase(
     recipe: Recipe,
     number: int,
     phase: Phase,
+    classifier: Classifier,
     blocks: tuple[PartPlan, ...],
     heads: tuple[PartPlan, ...],
     images: Mapping[str, int],
     floats_per_image: int,
 ) -> PhasePlan:
-    frozen = _frozen_blocks(phase, len(blocks))
-    solved = isinstance(phase, LinearPhase)
+    part = unfrozen(classifier, phase.unfreeze)
+    frozen = part.frozen_blocks
+    trained = tuple(sum(math.prod(v.shape) for v in weights) for weights in part.weights)
+    gradient = isinstance(phase, GradientPhase)
+    steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
     cached, reason = _cache_decision(recipe, phase, frozen == len(blocks))
     cached_images = images["train"] + images["validation"]
     return PhasePlan(
@@ -124,53 +144,27 @@ def _phase(
         config=phase,
         frozen_blocks=frozen,
         cut=blocks[frozen - 1].name if frozen else None,
-        trained_parameters=sum(part.parameters for part in (*blocks[frozen:], *heads)),
-        steps_per_epoch=0 if solved else math.ceil(images["train"] / recipe.train.batch_size),
+        trained_by_block=trained,
+        trained_parameters=sum(trained) + sum(head.parameters for head in heads),
+        block_factors=tuple(block_factors(phase, len(blocks)))
+        if gradient
+        else (1.0,) * len(blocks),
+        head_factor=phase.head_learning_rate_factor if gradient else 1.0,
+        steps_per_epoch=steps_per_epoch,
+        steps=(phase.steps or (phase.epochs or 0) * steps_per_epoch) if gradient else 0,
         cached=cached,
         cache_bytes=cached_images * floats_per_image * _FLOAT32_BYTES if cached else 0,
         reason=reason,
     )
 
 
-def _frozen_blocks(phase: Phase, blocks: int) -> int:
-    if isinstance(phase.unfreeze, LastBlocks):
-        return blocks - phase.unfreeze.last_blocks
-    return blocks if phase.unfreeze == "none" else 0
-
-
 def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[bool, str]:
     if isinstance(phase, LinearPhase):
         return True, "a solved phase needs the features of all images"
     if not heads_only:
-        return False, "blocks of the backbone are trained"
+        return False, "a part of the backbone is trained"
     if phase.augment != "none":
         return False, f"every epoch sees other pixels (augment: {phase.augment})"
     if not recipe.train.feature_cache:
         return False, "feature_cache: false"
     return True, "heads only, without augmentation"
-
-
-def _faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
-    blocks = len(classifier.backbone.blocks)
-    faults = []
-    for number, phase in enumerate(recipe.train.phases):
-        where = f"train.phases.{number}"
-        if isinstance(phase.unfreeze, LastBlocks) and phase.unfreeze.last_blocks > blocks:
-            faults.append(
-                f"{where}.unfreeze.last_blocks: {classifier.backbone.spec.name} has {blocks} "
-                f"blocks. Received: {phase.unfreeze.last_blocks}"
-            )
-        if (
-            isinstance(phase, LinearPhase)
-            and images["validation"] == 0
-            and len(phase.inverse_regularization) > 1
-        ):
-            faults.append(
-                f"{where}.inverse_regularization: without validation images there is nothing to "
-                "choose with: give one value, or data.validation_fraction > 0"
-            )
-    if images["validation"] == 0 and any(
-        getattr(phase, "early_stop", None) for phase in recipe.train.phases
-    ):
-        faults.append("early_stop: needs validation images (data.validation_fraction > 0)")
-    return faults

@@ -6,16 +6,15 @@ from tfft.config.train import Schedule
 
 
 def learning_rates(
-    highest: float, schedule: Schedule, *, epochs: int, steps_per_epoch: int
+    highest: float, schedule: Schedule, *, steps: int, steps_per_epoch: int
 ) -> np.ndarray:
-    """Returns the learning rate of each step of a phase, float32 [epochs * steps_per_epoch].
+    """Returns the learning rate of each step of a phase, float32 [steps].
 
     The rate rises linearly to `highest` over the warm-up, without a step at 0, and then follows
     the schedule down to ``final_factor * highest`` at the last step.
 
     Source: cosine decay, Loshchilov and Hutter 2017; linear warm-up, Goyal et al. 2017.
     """
-    steps = epochs * steps_per_epoch
     warmup = min(round(schedule.warmup_epochs * steps_per_epoch), steps)
     rising = np.arange(1, warmup + 1) / max(warmup, 1)
     progress = np.linspace(0.0, 1.0, steps - warmup, endpoint=True)

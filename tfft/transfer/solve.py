@@ -49,12 +49,13 @@ def train_by_solver(
     validated = validate(training, features, evaluation)
     for name, weights in refitted.items():
         _assign(training.classifier.heads[name], weights)
-    state.epoch = 1
+    state.next_epoch()
     row = {
         **columns("validation", validated),
         "seconds": time.perf_counter() - started,
     }
     end_epoch(training, state, row, validated)
+    training.checkpoints.save(state)
 
 
 def _assign(head: Head, weights: LinearWeights) -> None:

@@ -1,6 +1,7 @@
 """Where a training stands, and its checkpoints: enough to go on as if it had never stopped."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,11 +26,13 @@ class Best:
     Attributes:
         phase: index of the phase that made them; epoch: of that phase, from 1.
         metrics: on validation data, ``{head: {"loss", "top1"}}``; empty without such data.
+        file: name of the file that has them.
     """
 
     phase: int
     epoch: int
     metrics: dict[str, dict[str, float]]
+    file: str
 
 
 @dataclass
@@ -39,7 +42,11 @@ class TrainingState:
     Attributes:
         phase: index of the phase to go on with.
         epoch: epochs of that phase that are done.
+        epoch_step: steps of the next epoch that are done already.
+        epoch_sums: what these steps returned, added up; empty before the first.
+        epoch_seconds: the time that they took.
         step: optimizer steps taken in all.
+        saves: checkpoints and best weights that were saved.
         stale_epochs: epochs of this phase since its best validation result.
         phase_best: the monitored value of this phase's best epoch.
         best: the best weights of any phase.
@@ -48,11 +55,22 @@ class TrainingState:
 
     phase: int = 0
     epoch: int = 0
+    epoch_step: int = 0
+    epoch_sums: list[float] = field(default_factory=list)
+    epoch_seconds: float = 0.0
     step: int = 0
+    saves: int = 0
     stale_epochs: int = 0
     phase_best: tuple[float, float] | None = None
     best: Best | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    def next_epoch(self) -> None:
+        """Goes on to the next epoch of the phase."""
+        self.epoch += 1
+        self.epoch_step = 0
+        self.epoch_sums = []
+        self.epoch_seconds = 0.0
 
     def next_phase(self) -> None:
         """Goes on to the first epoch of the next phase."""
@@ -71,43 +89,75 @@ class Checkpoints:
     Args:
         directory: of the run.
         model_variables: all variables of the model, in a fixed order.
-        optimizer_variables: likewise of the optimizer.
+        other_variables: likewise of the optimizer, and whatever else goes on from step to step.
     """
 
     def __init__(
         self,
         directory: Path,
         model_variables: Sequence[keras.Variable],
-        optimizer_variables: Sequence[keras.Variable],
+        other_variables: Sequence[keras.Variable],
     ) -> None:
         self._directory = directory
         self._model = list(model_variables)
-        self._all = [*model_variables, *optimizer_variables]
+        self._all = [*model_variables, *other_variables]
+        self._saved_at = time.monotonic()
 
     def save(self, state: TrainingState) -> None:
-        """Saves all variables with `state`, and removes the checkpoints before the last two.
+        """Saves all variables with `state`, and removes what no longer is needed.
 
         Raises:
             TfftError: A variable is not finite, or the file cannot be written.
         """
-        self._write(self._directory / f"state-{len(state.history):06d}.npz", self._all, state)
+        state.saves += 1
+        self._write(self._directory / f"state-{state.saves:06d}.npz", self._all, state)
         for old in self._saved()[:-_KEPT]:
             old.unlink()
+        # The best weights of the state before this one stay, in case this file gets damaged.
+        for old in sorted(self._directory.glob("best-*.npz"))[:-_KEPT]:
+            if state.best is None or old.name != state.best.file:
+                old.unlink()
+        self._saved_at = time.monotonic()
 
-    def save_best(self, state: TrainingState) -> None:
-        """Saves the model's variables as the best ones."""
-        self._write(self._directory / "best.npz", self._model, state)
+    def save_if_older(self, seconds: float, state: TrainingState) -> None:
+        """Saves if that was last done so many seconds ago."""
+        if time.monotonic() - self._saved_at >= seconds:
+            self.save(state)
+
+    def save_best(
+        self, state: TrainingState, phase: int, epoch: int, metrics: dict[str, dict[str, float]]
+    ) -> None:
+        """Saves the model's variables as the best ones, and notes them in `state`."""
+        state.saves += 1
+        state.best = Best(phase, epoch, metrics, f"best-{state.saves:06d}.npz")
+        self._write(self._directory / state.best.file, self._model, state)
 
     def restore(self) -> TrainingState | None:
-        """Sets all variables to those of the last checkpoint and returns its state, if any."""
-        saved = self._saved()
-        return self._read(saved[-1], self._all) if saved else None
+        """Sets all variables to those of the last checkpoint and returns its state, if any.
 
-    def restore_best(self) -> None:
-        """Sets the model's variables to the best ones, if any were saved."""
-        path = self._directory / "best.npz"
-        if path.is_file():
-            self._read(path, self._model)
+        Where that one was damaged since, the one before it is taken.
+
+        Raises:
+            ModelFileError: None of them can be read, or they are of another model.
+        """
+        fault = None
+        for path in reversed(self._saved()):
+            try:
+                return self._read(path, self._all)
+            except ModelFileError as error:
+                fault = fault or error
+        if fault is not None:
+            raise fault
+        return None
+
+    def restore_best(self, best: Best | None) -> None:
+        """Sets the model's variables to the best ones, if there are any."""
+        if best is not None:
+            self._read(self._directory / best.file, self._model)
+
+    def last(self) -> Path | None:
+        """Returns the file of the last checkpoint, if there is one."""
+        return next(reversed(self._saved()), None)
 
     def _saved(self) -> list[Path]:
         return sorted(self._directory.glob("state-*.npz"))
@@ -118,12 +168,17 @@ class Checkpoints:
             if not np.all(np.isfinite(values[number])):
                 raise TfftError(
                     f"{variable.path} holds values that are not finite (NaN or infinite), so the "
-                    f"training stops. The last good checkpoint is in {self._directory}. "
-                    "Lower the learning rate, or set train.optimizer.clip_norm."
+                    f"training stops. {self.advice()}"
                 )
         text = json.dumps(asdict(state)).encode()
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, state=np.frombuffer(text, np.uint8), **values)
+
+    def advice(self) -> str:
+        """Says what to do about values that are not finite."""
+        last = self.last()
+        good = f"The last good checkpoint is {last}. " if last else ""
+        return f"{good}Lower the learning rate, or set train.optimizer.clip_norm."
 
     def _read(self, path: Path, variables: Sequence[keras.Variable]) -> TrainingState:
         try:

@@ -40,6 +40,8 @@ class TrainStep:
         heads: by name.
         optimizer: built on all variables of the run.
         variables: the ones that this phase trains.
+        micro_batch_size: images that go through the model at once; None: the whole batch.
+        after_update: called in the compiled step once the variables are updated.
 
     Attributes:
         on_batch: trains on one `Batch` at a learning rate float32 []; returns sums over all
@@ -54,8 +56,13 @@ class TrainStep:
         heads: Mapping[str, Head],
         optimizer: PhaseOptimizer,
         variables: Sequence[keras.Variable],
+        *,
+        micro_batch_size: int | None = None,
+        after_update: Callable[[], None] | None = None,
     ) -> None:
         self._cut = cut
+        self._micro_batch_size = micro_batch_size
+        self._after_update = after_update
         self._losses = {name: training_loss(head) for name, head in heads.items()}
         self._optimizer = optimizer
         self._variables = list(variables)
@@ -78,10 +85,23 @@ class TrainStep:
         return sums
 
     def _replica_step(self, batch: Batch) -> tf.Tensor:
+        count = tf.shape(batch[0][0])[0]
+        everywhere = tf.distribute.get_replica_context().all_reduce(
+            "SUM", tf.cast(count, tf.float32)
+        )
+        if self._micro_batch_size is None:
+            gradients, sums = self._gradients(batch, everywhere)
+        else:
+            gradients, sums = self._accumulated(batch, count, everywhere, self._micro_batch_size)
+        self._optimizer.apply(gradients, self._variables)
+        if self._after_update is not None:
+            self._after_update()
+        return sums
+
+    def _gradients(self, batch: Batch, everywhere: tf.Tensor) -> tuple[list, tf.Tensor]:
+        """The batch's part of the gradients of the mean loss over `everywhere` images."""
         inputs, targets = batch
         inputs = self._cut.below(inputs)
-        count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
-        everywhere = tf.distribute.get_replica_context().all_reduce("SUM", count)
         with tf.GradientTape() as tape:
             logits = self._cut.above(inputs, training=True)
             losses = {
@@ -90,8 +110,20 @@ class TrainStep:
             objective = tf.add_n([tf.reduce_sum(each) for each in losses.values()]) / everywhere
             scaled = self._optimizer.scale_loss(objective)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
-        self._optimizer.apply(gradients, self._variables)
-        return _sums(count, losses, logits, targets)
+        count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
+        return gradients, _sums(count, losses, logits, targets)
+
+    def _accumulated(
+        self, batch: Batch, count: tf.Tensor, everywhere: tf.Tensor, size: int
+    ) -> tuple[list, tf.Tensor]:
+        gradients = [tf.zeros_like(variable.value) for variable in self._variables]
+        sums = tf.zeros([1 + 2 * len(self._losses)])
+        for start in tf.range(0, count, size):
+            part = tf.nest.map_structure(lambda tensor: tensor[start : start + size], batch)  # noqa: B023
+            more, of_part = self._gradients(part, everywhere)
+            gradients = [one + other for one, other in zip(gradients, more, strict=True)]
+            sums += of_part
+        return gradients, sums
 
 
 class EvaluationStep:

@@ -16,6 +16,7 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.average import WeightAverage
 from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
 from tfft.transfer.optimizers import build_optimizer
@@ -105,7 +106,11 @@ def _train(
         recipe.train.optimizer,
         classifier.weights,
         loss_scaling=recipe.train.mixed_precision == "mixed_float16",
+        keep_start=any(getattr(phase, "l2sp", None) for phase in recipe.train.phases),
     )
+    averaged = any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases)
+    average = WeightAverage(_float_variables(classifier)) if averaged else None
+    beside = [*optimizer.variables, *(average.variables if average else ())]
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
     training = Training(
         recipe,
@@ -114,13 +119,14 @@ def _train(
         classifier,
         plan,
         optimizer,
-        Checkpoints(run.checkpoints, classifier.model.variables, optimizer.variables),
+        average,
+        Checkpoints(run.checkpoints, classifier.model.variables, beside),
         History(run.path),
         progress,
     )
     state = training.checkpoints.restore() or TrainingState()
-    if state.history:
-        progress.message(f"going on after phase {state.phase + 1}, epoch {state.epoch}")
+    if state.saves:
+        progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
     write_json(run.path / "plan.json", plan.to_json())
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
@@ -129,6 +135,17 @@ def _train(
     finished = _finish(run, training, state)
     record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
+
+
+def _float_variables(classifier: Classifier) -> list[keras.Variable]:
+    return [v for v in classifier.model.variables if v.dtype.startswith("float")]
+
+
+def _done(state: TrainingState) -> str:
+    epochs = f"{state.epoch} epoch{'' if state.epoch == 1 else 's'}"
+    if not state.epoch_step:
+        return epochs
+    return f"{epochs} and {state.epoch_step} step{'' if state.epoch_step == 1 else 's'}"
 
 
 def _run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None:
@@ -158,7 +175,7 @@ def _what_is_left_is_usable(run: Run, training: Training, state: TrainingState) 
 
 def _finish(run: Run, training: Training, state: TrainingState) -> Run:
     """Writes the model with the best weights, what it says of itself, and its metrics."""
-    training.checkpoints.restore_best()
+    training.checkpoints.restore_best(state.best)
     classifier = training.classifier
     for block in range(len(classifier.backbone.blocks)):
         for layer in classifier.batch_norms(block):

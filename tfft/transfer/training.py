@@ -1,6 +1,6 @@
 """What the phases of a run share, and what happens at the end of each epoch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +9,16 @@ import numpy as np
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
-from tfft.errors import TfftError
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier
-from tfft.system.progress import Progress, Task
+from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.average import WeightAverage
 from tfft.transfer.history import History
 from tfft.transfer.inputs import PhaseInputs
 from tfft.transfer.optimizers import PhaseOptimizer
 from tfft.transfer.plan import FreezePlan
-from tfft.transfer.state import Best, Checkpoints, TrainingState
+from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.step import EvaluationStep, Sums, read_sums
 
 start_tensorflow()
@@ -37,6 +37,7 @@ class Training:
     classifier: Classifier
     plan: FreezePlan
     optimizer: PhaseOptimizer
+    average: WeightAverage | None
     checkpoints: Checkpoints
     history: History
     progress: Progress
@@ -56,36 +57,45 @@ class Training:
         return {name: head.config.target for name, head in self.classifier.heads.items()}
 
 
+class Totals:
+    """What steps return, added up over an epoch.
+
+    Args:
+        heads: names of the heads.
+        start: totals of the steps before, as `values` gives them; empty if there were none.
+    """
+
+    def __init__(self, heads: Iterable[str], start: Sequence[float] = ()) -> None:
+        self._heads = list(heads)
+        self._sums = np.array(start or np.zeros(1 + 2 * len(self._heads)))
+
+    def add(self, sums: tf.Tensor) -> None:
+        """Adds what a step returned."""
+        self._sums += sums.numpy()
+
+    @property
+    def values(self) -> list[float]:
+        """The totals, to go on from."""
+        return self._sums.tolist()
+
+    @property
+    def finite(self) -> bool:
+        """Whether every total is a number."""
+        return bool(np.isfinite(self._sums).all())
+
+    def metrics(self) -> HeadMetrics:
+        """The mean loss and the top-1 accuracy of each head."""
+        return _means(read_sums(self._sums, self._heads))
+
+
 def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
     """Returns the metrics on the validation images; empty if there are none."""
     if training.plan.images["validation"] == 0:
         return {}
-    return summed(((0, sums) for sums in inputs.validate(evaluation)), training.classifier)
-
-
-def summed(
-    pieces: Iterable[tuple[int, tf.Tensor]], classifier: Classifier, task: Task | None = None
-) -> HeadMetrics:
-    """Adds up pieces of an epoch (images, sums of a step) to the metrics of each head.
-
-    Raises:
-        TfftError: The loss is not finite.
-    """
-    names = list(classifier.heads)
-    total = np.zeros(1 + 2 * len(names))
-    for count, sums in pieces:
-        total += sums.numpy()
-        if task is not None:
-            means = _means(read_sums(total, names))
-            first = means[names[0]]
-            task.advance(count, loss=first["loss"], top1=first["top1"])
-            if not np.isfinite(total).all():
-                raise TfftError(
-                    "the loss is not finite (NaN or infinite), so the training stops. The last "
-                    "good checkpoint is kept. Lower the learning rate, or set "
-                    "train.optimizer.clip_norm."
-                )
-    return _means(read_sums(total, names))
+    totals = Totals(training.classifier.heads)
+    for sums in inputs.validate(evaluation):
+        totals.add(sums)
+    return totals.metrics()
 
 
 def _means(sums: Sums) -> HeadMetrics:
@@ -98,7 +108,7 @@ def _means(sums: Sums) -> HeadMetrics:
 def end_epoch(
     training: Training, state: TrainingState, row: Mapping[str, Any], validated: HeadMetrics
 ) -> None:
-    """Records an epoch, keeps its weights if they are the best, and saves a checkpoint."""
+    """Records an epoch and keeps its weights, those in the model now, if they are the best."""
     place = {"phase": state.phase + 1, "epoch": state.epoch, "step": state.step}
     state.history.append({**place, **row})
     training.history.write(state.history)
@@ -110,13 +120,11 @@ def end_epoch(
         or not training.recipe.train.keep_best
         or reached > quality(training.recipe, best.metrics)
     ):
-        state.best = Best(state.phase, state.epoch, validated)
-        training.checkpoints.save_best(state)
+        training.checkpoints.save_best(state, state.phase, state.epoch, validated)
     if state.phase_best is None or reached > state.phase_best:
         state.phase_best, state.stale_epochs = reached, 0
     else:
         state.stale_epochs += 1
-    training.checkpoints.save(state)
 
 
 def quality(recipe: Recipe, validated: HeadMetrics) -> tuple[float, float]:

@@ -1,0 +1,58 @@
+"""Faults of a freeze schedule that only its model and its data can show."""
+
+from collections.abc import Iterator, Mapping
+
+from tfft.config.recipe import Recipe
+from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
+from tfft.model.assemble import Classifier
+from tfft.transfer.unfreeze import unmatched
+
+
+def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
+    """Returns a line for each fault, with the place of the value in the recipe."""
+    faults = []
+    for number, phase in enumerate(recipe.train.phases):
+        where = f"train.phases.{number}"
+        found = [
+            *_unfreeze(phase, classifier),
+            *_without_validation(phase, images["validation"]),
+            *_without_pretrained_weights(phase, recipe),
+        ]
+        faults += [f"{where}.{fault}" for fault in found]
+    return faults
+
+
+def _unfreeze(phase: Phase, classifier: Classifier) -> Iterator[str]:
+    name, blocks = classifier.backbone.spec.name, len(classifier.backbone.blocks)
+    if isinstance(phase.unfreeze, LastBlocks) and phase.unfreeze.last_blocks > blocks:
+        yield (
+            f"unfreeze.last_blocks: {name} has {blocks} blocks. "
+            f"Received: {phase.unfreeze.last_blocks}"
+        )
+    if isinstance(phase.unfreeze, Patterns):
+        for pattern, hint in unmatched(classifier, phase.unfreeze.patterns).items():
+            yield (
+                f"unfreeze.patterns: {pattern!r} matches no block and no layer of {name} that has "
+                f"weights.{hint} Its blocks: "
+                f"{', '.join(block.name for block in classifier.backbone.blocks)}"
+            )
+
+
+def _without_validation(phase: Phase, validation_images: int) -> Iterator[str]:
+    if validation_images:
+        return
+    if isinstance(phase, LinearPhase) and len(phase.inverse_regularization) > 1:
+        yield (
+            "inverse_regularization: without validation images there is nothing to choose with: "
+            "give one value, or data.validation_fraction > 0"
+        )
+    if isinstance(phase, GradientPhase) and phase.early_stop:
+        yield "early_stop: needs validation images (data.validation_fraction > 0)"
+
+
+def _without_pretrained_weights(phase: Phase, recipe: Recipe) -> Iterator[str]:
+    if isinstance(phase, GradientPhase) and phase.l2sp and recipe.backbone.weights == "random":
+        yield (
+            "l2sp: pulls towards pretrained weights, but backbone.weights is random. "
+            "Use weight_decay, or pretrained weights"
+        )
