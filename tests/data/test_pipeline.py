@@ -8,6 +8,7 @@ import pytest
 from tfft.config.data import Augmentation, ImageFolderData
 from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
+from tfft.data.order import uniform_order
 from tfft.data.pipeline import evaluation_batches, training_batches
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
@@ -39,9 +40,11 @@ def packed(index: ImageIndex, path) -> ImageIndex:
     )
 
 
-def batches(index: ImageIndex, augmentation: str = "none", **values):
+def batches(index: ImageIndex, augmentation: str = "none", batch_size: int = 4, **values):
     options = {"seed": 3, "epoch": 0, **values}
-    return list(training_batches(index, SPEC, 4, augmentation=augmentation, **options))
+    order = uniform_order(len(index), options["seed"], options["epoch"])
+    options = {"order": order, **options}
+    return list(training_batches(index, SPEC, batch_size, augmentation=augmentation, **options))
 
 
 def test_evaluation_is_in_order_and_exact(index):
@@ -118,9 +121,7 @@ def test_epochs_and_seeds_differ_in_order_and_views(index):
 
 def test_a_view_depends_on_the_image_and_not_on_its_batch(index):
     by_four = by_position(batches(index, "random_crop"))
-    by_five = by_position(
-        list(training_batches(index, SPEC, 5, augmentation="random_crop", seed=3, epoch=0))
-    )
+    by_five = by_position(batches(index, "random_crop", batch_size=5))
     np.testing.assert_array_equal(by_four, by_five)
 
 
@@ -130,3 +131,10 @@ def test_flip_mirrors_about_half_of_the_images(index):
     same = [np.array_equal(a, b) for a, b in zip(plain, flipped, strict=True)]
     assert all(a or b for a, b in zip(mirrored, same, strict=True))
     assert 2 <= sum(mirrored) <= 12
+
+
+def test_an_image_that_is_repeated_in_an_epoch_gets_another_view(index):
+    (batch,) = batches(index, "random_crop", order=np.array([5, 5, 6, 5]))
+    assert batch["positions"].numpy().tolist() == [5, 5, 6, 5]
+    for one, other in ((0, 1), (0, 3), (1, 3)):
+        assert not np.array_equal(batch["images"][one], batch["images"][other])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfft.data.split import stratified_part
+from tfft.data.split import limited_part, stratified_part
 
 labels_of_sets = st.lists(st.integers(0, 5), min_size=2, max_size=80)
 fractions = st.floats(0.01, 0.9)
@@ -51,3 +51,28 @@ def test_a_small_set_gives_one_of_each_class_rather_than_nothing():
     labels = np.array([0, 0, 1, 1, 2])
     chosen = stratified_part(list("abcde"), labels, 0.05, 0)
     assert np.bincount(labels[chosen], minlength=3).tolist() == [1, 1, 0]
+
+
+@given(labels_of_sets, st.floats(0.05, 1.0), st.floats(0.05, 1.0), st.integers(1, 9))
+def test_a_smaller_share_of_the_training_images_is_a_part_of_a_larger_one(
+    labels, one, other, limit
+):
+    ids, labels = [f"image {number}" for number in range(len(labels))], np.array(labels)
+    small, large = (
+        limited_part(ids, labels, fraction=fraction, limit_per_class=limit, seed=3)
+        for fraction in sorted((one, other))
+    )
+    assert not (small & ~large).any()
+    assert set(labels[small]) == set(labels)
+    assert np.bincount(labels[large]).max() <= limit
+
+
+def test_a_share_and_a_limit_are_of_each_class():
+    labels = np.repeat([0, 1, 2], [100, 30, 3])
+    ids = [str(number) for number in range(len(labels))]
+    chosen = limited_part(ids, labels, fraction=0.1, limit_per_class=None, seed=0)
+    assert np.bincount(labels[chosen]).tolist() == [10, 3, 1]
+    chosen = limited_part(ids, labels, fraction=1.0, limit_per_class=20, seed=0)
+    assert np.bincount(labels[chosen]).tolist() == [20, 20, 3]
+    other = limited_part(ids, labels, fraction=1.0, limit_per_class=20, seed=1)
+    assert not np.array_equal(chosen, other)

@@ -16,6 +16,14 @@ class _Data(Section):
         description="share of the training images kept for validation, stratified by class, where "
         "the source has no validation split",
     )
+    fraction: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        default=1.0,
+        description="share of the training images that is used, stratified by class; a smaller "
+        "share is always a part of a larger one, and validation and test images stay as they are",
+    )
+    limit_per_class: PositiveInt | None = Field(
+        default=None, description="training images of each class that are used, at most"
+    )
     split_seed: int = Field(
         default=0, ge=0, description="seed of the splits; the same images whatever `seed` is"
     )

@@ -22,6 +22,8 @@ _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it
 _COMMON_DATA_KEYS = (
     "validation_fraction",
     "test_fraction",
+    "fraction",
+    "limit_per_class",
     "split_seed",
     "on_bad_image",
     "on_label_conflict",

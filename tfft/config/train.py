@@ -197,6 +197,11 @@ class TrainConfig(Section):
         description="images that go through the model at once, where a batch needs too much "
         "memory: gradients are accumulated over the batch",
     )
+    sampling: Literal["uniform", "balanced"] = Field(
+        default="uniform",
+        description="an epoch of gradient steps sees every image once, or from each class equally "
+        "many, repeated or left out",
+    )
     optimizer: OptimizerConfig = Field(
         default=AdamWOptimizer(name="adamw"),
         description="of all phases; its state goes on from phase to phase",

@@ -11,7 +11,7 @@ from tfft.data.folder import folder_source
 from tfft.data.index import ImageIndex
 from tfft.data.manifest import manifest_source
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
-from tfft.data.split import stratified_part
+from tfft.data.split import limited_part, stratified_part
 from tfft.data.tfds_source import tfds_source
 from tfft.errors import DataError
 from tfft.system.progress import SILENT, Progress
@@ -133,9 +133,25 @@ def _splits(
             ids = [source.index.ids[position] for position in pool]
             chosen = stratified_part(ids, labels[pool], fraction, config.split_seed)
             splits[pool[chosen]] = split
+    _limit_training(config, source, splits)
     index = _with_digests(source.index, scan)
     positions = {split: np.flatnonzero(usable & (splits == split)) for split in SPLITS}
     return {split: index.take(found) for split, found in positions.items() if len(found)}
+
+
+def _limit_training(config: DataConfig, source: Source, splits: np.ndarray) -> None:
+    """Takes the training images that the configuration leaves out from all splits."""
+    if config.fraction == 1.0 and config.limit_per_class is None:
+        return
+    pool = np.flatnonzero(splits == "train")
+    chosen = limited_part(
+        [source.index.ids[position] for position in pool],
+        source.index.targets["label"][pool],
+        fraction=config.fraction,
+        limit_per_class=config.limit_per_class,
+        seed=config.split_seed,
+    )
+    splits[pool[~chosen]] = ""
 
 
 def _check_split_counts(source: Source, usable: np.ndarray, left_out: dict[int, BadImage]) -> None:

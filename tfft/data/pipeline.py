@@ -1,8 +1,8 @@
 """tf.data pipelines over an index: parallel decoding, the same batches every time.
 
-The order of an epoch is a random permutation of the whole index (the shuffle window is the whole
-set; only positions are shuffled, so it costs 8 bytes an image). Nothing but the images in flight
-is held in memory, however many there are.
+The order of an epoch is drawn over the whole index (the shuffle window is the whole set; only
+positions are shuffled, so it costs 8 bytes an image). Nothing but the images in flight is held in
+memory, however many there are.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ import tensorflow as tf  # noqa: E402
 from tfft.data.augment import augmented_pixels  # noqa: E402
 from tfft.data.decode import decode_exact  # noqa: E402
 from tfft.data.index import ImageIndex  # noqa: E402
+from tfft.data.order import repetitions  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
 
 # Batches that are ready before they are asked for; more only costs memory.
@@ -32,10 +33,12 @@ def evaluation_batches(index: ImageIndex, pixels: PixelSpec, batch_size: int) ->
         "positions": int64 [b]}``; the last may be smaller.
     """
 
-    def element(position: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+    def element(
+        position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None
+    ) -> tf.Tensor:
         return decode_exact(encoded, pixels, box)
 
-    return _batches(index, np.arange(len(index)), batch_size, element)
+    return _batches(index, np.arange(len(index)), batch_size, element, np.zeros(len(index)))
 
 
 def training_batches(
@@ -43,19 +46,21 @@ def training_batches(
     pixels: PixelSpec,
     batch_size: int,
     *,
+    order: np.ndarray,
     augmentation: str,
     seed: int,
     epoch: int,
     first_step: int = 0,
 ) -> tf.data.Dataset:
-    """Returns one epoch: every image once, in an order and with a view of this epoch's own.
+    """Returns one epoch, in a given order and with views of this epoch's own.
 
     Args:
         index: The images.
         pixels: The pixels wanted.
         batch_size: Images in a batch; the last may have fewer.
+        order: int64 [n], positions in `index`; one that is repeated gets another view each time.
         augmentation: A name of `tfft.config.data.Augmentation`.
-        seed: Of order and augmentation.
+        seed: Of the augmentation.
         epoch: Counted from 0 over the whole run.
         first_step: Batches to leave out at the start, without decoding them.
 
@@ -63,34 +68,33 @@ def training_batches(
         Batches as `evaluation_batches` gives them; positions are those in `index`.
     """
     seeds = tf.constant([seed, epoch], tf.int32)
+    fold = tf.random.experimental.stateless_fold_in
 
-    def element(position: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
-        view = tf.random.experimental.stateless_fold_in(seeds, tf.cast(position, tf.int32))
+    def element(
+        position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None
+    ) -> tf.Tensor:
+        view = fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
         return augmented_pixels(encoded, pixels, box, augmentation, view)
 
-    order = epoch_order(len(index), seed, epoch)
-    return _batches(index, order[first_step * batch_size :], batch_size, element)
-
-
-def epoch_order(images: int, seed: int, epoch: int) -> np.ndarray:
-    """Returns the permutation of ``range(images)``, int64, in which an epoch visits them."""
-    return np.random.default_rng([seed, epoch]).permutation(images)
+    start = first_step * batch_size
+    return _batches(index, order[start:], batch_size, element, repetitions(order)[start:])
 
 
 def _batches(
     index: ImageIndex,
     order: np.ndarray,
     batch_size: int,
-    pixels_of: Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor],
+    pixels_of: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor],
+    repeated: np.ndarray,
 ) -> tf.data.Dataset:
     read = _reader(index)
     targets = {name: tf.constant(values) for name, values in index.targets.items()}
     boxes = None if index.boxes is None else tf.constant(index.boxes, tf.float32)
 
-    def element(position: tf.Tensor) -> dict[str, object]:
+    def element(position: tf.Tensor, repetition: tf.Tensor) -> dict[str, object]:
         box = None if boxes is None else boxes[position]
         return {
-            "images": pixels_of(position, read(position), box),
+            "images": pixels_of(position, repetition, read(position), box),
             "targets": {name: values[position] for name, values in targets.items()},
             "positions": position,
         }
@@ -100,7 +104,7 @@ def _batches(
     options = tf.data.Options()
     options.deterministic = True
     return (
-        tf.data.Dataset.from_tensor_slices(order.astype(np.int64))
+        tf.data.Dataset.from_tensor_slices((order.astype(np.int64), repeated.astype(np.int64)))
         .map(element, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size)
         .prefetch(_BATCHES_AHEAD)

@@ -36,6 +36,37 @@ def stratified_part(
     return chosen
 
 
+def limited_part(
+    ids: Sequence[str],
+    labels: np.ndarray,
+    *,
+    fraction: float,
+    limit_per_class: int | None,
+    seed: int,
+) -> np.ndarray:
+    """Chooses a share of each class and at most so many of it, at least one.
+
+    The choice depends on `seed` and ids alone; a smaller share or limit chooses a part of what a
+    larger one does.
+
+    Args:
+        ids: N names.
+        labels: int64 [N].
+        fraction: the share, more than 0 and at most 1; what it gives is rounded up.
+        limit_per_class: or None.
+        seed: of the choice.
+
+    Returns:
+        bool [N], True where an image is chosen.
+    """
+    chosen = np.zeros(len(ids), bool)
+    for label in np.unique(labels):
+        ranks = _ranked(ids, labels, int(label), seed)
+        count = math.ceil(len(ranks) * fraction - 1e-9)
+        chosen[ranks[: min(count, limit_per_class or count)]] = True
+    return chosen
+
+
 def _ranked(ids: Sequence[str], labels: np.ndarray, label: int, seed: int) -> list[int]:
     positions = np.flatnonzero(labels == label).tolist()
     return sorted(positions, key=lambda i: hashlib.sha256(f"{seed}:{ids[i]}".encode()).digest())

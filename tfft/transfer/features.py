@@ -39,7 +39,7 @@ def cached_features(training: Training, cut: Cut) -> CachedFeatures:
         features["validation"],
         _by_head(training, training.validation_images),
         training.recipe.train.batch_size,
-        training.recipe.seed,
+        training.order,
     )
 
 

@@ -153,6 +153,7 @@ def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut)
         training.pixels,
         training.targets,
         training.recipe.train.batch_size,
+        training.order,
         phase.augment,
         training.recipe.seed,
     )

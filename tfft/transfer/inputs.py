@@ -1,13 +1,13 @@
 """What feeds the steps of a phase: a stream of images, or features that were computed once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tfft.data.index import ImageIndex
-from tfft.data.pipeline import epoch_order, evaluation_batches, training_batches
+from tfft.data.pipeline import evaluation_batches, training_batches
 from tfft.images.spec import PixelSpec
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step import Batch, EvaluationStep, TrainStep
@@ -17,6 +17,10 @@ import tensorflow as tf  # noqa: E402
 
 # Features are gathered for this many steps at a time, so that memory does not grow with the data.
 _STEPS_PER_CHUNK = 64
+
+
+# From an epoch, counted from 0 over the whole run, to the positions that it visits, int64 [n].
+Order = Callable[[int], np.ndarray]
 
 
 class Piece(NamedTuple):
@@ -54,6 +58,7 @@ class ImageStream:
 
     Attributes:
         targets: what the data call the target of each head.
+        order: of the training images.
     """
 
     train: ImageIndex
@@ -61,6 +66,7 @@ class ImageStream:
     pixels: PixelSpec
     targets: Mapping[str, str]
     batch_size: int
+    order: Order
     augmentation: str
     seed: int
 
@@ -71,6 +77,7 @@ class ImageStream:
             self.train,
             self.pixels,
             self.batch_size,
+            order=self.order(epoch),
             augmentation=self.augmentation,
             seed=self.seed,
             epoch=epoch,
@@ -97,6 +104,7 @@ class CachedFeatures:
     Attributes:
         train: tensors at the cut, [images, ...] each; validation: likewise.
         train_targets: [images] by head; validation_targets: likewise.
+        order: of the training images.
     """
 
     train: Sequence[np.ndarray]
@@ -104,12 +112,12 @@ class CachedFeatures:
     validation: Sequence[np.ndarray]
     validation_targets: Mapping[str, np.ndarray]
     batch_size: int
-    seed: int
+    order: Order
 
     def train_epoch(
         self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
     ) -> Iterator[Piece]:
-        order = epoch_order(len(self.train[0]), self.seed, epoch)
+        order = self.order(epoch)
         whole = len(order) // self.batch_size
         done = first_step
         while done < len(learning_rates):

@@ -9,6 +9,7 @@ import numpy as np
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
+from tfft.data.order import balanced_order, uniform_order
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier
 from tfft.system.progress import Progress
@@ -55,6 +56,14 @@ class Training:
     def targets(self) -> dict[str, str]:
         """What the data call the target of each head."""
         return {name: head.config.target for name, head in self.classifier.heads.items()}
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Returns the positions of training images that an epoch visits, int64 [images]."""
+        seed = self.recipe.seed
+        if self.recipe.train.sampling == "balanced":
+            target = next(iter(self.targets.values()))
+            return balanced_order(self.train_images.targets[target], seed, epoch)
+        return uniform_order(len(self.train_images), seed, epoch)
 
 
 class Totals:

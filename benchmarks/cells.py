@@ -1,0 +1,109 @@
+"""Measured cells of a benchmark, stored one by one, so that a long one goes on where it stopped."""
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tfft.system.files import read_json, write_json
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
+
+
+class Cells:
+    """The cells of one benchmark, in ``results/<name>.json``.
+
+    A cell is known by its key: words that say what was measured. Measured again only if it is
+    taken out of the file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._file = RESULTS / f"{name}.json"
+        found = read_json(self._file) if self._file.is_file() else {"cells": []}
+        self.cells: list[dict[str, Any]] = found["cells"]
+
+    def get(self, **key: Any) -> dict[str, Any] | None:
+        """Returns the cell of a key, or None if it was not measured yet."""
+        return next((cell for cell in self.cells if cell["key"] == key), None)
+
+    def put(self, figures: Mapping[str, Any], **key: Any) -> None:
+        """Stores a cell with the machine that it was measured on."""
+        self.cells.append({"key": key, **figures, "machine": machine()})
+        write_json(self._file, {"cells": self.cells})
+
+
+def machine() -> dict[str, Any]:
+    """What a figure was measured on."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {
+        "system": platform.platform(),
+        "processor": _processor_name(),
+        "processors": processors or os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def run_tfft(
+    *arguments: str, cache: Path, log: Path | None = None
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Runs ``tfft ARGUMENTS --json`` in a process of its own.
+
+    Args:
+        arguments: of the command.
+        cache: its cache directory.
+        log: file that stderr is added to.
+
+    Returns:
+        The JSON document, and ``seconds`` (wall), ``cpu_seconds`` (of all its threads) and
+        ``peak_memory_mb`` (resident) of the process.
+
+    Raises:
+        subprocess.CalledProcessError: The command failed.
+    """
+    program = "import sys; from tfft.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *arguments, "--json"]
+    environment = {**os.environ, "TFFT_CACHE_DIR": str(cache)}
+    with tempfile.TemporaryFile("w+") as output, _opened(log) as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        code = os.waitstatus_to_exitcode(status)
+        process.returncode = code
+        if code:
+            raise subprocess.CalledProcessError(code, command)
+        output.seek(0)
+        figures = {
+            "seconds": round(seconds, 1),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+            "peak_memory_mb": round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)),
+        }
+        return json.load(output), figures
+
+
+@contextlib.contextmanager
+def _opened(log: Path | None) -> Iterator[Any]:
+    if log is None:
+        yield subprocess.DEVNULL
+        return
+    with log.open("a") as stream:
+        yield stream
+
+
+def _processor_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,43 @@
+"""Tables of measured cells for the docs."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import t as student_t
+
+from tfft.metrics.classification import wilson_interval
+from tfft.system.files import write_text
+
+
+def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def interval_text(cells: Sequence[dict[str, Any]], figure: str = "top1") -> str:
+    """Returns a mean over seeds with its 95 % interval (Student's t), or a single interval.
+
+    One seed has the interval of a proportion (Wilson) on its test images.
+    """
+    values = [cell[figure] for cell in cells]
+    mean = statistics.mean(values)
+    if len(values) == 1:
+        examples = cells[0]["examples"]
+        low, high = wilson_interval(round(mean * examples), examples)
+        return f"{mean:.3f} ({low:.3f}–{high:.3f})"
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    half = float(student_t.ppf(0.975, len(values) - 1)) * spread
+    return f"{mean:.3f} ± {half:.3f}"
+
+
+def put_into(page: Path, name: str, text: str) -> None:
+    """Replaces what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+    _, found, after = rest.partition(f"<!-- /{name} -->")
+    if not found:
+        raise ValueError(f"{page} has no place for {name}")
+    write_text(page, f"{before}<!-- {name} -->\n{text}\n{found}{after}")
