@@ -28,7 +28,7 @@ def interval_text(cells: Sequence[dict[str, Any]], figure: str = "top1") -> str:
     if len(values) == 1:
         examples = cells[0]["examples"]
         low, high = wilson_interval(round(mean * examples), examples)
-        return f"{mean:.3f} ({low:.3f}–{high:.3f})"
+        return f"{mean:.3f} ({low:.3f} to {high:.3f})"
     spread = statistics.stdev(values) / math.sqrt(len(values))
     half = float(student_t.ppf(0.975, len(values) - 1)) * spread
     return f"{mean:.3f} ± {half:.3f}"

@@ -103,9 +103,7 @@ def test_on_photos_in_original_resolution_all_forms_answer_alike(models, shared_
     data = load_data(load_recipe("stanford_dogs_crops", overrides=archives).data)
     index = data.splits["test"]
     encoded = [index.read(position) for position in range(len(index))]
-    answers = {
-        name: model.probabilities_from_bytes(encoded)["label"] for name, model in models.items()
-    }
+    answers = {name: model.answers_from_bytes(encoded)["label"] for name, model in models.items()}
     for name, probabilities in answers.items():
         tolerance = 0.15 if name == "serve_uint8" else 1e-4
         np.testing.assert_allclose(probabilities, answers["keras"], atol=tolerance, err_msg=name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.config.recipe import Recipe
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
     from tfft.evaluate.evaluate import Evaluation
@@ -169,9 +170,11 @@ def prepare_data(
     Raises:
         DataError: The images are not what the recipe says; every bad file is named.
     """
+    from tfft.config.model import targets_of
     from tfft.data.load import load_data
 
-    return load_data(_data_section(recipe, data, overrides), progress)
+    loaded = _recipe(recipe, data, overrides)
+    return load_data(loaded.data, progress, targets_of(loaded.heads))
 
 
 def check_data(
@@ -182,18 +185,20 @@ def check_data(
     progress: Progress = SILENT,
 ) -> "DataReport":
     """Scans the images of a recipe, or of a directory, and reports counts and every bad file."""
+    from tfft.config.model import targets_of
     from tfft.data.load import check_data as check
 
-    return check(_data_section(recipe, data, overrides), progress)
+    loaded = _recipe(recipe, data, overrides)
+    return check(loaded.data, progress, targets_of(loaded.heads))
 
 
-def _data_section(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> Any:
+def _recipe(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":
     from tfft.config.load import load_recipe
 
     path = Path(recipe)
     if data is None and (path.is_dir() or path.suffix == ".csv"):
-        return load_recipe("classifier", overrides=overrides, data=path).data
-    return load_recipe(recipe, overrides=overrides, data=_path(data)).data
+        return load_recipe("classifier", overrides=overrides, data=path)
+    return load_recipe(recipe, overrides=overrides, data=_path(data))
 
 
 def _path(path: str | Path | None) -> Path | None:

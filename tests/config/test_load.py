@@ -124,7 +124,8 @@ def test_loading_starts_no_tensorflow():
 MINIMAL = {"name": "mine", "data": {"kind": "digits"}, "backbone": {"kind": "lite"}}
 EVERY_KEY = {
     "": "name description seed data image backbone heads train export",
-    "data": "validation_fraction split_seed on_bad_image on_label_conflict test_fraction kind",
+    "data": "validation_fraction fraction limit_per_class split_seed on_bad_image "
+    "on_label_conflict test_fraction kind",
     "image": "size_px fit resize_px interpolation",
     "export": "name formats check_images",
 }

@@ -78,8 +78,8 @@ sys.exit("tfft was imported" if "tfft" in sys.modules else 0)
     encoded = [file.read_bytes() for file in files] * 4
     with np.load(tmp_path / "out.npz") as answers:
         for batch in (1, 7, 32):
-            on_pixels = keras_model.probabilities(pixels[:batch].astype(np.float32))["label"]
-            on_bytes = keras_model.probabilities_from_bytes(encoded[:batch])["label"]
+            on_pixels = keras_model.answers(pixels[:batch].astype(np.float32))["label"]
+            on_bytes = keras_model.answers_from_bytes(encoded[:batch])["label"]
             for name, expected in {
                 "serving_default": on_pixels,
                 "serve_uint8": on_pixels,
@@ -104,10 +104,10 @@ def test_outputs_of_several_heads_bear_their_names(pictures, tmp_path):
     run = write_run(tmp_path / "run", pictures, heads=("colour", "tone"))
     written = export(run, output=tmp_path / "saved_models")
     encoded = [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
-    expected = load_predictor(run).probabilities_from_bytes(encoded)
+    expected = load_predictor(run).answers_from_bytes(encoded)
     assert np.abs(expected["colour"] - expected["tone"]).max() > 0.01
     for model in (written.savedmodel, written.tflite["float32"]):
-        answers = load_predictor(model).probabilities_from_bytes(encoded)
+        answers = load_predictor(model).answers_from_bytes(encoded)
         for head in ("colour", "tone"):
             np.testing.assert_allclose(answers[head], expected[head], atol=1e-4)
 

@@ -20,11 +20,11 @@ def _files(pictures: Path) -> list[bytes]:
 
 def test_each_kind_gives_the_same_probabilities(small_run, exported, pictures):
     encoded = _files(pictures)
-    expected = load_predictor(small_run).probabilities_from_bytes(encoded)["label"]
+    expected = load_predictor(small_run).answers_from_bytes(encoded)["label"]
     assert np.ptp(expected) > 0.5
     for model in (small_run / "model.keras", exported.savedmodel, exported.tflite["float32"]):
         predictor = load_predictor(model)
-        actual = predictor.probabilities_from_bytes(encoded)["label"]
+        actual = predictor.answers_from_bytes(encoded)["label"]
         np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=str(model))
         logits = predictor.logits(predictor.pixels(encoded))["label"]
         assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
@@ -40,7 +40,7 @@ def test_a_directory_of_versions_is_its_newest(exported, tmp_path):
 def test_an_image_that_cannot_be_read_is_a_data_error(small_run, exported):
     for model in (small_run, exported.savedmodel, exported.tflite["float32"]):
         with pytest.raises(DataError):
-            load_predictor(model).probabilities_from_bytes([b"\xff\xd8\xff no photo"])
+            load_predictor(model).answers_from_bytes([b"\xff\xd8\xff no photo"])
 
 
 def _lambda_model(path: Path) -> None:
@@ -111,7 +111,7 @@ import sys
 from pathlib import Path
 from tfft.runtime.load import load_predictor
 predictor = load_predictor(sys.argv[1])
-predictor.probabilities_from_bytes([Path(sys.argv[2]).read_bytes()])
+predictor.answers_from_bytes([Path(sys.argv[2]).read_bytes()])
 heavy = {"tensorflow", "keras", "pydantic", "sklearn", "scipy"} & set(sys.modules)
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """

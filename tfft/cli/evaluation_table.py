@@ -10,6 +10,24 @@ if TYPE_CHECKING:
     from tfft.evaluate.evaluate import Evaluation
 
 _ROWS = 5
+# Figures of all kinds of heads, in the order in which they are shown.
+_NAMES = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "mean_class_accuracy": "mean per-class accuracy",
+    "ece": "expected calibration error",
+    "mean_iou": "mean IoU",
+    "iou_0.5": "share with IoU ≥ 0.5",
+    "iou_0.75": "share with IoU ≥ 0.75",
+    "f1": "F1 of an image",
+    "macro_f1": "F1 of a label",
+    "map": "mean average precision",
+    "exact": "all labels right",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "r2": "R²",
+    "loss": "loss",
+}
 
 
 def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
@@ -17,26 +35,26 @@ def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
     tables = []
     for head, figures in evaluation.metrics.items():
         title = f"{evaluation.model}, {evaluation.split}, {evaluation.examples:,} images"
-        tables += [
-            _figures_table(title if len(evaluation.metrics) == 1 else f"{title}: {head}", figures),
-            _worst_classes(figures),
-            _confusions(figures),
-        ]
+        title = title if len(evaluation.metrics) == 1 else f"{title}: {head}"
+        tables.append(_figures_table(title, figures))
+        if "confusion" in figures:
+            tables += [_worst_classes(figures), _confusions(figures)]
     return [table for table in tables if table.row_count]
 
 
 def _figures_table(title: str, figures: dict[str, Any]) -> Table:
-    low, high = figures["top1_interval"]
     table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False)
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("remark")
-    table.add_row("top-1", f"{figures['top1']:.4f}", f"95 % interval {low:.4f} … {high:.4f}")
-    table.add_row("top-5", f"{figures['top5']:.4f}")
-    table.add_row("mean per-class accuracy", f"{figures['mean_class_accuracy']:.4f}")
-    table.add_row("expected calibration error", f"{figures['ece']:.4f}")
-    table.add_row("loss", f"{figures['loss']:.4f}")
+    for name, shown in _NAMES.items():
+        if figures.get(name) is not None:
+            table.add_row(shown, f"{figures[name]:.4f}", _interval(figures.get(f"{name}_interval")))
     return table
+
+
+def _interval(interval: list[float] | None) -> str:
+    return "95 % interval {:.4f} … {:.4f}".format(*interval) if interval else ""
 
 
 def _worst_classes(figures: dict[str, Any]) -> Table:

@@ -1,6 +1,6 @@
 """`tfft export`: from a run to files that other programs run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +80,22 @@ def _checks_table(checks: Mapping[str, Any]) -> Table:
     """Returns how well each file and signature agrees with the Keras model."""
     table = Table(title="against the Keras model", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("file")
-    names = list(dict.fromkeys(name for figures in checks.values() for name in figures))
+    rows = dict(_check_rows(checks))
+    names = list(dict.fromkeys(name for figures in rows.values() for name in figures))
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
-    for checked, figures in checks.items():
+    for checked, figures in rows.items():
         table.add_row(checked, *(_figure(figures.get(name)) for name in names))
     return table
+
+
+def _check_rows(checks: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields a row for each file, or for each of its heads where there are several."""
+    for checked, figures in checks.items():
+        if "heads" not in figures:
+            yield checked, figures
+        for head, of_head in figures.get("heads", {}).items():
+            yield f"{checked}, {head}", {"images": figures["images"], **of_head}
 
 
 def _figure(value: Any) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 import numpy as np
@@ -16,9 +16,12 @@ from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import DataError, TfftError
+from tfft.images.geometry import boxes_in_image, visible_part
+from tfft.images.inspect import image_size
 from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
+    from tfft.runtime.info import HeadInfo
     from tfft.runtime.predictor import Predictor
 
 _BATCH_SIZE = 32
@@ -66,11 +69,15 @@ def predict_files(
     """
     task = progress.start("predicting", len(paths))
     for batch in _decoded_batches(predictor, paths):
-        pixels = [image for _, image in batch if isinstance(image, np.ndarray)]
-        rows = iter(_rows(predictor.probabilities(np.concatenate(pixels))) if pixels else ())
+        seen = [image for _, image in batch if isinstance(image, _Seen)]
+        rows = iter(_rows(predictor.answers(np.stack([s.pixels for s in seen]))) if seen else ())
         for path, image in batch:
-            if isinstance(image, np.ndarray):
-                yield {"path": path, "predictions": _top_labels(predictor, next(rows), top)}
+            if isinstance(image, _Seen):
+                said = {
+                    head: _prediction(predictor.info.heads[head], row, image.part, top)
+                    for head, row in next(rows).items()
+                }
+                yield {"path": path, "predictions": said}
             else:
                 yield {"path": path, "error": image}
         task.advance(len(batch))
@@ -79,11 +86,11 @@ def predict_files(
 
 def _decoded_batches(
     predictor: "Predictor", paths: Sequence[str]
-) -> Iterator[list[tuple[str, np.ndarray | str]]]:
+) -> Iterator[list[tuple[str, "_Seen | str"]]]:
     with ThreadPoolExecutor(_DECODERS) as decoders:
         chunks = [paths[i : i + _BATCH_SIZE] for i in range(0, len(paths), _BATCH_SIZE)]
 
-        def decode(chunk: Sequence[str]) -> Iterable[np.ndarray | str]:
+        def decode(chunk: Sequence[str]) -> Iterable["_Seen | str"]:
             return decoders.map(lambda path: _pixels_or_error(predictor, path), chunk)
 
         ahead = decode(chunks[0])
@@ -93,31 +100,44 @@ def _decoded_batches(
             yield list(zip(chunk, decoded, strict=True))
 
 
-def _pixels_or_error(predictor: "Predictor", path: str) -> np.ndarray | str:
-    """Returns the pixels of one image, float32 [1, height, width, 3], or what is wrong with it."""
+class _Seen(NamedTuple):
+    """What a model sees of an image.
+
+    Attributes:
+        pixels: float32 [height, width, 3].
+        part: which part of the upright image they show, float32 [4], shares.
+    """
+
+    pixels: np.ndarray
+    part: np.ndarray
+
+
+def _pixels_or_error(predictor: "Predictor", path: str) -> _Seen | str:
+    """Returns the pixels of one image, or what is wrong with it."""
     try:
-        return predictor.pixels([Path(path).read_bytes()])
+        encoded = Path(path).read_bytes()
+        (pixels,) = predictor.pixels([encoded])
+        return _Seen(pixels, visible_part(*image_size(encoded), predictor.info.pixels))
     except OSError as error:
         return str(error.strerror)
     except DataError as error:
         return str(error)
 
 
-def _rows(probabilities: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    heads = list(probabilities)
-    for row in zip(*probabilities.values(), strict=True):
+def _rows(answers: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    heads = list(answers)
+    for row in zip(*answers.values(), strict=True):
         yield dict(zip(heads, row, strict=True))
 
 
-def _top_labels(
-    predictor: "Predictor", probabilities: dict[str, np.ndarray], top: int
-) -> dict[str, list[dict[str, Any]]]:
-    predictions = {}
-    for head, row in probabilities.items():
-        names = predictor.info.heads[head].class_names
-        best = np.argsort(-row, kind="stable")[:top]
-        predictions[head] = [{"label": names[k], "probability": float(row[k])} for k in best]
-    return predictions
+def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -> Any:
+    """Returns what a head says of one image: labels, a box in the whole image, or a number."""
+    if head.kind == "box":
+        return {"box": [float(edge) for edge in boxes_in_image(row, part)]}
+    if head.kind == "regression":
+        return {"value": float(row[0])}
+    best = np.argsort(-row, kind="stable")[:top]
+    return [{"label": head.class_names[k], "probability": float(row[k])} for k in best]
 
 
 def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
@@ -132,15 +152,20 @@ def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
     return failed
 
 
-def predictions_text(predictions: dict[str, list[dict[str, Any]]]) -> str:
+def predictions_text(predictions: dict[str, Any]) -> str:
     """Returns predictions as text; heads are named when there are several."""
-    texts = {
-        head: ", ".join(f"{label['label']} {label['probability']:.1%}" for label in labels)
-        for head, labels in predictions.items()
-    }
+    texts = {head: _prediction_text(said) for head, said in predictions.items()}
     if len(texts) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{head}: {text}" for head, text in texts.items())
+
+
+def _prediction_text(said: Any) -> str:
+    if isinstance(said, list):
+        return ", ".join(f"{label['label']} {label['probability']:.1%}" for label in said)
+    if "box" in said:
+        return " ".join(f"{edge:.3f}" for edge in said["box"])
+    return f"{said['value']:.4g}"
 
 
 def _print_json(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:

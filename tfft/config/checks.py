@@ -6,7 +6,7 @@ from typing import Any
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
-from tfft.config.model import BackboneConfig
+from tfft.config.model import BackboneConfig, HeadsConfig
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
@@ -26,6 +26,8 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _image: ("image",),
         _backbone: ("backbone",),
         _image_for_backbone: ("image", "backbone"),
+        _heads: ("heads",),
+        _heads_on_data: ("heads", "data"),
         _train: ("train",),
         _export: ("export",),
     }
@@ -108,6 +110,26 @@ def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
         return backbone_spec(backbone.kind, backbone.name)
     except BackboneError:  # reported as the fault of backbone.name
         return None
+
+
+def _heads(heads: HeadsConfig) -> Found:
+    kinds: dict[str, str] = {}
+    for name, head in heads.items():
+        known = kinds.setdefault(head.target, head.kind)
+        if known != head.kind:
+            yield (
+                ("heads", name, "target"),
+                f"{head.target!r} is a {known} for another head and cannot be a {head.kind} too",
+            )
+
+
+def _heads_on_data(heads: HeadsConfig, data: DataConfig) -> Found:
+    for name, head in heads.items():
+        if head.kind == "box" and getattr(data, "crop_to_box", False):
+            yield (
+                ("heads", name, "kind"),
+                "finds boxes, but data.crop_to_box cuts each photo to its box before",
+            )
 
 
 def _train(train: TrainConfig) -> Found:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from tfft.config.base import Fraction, Name, Section
+from tfft.config.base import Fraction, Name, PositiveFloat, Section
 
 
 class ApplicationBackbone(Section):
@@ -35,19 +35,71 @@ class LiteBackbone(Section):
 BackboneConfig = Annotated[ApplicationBackbone | LiteBackbone, Field(discriminator="kind")]
 
 
-class ClassificationHead(Section):
-    """One class an image: pooling, dropout, one dense layer, softmax."""
-
-    kind: Literal["classification"] = "classification"
-    target: str = Field(default="label", description="what the data call the thing to predict")
+class _Head(Section):
     pooling: Literal["avg", "max"] = Field(
         default="avg", description="how the backbone's last activations become features"
     )
     dropout: Fraction = Field(default=0.0, description="rate of dropout on the features")
-    label_smoothing: Fraction = Field(
-        default=0.0, description="share of the target given to the other classes"
+    weight: PositiveFloat = Field(
+        default=1.0, description="of this head's loss in the sum over all heads"
     )
 
 
-HeadConfig = ClassificationHead
+class ClassificationHead(_Head):
+    """One class an image: pooling, dropout, one dense layer, softmax."""
+
+    kind: Literal["classification"] = "classification"
+    target: str = Field(default="label", description="what the data call the thing to predict")
+    label_smoothing: Fraction = Field(
+        default=0.0, description="share of the target given to the other classes"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="balanced: an image's loss counts in inverse proportion to the training images "
+        "of its class",
+    )
+
+
+class MultiLabelHead(_Head):
+    """Any number of labels an image: one dense layer, a sigmoid for each label."""
+
+    kind: Literal["multi_label"]
+    target: str = Field(description="what the data call the labels, such as a manifest's column")
+
+
+class RegressionHead(_Head):
+    """A number: one dense layer, scaled to the mean and deviation of the training data."""
+
+    kind: Literal["regression"]
+    target: str = Field(description="what the data call the number, such as a manifest's column")
+
+
+class BoxHead(_Head):
+    """One box: (ymin, xmin, ymax, xmax) as shares of the model's input, by its centre and size."""
+
+    kind: Literal["box"]
+    target: str = Field(default="box", description="what the data call the box")
+    loss: Literal["giou", "smooth_l1"] = Field(
+        default="giou", description="giou: 1 - GIoU (Rezatofighi et al. 2019); smooth_l1: Huber's"
+    )
+
+
+def _kind_of(head: object) -> str:
+    if isinstance(head, dict):
+        return str(head.get("kind", "classification"))
+    return str(getattr(head, "kind", "classification"))
+
+
+HeadConfig = Annotated[
+    Annotated[ClassificationHead, Tag("classification")]
+    | Annotated[MultiLabelHead, Tag("multi_label")]
+    | Annotated[RegressionHead, Tag("regression")]
+    | Annotated[BoxHead, Tag("box")],
+    Discriminator(_kind_of),
+]
 HeadsConfig = dict[Name, HeadConfig]
+
+
+def targets_of(heads: HeadsConfig) -> dict[str, str]:
+    """Returns what the heads ask of the data: the kind of each target."""
+    return {head.target: head.kind for head in heads.values()}

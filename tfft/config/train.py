@@ -209,9 +209,10 @@ class TrainConfig(Section):
     phases: tuple[Phase, ...] = Field(
         min_length=1, description="the freeze schedule, in order; `strategy` is its short form"
     )
-    monitor: Literal["top1", "loss"] = Field(
-        default="top1",
-        description="validation figure that chooses the best weights; the other one breaks ties",
+    monitor: Literal["figure", "loss"] = Field(
+        default="figure",
+        description="what chooses the best weights on validation data, the other one breaking "
+        "ties: the mean of the heads' figures (top-1, F1, absolute error, mean IoU), or the loss",
     )
     keep_best: bool = Field(
         default=True, description="end with the best weights of any phase, not with the last ones"

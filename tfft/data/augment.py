@@ -12,10 +12,10 @@ import tensorflow as tf  # noqa: E402
 
 from tfft.data.decode import (  # noqa: E402
     box_pixels,
-    decode_exact,
     decode_upright,
     is_upright_jpeg,
     resize_exact,
+    visible_part,
 )
 from tfft.data.rand_augment import rand_augmented  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
@@ -28,13 +28,13 @@ _BRIGHTNESS = 0.2 * 255
 _CONTRAST = _SATURATION = (0.8, 1.25)
 
 
-def augmented_pixels(
+def augmented_view(
     encoded: tf.Tensor,
     spec: PixelSpec,
     box: tf.Tensor | None,
     augmentation: str,
     seed: tf.Tensor,
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes one image and returns one augmented view of it.
 
     Args:
@@ -45,40 +45,71 @@ def augmented_pixels(
         seed: int32 [2], of this view.
 
     Returns:
-        float32 [spec.height, spec.width, 3] in 0..255.
+        Pixels float32 [spec.height, spec.width, 3] in 0..255, and which part of the upright image
+        they show, float32 [4], (ymin, xmin, ymax, xmax) as shares; of a mirrored one, xmin and
+        xmax are exchanged.
     """
     if augmentation == "none":
-        return decode_exact(encoded, spec, box)
+        return exact_view(encoded, spec, box)
     if augmentation == "flip":
-        return _flipped(decode_exact(encoded, spec, box), seed)
-    if augmentation == "random_crop":
-        return _flipped(_random_crop(encoded, spec, box, seed), seed)
+        return _flipped(*exact_view(encoded, spec, box), seed)
+    if augmentation not in ("random_crop", "random_crop_color", "rand_augment"):
+        raise ValueError(f"no such augmentation. Received: {augmentation}")
+    pixels, part = _flipped(*_random_crop(encoded, spec, box, seed), seed)
     if augmentation == "rand_augment":
-        return rand_augmented(_flipped(_random_crop(encoded, spec, box, seed), seed), seed)
-    if augmentation == "random_crop_color":
-        return _recoloured(_flipped(_random_crop(encoded, spec, box, seed), seed), seed)
-    raise ValueError(f"no such augmentation. Received: {augmentation}")
+        pixels = rand_augmented(pixels, seed)
+    elif augmentation == "random_crop_color":
+        pixels = _recoloured(pixels, seed)
+    return pixels, part
+
+
+def exact_view(
+    encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the pixels of evaluation and the part of the image that they show."""
+    image = decode_upright(encoded)
+    return resize_exact(image, spec, box), visible_part(tf.shape(image), spec, box)
+
+
+def boxes_in_part(boxes: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
+    """Returns boxes float32 [..., 4] as shares of a part, as `tfft.images.geometry` does."""
+    low, high = tf.split(part, 2)
+    corners = (tf.stack(tf.split(boxes, 2, axis=-1)) - low) / (high - low)
+    first = tf.clip_by_value(tf.reduce_min(corners, axis=0), 0.0, 1.0)
+    last = tf.clip_by_value(tf.reduce_max(corners, axis=0), 0.0, 1.0)
+    seen = tf.reduce_all(last > first, axis=-1, keepdims=True)
+    return tf.where(seen, tf.concat([first, last], axis=-1), float("nan"))
 
 
 def _random_crop(
     encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None, seed: tf.Tensor
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes a random part; of a JPEG that is not rotated, only that part is decoded."""
 
-    def from_jpeg() -> tf.Tensor:
-        window = _random_window(tf.io.extract_jpeg_shape(encoded), box, seed)
-        return tf.io.decode_and_crop_jpeg(
+    def from_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
+        shape = tf.io.extract_jpeg_shape(encoded)
+        window = _random_window(shape, box, seed)
+        pixels = tf.io.decode_and_crop_jpeg(
             encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
         )
+        return pixels, _shares(window, shape)
 
-    def from_any() -> tf.Tensor:
+    def from_any() -> tuple[tf.Tensor, tf.Tensor]:
         image = decode_upright(encoded)
-        top, left, height, width = tf.unstack(_random_window(tf.shape(image), box, seed))
-        return image[top : top + height, left : left + width]
+        window = _random_window(tf.shape(image), box, seed)
+        top, left, height, width = tf.unstack(window)
+        return image[top : top + height, left : left + width], _shares(window, tf.shape(image))
 
-    part = tf.cond(is_upright_jpeg(encoded), from_jpeg, from_any)
+    pixels, part = tf.cond(is_upright_jpeg(encoded), from_jpeg, from_any)
     stretched = PixelSpec(spec.height, spec.width, "stretch", None, spec.interpolation)
-    return resize_exact(tf.ensure_shape(part, [None, None, 3]), stretched)
+    return resize_exact(tf.ensure_shape(pixels, [None, None, 3]), stretched), part
+
+
+def _shares(window: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Turns (top, left, height, width) in pixels into (ymin, xmin, ymax, xmax) in shares."""
+    edges = tf.stack([window[0], window[1], window[0] + window[2], window[1] + window[3]])
+    sides = tf.stack([shape[0], shape[1], shape[0], shape[1]])
+    return tf.cast(edges, tf.float32) / tf.cast(sides, tf.float32)
 
 
 def _random_window(shape: tf.Tensor, box: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
@@ -99,9 +130,11 @@ def _random_window(shape: tf.Tensor, box: tf.Tensor | None, seed: tf.Tensor) -> 
     return tf.stack([begin[0] + top, begin[1] + left, size[0], size[1]])
 
 
-def _flipped(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _flipped(pixels: tf.Tensor, part: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mirrors half of the views."""
     chance = tf.random.stateless_uniform([], _part_of(seed, 1))
-    return tf.cond(chance < 0.5, lambda: pixels[:, ::-1], lambda: pixels)
+    mirrored = tf.gather(part, [0, 3, 2, 1])
+    return tf.cond(chance < 0.5, lambda: (pixels[:, ::-1], mirrored), lambda: (pixels, part))
 
 
 def _recoloured(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -29,6 +29,7 @@ class Source:
         index: All images, whatever their split.
         splits: str [N], one of `SPLITS` for each image: the source's own splits.
         class_names: Names of the labels, in order.
+        other_names: Names of the classes or labels of other targets, in order.
         licence: What the source says about its licence.
         notes: What was ignored and what else a person should know.
     """
@@ -37,6 +38,7 @@ class Source:
     index: ImageIndex
     splits: np.ndarray
     class_names: tuple[str, ...]
+    other_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     licence: str | None = None
     notes: tuple[str, ...] = ()
 

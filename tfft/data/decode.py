@@ -70,6 +70,29 @@ def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
     return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), [spec.height, spec.width, 3])
 
 
+def visible_part(shape: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns which part of an image `resize_exact` shows, as `tfft.images.geometry` does.
+
+    Args:
+        shape: int32 [2 or more], height and width of the upright image.
+        spec: The pixels wanted.
+        box: As in `decode_exact`.
+
+    Returns:
+        float32 [4], (ymin, xmin, ymax, xmax) as shares of the upright image.
+    """
+    height, width = shape[0], shape[1]
+    top, left, bottom, right = (0, 0, height, width) if box is None else box_pixels(shape, box)
+    resized, corner = _output_window(bottom - top, right - left, spec)
+    low = tf.cast(corner, tf.float32) / tf.cast(resized, tf.float32)
+    end_corner = corner + tf.constant([spec.height, spec.width], tf.int64)
+    high = tf.cast(end_corner, tf.float32) / tf.cast(resized, tf.float32)
+    begin, end = tf.stack([top, left]), tf.stack([bottom, right])
+    begin, span = tf.cast(begin, tf.float32), tf.cast(end - begin, tf.float32)
+    sides = tf.cast(tf.stack([height, width]), tf.float32)
+    return tf.concat([(begin + low * span) / sides, (begin + high * span) / sides], axis=0)
+
+
 def box_pixels(
     shape: tf.Tensor, box: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:

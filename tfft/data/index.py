@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,7 +20,10 @@ class ImageIndex:
         offsets: int64 [N], bytes.
         lengths: int64 [N], bytes.
         ids: N unique names that stay the same wherever the data lie.
-        targets: ``"label"`` → int64 [N].
+        targets: ``"label"`` → int64 [N], the class; other names → int64 [N] for a class, float32
+            [N, labels] of 0 and 1, float32 [N, 1] for a number, or float32 [N, 4] for a box
+            (ymin, xmin, ymax, xmax) in shares of the upright image. NaN where one is missing.
+        box_targets: names of the targets that are boxes: they move with the pixels.
         boxes: float32 [N, 4], (ymin, xmin, ymax, xmax) to cut, as shares of the image; or None.
         digests: uint8 [N, 32], sha256 of each image's bytes; None where nobody computed them.
     """
@@ -30,6 +34,7 @@ class ImageIndex:
     lengths: np.ndarray
     ids: tuple[str, ...]
     targets: dict[str, np.ndarray] = field(default_factory=dict)
+    box_targets: tuple[str, ...] = ()
     boxes: np.ndarray | None = None
     digests: np.ndarray | None = None
 
@@ -40,7 +45,8 @@ class ImageIndex:
         """Returns the index of the images at `positions`, in that order."""
         positions = np.asarray(positions, np.int64)
         used, file_ids = np.unique(self.file_ids[positions], return_inverse=True)
-        return ImageIndex(
+        return replace(
+            self,
             files=tuple(self.files[file_id] for file_id in used),
             file_ids=file_ids.astype(np.int32).reshape(-1),
             offsets=self.offsets[positions],
@@ -79,14 +85,19 @@ class ImageIndex:
 
 
 def index_of_files(
-    files: Sequence[Path], ids: Sequence[str], labels: Sequence[int] | np.ndarray
+    files: Sequence[Path],
+    ids: Sequence[str],
+    labels: Sequence[int] | np.ndarray,
+    others: Mapping[str, np.ndarray] = MappingProxyType({}),
+    box_targets: tuple[str, ...] = (),
 ) -> ImageIndex:
-    """Builds the index of images that are a file each."""
+    """Builds the index of images that are a file each; `others` are targets beside the label."""
     return ImageIndex(
         files=tuple(str(file) for file in files),
         file_ids=np.arange(len(files), dtype=np.int32),
         offsets=np.zeros(len(files), np.int64),
         lengths=np.array([file.stat().st_size for file in files], np.int64),
         ids=tuple(ids),
-        targets={"label": np.asarray(labels, np.int64)},
+        targets={"label": np.asarray(labels, np.int64), **others},
+        box_targets=box_targets,
     )

@@ -14,7 +14,7 @@ from tfft.system.files import atomic_path
 from tfft.system.places import cache_directory
 
 # Part of the key: raise it when what is listed, or how it is kept, changes.
-_VERSION = 1
+_VERSION = 2
 
 
 def kept_path(*key: Any) -> Path:
@@ -34,6 +34,7 @@ def keep_source(path: Path, source: Source) -> None:
         "files": index.files,
         "stamps": [_stamp(Path(file)) for file in index.files],
         "ids": index.ids,
+        "box_targets": index.box_targets,
     }
     arrays: dict[str, Any] = {f"target_{name}": values for name, values in index.targets.items()}
     if index.boxes is not None:
@@ -77,6 +78,7 @@ def _source(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Source:
                 for name, values in arrays.items()
                 if name.startswith("target_")
             },
+            box_targets=tuple(described["box_targets"]),
             boxes=arrays.get("boxes"),
         ),
         splits=arrays["splits"],

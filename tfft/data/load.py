@@ -1,6 +1,9 @@
 """From the data section of a recipe to images that are known to be readable, in their splits."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,20 +16,31 @@ from tfft.data.manifest import manifest_source
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
 from tfft.data.split import limited_part, stratified_part
 from tfft.data.tfds_source import tfds_source
-from tfft.errors import DataError
+from tfft.errors import DataError, nearest
 from tfft.system.progress import SILENT, Progress
 
+# What a recipe asks of its data, unless it names other heads.
+_LABEL_ONLY = MappingProxyType({"label": "classification"})
 
-def load_data(config: DataConfig, progress: Progress = SILENT) -> ImageData:
+
+def load_data(
+    config: DataConfig, progress: Progress = SILENT, targets: Mapping[str, str] = _LABEL_ONLY
+) -> ImageData:
     """Prepares, scans and splits the images that `config` names.
 
     All of it is kept, so that a second call on unchanged files does next to nothing.
 
+    Args:
+        config: the `data` section of a recipe.
+        progress: where the work is reported.
+        targets: names of what heads predict, with the kind of head.
+
     Raises:
-        DataError: The source is not there or not usable, or has bad images and `on_bad_image` is
-            ``stop``: the message names all of them.
+        DataError: The source is not there or not usable, has no such target, or has bad images and
+            `on_bad_image` is ``stop``: the message names all of them.
     """
-    source = _source(config, progress)
+    source = _source(config, progress, targets)
+    _require_targets(source, targets)
     scan = scan_images(source.index, progress)
     bad = bad_images(source.index, scan)
     conflicts = contradictions(source.index, scan, source.class_names)
@@ -39,20 +53,28 @@ def load_data(config: DataConfig, progress: Progress = SILENT) -> ImageData:
     return ImageData(
         name=source.name,
         splits=splits,
-        class_names={"label": source.class_names},
+        class_names={"label": source.class_names, **source.other_names},
         skipped=tuple(bad.values()),
         licence=source.licence,
         notes=source.notes + _gap_notes(splits, source.class_names),
     )
 
 
-def check_data(config: DataConfig, progress: Progress = SILENT) -> DataReport:
+def check_data(
+    config: DataConfig, progress: Progress = SILENT, targets: Mapping[str, str] = _LABEL_ONLY
+) -> DataReport:
     """Scans the images that `config` names and says what it found, good and bad.
 
+    Args:
+        config: the `data` section of a recipe.
+        progress: where the work is reported.
+        targets: names of what heads predict, with the kind of head.
+
     Raises:
-        DataError: The source is not there or not usable at all.
+        DataError: The source is not there or not usable at all, or has no such target.
     """
-    source = _source(config, progress)
+    source = _source(config, progress, targets)
+    _require_targets(source, targets)
     scan = scan_images(source.index, progress)
     bad = bad_images(source.index, scan)
     conflicts = contradictions(source.index, scan, source.class_names)
@@ -70,13 +92,33 @@ def check_data(config: DataConfig, progress: Progress = SILENT) -> DataReport:
     )
 
 
-def _source(config: DataConfig, progress: Progress) -> Source:
+def _require_targets(source: Source, targets: Mapping[str, str]) -> None:
+    """Raises one error that names every target that the source does not have as such."""
+    kinds = dict.fromkeys(("label", *source.other_names), "classification")
+    for name, values in source.index.targets.items():
+        if name in source.index.box_targets:
+            kinds[name] = "box"
+        elif values.dtype.kind == "f":
+            kinds[name] = "multi_label" if name in source.other_names else "regression"
+    lines = [
+        f"a head of kind {kind} predicts {name!r}, "
+        + (f"which is a {kinds[name]}" if name in kinds else "which the data do not have")
+        + f"; {source.name} has {', '.join(f'{n} ({k})' for n, k in kinds.items())}."
+        + ("" if name in kinds else nearest(name, kinds))
+        for name, kind in targets.items()
+        if kinds.get(name) != kind
+    ]
+    if lines:
+        raise DataError("\n".join(lines))
+
+
+def _source(config: DataConfig, progress: Progress, targets: Mapping[str, str]) -> Source:
     if isinstance(config, DigitsData):
         return digits_source()
     if isinstance(config, ImageFolderData):
         return folder_source(_path(config.path))
     if isinstance(config, ManifestData):
-        return manifest_source(_path(config.path))
+        return manifest_source(_path(config.path), targets)
     return tfds_source(config, progress)
 
 
@@ -134,7 +176,7 @@ def _splits(
             chosen = stratified_part(ids, labels[pool], fraction, config.split_seed)
             splits[pool[chosen]] = split
     _limit_training(config, source, splits)
-    index = _with_digests(source.index, scan)
+    index = replace(source.index, digests=scan.digests)
     positions = {split: np.flatnonzero(usable & (splits == split)) for split in SPLITS}
     return {split: index.take(found) for split, found in positions.items() if len(found)}
 
@@ -168,19 +210,6 @@ def _gap_notes(splits: dict[str, ImageIndex], class_names: tuple[str, ...]) -> t
     counts = _class_counts(splits["train"], class_names)
     missing = [name for name, count in counts.items() if not count]
     return (f"no training image of: {', '.join(missing)}",) if missing else ()
-
-
-def _with_digests(index: ImageIndex, scan: Scan) -> ImageIndex:
-    return ImageIndex(
-        files=index.files,
-        file_ids=index.file_ids,
-        offsets=index.offsets,
-        lengths=index.lengths,
-        ids=index.ids,
-        targets=index.targets,
-        boxes=index.boxes,
-        digests=scan.digests,
-    )
 
 
 def _class_counts(index: ImageIndex, class_names: tuple[str, ...]) -> dict[str, int]:

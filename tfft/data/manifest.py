@@ -1,7 +1,11 @@
-"""Photos listed in a CSV file: path, label and optionally split."""
+"""Photos listed in a CSV file: path, label, optionally split, and what else heads predict."""
 
 import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -10,47 +14,102 @@ from tfft.data.index import index_of_files
 from tfft.errors import DataError, nearest
 
 _SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
+_LABELS_BETWEEN = "|"
+_ONLY_CLASS = "all"
 
 
-def manifest_source(path: Path) -> Source:
+@dataclass(frozen=True)
+class _Row:
+    """One line: the image, its label and split, and the texts of its other targets."""
+
+    path: str
+    label: str
+    split: str
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def manifest_source(
+    path: Path, targets: Mapping[str, str] = MappingProxyType({"label": "classification"})
+) -> Source:
     """Lists the images of a CSV file in UTF-8 whose first line names its columns.
 
     Paths are relative to the file's directory. Without a column ``split``, or where it is empty,
-    an image is training data from which the other splits are cut.
+    an image is training data from which the other splits are cut. Each target has a column of its
+    name: a class; labels with ``|`` between them; a number; or a box, ``ymin xmin ymax xmax`` as
+    shares of the upright image. An empty number or box is a missing one. A column ``label`` is
+    needed where a head predicts it.
+
+    Args:
+        path: of the file.
+        targets: names of what heads predict, with the kind of head.
 
     Raises:
         DataError: The file is missing or no such CSV; all faults at once, with line numbers.
     """
     path = Path(path).absolute()
-    rows = _rows(path)
-    class_names = tuple(sorted({label for _, label, _ in rows}))
-    if len(class_names) < 2:
+    rows = _rows(path, targets)
+    class_names = tuple(sorted({row.label for row in rows}))
+    if "label" in targets and len(class_names) < 2:
         raise DataError(
             f"{path} needs two classes or more. Received: {', '.join(class_names) or 'no image'}"
         )
     numbers = {name: number for number, name in enumerate(class_names)}
+    names: dict[str, tuple[str, ...]] = {}
+    others: dict[str, np.ndarray] = {}
+    for name, kind in targets.items():
+        if name != "label":
+            texts = [row.others[name] for row in rows]
+            others[name], names[name] = _target(texts, kind)
     return Source(
         name=path.stem,
         index=index_of_files(
-            [path.parent / image for image, _, _ in rows],
-            [image for image, _, _ in rows],
-            [numbers[label] for _, label, _ in rows],
+            [path.parent / row.path for row in rows],
+            [row.path for row in rows],
+            [numbers[row.label] for row in rows],
+            others,
+            tuple(name for name, kind in targets.items() if kind == "box"),
         ),
-        splits=np.array([split for _, _, split in rows], "U10"),
+        splits=np.array([row.split for row in rows], "U10"),
         class_names=class_names,
+        other_names={name: found for name, found in names.items() if found},
     )
 
 
-def _rows(path: Path) -> list[tuple[str, str, str]]:
-    """Returns (path, label, split) of each line."""
+def _target(texts: list[str], kind: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns the values of a column that has no faults, and the names of its classes or labels."""
+    if kind == "box":
+        return np.array([_numbers(text, 4) for text in texts], np.float32), ()
+    if kind == "regression":
+        return np.array([_numbers(text, 1) for text in texts], np.float32), ()
+    found = [_labels(text) if kind == "multi_label" else [text] for text in texts]
+    names = tuple(sorted({label for labels in found for label in labels}))
+    numbers = {name: number for number, name in enumerate(names)}
+    if kind == "classification":
+        return np.array([numbers[text] for text in texts], np.int64), names
+    values = np.zeros((len(texts), len(names)), np.float32)
+    for row, labels in zip(values, found, strict=True):
+        row[[numbers[label] for label in labels]] = 1.0
+    return values, names
+
+
+def _labels(text: str) -> list[str]:
+    return [label.strip() for label in text.split(_LABELS_BETWEEN) if label.strip()]
+
+
+def _numbers(text: str, count: int) -> list[float]:
+    return [float(word) for word in text.split()] if text else [math.nan] * count
+
+
+def _rows(path: Path, targets: Mapping[str, str]) -> list[_Row]:
+    needed = list(dict.fromkeys(["path", *targets]))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
-            if unknown := [name for name in ("path", "label") if name not in columns]:
+            if missing := [name for name in needed if name not in columns]:
                 raise DataError(
-                    f"{path}:1: the first line must name the columns path, label and, if wanted, "
-                    f"split; missing: {', '.join(unknown)}. Received: {', '.join(columns)}"
+                    f"{path}:1: the first line must name the columns {', '.join(needed)} and, if "
+                    f"wanted, split; missing: {', '.join(missing)}. Received: {', '.join(columns)}"
                 )
             lines = [(reader.line_num, line) for line in reader]
     except OSError as error:
@@ -59,7 +118,7 @@ def _rows(path: Path) -> list[tuple[str, str, str]]:
         raise DataError(f"{path} is no CSV file in UTF-8: {error}") from error
     faults: list[str] = []
     seen: dict[str, int] = {}
-    rows = [_row(path, number, line, seen, faults) for number, line in lines]
+    rows = [_row(path, number, line, targets, seen, faults) for number, line in lines]
     if faults:
         raise DataError("\n".join(faults))
     return rows
@@ -69,12 +128,16 @@ def _row(
     path: Path,
     number: int,
     line: dict[str, str | None],
+    targets: Mapping[str, str],
     seen: dict[str, int],
     faults: list[str],
-) -> tuple[str, str, str]:
-    image, label, split = ((line.get(name) or "").strip() for name in ("path", "label", "split"))
-    if not image or not label:
-        faults.append(f"{path}:{number}: path and label must not be empty")
+) -> _Row:
+    texts = {name: (line.get(name) or "").strip() for name in ("path", "split", *targets)}
+    image, split = texts["path"], texts["split"]
+    empty = [n for n in ("path", *targets) if _must_be_there(n, targets) and not texts[n]]
+    if empty:
+        must = " and ".join(n for n in ("path", *targets) if _must_be_there(n, targets))
+        faults.append(f"{path}:{number}: {must} must not be empty")
     elif image in seen:
         faults.append(f"{path}:{number}: {image} is already on line {seen[image]}")
     elif not (path.parent / image).is_file():
@@ -84,5 +147,32 @@ def _row(
             f"{path}:{number}: split must be train, validation or test."
             f"{nearest(split, _SPLIT_NAMES)} Received: {split}"
         )
+    for name, kind in targets.items():
+        if fault := _value_fault(texts[name], kind):
+            faults.append(f"{path}:{number}: {name} {fault} Received: {texts[name]}")
     seen.setdefault(image, number)
-    return image, label, _SPLIT_NAMES.get(split, "train")
+    label = texts["label"] if "label" in targets else _ONLY_CLASS
+    others = {name: texts[name] for name in targets if name != "label"}
+    return _Row(image, label, _SPLIT_NAMES.get(split, "train"), others)
+
+
+def _must_be_there(name: str, targets: Mapping[str, str]) -> bool:
+    return name == "path" or targets[name] == "classification"
+
+
+def _value_fault(text: str, kind: str) -> str:
+    """Returns what is wrong with the text of a number or a box, or ""."""
+    if kind not in ("regression", "box") or not text:
+        return ""
+    try:
+        numbers = [float(word) for word in text.split()]
+    except ValueError:
+        numbers = []
+    count = 4 if kind == "box" else 1
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        return "must be four numbers, ymin xmin ymax xmax." if count == 4 else "must be a number."
+    if count == 4:
+        ymin, xmin, ymax, xmax = numbers
+        if not (0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1):
+            return "must be shares of the image, 0 <= ymin < ymax <= 1 and 0 <= xmin < xmax <= 1."
+    return ""

@@ -15,8 +15,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
-from tfft.data.augment import augmented_pixels  # noqa: E402
-from tfft.data.decode import decode_exact  # noqa: E402
+from tfft.data.augment import augmented_view, boxes_in_part, exact_view  # noqa: E402
 from tfft.data.index import ImageIndex  # noqa: E402
 from tfft.data.order import repetitions  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
@@ -29,14 +28,15 @@ def evaluation_batches(index: ImageIndex, pixels: PixelSpec, batch_size: int) ->
     """Returns the images in order, their pixels exact.
 
     Returns:
-        Batches ``{"images": float32 [b, height, width, 3] in 0..255, "targets": {name: [b]},
-        "positions": int64 [b]}``; the last may be smaller.
+        Batches ``{"images": float32 [b, height, width, 3] in 0..255, "targets": {name: [b, ...]},
+        "positions": int64 [b]}``; the last may be smaller. Targets that are boxes are shares of
+        what the pixels show.
     """
 
     def element(
         position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None
-    ) -> tf.Tensor:
-        return decode_exact(encoded, pixels, box)
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return exact_view(encoded, pixels, box)
 
     return _batches(index, np.arange(len(index)), batch_size, element, np.zeros(len(index)))
 
@@ -72,9 +72,9 @@ def training_batches(
 
     def element(
         position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         view = fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
-        return augmented_pixels(encoded, pixels, box, augmentation, view)
+        return augmented_view(encoded, pixels, box, augmentation, view)
 
     start = first_step * batch_size
     return _batches(index, order[start:], batch_size, element, repetitions(order)[start:])
@@ -84,7 +84,7 @@ def _batches(
     index: ImageIndex,
     order: np.ndarray,
     batch_size: int,
-    pixels_of: Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor],
+    view_of: Callable[..., tuple[tf.Tensor, tf.Tensor]],
     repeated: np.ndarray,
 ) -> tf.data.Dataset:
     read = _reader(index)
@@ -93,11 +93,11 @@ def _batches(
 
     def element(position: tf.Tensor, repetition: tf.Tensor) -> dict[str, object]:
         box = None if boxes is None else boxes[position]
-        return {
-            "images": pixels_of(position, repetition, read(position), box),
-            "targets": {name: values[position] for name, values in targets.items()},
-            "positions": position,
-        }
+        pixels, part = view_of(position, repetition, read(position), box)
+        found = {name: values[position] for name, values in targets.items()}
+        for name in index.box_targets:
+            found[name] = boxes_in_part(found[name], part)
+        return {"images": pixels, "targets": found, "positions": position}
 
     # Nothing here branches on tensors in Python: converting it would only take time each epoch.
     element = tf.autograph.experimental.do_not_convert(element)

@@ -123,7 +123,7 @@ def _listed(builder: Any, config: TfdsData, progress: Progress) -> Source:
     class_names = tuple(builder.info.features[features.label].names)
     return Source(
         name=config.name,
-        index=_index(rows, config.crop_to_box),
+        index=_index(rows, config.crop_to_box, features.box is not None),
         splits=np.array(splits, "U10"),
         class_names=class_names,
         licence=builder.info.redistribution_info.license or None,
@@ -239,18 +239,23 @@ def _largest_box(example: Any, feature: tuple[str, ...] | None) -> np.ndarray:
     return boxes[int(np.argmax(areas))].astype(np.float32)
 
 
-def _index(rows: list[_Row], with_boxes: bool) -> ImageIndex:
+def _index(rows: list[_Row], cut_to_boxes: bool, has_boxes: bool) -> ImageIndex:
     files = tuple(sorted({row.file for row in rows}))
     numbers = {file: number for number, file in enumerate(files)}
     names = [row.name for row in rows]
     if len(set(names)) != len(names):
         names = [row.record for row in rows]
+    boxes = np.stack([row.box for row in rows])
+    targets = {"label": np.array([row.label for row in rows], np.int64)}
+    if has_boxes and not cut_to_boxes:
+        targets["box"] = boxes
     return ImageIndex(
         files=files,
         file_ids=np.array([numbers[row.file] for row in rows], np.int32),
         offsets=np.array([row.offset for row in rows], np.int64),
         lengths=np.array([row.length for row in rows], np.int64),
         ids=tuple(names),
-        targets={"label": np.array([row.label for row in rows], np.int64)},
-        boxes=np.stack([row.box for row in rows]) if with_boxes else None,
+        targets=targets,
+        box_targets=("box",) if "box" in targets else (),
+        boxes=boxes if cut_to_boxes else None,
     )

@@ -1,6 +1,7 @@
 """Which images a MODEL is evaluated on, and which of its classes they are."""
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from tfft.config.data import DataConfig
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
+from tfft.data.parts import exact_targets
 from tfft.errors import DataError, ModelFileError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
@@ -38,7 +40,7 @@ def evaluation_images(
     if data is None or str(data.absolute()) == (info.data or {}).get("path"):
         loaded = recorded_data(info, progress)
     else:
-        loaded = load_data(_config(data), progress)
+        loaded = load_data(_config(data), progress, _wanted(info))
         split = split if _has_splits(data) else "all"
     if split == "all":
         return _together(loaded), loaded, split
@@ -63,22 +65,43 @@ def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
         config = _DATA.validate_python(info.data)
     except ValidationError as error:
         raise ModelFileError(f"the model's record of its data cannot be read: {error}") from error
-    return load_data(config, progress)
+    return load_data(config, progress, _wanted(info))
 
 
-def labels_of_model(labels: np.ndarray, data_names: tuple[str, ...], head: HeadInfo) -> np.ndarray:
-    """Returns labels in the model's numbering, matched by the names of the classes.
+def targets_of_model(
+    info: ModelInfo, index: ImageIndex, data_names: Mapping[str, tuple[str, ...]]
+) -> dict[str, np.ndarray]:
+    """Returns the targets of each head as the model counts them.
+
+    Classes and labels are matched by their names; boxes are shares of what the model sees.
 
     Args:
-        labels: int64 [n] in the data's numbering.
-        data_names: names of the data's classes; those without images do not matter.
-        head: whose classes are wanted.
+        info: of the model.
+        index: the images.
+        data_names: target → names of its classes; those without images do not matter.
 
     Raises:
         DataError: A class of the images is not one of the model's.
     """
+    targets = exact_targets(index, info.pixels)
+    found = {}
+    for name, head in info.heads.items():
+        values = targets[head.target]
+        if head.kind == "classification":
+            values = _translation(np.unique(values), data_names[head.target], head)[values]
+        elif head.kind == "multi_label":
+            present = np.flatnonzero(values.any(axis=0))
+            columns = _translation(present, data_names[head.target], head)[present]
+            found[name] = np.zeros((len(values), len(head.class_names)), np.float32)
+            found[name][:, columns] = values[:, present]
+            continue
+        found[name] = values
+    return found
+
+
+def _translation(present: np.ndarray, data_names: tuple[str, ...], head: HeadInfo) -> np.ndarray:
+    """Returns the model's number of each of the data's classes, int64 [classes]."""
     number = {name: index for index, name in enumerate(head.class_names)}
-    present = np.unique(labels)
     unknown = [data_names[label] for label in present if data_names[label] not in number]
     if unknown:
         hints = "".join(f"\n  {name!r}{nearest(name, number)}" for name in unknown)
@@ -86,8 +109,12 @@ def labels_of_model(labels: np.ndarray, data_names: tuple[str, ...], head: HeadI
             f"the model does not know {len(unknown)} of the {len(present)} classes of these "
             f"images; it knows {len(number)}, such as {head.class_names[0]!r}:{hints}"
         )
-    translation = np.array([number.get(name, -1) for name in data_names], np.int64)
-    return translation[labels]
+    return np.array([number.get(name, -1) for name in data_names], np.int64)
+
+
+def _wanted(info: ModelInfo) -> dict[str, str]:
+    """What the model's heads ask of the data: the kind of each target."""
+    return {head.target: head.kind for head in info.heads.values()}
 
 
 def _config(data: Path) -> DataConfig:
@@ -121,5 +148,6 @@ def _together(data: ImageData) -> ImageIndex:
             name: np.concatenate([part.targets[name] for part in parts])
             for name in parts[0].targets
         },
+        box_targets=parts[0].box_targets,
         boxes=np.concatenate(boxes) if boxes else None,
     )

@@ -11,8 +11,8 @@ import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError
-from tfft.evaluate.data import evaluation_images, labels_of_model
-from tfft.metrics.classification import classification_metrics
+from tfft.evaluate.data import evaluation_images, targets_of_model
+from tfft.metrics.heads import head_metrics
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.files import write_json
@@ -30,7 +30,7 @@ class Evaluation:
         model: path that was evaluated.
         split: ``train``, ``validation``, ``test`` or ``all``.
         examples: number of images.
-        metrics: by head, as `tfft.metrics.classification` gives them.
+        metrics: by head, as `tfft.metrics` gives them for its kind.
     """
 
     model: str
@@ -76,13 +76,10 @@ def evaluate(
     """
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
     index, loaded, split = evaluation_images(predictor.info, split, data, progress)
-    labels = {
-        name: labels_of_model(index.targets[head.target], loaded.class_names[head.target], head)
-        for name, head in predictor.info.heads.items()
-    }
+    targets = targets_of_model(predictor.info, index, loaded.class_names)
     answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
     metrics = {
-        name: classification_metrics(answers[name], labels[name], head.class_names)
+        name: head_metrics(head, answers[name], targets[name])
         for name, head in predictor.info.heads.items()
     }
     evaluation = Evaluation(_model_path(predictor), split, len(index), metrics)
@@ -95,7 +92,7 @@ def evaluate(
 def predict_index(
     predictor: Predictor, index: ImageIndex, batch_size: int, description: str, progress: Progress
 ) -> Outputs:
-    """Returns probabilities float32 [len(index), classes] by head, in the order of `index`."""
+    """Returns what each head says, float32 [len(index), ...], in the order of `index`."""
     task = progress.start(description, len(index))
     parts: list[Outputs] = []
     try:
@@ -110,15 +107,15 @@ def predict_index(
 def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[Outputs]:
     if predictor.decoder == "model" and index.boxes is None:
         for encoded in _encoded(index, batch_size):
-            yield predictor.probabilities_from_bytes(encoded)
+            yield predictor.answers_from_bytes(encoded)
     elif predictor.decoder == "pillow":
         for pixels in _decoded(predictor, index, batch_size):
-            yield predictor.probabilities(pixels)
+            yield predictor.answers(pixels)
     else:
         from tfft.data.pipeline import evaluation_batches
 
         for batch in evaluation_batches(index, predictor.info.pixels, batch_size):
-            yield predictor.probabilities(batch["images"].numpy())
+            yield predictor.answers(batch["images"].numpy())
 
 
 def _encoded(index: ImageIndex, batch_size: int) -> Iterator[list[bytes]]:

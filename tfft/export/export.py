@@ -8,7 +8,7 @@ from typing import Any
 from tfft.config.load import load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
-from tfft.evaluate.data import labels_of_model, recorded_data
+from tfft.evaluate.data import recorded_data, targets_of_model
 from tfft.export.parity import (
     FLOAT_ROUNDING,
     OTHER_DECODER,
@@ -121,14 +121,8 @@ def _reference(keras: KerasPredictor, count: int, progress: Progress) -> Referen
     data = recorded_data(keras.info, progress)
     split = next(name for name in ("test", "validation", "train") if name in data.splits)
     index = data.splits[split]
-    labels = {
-        name: labels_of_model(index.targets[head.target], data.class_names[head.target], head)
-        for name, head in keras.info.heads.items()
-    }
-    chosen = spread_over_classes(next(iter(labels.values())), count)
-    return Reference(
-        keras, index.take(chosen), {head: values[chosen] for head, values in labels.items()}
-    )
+    index = index.take(spread_over_classes(index.targets["label"], count))
+    return Reference(keras, index, targets_of_model(keras.info, index, data.class_names))
 
 
 def _export_saved_model(

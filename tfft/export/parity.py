@@ -8,6 +8,8 @@ import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
+from tfft.metrics.heads import head_metrics, main_figure
+from tfft.runtime.info import HeadInfo
 from tfft.runtime.predictor import Outputs, Predictor
 
 # Largest difference of a probability that the order of float32 additions explains: some 1e-6 in
@@ -24,20 +26,26 @@ class ParityCheck:
 
     Attributes:
         images: number of real images compared.
-        largest_difference: of a probability.
-        top1_agreement: share of images with the same answer.
-        accuracy: of the file; keras_accuracy: of the Keras model on the same images.
+        largest_difference: of a probability, or of a box's edge as a share of the picture, or of a
+            number relative to the largest.
+        heads: by head, its own largest difference, its figure (accuracy, f1, mae or mean_iou) and
+            that of the Keras model on the same images, and for classification ``top1_agreement``,
+            the share of images with the same answer.
     """
 
     images: int
     largest_difference: float
-    top1_agreement: float
-    accuracy: float
-    keras_accuracy: float
+    heads: dict[str, dict[str, float | None]]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON values."""
-        return asdict(self)
+        """Returns the figures as JSON values; a single head's are not under its name."""
+        values = asdict(self)
+        heads = values.pop("heads")
+        return (
+            {**values, **next(iter(heads.values()))}
+            if len(heads) == 1
+            else {**values, "heads": heads}
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +55,12 @@ class Reference:
     Attributes:
         keras: the Keras model.
         images: to compare on.
-        labels: int64 [n] by head, in the model's numbering.
+        targets: by head, as `tfft.evaluate.data.targets_of_model` gives them.
     """
 
     keras: Predictor
     images: ImageIndex
-    labels: dict[str, np.ndarray]
+    targets: dict[str, np.ndarray]
 
     def compare(
         self,
@@ -68,7 +76,7 @@ class Reference:
         Args:
             predictor: the file.
             what: it is called in the error.
-            tolerance: on probabilities.
+            tolerance: on probabilities, edges of boxes and (relative) numbers.
             rounded: the file takes whole pixel values, so both answer on rounded pixels.
             from_bytes: the file decodes itself and cuts no boxes, so neither does Keras.
 
@@ -77,18 +85,24 @@ class Reference:
         """
         boxes = None if from_bytes else self.images.boxes
         expected = self._answers(self._keras_answer(rounded), boxes)
-        actual = self._answers(predictor.probabilities_from_bytes, boxes)
-        checks = [_check(actual[head], expected[head], self.labels[head]) for head in self.labels]
-        worst = max(checks, key=lambda check: check.largest_difference)
-        _require(worst, actual, expected, what, tolerance)
-        if predictor.info.heads != self.keras.info.heads:
+        actual = self._answers(predictor.answers_from_bytes, boxes)
+        heads = self.keras.info.heads
+        checks = {
+            name: _check(head, actual[name], expected[name], self.targets[name])
+            for name, head in heads.items()
+        }
+        for name, head in heads.items():
+            where = what if len(heads) == 1 else f"{what}, head {name}"
+            _require(head, checks[name], actual[name], expected[name], where, tolerance)
+        if predictor.info.heads != heads:
             raise GateError(f"{what}: its class names are not those of the model; not put in place")
-        return worst
+        worst = max(_largest(check) for check in checks.values())
+        return ParityCheck(len(self.images), worst, checks)
 
     def _keras_answer(self, rounded: bool) -> Callable[..., Outputs]:
         def answer(encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
             pixels = self.keras.pixels(encoded, boxes)
-            return self.keras.probabilities(np.clip(np.rint(pixels), 0, 255) if rounded else pixels)
+            return self.keras.answers(np.clip(np.rint(pixels), 0, 255) if rounded else pixels)
 
         return answer
 
@@ -110,31 +124,43 @@ def spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.argsort(turn, kind="stable")[:count])
 
 
-def _check(actual: np.ndarray, expected: np.ndarray, labels: np.ndarray) -> ParityCheck:
-    difference = np.abs(actual - expected).max()
-    answers, wanted = actual.argmax(axis=1), expected.argmax(axis=1)
-    return ParityCheck(
-        images=len(labels),
-        largest_difference=float(difference) if np.isfinite(difference) else float("inf"),
-        top1_agreement=float((answers == wanted).mean()),
-        accuracy=float((answers == labels).mean()),
-        keras_accuracy=float((wanted == labels).mean()),
-    )
+def _check(
+    head: HeadInfo, actual: np.ndarray, expected: np.ndarray, targets: np.ndarray
+) -> dict[str, float | None]:
+    scale = max(float(np.abs(expected).max()), 1e-6) if head.kind == "regression" else 1.0
+    difference = float(np.abs(actual - expected).max()) / scale
+    check: dict[str, float | None] = {
+        "largest_difference": difference if np.isfinite(difference) else float("inf")
+    }
+    if head.kind == "classification":
+        check["top1_agreement"] = float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    name, figure = main_figure(head, head_metrics(head, np.nan_to_num(actual), targets))
+    _, of_keras = main_figure(head, head_metrics(head, expected, targets))
+    name = "accuracy" if name == "top1" else name
+    return {**check, name: figure, f"keras_{name}": of_keras}
+
+
+def _largest(check: dict[str, float | None]) -> float:
+    return check["largest_difference"] or 0.0
 
 
 def _require(
-    check: ParityCheck, actual: Outputs, expected: Outputs, what: str, tolerance: float
+    head: HeadInfo,
+    check: dict[str, float | None],
+    actual: np.ndarray,
+    expected: np.ndarray,
+    what: str,
+    tolerance: float,
 ) -> None:
-    if check.largest_difference > tolerance:
+    if _largest(check) > tolerance:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in check.items() if value)
         raise GateError(
-            f"{what} does not answer as the Keras model does: a probability differs by "
-            f"{check.largest_difference:.3g} where {tolerance:g} is allowed; the answers agree on "
-            f"{check.top1_agreement:.1%} of {check.images} images (accuracy {check.accuracy:.4f} "
-            f"against {check.keras_accuracy:.4f}). It is not put in place."
+            f"{what} does not answer as the Keras model does: an answer differs by "
+            f"{_largest(check):.3g} where {tolerance:g} is allowed ({figures}). It is not put in "
+            "place."
         )
-    for head, probabilities in expected.items():
-        best_two = np.sort(probabilities, axis=1)[:, -2:]
+    if head.kind == "classification":
+        best_two = np.sort(expected, axis=1)[:, -2:]
         decided = best_two[:, 1] - best_two[:, 0] > 2 * tolerance
-        other = actual[head].argmax(axis=1) != probabilities.argmax(axis=1)
-        if (decided & other).any():
+        if (decided & (actual.argmax(axis=1) != expected.argmax(axis=1))).any():
             raise GateError(f"{what} gives other answers than the Keras model; not put in place")

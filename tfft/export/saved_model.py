@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from tfft.data.decode import decode_exact
+from tfft.export.outputs import answers_and_logits
 from tfft.runtime.info import FILE_NAME, ModelInfo
-from tfft.runtime.predictor import output_name
 from tfft.system.files import write_json
 from tfft.system.tensorflow import start_tensorflow
 
@@ -31,6 +31,7 @@ class _Servable(tf.Module):
         self.label_files = [
             tf.saved_model.Asset(str(_write_labels(directory, head, names.class_names)))
             for head, names in info.heads.items()
+            if names.class_names
         ]
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
@@ -48,13 +49,8 @@ class _Servable(tf.Module):
         }
 
     def images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self._model(images, training=False)
-        heads = self._info.heads
-        outputs = {output_name("logits", head, heads): logits[head] for head in heads}
-        for head in heads:
-            probabilities = tf.nn.softmax(logits[head])
-            outputs[output_name("probabilities", head, heads)] = probabilities
-        return {name: tf.identity(value, name=name) for name, value in outputs.items()}
+        found = answers_and_logits(self._model(images, training=False), self._info.heads)
+        return {name: tf.identity(value, name=name) for name, value in found.items()}
 
     def uint8_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.images(tf.cast(images, tf.float32))
@@ -77,11 +73,11 @@ def write_saved_model(model: keras.Model, info: ModelInfo, directory: Path) -> N
     Signatures: ``serving_default`` takes ``images`` float32 [n, height, width, 3], RGB, 0..255;
     ``serve_uint8`` the same as uint8; ``serve_bytes`` takes ``image_bytes`` string [n], whole image
     files, and decodes, turns and resizes them exactly as evaluation does. Outputs of each:
-    ``probabilities`` and ``logits`` float32 [n, classes], with the head's name in front where there
-    are several heads.
+    ``probabilities`` and ``logits`` float32 [n, classes]; ``box`` float32 [n, 4] or ``value``
+    float32 [n, 1] for such heads; by their heads' names where there are several.
 
     Args:
-        model: images to ``{head: logits}``, in float32.
+        model: images to ``{head: output}``, in float32.
         info: written to ``assets.extra/tfft.json``; class names to ``assets/<head>_labels.txt``.
         directory: where ``saved_model.pb`` will be.
     """

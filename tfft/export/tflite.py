@@ -4,8 +4,8 @@ import json
 import zipfile
 from pathlib import Path
 
+from tfft.export.outputs import answers_and_logits
 from tfft.runtime.info import FILE_NAME, ModelInfo
-from tfft.runtime.predictor import output_name
 from tfft.runtime.tflite_convert import convert_to_tflite
 from tfft.system.tensorflow import start_tensorflow
 
@@ -24,15 +24,10 @@ def write_tflite(model: keras.Model, info: ModelInfo, path: Path) -> None:
         TfftError: The model needs operators that TFLite has not.
     """
     images = keras.Input(model.input_shape[1:], name="images")
-    logits = model(images)
-    outputs = {}
-    for head in info.heads:
-        outputs[output_name("logits", head, info.heads)] = logits[head]
-        probabilities = keras.layers.Softmax(dtype="float32")(logits[head])
-        outputs[output_name("probabilities", head, info.heads)] = probabilities
+    outputs = answers_and_logits(model(images), info.heads)
     path.write_bytes(convert_to_tflite(keras.Model(images, outputs)))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(FILE_NAME, json.dumps(info.to_json(), ensure_ascii=False))
-        for name, head in info.heads.items():
+        for name, head in ((n, h) for n, h in info.heads.items() if h.class_names):
             labels = "".join(f"{label}\n" for label in head.class_names)
             archive.writestr(f"{name}_labels.txt", labels)

@@ -45,6 +45,58 @@ def output_window(height: int, width: int, spec: PixelSpec) -> Window:
     )
 
 
+def visible_part(
+    height: int, width: int, spec: PixelSpec, box: Box | np.ndarray | None = None
+) -> np.ndarray:
+    """Returns which part of an upright image the pixels of `spec` show.
+
+    Args:
+        height: Of the image in pixels; width: likewise.
+        spec: How the image is cut and resized.
+        box: The part that is cut before, or None.
+
+    Returns:
+        float32 [4], (ymin, xmin, ymax, xmax) as shares of the image.
+    """
+    top, left, bottom, right = (
+        (0, 0, height, width) if box is None else box_pixels(height, width, box)
+    )
+    window = output_window(bottom - top, right - left, spec)
+    rows = np.array([window.top, window.top + spec.height]) / window.resized_height
+    columns = np.array([window.left, window.left + spec.width]) / window.resized_width
+    ymin, ymax = (top + rows * (bottom - top)) / height
+    xmin, xmax = (left + columns * (right - left)) / width
+    return np.array([ymin, xmin, ymax, xmax], np.float32)
+
+
+def boxes_in_part(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Returns boxes as shares of the part of the image that is seen.
+
+    Args:
+        boxes: float32 [..., 4], (ymin, xmin, ymax, xmax) as shares of the image.
+        parts: float32 [..., 4], likewise; a mirrored part has xmin and xmax exchanged.
+
+    Returns:
+        float32 [..., 4], cut at the edges of the part; NaN where nothing of the box is seen.
+    """
+    corners = np.stack([_in_part(boxes[..., :2], parts), _in_part(boxes[..., 2:], parts)])
+    low, high = np.clip(corners.min(axis=0), 0, 1), np.clip(corners.max(axis=0), 0, 1)
+    seen = np.all(high > low, axis=-1, keepdims=True)
+    return np.where(seen, np.concatenate([low, high], axis=-1), np.nan).astype(np.float32)
+
+
+def boxes_in_image(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Returns boxes float32 [..., 4], given as shares of what is seen, as shares of the image."""
+    low, high = parts[..., :2], parts[..., 2:]
+    points = [low + boxes[..., :2] * (high - low), low + boxes[..., 2:] * (high - low)]
+    return np.concatenate(points, axis=-1)
+
+
+def _in_part(points: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    low, high = parts[..., :2], parts[..., 2:]
+    return (points - low) / (high - low)
+
+
 def box_pixels(height: int, width: int, box: Box | np.ndarray) -> tuple[int, int, int, int]:
     """Returns (top, left, bottom, right) of a box in whole pixels, at least one pixel large.
 

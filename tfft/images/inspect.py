@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from tfft.images.decode import open_image
+from tfft.images.exif import exif_orientation
+from tfft.images.formats import announced_size, gif_frames, image_format
 
 
 @dataclass(frozen=True)
@@ -26,3 +28,17 @@ def inspect_image(encoded: bytes) -> ImageFacts:
     if opened.orientation >= 5:
         width, height = height, width
     return ImageFacts(opened.format, height, width, opened.orientation)
+
+
+def image_size(encoded: bytes) -> tuple[int, int]:
+    """Returns height and width of the upright image from its header, without decoding it.
+
+    Args:
+        encoded: an image that `inspect_image` accepts.
+    """
+    kind = image_format(encoded)
+    if kind == "GIF":  # its first frame is laid on a canvas as large as its largest frame
+        frames = gif_frames(encoded)
+        return max(frame[3] for frame in frames), max(frame[2] for frame in frames)
+    height, width = announced_size(encoded, kind)
+    return (width, height) if exif_orientation(encoded) >= 5 else (height, width)

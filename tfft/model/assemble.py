@@ -9,7 +9,7 @@ from tfft.backbones.split import split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
-from tfft.model.heads import POOLINGS, Head, build_head
+from tfft.model.heads import POOLINGS, Head, HeadSize, build_head
 from tfft.model.preprocess import preprocess
 from tfft.system.tensorflow import start_tensorflow
 
@@ -25,7 +25,7 @@ class Cut:
     Attributes:
         prefix: images float32 [batch, H, W, 3], 0..255, to one or more tensors; None: nothing is
             below the cut.
-        suffix: those tensors (or the images) to a dict of logits by head.
+        suffix: those tensors (or the images) to a dict of outputs by head.
     """
 
     prefix: keras.Model | None
@@ -41,7 +41,7 @@ class Cut:
         return tuple(_as_list(self.prefix(inputs[0], training=False)))
 
     def above(self, tensors: Sequence[tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        """Returns the logits of each head for the tensors at the cut."""
+        """Returns the output of each head for the tensors at the cut."""
         return self.suffix(tensors[0] if len(tensors) == 1 else list(tensors), training=training)
 
 
@@ -50,7 +50,7 @@ class Classifier:
     """A backbone with heads as one Keras model that carries its preprocessing.
 
     Attributes:
-        model: images float32 [batch, H, W, 3], RGB, 0..255, to ``{head: logits [batch, classes]}``.
+        model: images float32 [batch, H, W, 3], RGB, 0..255, to ``{head: output}``: see `Head`.
         block_weights: the variables of each block that gradients can train, in block order.
         head_weights: the variables of all heads that gradients can train.
     """
@@ -76,7 +76,7 @@ class Classifier:
             features = [pooling(activations) for pooling in self.poolings.values()]
             inputs: list[Any] = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
             pooled = dict(zip(self.poolings, inputs, strict=True))
-            return Cut(keras.Model(images, features), keras.Model(inputs, self._logits(pooled)))
+            return Cut(keras.Model(images, features), keras.Model(inputs, self._outputs(pooled)))
         below, above = split(self.backbone, frozen_blocks)
         if below is None or above is None:
             raise ValueError(f"no cut inside the backbone after {frozen_blocks} blocks")
@@ -84,9 +84,9 @@ class Classifier:
         inputs = [keras.Input(t.shape[1:], dtype=t.dtype) for t in crossing]
         activations = above(inputs if len(inputs) > 1 else inputs[0])
         pooled = {kind: pooling(activations) for kind, pooling in self.poolings.items()}
-        return Cut(keras.Model(images, crossing), keras.Model(inputs, self._logits(pooled)))
+        return Cut(keras.Model(images, crossing), keras.Model(inputs, self._outputs(pooled)))
 
-    def _logits(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+    def _outputs(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
         return {name: head(pooled[head.config.pooling]) for name, head in self.heads.items()}
 
     @property
@@ -112,19 +112,19 @@ class Classifier:
 
 
 def build_classifier(
-    backbone: Backbone, heads: HeadsConfig, outputs: Mapping[str, int], size_px: int, seed: int
+    backbone: Backbone, heads: HeadsConfig, sizes: Mapping[str, HeadSize], size_px: int, seed: int
 ) -> Classifier:
     """Puts preprocessing, `backbone`, pooling and `heads` into one Keras model.
 
     Args:
         backbone: takes float32 [batch, size_px, size_px, 3].
         heads: by name; each becomes an output of the model.
-        outputs: number of logits of each head.
+        sizes: of each head, from the data.
         size_px: height and width of the input.
         seed: of dropout.
     """
     built = {
-        name: build_head(name, config, outputs[name], seed + index)
+        name: build_head(name, config, sizes[name], seed + index)
         for index, (name, config) in enumerate(heads.items())
     }
     kinds = sorted({config.pooling for config in heads.values()})
@@ -132,8 +132,8 @@ def build_classifier(
     images: Any = keras.Input((size_px, size_px, 3), name="images")
     activations = backbone.model(preprocess(images, backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
-    logits = {name: head(pooled[head.config.pooling]) for name, head in built.items()}
-    model = keras.Model(images, logits, name="classifier")
+    outputs = {name: head(pooled[head.config.pooling]) for name, head in built.items()}
+    model = keras.Model(images, outputs, name="classifier")
     return Classifier(
         model,
         backbone,

@@ -1,76 +1,82 @@
-"""Heads: the new layers for one task, and the loss that trains them."""
+"""Heads: the new layers for one task."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tfft.config.model import HeadConfig
+from tfft.model.boxes import corners
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
-# Targets [batch] and logits float32 [batch, classes] to losses float32 [batch].
-Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+@dataclass(frozen=True)
+class HeadSize:
+    """What the data decide about a head.
+
+    Attributes:
+        outputs: classes or labels; 4 for a box, 1 for a number.
+        mean: of a number in the training data; deviation: likewise. A head of another kind has
+            0 and 1.
+    """
+
+    outputs: int
+    mean: float = 0.0
+    deviation: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """The new layers for one task."""
+    """The new layers for one task.
+
+    Its output is logits [batch, classes] for classification and multi_label, a box
+    (ymin, xmin, ymax, xmax) in 0..1 [batch, 4], or a number in the data's unit [batch, 1].
+
+    Attributes:
+        dense: from features to the numbers that become the output.
+    """
 
     name: str
     config: HeadConfig
-    outputs: int
+    size: HeadSize
     layers: tuple[keras.layers.Layer, ...]
-
-    @property
-    def dense(self) -> Any:
-        """The `keras.layers.Dense` from features to logits; Keras types its weights as optional."""
-        return self.layers[-1]
+    dense: Any  # a keras.layers.Dense; Keras types its weights as optional
 
     def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns logits float32 [batch, outputs] of features [batch, feature_size]."""
+        """Returns the output, float32, of features [batch, feature_size]."""
         for layer in self.layers:
             features = layer(features)
-        return features
+        return corners(features) if self.config.kind == "box" else features
 
 
-def build_head(name: str, config: HeadConfig, outputs: int, seed: int) -> Head:
-    """Builds a head of `outputs` classes; its dense layer starts at zero.
+def build_head(name: str, config: HeadConfig, size: HeadSize, seed: int) -> Head:
+    """Builds a head; its dense layer starts at zero.
 
-    Zero weights give every class the same probability and so a first gradient that is not noise
-    through the backbone. Logits are float32 under every dtype policy.
+    Zero weights give every class the same probability (a number its mean, a box the middle of the
+    picture) and so a first gradient that is not noise through the backbone. Outputs are float32
+    under every dtype policy.
     """
-    layers = []
+    dense = keras.layers.Dense(
+        size.outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits"
+    )
+    layers: list[keras.layers.Layer] = [dense]
     if config.dropout > 0:
-        layers.append(keras.layers.Dropout(config.dropout, seed=seed, name=f"{name}_dropout"))
-    layers.append(
-        keras.layers.Dense(
-            outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits"
+        layers.insert(0, keras.layers.Dropout(config.dropout, seed=seed, name=f"{name}_dropout"))
+    if config.kind == "regression":
+        unit = keras.layers.Rescaling(
+            size.deviation, size.mean, dtype="float32", name=f"{name}_unit"
         )
-    )
-    return Head(name, config, outputs, tuple(layers))
+        layers.append(unit)
+    return Head(name, config, size, tuple(layers), dense)
 
 
-def training_loss(head: Head) -> Loss:
-    """Returns the loss that trains `head`: cross-entropy with its label smoothing."""
-    return _cross_entropy(head.outputs, head.config.label_smoothing)
-
-
-def validation_loss(head: Head) -> Loss:
-    """Returns the loss that validation reports: plain cross-entropy, comparable between recipes."""
-    return _cross_entropy(head.outputs, 0.0)
-
-
-def _cross_entropy(classes: int, label_smoothing: float) -> Loss:
-    loss: Any = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=label_smoothing, reduction="none"
-    )
-
-    def losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return loss(tf.one_hot(labels, classes), logits)
-
-    return losses
+def number_size(values: np.ndarray) -> HeadSize:
+    """Returns the size of a regression head for training targets float32 [n, 1], NaN if missing."""
+    known = values[np.isfinite(values)]
+    deviation = float(known.std()) if len(known) else 1.0
+    return HeadSize(1, float(known.mean()) if len(known) else 0.0, deviation or 1.0)

@@ -15,8 +15,8 @@ class HeadInfo:
     """One output of a model.
 
     Attributes:
-        kind: of the head, such as ``classification``.
-        class_names: by index of the logit.
+        kind: ``classification``, ``multi_label``, ``regression`` or ``box``.
+        class_names: by index of the logit; empty where there are no classes.
         target: what the data call the thing that is predicted.
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfft.errors import ModelFileError
 from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, softmax
+from tfft.runtime.predictor import Outputs, answer
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.system.tensorflow import start_tensorflow
 
@@ -42,15 +42,16 @@ class KerasPredictor:
 
     def logits(self, images: np.ndarray) -> Outputs:
         outputs = self._forward(tf.constant(images, tf.float32))
-        return {head: outputs[head].numpy() for head in self.info.heads}
+        return {n: outputs[n].numpy() for n, head in self.info.heads.items() if head.class_names}
 
-    def probabilities(self, images: np.ndarray) -> Outputs:
-        return {head: softmax(logits) for head, logits in self.logits(images).items()}
+    def answers(self, images: np.ndarray) -> Outputs:
+        outputs = self._forward(tf.constant(images, tf.float32))
+        return {n: answer(head, outputs[n].numpy()) for n, head in self.info.heads.items()}
 
-    def probabilities_from_bytes(
+    def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
-        return self.probabilities(self.pixels(encoded, boxes))
+        return self.answers(self.pixels(encoded, boxes))
 
 
 def load_keras(path: Path) -> keras.Model:

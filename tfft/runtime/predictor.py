@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tfft.runtime.info import ModelInfo
+from tfft.runtime.info import HeadInfo, ModelInfo
 
 Outputs = dict[str, np.ndarray]
 
@@ -17,7 +17,7 @@ class Predictor(Protocol):
         info: what the model says of itself.
         kind: ``keras``, ``savedmodel`` or ``tflite``.
         path: where it was loaded from.
-        decoder: what decodes images in `probabilities_from_bytes`: ``tensorflow`` or ``pillow`` in
+        decoder: what decodes images in `answers_from_bytes`: ``tensorflow`` or ``pillow`` in
             the client, or the ``model`` itself.
     """
 
@@ -43,17 +43,21 @@ class Predictor(Protocol):
         ...
 
     def logits(self, images: np.ndarray) -> Outputs:
-        """Returns logits float32 [n, classes] by head for images as `pixels` gives them."""
+        """Returns logits float32 [n, classes] by head, of heads with classes."""
         ...
 
-    def probabilities(self, images: np.ndarray) -> Outputs:
-        """Returns probabilities float32 [n, classes] by head for images as `pixels` gives them."""
+    def answers(self, images: np.ndarray) -> Outputs:
+        """Returns what each head says of images as `pixels` gives them.
+
+        Probabilities float32 [n, classes] for classification and multi_label, boxes [n, 4]
+        (ymin, xmin, ymax, xmax) as shares of the pixels, numbers [n, 1].
+        """
         ...
 
-    def probabilities_from_bytes(
+    def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
-        """Returns probabilities for encoded images, by this model's own way from bytes on.
+        """Returns `answers` for encoded images, by this model's own way from bytes on.
 
         Raises:
             DataError: An image cannot be read, or this model cannot cut boxes.
@@ -67,12 +71,34 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def output_name(kind: str, head: str, heads: Mapping[str, object]) -> str:
-    """Returns what an exported model calls an output of a head.
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Returns a probability for each of the logits float32 [n, labels]."""
+    return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(logits.dtype)
 
-    Args:
-        kind: ``probabilities`` or ``logits``.
-        head: name of the head.
-        heads: all of them; a single head's name is left out.
+
+def answer(head: HeadInfo, output: np.ndarray) -> np.ndarray:
+    """Returns what a head says, from the output of the Keras model: logits, a box or a number."""
+    if head.kind == "classification":
+        return softmax(output)
+    return sigmoid(output) if head.kind == "multi_label" else output
+
+
+def answer_name(name: str, heads: Mapping[str, HeadInfo]) -> str:
+    """Returns what an exported model calls the answer of a head.
+
+    ``probabilities``, ``box`` or ``value``; where there are several heads, ``NAME_probabilities``,
+    and NAME alone for a box or a number.
     """
-    return kind if len(heads) == 1 else f"{head}_{kind}"
+    if heads[name].class_names:
+        return _named("probabilities", name, heads)
+    plain = {"box": "box", "regression": "value"}[heads[name].kind]
+    return plain if len(heads) == 1 else name
+
+
+def logits_name(name: str, heads: Mapping[str, HeadInfo]) -> str | None:
+    """Returns what an exported model calls the logits of a head; None if it has none."""
+    return _named("logits", name, heads) if heads[name].class_names else None
+
+
+def _named(kind: str, name: str, heads: Mapping[str, HeadInfo]) -> str:
+    return kind if len(heads) == 1 else f"{name}_{kind}"

@@ -1,14 +1,14 @@
 """An exported SavedModel as a predictor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfft.errors import DataError, ModelFileError, UsageError, nearest
 from tfft.images.inspect import inspect_image
-from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, output_name
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.predictor import Outputs, answer_name, logits_name
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.system.tensorflow import start_tensorflow
 
@@ -59,30 +59,30 @@ class SavedModelPredictor:
         return self._pixels(encoded, boxes)
 
     def logits(self, images: np.ndarray) -> Outputs:
-        return self._outputs("logits", self._on_pixels(images))
+        return _logits(self.info.heads, self._on_pixels(images))
 
-    def probabilities(self, images: np.ndarray) -> Outputs:
-        return self._outputs("probabilities", self._on_pixels(images))
+    def answers(self, images: np.ndarray) -> Outputs:
+        return _answers(self.info.heads, self._on_pixels(images))
 
-    def probabilities_from_bytes(
+    def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
         if self._signature in ("serving_default", "serve_uint8"):
-            return self.probabilities(self.pixels(encoded, boxes))
+            return self.answers(self.pixels(encoded, boxes))
         if boxes is not None:
             if self._signature == "serve_bytes":
                 raise DataError(
                     "serve_bytes cannot cut images to boxes (data.crop_to_box); "
                     "use --signature serving_default"
                 )
-            return self.probabilities(self.pixels(encoded, boxes))
+            return self.answers(self.pixels(encoded, boxes))
         try:
             answer = self._signatures["serve_bytes"](image_bytes=tf.constant(list(encoded)))
         except tf.errors.InvalidArgumentError as error:
             for image in encoded:
                 inspect_image(image)
             raise DataError("TensorFlow cannot decode one of these images") from error
-        return self._outputs("probabilities", answer)
+        return _answers(self.info.heads, answer)
 
     def _on_pixels(self, images: np.ndarray) -> dict[str, tf.Tensor]:
         if self._signature == "serve_uint8":
@@ -90,6 +90,11 @@ class SavedModelPredictor:
             return self._signatures["serve_uint8"](images=tf.constant(rounded))
         return self._signatures["serving_default"](images=tf.constant(images, tf.float32))
 
-    def _outputs(self, kind: str, answer: dict[str, tf.Tensor]) -> Outputs:
-        heads = self.info.heads
-        return {head: answer[output_name(kind, head, heads)].numpy() for head in heads}
+
+def _logits(heads: Mapping[str, HeadInfo], answer: Mapping[str, tf.Tensor]) -> Outputs:
+    names = {head: logits_name(head, heads) for head in heads}
+    return {head: answer[name].numpy() for head, name in names.items() if name}
+
+
+def _answers(heads: Mapping[str, HeadInfo], answer: Mapping[str, tf.Tensor]) -> Outputs:
+    return {head: answer[answer_name(head, heads)].numpy() for head in heads}

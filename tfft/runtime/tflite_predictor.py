@@ -7,8 +7,8 @@ import numpy as np
 
 from tfft.errors import ModelFileError
 from tfft.images.pixels import encoded_to_pixels
-from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, output_name
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.predictor import Outputs, answer_name, logits_name
 from tfft.runtime.tflite_runner import TfliteFunction
 
 
@@ -26,7 +26,7 @@ class TflitePredictor:
         self.path = str(path)
         self.info = info
         self._function = TfliteFunction(Path(path).read_bytes())
-        wanted = {output_name("logits", head, info.heads) for head in info.heads}
+        wanted = {answer_name(head, info.heads) for head in info.heads}
         if not wanted <= set(self._function.output_names):
             raise ModelFileError(
                 f"{path} has the outputs {', '.join(self._function.output_names)}, "
@@ -39,17 +39,24 @@ class TflitePredictor:
         return np.stack([encoded_to_pixels(e, spec, b) for e, b in zip(encoded, cuts, strict=True)])
 
     def logits(self, images: np.ndarray) -> Outputs:
-        return self._outputs("logits", images)
+        outputs, names = (
+            self._outputs(images),
+            {h: logits_name(h, self._heads) for h in self._heads},
+        )
+        return {head: outputs[name] for head, name in names.items() if name}
 
-    def probabilities(self, images: np.ndarray) -> Outputs:
-        return self._outputs("probabilities", images)
+    def answers(self, images: np.ndarray) -> Outputs:
+        outputs = self._outputs(images)
+        return {head: outputs[answer_name(head, self._heads)] for head in self._heads}
 
-    def probabilities_from_bytes(
+    def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
-        return self.probabilities(self.pixels(encoded, boxes))
+        return self.answers(self.pixels(encoded, boxes))
 
-    def _outputs(self, kind: str, images: np.ndarray) -> Outputs:
-        answers = dict(zip(self._function.output_names, self._function(images), strict=True))
-        heads = self.info.heads
-        return {head: answers[output_name(kind, head, heads)] for head in heads}
+    @property
+    def _heads(self) -> dict[str, HeadInfo]:
+        return self.info.heads
+
+    def _outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(self._function.output_names, self._function(images), strict=True))

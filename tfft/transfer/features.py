@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from tfft.data.index import ImageIndex
+from tfft.data.parts import exact_targets
 from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen import FrozenPart
@@ -44,7 +45,8 @@ def cached_features(training: Training, cut: Cut) -> CachedFeatures:
 
 
 def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
-    return {head: images.targets[target] for head, target in training.targets.items()}
+    values = exact_targets(images, training.pixels) if len(images) else images.targets
+    return {head: values[target] for head, target in training.targets.items()}
 
 
 def _digest(model: keras.Model) -> str:

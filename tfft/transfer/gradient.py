@@ -48,6 +48,7 @@ def train_by_gradient(
         training.optimizer,
         variables,
         micro_batch_size=config.micro_batch_size,
+        class_weights=training.class_weights,
         after_update=average.update if average else None,
     )
     evaluation = EvaluationStep(cut, classifier.heads)

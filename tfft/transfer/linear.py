@@ -57,6 +57,7 @@ def solve_linear_head(
     candidates: Sequence[float],
     choose_by: str,
     refit: bool,
+    class_weights: np.ndarray | None = None,
     progress: Progress = SILENT,
 ) -> LinearSolution:
     """Solves logistic regression for each candidate and keeps the best on validation data.
@@ -71,6 +72,7 @@ def solve_linear_head(
         candidates: values of scikit-learn's C (inverse strength of the L2 penalty).
         choose_by: ``top1`` or ``loss``: the validation figure that chooses; the other breaks ties.
         refit: solve once more with the chosen value on training and validation data together.
+        class_weights: float [classes], what an example of each class counts; None: 1.
         progress: where the work is reported.
 
     Source: L-BFGS on the multinomial loss, as in scikit-learn's LogisticRegression.
@@ -85,7 +87,7 @@ def solve_linear_head(
     task = progress.start("solving the linear head", len(candidates), "values of C")
     try:
         for candidate in sorted(candidates):
-            _solve(solver, candidate, standardised, labels, progress)
+            _solve(solver, candidate, standardised, labels, class_weights, progress)
             kernel, bias = _weights(solver, classes)
             reached = _figures(standardised_validation @ kernel + bias, validation_labels)
             figures[candidate] = reached
@@ -109,7 +111,7 @@ def solve_linear_head(
         together = np.concatenate([features, validation_features])
         scaler = _Standardisation(together)
         labels = np.concatenate([labels, validation_labels])
-        _solve(solver, chosen, scaler(together), labels, progress)
+        _solve(solver, chosen, scaler(together), labels, class_weights, progress)
         refitted = scaler.fold(*_weights(solver, classes))
     return LinearSolution(weights, refitted, chosen, figures)
 
@@ -140,12 +142,14 @@ def _solve(
     candidate: float,
     features: np.ndarray,
     labels: np.ndarray,
+    class_weights: np.ndarray | None,
     progress: Progress,
 ) -> None:
     solver.set_params(C=candidate)
+    sample_weight = None if class_weights is None else class_weights[labels]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        solver.fit(features, labels)
+        solver.fit(features, labels, sample_weight)
     if caught:
         progress.message(f"C = {candidate:g}: not converged in {_MAX_ITERATIONS} iterations")
 

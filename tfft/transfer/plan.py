@@ -110,7 +110,7 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
     )
     features = {n: head.dense.kernel.shape[0] for n, head in classifier.heads.items()}
     heads = tuple(
-        PartPlan(name, (features[name] + 1) * head.outputs)
+        PartPlan(name, (features[name] + 1) * head.size.outputs)
         for name, head in classifier.heads.items()
     )
     floats_per_image = next(iter(features.values())) * len(classifier.poolings)

@@ -17,6 +17,7 @@ def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int
             *_unfreeze(phase, classifier),
             *_without_validation(phase, images["validation"]),
             *_without_pretrained_weights(phase, recipe),
+            *_unsolvable(phase, recipe),
         ]
         faults += [f"{where}.{fault}" for fault in found]
     return faults
@@ -55,4 +56,13 @@ def _without_pretrained_weights(phase: Phase, recipe: Recipe) -> Iterator[str]:
         yield (
             "l2sp: pulls towards pretrained weights, but backbone.weights is random. "
             "Use weight_decay, or pretrained weights"
+        )
+
+
+def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:
+    others = [f"{n} ({h.kind})" for n, h in recipe.heads.items() if h.kind != "classification"]
+    if isinstance(phase, LinearPhase) and others:
+        yield (
+            f"solver: linear solves classification heads only, not {', '.join(others)}. Train them "
+            "by steps: {unfreeze: none, epochs: 20, learning_rate: 1e-3}"
         )

@@ -7,11 +7,13 @@ is fed from a stream of batches or from tensors that stay in memory.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from tfft.model.assemble import Cut
-from tfft.model.heads import Head, training_loss, validation_loss
+from tfft.model.heads import Head
+from tfft.model.losses import FIGURES, figure, known, target_spec, training_loss, validation_loss
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.optimizers import PhaseOptimizer, inner_optimizer
 
@@ -19,17 +21,27 @@ start_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-# Tensors at the cut, or images, [batch, ...] each; and targets [batch] by head.
+# Tensors at the cut, or images, [batch, ...] each; and targets [batch, ...] by head.
 Batch = tuple[tuple[tf.Tensor, ...], dict[str, tf.Tensor]]
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over examples of a head's loss and of its right answers."""
+    """Sums of a head over the examples that have its target.
 
-    loss: dict[str, float]
-    correct: dict[str, float]
+    Attributes:
+        loss: of the examples; figure: likewise, see `tfft.model.losses.FIGURES`.
+        examples: how many there were.
+    """
+
+    loss: float
+    figure: float
     examples: float
+
+    def means(self, head: Head) -> dict[str, float]:
+        """Returns the mean loss and the mean figure under its name; 0 where nothing was counted."""
+        count = max(self.examples, 1.0)
+        return {"loss": self.loss / count, FIGURES[head.config.kind]: self.figure / count}
 
 
 class TrainStep:
@@ -41,11 +53,12 @@ class TrainStep:
         optimizer: built on all variables of the run.
         variables: the ones that this phase trains.
         micro_batch_size: images that go through the model at once; None: the whole batch.
+        class_weights: float [classes] by head, for those that have them.
         after_update: called in the compiled step once the variables are updated.
 
     Attributes:
         on_batch: trains on one `Batch` at a learning rate float32 []; returns sums over all
-            replicas, float32 [1 + 2 * heads], for `read_sums`.
+            replicas, float32 [3 * heads], for `read_sums`.
         on_chunk: trains on several batches that are in memory, in one compiled loop: a `Batch`
             whose tensors are [steps, batch, ...], learning rates float32 [steps].
     """
@@ -58,12 +71,17 @@ class TrainStep:
         variables: Sequence[keras.Variable],
         *,
         micro_batch_size: int | None = None,
+        class_weights: Mapping[str, np.ndarray] = MappingProxyType({}),
         after_update: Callable[[], None] | None = None,
     ) -> None:
         self._cut = cut
         self._micro_batch_size = micro_batch_size
         self._after_update = after_update
-        self._losses = {name: training_loss(head) for name, head in heads.items()}
+        self._measures = _Measures(heads)
+        self._losses = {
+            name: training_loss(head, class_weights.get(name)) for name, head in heads.items()
+        }
+        self._weights = {name: head.config.weight for name, head in heads.items()}
         self._optimizer = optimizer
         self._variables = list(variables)
         self._strategy = tf.distribute.get_strategy()
@@ -78,7 +96,7 @@ class TrainStep:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _on_chunk(self, batches: Batch, learning_rates: tf.Tensor) -> tf.Tensor:
-        sums = tf.zeros([1 + 2 * len(self._losses)])
+        sums = self._measures.nothing()
         for step in tf.range(tf.shape(learning_rates)[0]):
             batch = tf.nest.map_structure(lambda tensor: tensor[step], batches)  # noqa: B023
             sums += self._on_batch(batch, learning_rates[step])
@@ -103,21 +121,21 @@ class TrainStep:
         inputs, targets = batch
         inputs = self._cut.below(inputs)
         with tf.GradientTape() as tape:
-            logits = self._cut.above(inputs, training=True)
+            outputs = self._cut.above(inputs, training=True)
             losses = {
-                name: loss(targets[name], logits[name]) for name, loss in self._losses.items()
+                name: loss(targets[name], outputs[name]) for name, loss in self._losses.items()
             }
-            objective = tf.add_n([tf.reduce_sum(each) for each in losses.values()]) / everywhere
+            weighted = [self._weights[n] * tf.reduce_sum(loss) for n, loss in losses.items()]
+            objective = tf.add_n(weighted) / everywhere
             scaled = self._optimizer.scale_loss(objective)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
-        count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
-        return gradients, _sums(count, losses, logits, targets)
+        return gradients, self._measures.sums(losses, targets, outputs)
 
     def _accumulated(
         self, batch: Batch, count: tf.Tensor, everywhere: tf.Tensor, size: int
     ) -> tuple[list, tf.Tensor]:
         gradients = [tf.zeros_like(variable.value) for variable in self._variables]
-        sums = tf.zeros([1 + 2 * len(self._losses)])
+        sums = self._measures.nothing()
         for start in tf.range(0, count, size):
             part = tf.nest.map_structure(lambda tensor: tensor[start : start + size], batch)  # noqa: B023
             more, of_part = self._gradients(part, everywhere)
@@ -127,7 +145,7 @@ class TrainStep:
 
 
 class EvaluationStep:
-    """Loss and right answers of one batch, with everything in inference mode.
+    """Loss and figure of one batch, with everything in inference mode.
 
     Attributes:
         on_batch: takes one `Batch`; returns what `read_sums` reads.
@@ -135,26 +153,45 @@ class EvaluationStep:
 
     def __init__(self, cut: Cut, heads: Mapping[str, Head]) -> None:
         self._cut = cut
+        self._measures = _Measures(heads)
         self._losses = {name: validation_loss(head) for name, head in heads.items()}
         self.on_batch = _compiled(self._on_batch, [_batch_spec(cut, heads, [None])])
 
     def _on_batch(self, batch: Batch) -> tf.Tensor:
         inputs, targets = batch
-        inputs = self._cut.below(inputs)
-        logits = self._cut.above(inputs, training=False)
-        losses = {name: loss(targets[name], logits[name]) for name, loss in self._losses.items()}
-        count = tf.cast(tf.shape(inputs[0])[0], tf.float32)
-        return _sums(count, losses, logits, targets)
+        outputs = self._cut.above(self._cut.below(inputs), training=False)
+        losses = {name: loss(targets[name], outputs[name]) for name, loss in self._losses.items()}
+        return self._measures.sums(losses, targets, outputs)
 
 
-def read_sums(sums: np.ndarray, heads: Sequence[str]) -> Sums:
-    """Names the numbers that a step returns, or their totals."""
-    examples, *rest = [float(value) for value in sums]
-    return Sums(
-        dict(zip(heads, rest[0::2], strict=True)),
-        dict(zip(heads, rest[1::2], strict=True)),
-        examples,
-    )
+class _Measures:
+    """Sums of losses, figures and examples of each head, float32 [3 * heads]."""
+
+    def __init__(self, heads: Mapping[str, Head]) -> None:
+        self._figures = {name: figure(head) for name, head in heads.items()}
+
+    def nothing(self) -> tf.Tensor:
+        return tf.zeros([3 * len(self._figures)])
+
+    def sums(
+        self,
+        losses: Mapping[str, tf.Tensor],
+        targets: Mapping[str, tf.Tensor],
+        outputs: Mapping[str, tf.Tensor],
+    ) -> tf.Tensor:
+        values = []
+        for name, figure_of in self._figures.items():
+            of_examples = figure_of(targets[name], outputs[name])
+            values += [losses[name], of_examples, known(targets[name])]
+        return tf.stack([tf.reduce_sum(each) for each in values])
+
+
+def read_sums(sums: np.ndarray, heads: Sequence[str]) -> dict[str, Sums]:
+    """Returns what a step returns, or a total of it, by head."""
+    return {
+        name: Sums(*(float(value) for value in sums[3 * i : 3 * i + 3]))
+        for i, name in enumerate(heads)
+    }
 
 
 def _compiled(function: Callable[..., tf.Tensor], signature: list) -> Callable[..., tf.Tensor]:
@@ -167,17 +204,4 @@ def _compiled(function: Callable[..., tf.Tensor], signature: list) -> Callable[.
 def _batch_spec(cut: Cut, heads: Mapping[str, Head], leading: list[None]) -> tuple:
     tensors = (cut.prefix or cut.suffix).inputs
     inputs = tuple(tf.TensorSpec([*leading, *t.shape[1:]], tf.float32) for t in tensors)
-    return inputs, {name: tf.TensorSpec(leading, tf.int64) for name in heads}
-
-
-def _sums(
-    count: tf.Tensor,
-    losses: Mapping[str, tf.Tensor],
-    logits: Mapping[str, tf.Tensor],
-    targets: Mapping[str, tf.Tensor],
-) -> tf.Tensor:
-    values = [count]
-    for name, loss in losses.items():
-        right = tf.equal(tf.argmax(logits[name], axis=-1), targets[name])
-        values += [tf.reduce_sum(loss), tf.reduce_sum(tf.cast(right, tf.float32))]
-    return tf.stack(values)
+    return inputs, {name: target_spec(head, leading) for name, head in heads.items()}

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from tfft.backbones.build import build_backbone
 from tfft.catalog.backbones import backbone_spec
+from tfft.config.model import HeadConfig, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
+from tfft.model.heads import HeadSize, number_size
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
@@ -37,7 +39,7 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT) -> FreezePlan:
     Raises:
         TfftError: As `train`.
     """
-    data = load_data(recipe.data, progress)
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     return make_plan(recipe, classifier, _counts(data))
 
@@ -58,7 +60,7 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         BackboneError: The backbone or its weights are not to be had.
         TfftError: Values are not finite, the disk is full, …
     """
-    data = load_data(recipe.data, progress)
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     opened = create_run(recipe, run)
@@ -77,7 +79,7 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
         TfftError: As `train`.
     """
     opened, recipe = open_run(path)
-    data = load_data(recipe.data, progress)
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
     _require_same_data(opened, data)
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
@@ -211,10 +213,18 @@ def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> 
     keras.config.set_dtype_policy(policy)
     try:
         backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
-        outputs = {n: len(data.class_names[head.target]) for n, head in recipe.heads.items()}
-        return build_classifier(backbone, recipe.heads, outputs, size_px, recipe.seed)
+        sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
+        return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _head_size(head: HeadConfig, data: ImageData) -> HeadSize:
+    if head.kind == "box":
+        return HeadSize(4)
+    if head.kind == "regression":
+        return number_size(data.splits["train"].targets[head.target])
+    return HeadSize(len(data.class_names[head.target]))
 
 
 def _model_info(training: Training) -> ModelInfo:
@@ -223,7 +233,7 @@ def _model_info(training: Training) -> ModelInfo:
         name=recipe.export.name or recipe.name,
         pixels=training.pixels,
         heads={
-            name: HeadInfo(head.kind, tuple(data.class_names[head.target]), head.target)
+            name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
             for name, head in recipe.heads.items()
         },
         backbone=recipe.backbone.name,

@@ -1,6 +1,6 @@
 """What the phases of a run share, and what happens at the end of each epoch."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from tfft.data.index import ImageIndex
 from tfft.data.order import balanced_order, uniform_order
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier
+from tfft.model.heads import Head
+from tfft.model.losses import balanced_weights
+from tfft.model.losses import quality as head_quality
 from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
@@ -20,7 +23,7 @@ from tfft.transfer.inputs import PhaseInputs
 from tfft.transfer.optimizers import PhaseOptimizer
 from tfft.transfer.plan import FreezePlan
 from tfft.transfer.state import Checkpoints, TrainingState
-from tfft.transfer.step import EvaluationStep, Sums, read_sums
+from tfft.transfer.step import EvaluationStep, read_sums
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402
@@ -57,12 +60,20 @@ class Training:
         """What the data call the target of each head."""
         return {name: head.config.target for name, head in self.classifier.heads.items()}
 
+    @property
+    def class_weights(self) -> dict[str, np.ndarray]:
+        """What an example of each class counts, float64 [classes], for heads that weigh them."""
+        return {
+            name: balanced_weights(self.train_images.targets[head.config.target], head.size.outputs)
+            for name, head in self.classifier.heads.items()
+            if head.config.kind == "classification" and head.config.class_weights == "balanced"
+        }
+
     def order(self, epoch: int) -> np.ndarray:
         """Returns the positions of training images that an epoch visits, int64 [images]."""
         seed = self.recipe.seed
         if self.recipe.train.sampling == "balanced":
-            target = next(iter(self.targets.values()))
-            return balanced_order(self.train_images.targets[target], seed, epoch)
+            return balanced_order(self.train_images.targets["label"], seed, epoch)
         return uniform_order(len(self.train_images), seed, epoch)
 
 
@@ -70,13 +81,13 @@ class Totals:
     """What steps return, added up over an epoch.
 
     Args:
-        heads: names of the heads.
+        heads: by name.
         start: totals of the steps before, as `values` gives them; empty if there were none.
     """
 
-    def __init__(self, heads: Iterable[str], start: Sequence[float] = ()) -> None:
-        self._heads = list(heads)
-        self._sums = np.array(start or np.zeros(1 + 2 * len(self._heads)))
+    def __init__(self, heads: Mapping[str, Head], start: Sequence[float] = ()) -> None:
+        self._heads = heads
+        self._sums = np.array(start or np.zeros(3 * len(heads)))
 
     def add(self, sums: tf.Tensor) -> None:
         """Adds what a step returned."""
@@ -93,8 +104,9 @@ class Totals:
         return bool(np.isfinite(self._sums).all())
 
     def metrics(self) -> HeadMetrics:
-        """The mean loss and the top-1 accuracy of each head."""
-        return _means(read_sums(self._sums, self._heads))
+        """The mean loss and the mean figure of each head."""
+        found = read_sums(self._sums, list(self._heads))
+        return {name: sums.means(self._heads[name]) for name, sums in found.items()}
 
 
 def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
@@ -107,13 +119,6 @@ def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep
     return totals.metrics()
 
 
-def _means(sums: Sums) -> HeadMetrics:
-    return {
-        name: {"loss": sums.loss[name] / sums.examples, "top1": sums.correct[name] / sums.examples}
-        for name in sums.loss
-    }
-
-
 def end_epoch(
     training: Training, state: TrainingState, row: Mapping[str, Any], validated: HeadMetrics
 ) -> None:
@@ -121,13 +126,13 @@ def end_epoch(
     place = {"phase": state.phase + 1, "epoch": state.epoch, "step": state.step}
     state.history.append({**place, **row})
     training.history.write(state.history)
-    reached = quality(training.recipe, validated)
+    reached = quality(training, validated)
     best = state.best
     if (
         best is None
         or not validated
         or not training.recipe.train.keep_best
-        or reached > quality(training.recipe, best.metrics)
+        or reached > quality(training, best.metrics)
     ):
         training.checkpoints.save_best(state, state.phase, state.epoch, validated)
     if state.phase_best is None or reached > state.phase_best:
@@ -136,13 +141,16 @@ def end_epoch(
         state.stale_epochs += 1
 
 
-def quality(recipe: Recipe, validated: HeadMetrics) -> tuple[float, float]:
+def quality(training: Training, validated: HeadMetrics) -> tuple[float, float]:
     """What `train.monitor` compares, larger is better; the other figure breaks ties."""
     if not validated:
         return (0.0, 0.0)
-    loss = -float(np.mean([metrics["loss"] for metrics in validated.values()]))
-    top1 = float(np.mean([metrics["top1"] for metrics in validated.values()]))
-    return (top1, loss) if recipe.train.monitor == "top1" else (loss, top1)
+    heads = training.classifier.heads
+    weights = [head.config.weight for head in heads.values()]
+    losses = [validated[name]["loss"] for name in heads]
+    loss = -float(np.average(losses, weights=weights))
+    figure = float(np.mean([head_quality(head, validated[name]) for name, head in heads.items()]))
+    return (loss, figure) if training.recipe.train.monitor == "loss" else (figure, loss)
 
 
 def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:

@@ -1,0 +1,33 @@
+"""What an exported model gives out, as Keras operations on the outputs of the Keras model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfft.runtime.info import HeadInfo
+from tfft.runtime.predictor import answer_name, logits_name
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+def answers_and_logits(outputs: Mapping[str, Any], heads: Mapping[str, HeadInfo]) -> dict[str, Any]:
+    """Returns the outputs of an exported model by name: what each head says, and its logits.
+
+    Args:
+        outputs: of the Keras model by head, tensors or Keras tensors.
+        heads: what the model says of them.
+    """
+    found = {}
+    for name, head in heads.items():
+        logits = logits_name(name, heads)
+        if logits is not None:
+            found[logits] = outputs[name]
+        found[answer_name(name, heads)] = _answer(head.kind, outputs[name])
+    return found
+
+
+def _answer(kind: str, output: Any) -> Any:
+    if kind == "classification":
+        return keras.ops.softmax(output)
+    return keras.ops.sigmoid(output) if kind == "multi_label" else output

@@ -1,0 +1,56 @@
+"""Boxes in TensorFlow: (ymin, xmin, ymax, xmax) as shares of the picture, float32 [..., 4]."""
+
+from typing import Any
+
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+_SMALLEST = 1e-7
+
+
+def corners(raw: keras.KerasTensor) -> keras.KerasTensor:
+    """Turns the four numbers of a dense layer, [batch, 4], into a box inside the picture.
+
+    They are centre (y, x) and size (height, width) through a sigmoid, so that zeros are the middle
+    half of the picture. Keras operations only: a saved model needs nothing of tfft.
+    """
+    numbers: Any = keras.ops.sigmoid(raw)  # Keras types what an operation gives as optional
+    halves: Any = keras.ops.split(numbers, 2, axis=-1)
+    centre, size = halves
+    edges = keras.ops.concatenate([centre - size / 2.0, centre + size / 2.0], axis=-1)
+    inside: Any = keras.ops.clip(edges, 0.0, 1.0)
+    return inside
+
+
+def iou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Returns the intersection over union of boxes [..., 4] with boxes [..., 4], in 0..1."""
+    intersection, union, _ = _areas(one, other)
+    return intersection / tf.maximum(union, _SMALLEST)
+
+
+def giou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Returns the generalised intersection over union, in -1..1.
+
+    Source: Rezatofighi et al. 2019, "Generalized Intersection over Union".
+    """
+    intersection, union, around = _areas(one, other)
+    return intersection / tf.maximum(union, _SMALLEST) - (around - union) / tf.maximum(
+        around, _SMALLEST
+    )
+
+
+def _areas(one: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the areas of intersection, union and smallest box around both, [...]."""
+    one_low, one_high = tf.split(one, 2, axis=-1)
+    other_low, other_high = tf.split(other, 2, axis=-1)
+    intersection = _area(tf.maximum(one_low, other_low), tf.minimum(one_high, other_high))
+    union = _area(one_low, one_high) + _area(other_low, other_high) - intersection
+    around = _area(tf.minimum(one_low, other_low), tf.maximum(one_high, other_high))
+    return intersection, union, around
+
+
+def _area(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_prod(tf.maximum(high - low, 0.0), axis=-1)
