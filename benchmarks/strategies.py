@@ -42,8 +42,8 @@ L2SP_BACKBONE = "MobileNet-0.25"
 L2SP_FRACTIONS = (0.1, 1.0)
 L2SP = {
     "none": None,
-    "α = 0.1": {"alpha": 0.1, "beta": 0.01},
-    "α = 1": {"alpha": 1.0, "beta": 0.01},
+    "alpha 0.1": {"alpha": 0.1, "beta": 0.01},
+    "alpha 1": {"alpha": 1.0, "beta": 0.01},
 }
 
 
