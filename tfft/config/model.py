@@ -53,6 +53,16 @@ class ClassificationHead(_Head):
     label_smoothing: Fraction = Field(
         default=0.0, description="share of the target given to the other classes"
     )
+    init: Literal["zeros", "source_classes"] = Field(
+        default="zeros",
+        description="zeros, or the rows of the backbone's own classifier for the same classes, "
+        "matched by name or WordNet identifier",
+    )
+    source_classes: dict[str, str] = Field(
+        default_factory=dict,
+        description="class of the data: class of the backbone's classifier, where their names "
+        "differ; belongs to init: source_classes",
+    )
     class_weights: Literal["none", "balanced"] = Field(
         default="none",
         description="balanced: an image's loss counts in inverse proportion to the training images "

@@ -23,11 +23,13 @@ class HeadSize:
         outputs: classes or labels; 4 for a box, 1 for a number.
         mean: of a number in the training data; deviation: likewise. A head of another kind has
             0 and 1.
+        class_names: of the outputs; empty where they are no classes or labels.
     """
 
     outputs: int
     mean: float = 0.0
     deviation: float = 1.0
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

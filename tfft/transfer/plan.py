@@ -165,6 +165,8 @@ def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[boo
         return False, "a part of the backbone is trained"
     if phase.augment != "none":
         return False, f"every epoch sees other pixels (augment: {phase.augment})"
+    if phase.mix is not None:
+        return False, f"images are mixed (mix: {phase.mix.kind})"
     if not recipe.train.feature_cache:
         return False, "feature_cache: false"
     return True, "heads only, without augmentation"
