@@ -34,18 +34,19 @@ def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, k
         return None, model
     if frozen_blocks == len(backbone.blocks):
         return model, None
-    frozen = {
-        id(operation) for block in backbone.blocks[:frozen_blocks] for operation in block.operations
-    }
-    cut = _crossing_tensors(graph_nodes(model), frozen)
+    cut = crossing_tensors(backbone, frozen_blocks)
     tensors = cut[0] if len(cut) == 1 else cut
     prefix = keras.Model(model.input, tensors, name=f"{model.name}_prefix_{frozen_blocks}")
     suffix = keras.Model(tensors, model.output, name=f"{model.name}_suffix_{frozen_blocks}")
     return prefix, suffix
 
 
-def _crossing_tensors(nodes: tuple[GraphNode, ...], frozen: set[int]) -> list[keras.KerasTensor]:
+def crossing_tensors(backbone: Backbone, frozen_blocks: int) -> list[keras.KerasTensor]:
     """Returns the outputs of frozen operations that others take, in the order they are made."""
+    frozen = {
+        id(operation) for block in backbone.blocks[:frozen_blocks] for operation in block.operations
+    }
+    nodes = graph_nodes(backbone.model)
     taken = {
         id(tensor) for node in nodes if id(node.operation) not in frozen for tensor in node.inputs
     }

@@ -205,6 +205,32 @@ Phase = Annotated[
 ]
 
 
+class CacheConfig(Section):
+    """What a phase freezes is a fixed function: its outputs can be computed once and cached.
+
+    With one view of each image and in float32, cached and uncached training give the same weights
+    to float rounding.
+    """
+
+    mode: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="auto: where it is exact and pays (see docs/caching.md); on: wherever it is "
+        "possible; off: compute everything anew in each epoch, except for a solved phase",
+    )
+    views: PositiveInt | None = Field(
+        default=None,
+        description="in a phase with augmentation, cache so many augmented views of each image, "
+        "another one each epoch: an approximation. Not set: such a phase is not cached",
+    )
+    dtype: Literal["float32", "float16"] = Field(
+        default="float32", description="of the cached numbers; float16 is an approximation"
+    )
+    max_gb: PositiveFloat = Field(
+        default=20.0,
+        description="bound of the whole cache on disk; what was not used for longest makes room",
+    )
+
+
 class TrainConfig(Section):
     """Everything about training. `strategy` is a short form that becomes `phases` on loading."""
 
@@ -241,7 +267,6 @@ class TrainConfig(Section):
         default=60.0,
         description="seconds of work between checkpoints; there is one after each epoch too",
     )
-    feature_cache: bool = Field(
-        default=True,
-        description="compute each image's features once in a heads-only phase without augmentation",
+    cache: CacheConfig = Field(
+        default=CacheConfig(), description="what is below the cut is computed once and kept on disk"
     )

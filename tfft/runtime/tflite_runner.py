@@ -37,9 +37,13 @@ class TfliteFunction:
             except (ValueError, RuntimeError) as error:
                 raise ModelFileError(f"not a TFLite model that runs here: {error}") from error
         (self._input,) = self._interpreter.get_input_details()
-        # The signature knows the outputs by name; the converter may have permuted them.
-        details = self._interpreter.get_signature_runner().get_output_details()
-        self.output_names = tuple(sorted(details))
+        # Names tell the outputs apart; the converter may have permuted them.
+        if self._interpreter.get_signature_list():
+            details = self._interpreter.get_signature_runner().get_output_details()
+            self.output_names = tuple(sorted(details))
+        else:  # numbered by the graph: Identity, Identity_1, …, Identity_10
+            details = {detail["name"]: detail for detail in self._interpreter.get_output_details()}
+            self.output_names = tuple(sorted(details, key=lambda name: (len(name), name)))
         self._outputs = [details[name] for name in self.output_names]
         self.batch_size = int(self._input["shape"][0])
 

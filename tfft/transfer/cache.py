@@ -1,107 +1,217 @@
-"""A store of arrays on disk, keyed by everything that decides their content.
+"""A store of tensors on disk, keyed by everything that decides their content.
 
-An entry is a directory ``<key>`` with one ``.npy`` file for each tensor and ``entry.json``. It is
-filled beside its place and renamed, so that it is whole or absent; two runs that build the same
-entry at once both succeed, and one of the two results is kept.
+An entry is a directory ``<key>`` with a ``.npy`` file for each tensor and ``entry.json``. It is
+filled as ``.<key>.building``, which its builder keeps locked, and renamed: it is whole or absent.
+A second run that wants the same entry waits for the first, and goes on in its place if it dies.
+Whoever reads an entry keeps a shared lock on its ``entry.json``, so that it is not removed
+meanwhile. The system frees the locks of a process that is killed.
 """
 
+import fcntl
 import hashlib
 import json
+import os
 import shutil
-import zlib
+import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfft.errors import TfftError
-from tfft.system.files import atomic_directory, read_json, write_json
+from tfft.system.files import explained_os_errors, read_json, sync, write_json
 from tfft.system.places import cache_directory
+from tfft.system.progress import SILENT, Progress
+from tfft.transfer.cache_room import BUILDING, ENTRY_FILE, lock_or_none, make_room
+from tfft.transfer.stored import StoredTensor, TensorWriter
 
 # Part of every key: a change to what is stored, or to how, makes a new key.
-_FORMAT = 1
+_FORMAT = 2
 
 
-def entry_key(identity: Mapping[str, object]) -> str:
-    """Returns the key (hex sha256) of an entry whose content `identity` decides."""
-    text = json.dumps({"format": _FORMAT, **identity}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+@dataclass(frozen=True)
+class Content:
+    """What an entry holds.
 
-
-def load_entry(key: str) -> list[np.ndarray] | None:
-    """Returns the tensors of an entry, memory-mapped and read-only, or None if there is none.
-
-    An entry whose bytes are not those that were written is removed and counts as absent.
+    Attributes:
+        identity: everything that decides it, as JSON values.
+        about: what people want to know of it, as JSON values.
+        shapes: of its tensors; the first dimension is the number of images.
+        dtype: of their numbers.
     """
-    directory = _directory(key)
-    if not directory.is_dir():
+
+    identity: Mapping[str, object]
+    about: Mapping[str, object]
+    shapes: Sequence[tuple[int, ...]]
+    dtype: str = "float32"
+
+    @property
+    def key(self) -> str:
+        """The name of the entry: hexadecimal SHA-256 of the identity."""
+        text = json.dumps({"format": _FORMAT, **self.identity, "dtype": self.dtype}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def bytes(self) -> int:
+        """What the tensors take on disk."""
+        return sum(int(np.prod(shape)) for shape in self.shapes) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An entry that is open for reading; it is not removed before it is closed."""
+
+    tensors: tuple[StoredTensor, ...]
+    lock: int
+
+    def close(self) -> None:
+        """Ends reading."""
+        for tensor in self.tensors:
+            tensor.close()
+        os.close(self.lock)
+
+
+def open_entry(content: Content) -> Entry | None:
+    """Opens an entry, or returns None if there is none.
+
+    Every byte is read once and checked. An entry whose bytes are not those that were written is
+    removed and counts as absent.
+    """
+    directory = _directory() / content.key
+    lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
+    if lock is None:
+        if directory.is_dir() and not (directory / ENTRY_FILE).exists():
+            shutil.rmtree(directory, ignore_errors=True)
         return None
+    tensors: list[StoredTensor] = []
     try:
-        entry = read_json(directory / "entry.json")
-        arrays = [
-            _checked(directory / tensor["file"], tensor["crc32"]) for tensor in entry["tensors"]
-        ]
+        entry = read_json(directory / ENTRY_FILE)
+        for tensor in entry["tensors"]:
+            tensors.append(StoredTensor(directory / tensor["file"]))
+        _check(tensors, [tensor["crc32"] for tensor in entry["tensors"]], directory)
+        with suppress(PermissionError):  # of someone else's cache, which can only be read
+            os.utime(directory / ENTRY_FILE)
     except (TfftError, OSError, ValueError, KeyError, TypeError):
+        Entry(tuple(tensors), lock).close()
         shutil.rmtree(directory, ignore_errors=True)
         return None
-    return arrays
+    return Entry(tuple(tensors), lock)
 
 
-def store_entry(
-    key: str,
-    identity: Mapping[str, object],
-    shapes: Sequence[tuple[int, ...]],
-    fill: Callable[[Sequence[np.ndarray]], None],
-) -> list[np.ndarray]:
-    """Makes an entry of float32 tensors and returns them memory-mapped.
+def make_entry(
+    content: Content,
+    fill: Callable[[Sequence[TensorWriter]], None],
+    *,
+    max_bytes: float,
+    progress: Progress = SILENT,
+) -> Entry:
+    """Opens an entry, which is made first if there is none.
 
     Args:
-        key: from `entry_key(identity)`.
-        identity: written beside the tensors, for people.
-        shapes: of the tensors.
-        fill: writes the values into the arrays that it is given.
+        content: what it holds.
+        fill: writes all rows of the tensors; not called if another run makes the entry meanwhile.
+        max_bytes: bound of the whole cache.
+        progress: told if another run is waited for.
 
     Raises:
-        TfftError: The disk is full or the cache directory cannot be written to.
+        TfftError: The disk is full, the bound is too small, or the place cannot be written to.
     """
-    directory = _directory(key)
+    directory = _directory() / content.key
+    building = directory.with_name(f".{content.key}{BUILDING}")
+    with explained_os_errors(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            entry = open_entry(content)
+            if entry is not None:
+                return entry
+            building.mkdir(exist_ok=True)
+            lock = _building_lock(building, progress)
+            if lock is None:
+                continue
+            try:
+                if not directory.exists():
+                    _build(content, fill, building, directory, max_bytes)
+                    return _opened(directory)
+            finally:
+                os.close(lock)
+
+
+def _build(
+    content: Content,
+    fill: Callable[[Sequence[TensorWriter]], None],
+    building: Path,
+    directory: Path,
+    max_bytes: float,
+) -> None:
+    """Fills the directory of which this process has the lock, and renames it."""
     try:
-        with atomic_directory(directory) as temporary:
-            files = [temporary / f"{number}.npy" for number in range(len(shapes))]
-            arrays = [
-                np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
-                for file, shape in zip(files, shapes, strict=True)
+        for left in building.iterdir():
+            left.unlink()
+        make_room(directory.parent, content.bytes, max_bytes)
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(
+                    TensorWriter(building / f"{number}.npy", shape, np.dtype(content.dtype))
+                )
+                for number, shape in enumerate(content.shapes)
             ]
-            fill(arrays)
-            for array in arrays:
-                array.flush()
-            tensors = [{"file": file.name, "crc32": _crc32(file)} for file in files]
-            write_json(temporary / "entry.json", {"identity": identity, "tensors": tensors})
-    except TfftError:
-        # Another run may have made the same entry meanwhile.
-        made_elsewhere = load_entry(key)
-        if made_elsewhere is None:
-            raise
-        return made_elsewhere
-    loaded = load_entry(key)
-    if loaded is None:
-        raise TfftError(f"the cache entry {directory} was damaged while it was written.")
-    return loaded
+            fill(writers)
+        if any(w.rows != shape[0] for w, shape in zip(writers, content.shapes, strict=True)):
+            raise TfftError(f"{directory}: not every image was computed")
+        write_json(building / ENTRY_FILE, _description(content, writers))
+        building.rename(directory)
+        sync(directory.parent)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
 
 
-def _directory(key: str) -> Path:
-    return cache_directory("features") / key
+def _description(content: Content, writers: Sequence[TensorWriter]) -> dict[str, Any]:
+    return {
+        "identity": dict(content.identity),
+        "about": dict(content.about),
+        "bytes": content.bytes,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "tensors": [
+            {"file": f"{number}.npy", "crc32": writer.crc32} for number, writer in enumerate(writers)
+        ],
+    }
 
 
-def _checked(file: Path, crc32: int) -> np.ndarray:
-    if _crc32(file) != crc32:
-        raise ValueError(f"{file} is damaged")
-    return np.load(file, mmap_mode="r", allow_pickle=False)
+def _opened(directory: Path) -> Entry:
+    """Opens what this process has just written: nothing is checked again."""
+    lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
+    if lock is None:
+        raise TfftError(f"{directory} was removed as soon as it was written. Run again.")
+    files = sorted(directory.glob("*.npy"), key=lambda file: int(file.stem))
+    return Entry(tuple(StoredTensor(file) for file in files), lock)
 
 
-def _crc32(file: Path) -> int:
-    value = 0
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 22):
-            value = zlib.crc32(chunk, value)
-    return value
+def _building_lock(building: Path, progress: Progress) -> int | None:
+    """Waits until no other process builds here; None if its directory is gone then."""
+    lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is not None or not building.exists():
+        return lock
+    progress.message("another run is computing the same: waiting for it")
+    while building.exists():
+        lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is not None:
+            return lock
+        time.sleep(0.2)
+    return None
+
+
+def _check(tensors: Sequence[StoredTensor], expected: Sequence[int], directory: Path) -> None:
+    with ThreadPoolExecutor(4) as executor:
+        found = list(executor.map(StoredTensor.crc32, tensors))
+    if found != list(expected):
+        raise ValueError(f"{directory} is damaged")
+
+
+def _directory() -> Path:
+    return cache_directory("activations")

@@ -1,8 +1,9 @@
-"""What feeds the steps of a phase: a stream of images, or features that were computed once."""
+"""What feeds the steps of a phase: a stream of images, or tensors that were computed once."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,13 +12,19 @@ from tfft.data.pipeline import evaluation_batches, training_batches
 from tfft.images.spec import PixelSpec
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step import Batch, EvaluationStep, TrainStep
+from tfft.transfer.stored import Rows, row_bytes
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402
 
-# Features are gathered for this many steps at a time, so that memory does not grow with the data.
+# Rows are gathered for so many steps at a time, or so many bytes, so that memory does not grow with
+# the data.
 _STEPS_PER_CHUNK = 64
+_CHUNK_BYTES = 32 * 2**20
+# In evaluation these rows go through the model at once, which makes them many times larger.
+_EVALUATED_BYTES = 4 * 2**20
 
+Item = TypeVar("Item")
 
 # From an epoch, counted from 0 over the whole run, to the positions that it visits, int64 [n].
 Order = Callable[[int], np.ndarray]
@@ -49,6 +56,10 @@ class PhaseInputs(Protocol):
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
         """Yields the sums over each piece of the validation images."""
+        ...
+
+    def close(self) -> None:
+        """Ends reading."""
         ...
 
 
@@ -92,56 +103,101 @@ class ImageStream:
         for batch in evaluation_batches(self.validation, self.pixels, self.batch_size):
             yield step.on_batch(self._batch(batch))
 
+    def close(self) -> None:
+        pass
+
     def _batch(self, batch: Mapping[str, Any]) -> Batch:
         targets = {head: batch["targets"][target] for head, target in self.targets.items()}
         return (batch["images"],), targets
 
 
 @dataclass(frozen=True, eq=False)
-class CachedFeatures:
-    """Rows of arrays that lie memory-mapped on disk, shuffled anew in each epoch.
+class CachedTensors:
+    """Rows of tensors that were computed before, shuffled anew in each epoch.
+
+    The rows of the next steps are read while a piece is trained.
 
     Attributes:
-        train: tensors at the cut, [images, ...] each; validation: likewise.
-        train_targets: [images] by head; validation_targets: likewise.
+        train: from an epoch, counted from 0 over the whole run, to the tensors at the cut that it
+            sees, [images, ...] each; validation: likewise, the same in each epoch.
+        train_targets: [images, ...] by head; validation_targets: likewise.
         order: of the training images.
+        close: ends reading.
     """
 
-    train: Sequence[np.ndarray]
+    train: Callable[[int], Sequence[Rows]]
     train_targets: Mapping[str, np.ndarray]
-    validation: Sequence[np.ndarray]
+    validation: Sequence[Rows]
     validation_targets: Mapping[str, np.ndarray]
     batch_size: int
     order: Order
+    close: Callable[[], None]
 
     def train_epoch(
         self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
     ) -> Iterator[Piece]:
-        order = self.order(epoch)
-        whole = len(order) // self.batch_size
-        done = first_step
-        while done < len(learning_rates):
-            # The last batch of an epoch may be smaller, and so cannot stand in one tensor with
-            # others.
-            until = min(done + _STEPS_PER_CHUNK, len(learning_rates), max(whole, done + 1))
-            positions = order[done * self.batch_size : until * self.batch_size]
-            rates = tf.constant(learning_rates[done:until])
-            sums = step.on_chunk(self._rows(positions, until - done), rates)
-            yield Piece(until - done, len(positions), sums)
-            done = until
+        order, tensors = self.order(epoch), self.train(epoch)
+
+        def load(chunk: tuple[int, int]) -> Batch:
+            start, stop = chunk
+            positions = order[start * self.batch_size : stop * self.batch_size]
+            return _steps(tensors, self.train_targets, positions, stop - start)
+
+        chunks = self._chunks(len(order), len(learning_rates), first_step, row_bytes(tensors))
+        for (start, stop), batches in _ahead(load, chunks):
+            sums = step.on_chunk(batches, tf.constant(learning_rates[start:stop]))
+            images = min(stop * self.batch_size, len(order)) - start * self.batch_size
+            yield Piece(stop - start, images, sums)
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
-        rows = _STEPS_PER_CHUNK * self.batch_size
-        for start in range(0, len(self.validation[0]), rows):
-            part = slice(start, start + rows)
-            inputs = tuple(tf.constant(array[part]) for array in self.validation)
+        count = _EVALUATED_BYTES // row_bytes(self.validation)
+        count = max(1, min(count, _STEPS_PER_CHUNK * self.batch_size))
+
+        def load(start: int) -> Batch:
+            part = slice(start, start + count)
+            inputs = tuple(tf.constant(tensor[part], tf.float32) for tensor in self.validation)
             targets = {n: tf.constant(t[part]) for n, t in self.validation_targets.items()}
-            yield step.on_batch((inputs, targets))
+            return inputs, targets
 
-    def _rows(self, positions: np.ndarray, steps: int) -> Batch:
-        def stacked(array: np.ndarray) -> tf.Tensor:
-            rows = array[positions]
-            return tf.constant(rows.reshape(steps, -1, *rows.shape[1:]))
+        for _, batch in _ahead(load, range(0, len(self.validation[0]), count)):
+            yield step.on_batch(batch)
 
-        inputs = tuple(stacked(array) for array in self.train)
-        return inputs, {name: stacked(t) for name, t in self.train_targets.items()}
+    def _chunks(
+        self, images: int, steps: int, first_step: int, image_bytes: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yields the first step of each piece and the one after its last."""
+        whole = images // self.batch_size
+        at_once = _CHUNK_BYTES // (self.batch_size * image_bytes)
+        at_once = max(1, min(at_once, _STEPS_PER_CHUNK))
+        done = first_step
+        while done < steps:
+            # The last batch of an epoch may be smaller, and so cannot stand in one tensor with
+            # others.
+            until = min(done + at_once, steps, max(whole, done + 1))
+            yield done, until
+            done = until
+
+
+def _steps(
+    tensors: Sequence[Rows], targets: Mapping[str, np.ndarray], positions: np.ndarray, steps: int
+) -> Batch:
+    """Returns the rows at `positions` as [steps, batch, ...]."""
+
+    def stacked(rows: np.ndarray, dtype: tf.DType | None = None) -> tf.Tensor:
+        return tf.constant(rows.reshape(steps, -1, *rows.shape[1:]), dtype)
+
+    inputs = tuple(stacked(tensor[positions], tf.float32) for tensor in tensors)
+    return inputs, {name: stacked(values[positions]) for name, values in targets.items()}
+
+
+def _ahead(load: Callable[[Item], Batch], items: Iterable[Item]) -> Iterator[tuple[Item, Batch]]:
+    """Yields each item with what `load` makes of it; the next one is loaded meanwhile."""
+    with ThreadPoolExecutor(1) as executor:
+        waiting: tuple[Item, Future[Batch]] | None = None
+        for item in items:
+            following = (item, executor.submit(load, item))
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = following
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()

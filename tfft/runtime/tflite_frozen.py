@@ -1,0 +1,47 @@
+"""From a Keras model to a TFLite file that only this process runs: made in a third of the time.
+
+`tflite_convert` goes through a SavedModel, which gives the file a signature. Here the graph is
+frozen in memory and converted, so that names of outputs are the only thing that the file has.
+"""
+
+import contextlib
+import io
+
+from tfft.errors import TfftError
+from tfft.system.quiet import descriptors_kept_aside
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from tensorflow.lite.python.convert_phase import ConverterError  # noqa: E402
+from tensorflow.python.framework.convert_to_constants import (  # noqa: E402
+    convert_variables_to_constants_v2,
+)
+
+
+def convert_frozen(model: keras.Model, batch_size: int) -> bytes:
+    """Converts a model in inference mode to a float32 TFLite file with a fixed batch.
+
+    Args:
+        model: one input [batch, ...] float32; its outputs are a tensor or a list.
+        batch_size: of the file.
+
+    Returns:
+        The file's content; `TfliteFunction` returns its outputs in the model's order.
+
+    Raises:
+        TfftError: TFLite cannot hold the model.
+    """
+
+    def forward(images: tf.Tensor) -> list[tf.Tensor]:
+        return tf.nest.flatten(model(images, training=False))
+
+    spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), tf.float32)
+    with descriptors_kept_aside(1, 2), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            traced = tf.function(forward).get_concrete_function(spec)
+            frozen = convert_variables_to_constants_v2(traced)
+            return tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+        except (ConverterError, ValueError, RuntimeError, TypeError) as error:
+            raise TfftError(f"TFLite cannot hold this model: {error}") from error

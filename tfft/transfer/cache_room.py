@@ -1,0 +1,164 @@
+"""What lies in the cache, and how room is made in it: what was not used for longest goes first."""
+
+import fcntl
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.errors import TfftError
+from tfft.system.files import read_json
+
+ENTRY_FILE = "entry.json"
+BUILDING = ".building"
+_REMOVING = ".removing"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An entry of the cache.
+
+    Attributes:
+        path: its directory.
+        bytes: of all its files.
+        used: when it was last opened, seconds since the epoch.
+        in_use: some process reads it now.
+        about: what it is, as it was said when it was made; empty if that cannot be read.
+    """
+
+    path: Path
+    bytes: int
+    used: float
+    in_use: bool
+    about: dict[str, Any]
+
+
+def list_entries(directory: Path) -> list[Listed]:
+    """Returns the entries of a cache, those first that were used last."""
+    found = []
+    for path in directory.glob("[!.]*"):
+        try:
+            size = sum(file.stat().st_size for file in path.iterdir())
+            used = (path / ENTRY_FILE).stat().st_mtime
+        except (FileNotFoundError, NotADirectoryError):  # removed meanwhile, or none of ours
+            continue
+        found.append(Listed(path, size, used, _in_use(path), _about(path)))
+    return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+def make_room(directory: Path, needed: int, max_bytes: float) -> None:
+    """Removes what is left of killed runs, and entries until `needed` bytes more fit.
+
+    Entries that are in use stay.
+
+    Raises:
+        TfftError: There is not enough room, in the bound or on the disk.
+    """
+    remove_incomplete(directory)
+    if needed > max_bytes:
+        raise TfftError(_too_small(directory, needed, max_bytes))
+    remove_entries(directory, max_bytes=max_bytes - needed)
+    left = sum(entry.bytes for entry in list_entries(directory))
+    if left + needed > max_bytes:
+        raise TfftError(
+            f"{_too_small(directory, needed, max_bytes)} {left / 1e9:.3g} GB in it are in use by "
+            "runs that go on now."
+        )
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise TfftError(
+            f"the disk is too full for the cache: {needed / 1e9:.3g} GB are needed in {directory}, "
+            f"and {free / 1e9:.3g} GB are free. Free some space (tfft cache clean), put the cache "
+            "elsewhere ($TFFT_CACHE_DIR), or set train.cache.mode: off."
+        )
+
+
+def remove_entries(
+    directory: Path, *, max_bytes: float = float("inf"), older_than_s: float = float("inf")
+) -> list[Listed]:
+    """Removes entries that are not in use: old ones, and the oldest until the rest fits.
+
+    Args:
+        directory: of the cache.
+        max_bytes: what may stay.
+        older_than_s: seconds since the last use after which an entry goes.
+
+    Returns:
+        Those that were removed.
+    """
+    entries = list_entries(directory)
+    left, now = sum(entry.bytes for entry in entries), time.time()
+    removed = []
+    for entry in reversed(entries):
+        if (left > max_bytes or now - entry.used > older_than_s) and _remove(entry.path):
+            left -= entry.bytes
+            removed.append(entry)
+    return removed
+
+
+def remove_incomplete(directory: Path) -> None:
+    """Removes what killed runs left half written."""
+    for path in directory.glob(f".*{BUILDING}"):
+        lock = lock_or_none(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+    for path in directory.glob(f".*{_REMOVING}"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def lock_or_none(path: Path, kind: int) -> int | None:
+    """Locks a file or directory and returns its descriptor; closing it frees the lock.
+
+    Returns:
+        None if it is not there, was replaced meanwhile, or is locked and `kind` does not wait.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, kind)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _remove(path: Path) -> bool:
+    """Removes an entry unless it is in use; readers never see a part of it."""
+    lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is None:
+        return False
+    try:
+        aside = path.rename(path.with_name(f".{path.name}{_REMOVING}"))
+        shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        os.close(lock)
+    return True
+
+
+def _in_use(path: Path) -> bool:
+    lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(path / ENTRY_FILE)["about"])
+    except (TfftError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def _too_small(directory: Path, needed: int, max_bytes: float) -> str:
+    return (
+        f"the cache is too small: {needed / 1e9:.3g} GB are needed in {directory}, whose bound is "
+        f"{max_bytes / 1e9:.3g} GB. Raise train.cache.max_gb, or set train.cache.mode: off."
+    )

@@ -1,0 +1,138 @@
+"""Tensors in files, written row after row and read in any order without holding them in memory.
+
+Files are read with `pread` and not mapped: pages of a map count as memory of the process, and a
+map of a file that is cut off, or on a full disk, kills it.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+_AT_ONCE_BYTES = 1 << 22
+
+
+class TensorWriter:
+    """Writes the rows of a ``.npy`` file in order.
+
+    Args:
+        path: of the new file.
+        shape: of the whole tensor.
+        dtype: of its numbers; rows are converted to it.
+
+    Attributes:
+        crc32: of the rows that were written.
+        rows: how many there are.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._dtype = dtype
+        self._file = path.open("wb")
+        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self.crc32 = 0
+        self.rows = 0
+
+    def append(self, rows: np.ndarray) -> None:
+        """Writes rows [n, ...] after those that are there."""
+        data = np.ascontiguousarray(rows, self._dtype)
+        self.crc32 = zlib.crc32(data, self.crc32)
+        self.rows += len(data)
+        self._file.write(data.data if data.size else b"")
+
+    def __enter__(self) -> "TensorWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._file:
+            if error is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+
+class StoredTensor:
+    """A tensor in a ``.npy`` file: ``tensor[positions]`` and ``tensor[start:stop]`` read rows.
+
+    Args:
+        path: of the file, which stays open, so that it can be read even if it is removed.
+
+    Attributes:
+        shape: of the whole tensor; dtype: of its numbers.
+
+    Raises:
+        OSError, ValueError: It is not such a file, or a part of it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(file)
+            self._start = file.tell()
+        self._row_bytes = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        if path.stat().st_size != self._start + self.bytes:
+            raise ValueError(f"{path} is not whole")
+        self._descriptor = os.open(path, os.O_RDONLY)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def bytes(self) -> int:
+        """What the numbers take."""
+        return self._row_bytes * len(self)
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        if isinstance(which, slice):
+            start, stop, _ = which.indices(len(self))
+            rows = np.empty((max(stop - start, 0), *self.shape[1:]), self.dtype)
+            self._read(_bytes_of(rows), start)
+            return rows
+        rows = np.empty((len(which), *self.shape[1:]), self.dtype)
+        flat = rows.reshape(len(which), -1)
+        # In the file's order: neighbours are then read together where they are not in memory yet.
+        for place in np.argsort(which):
+            self._read(_bytes_of(flat[place]), int(which[place]))
+        return rows
+
+    def crc32(self) -> int:
+        """Reads all rows and returns their checksum."""
+        value, position = 0, self._start
+        while chunk := os.pread(self._descriptor, _AT_ONCE_BYTES, position):
+            value = zlib.crc32(chunk, value)
+            position += len(chunk)
+        return value
+
+    def close(self) -> None:
+        """Ends reading."""
+        os.close(self._descriptor)
+
+    def _read(self, target: memoryview, row: int) -> None:
+        done, position = 0, self._start + row * self._row_bytes
+        while done < len(target):
+            count = os.preadv(self._descriptor, [target[done:]], position + done)
+            if count == 0:
+                raise OSError(f"{self._path} was cut off while it was in use")
+            done += count
+
+
+# What a phase reads its rows from: in memory or on disk.
+Rows = np.ndarray | StoredTensor
+
+
+def row_bytes(tensors: Sequence[Rows]) -> int:
+    """Returns what one row of all tensors takes in float32."""
+    return sum(int(np.prod(tensor.shape[1:])) * 4 for tensor in tensors)
+
+
+def _bytes_of(rows: np.ndarray) -> Any:
+    return memoryview(rows).cast("B") if rows.size else memoryview(b"")
