@@ -220,7 +220,7 @@ def test_batch_norm_statistics_move_only_when_asked(
 
 def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path: Path):
     cached = train(_recipe(photos, _HEADS, keep_best=False), run=tmp_path / "cached")
-    recipe = _recipe(photos, _HEADS, keep_best=False, feature_cache=False)
+    recipe = _recipe(photos, _HEADS, keep_best=False, cache={"mode": "off"})
     streamed = train(recipe, run=tmp_path / "streamed")
     one, other = _weights(cached.path), _weights(streamed.path)
     for name in one:

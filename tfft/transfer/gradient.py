@@ -1,7 +1,7 @@
 """Trains a phase by gradient steps."""
 
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
 from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.features import cached_features
+from tfft.transfer.features import cached_inputs
 from tfft.transfer.inputs import ImageStream, PhaseInputs
 from tfft.transfer.optimizers import inner_optimizer
 from tfft.transfer.plan import PhasePlan
@@ -28,13 +28,24 @@ def train_by_gradient(
     training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
 ) -> None:
     """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
-    classifier, config = training.classifier, training.recipe.train
-    trained = unfrozen(classifier, phase.unfreeze)
+    trained = unfrozen(training.classifier, phase.unfreeze)
     _set_batch_norm(training, trained, phase.batch_norm)
-    cut = classifier.cut(plan.frozen_blocks)
-    inputs = _inputs(training, plan, phase, cut)
-    if plan.cached:
-        cut = Cut(None, cut.suffix)
+    cut = training.classifier.cut(plan.frozen_blocks)
+    with closing(_inputs(training, plan, phase, cut)) as inputs:
+        cut = Cut(None, cut.suffix) if plan.cached else cut
+        _train_epochs(training, plan, phase, state, trained, cut, inputs)
+
+
+def _train_epochs(
+    training: Training,
+    plan: PhasePlan,
+    phase: GradientPhase,
+    state: TrainingState,
+    trained: Unfrozen,
+    cut: Cut,
+    inputs: PhaseInputs,
+) -> None:
+    classifier, config = training.classifier, training.recipe.train
     rules = update_rules(classifier, phase, trained)
     variables = [variable for variable, _ in rules]
     inner_optimizer(training.optimizer).begin_phase(rules)
@@ -149,7 +160,7 @@ def _statistics(phase: GradientPhase, trained: Unfrozen) -> list[keras.Variable]
 
 def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut) -> PhaseInputs:
     if plan.cached:
-        return cached_features(training, cut)
+        return cached_inputs(training, plan, cut)
     return ImageStream(
         training.train_images,
         training.validation_images,

@@ -1,19 +1,18 @@
 """The freeze plan: what each phase trains, computed from the recipe before anything is trained."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tfft.config.recipe import Recipe
-from tfft.config.train import GradientPhase, LinearPhase, Phase
+from tfft.config.train import GradientPhase, Phase
 from tfft.errors import RecipeError
 from tfft.model.assemble import Classifier
+from tfft.transfer.caching import cache_decision
 from tfft.transfer.plan_faults import plan_faults
 from tfft.transfer.rules import block_factors
 from tfft.transfer.unfreeze import unfrozen
-
-_FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,19 @@ class PartPlan:
 
     name: str
     parameters: int
+
+
+@dataclass(frozen=True)
+class PhaseSeconds:
+    """Estimated seconds of a phase, from a short measurement on this machine.
+
+    Attributes:
+        cached: with the cache, which is made first; None where it cannot be used.
+        uncached: without it.
+    """
+
+    cached: float | None
+    uncached: float | None
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,12 @@ class PhasePlan:
         head_factor: likewise for the heads.
         steps_per_epoch: batches of training images; 0 for a solved phase.
         steps: batches in the whole phase, unless it stops early.
-        cached: features are computed once, cached on disk and trained from there.
-        cache_bytes: size of that cache for training and validation images.
+        cached: the tensors at the cut are computed once, cached on disk and trained from there.
+        views: augmented views of each training image in the cache; 0: its exact pixels.
+        cut_shapes: of the tensors at the cut, of one image.
+        cache_bytes: size of that cache for training and validation images; 0 without one.
         reason: why the cache is used or not.
+        seconds: estimated time of the phase with and without the cache, if it was measured.
     """
 
     number: int
@@ -55,8 +70,11 @@ class PhasePlan:
     steps_per_epoch: int
     steps: int
     cached: bool
+    views: int
+    cut_shapes: tuple[tuple[int, ...], ...]
     cache_bytes: int
     reason: str
+    seconds: PhaseSeconds | None = None
 
     @property
     def epochs(self) -> int:
@@ -90,13 +108,19 @@ class FreezePlan:
         return {**asdict(self), "phases": phases}
 
 
-def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> FreezePlan:
+def make_plan(
+    recipe: Recipe,
+    classifier: Classifier,
+    images: Mapping[str, int],
+    decided: Sequence[bool] = (),
+) -> FreezePlan:
     """Computes the freeze plan of a recipe.
 
     Args:
         recipe: what the user asked for.
         classifier: the model that will be trained.
         images: number of images by split, "validation" among them.
+        decided: whether each phase is cached, where that was decided before.
 
     Raises:
         RecipeError: The schedule does not fit the model; every fault is named.
@@ -108,39 +132,49 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
         PartPlan(block.name, sum(math.prod(v.shape) for v in weights))
         for block, weights in zip(classifier.backbone.blocks, classifier.block_weights, strict=True)
     )
-    features = {n: head.dense.kernel.shape[0] for n, head in classifier.heads.items()}
     heads = tuple(
-        PartPlan(name, (features[name] + 1) * head.size.outputs)
+        PartPlan(name, (head.dense.kernel.shape[0] + 1) * head.size.outputs)
         for name, head in classifier.heads.items()
     )
-    floats_per_image = next(iter(features.values())) * len(classifier.poolings)
-    phases = tuple(
-        _phase(recipe, number, phase, classifier, blocks, heads, images, floats_per_image)
-        for number, phase in enumerate(recipe.train.phases, start=1)
-    )
+    phases: list[PhasePlan] = []
+    for phase in recipe.train.phases:
+        plan = _phase(recipe, phase, classifier, blocks, heads, images, phases)
+        if len(phases) < len(decided) and plan.cached != decided[len(phases)]:
+            reason = "as it was when the run was started"
+            plan = replace(plan, cached=decided[len(phases)], reason=reason)
+        phases.append(plan)
+    _require_room(recipe, phases)
     size_px = classifier.model.input_shape[1]
-    return FreezePlan(classifier.backbone.spec.name, size_px, blocks, heads, phases, dict(images))
+    name = classifier.backbone.spec.name
+    return FreezePlan(name, size_px, blocks, heads, tuple(phases), dict(images))
 
 
 def _phase(
     recipe: Recipe,
-    number: int,
     phase: Phase,
     classifier: Classifier,
     blocks: tuple[PartPlan, ...],
     heads: tuple[PartPlan, ...],
     images: Mapping[str, int],
-    floats_per_image: int,
+    earlier: Sequence[PhasePlan],
 ) -> PhasePlan:
     part = unfrozen(classifier, phase.unfreeze)
     frozen = part.frozen_blocks
     trained = tuple(sum(math.prod(v.shape) for v in weights) for weights in part.weights)
     gradient = isinstance(phase, GradientPhase)
     steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
-    cached, reason = _cache_decision(recipe, phase, frozen == len(blocks))
-    cached_images = images["train"] + images["validation"]
+    steps = (phase.steps or (phase.epochs or 0) * steps_per_epoch) if gradient else 0
+    cache = cache_decision(
+        recipe,
+        classifier,
+        phase,
+        frozen_blocks=frozen,
+        epochs=math.ceil(steps / steps_per_epoch) if gradient else 1,
+        images=images,
+        available=_left_by(earlier, frozen) and getattr(phase, "augment", "none") == "none",
+    )
     return PhasePlan(
-        number=number,
+        number=len(earlier) + 1,
         config=phase,
         frozen_blocks=frozen,
         cut=blocks[frozen - 1].name if frozen else None,
@@ -151,22 +185,32 @@ def _phase(
         else (1.0,) * len(blocks),
         head_factor=phase.head_learning_rate_factor if gradient else 1.0,
         steps_per_epoch=steps_per_epoch,
-        steps=(phase.steps or (phase.epochs or 0) * steps_per_epoch) if gradient else 0,
-        cached=cached,
-        cache_bytes=cached_images * floats_per_image * _FLOAT32_BYTES if cached else 0,
-        reason=reason,
+        steps=steps,
+        cached=cache.cached,
+        views=cache.views,
+        cut_shapes=cache.shapes,
+        cache_bytes=cache.bytes if cache.cached else 0,
+        reason=cache.reason,
     )
 
 
-def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[bool, str]:
-    if isinstance(phase, LinearPhase):
-        return True, "a solved phase needs the features of all images"
-    if not heads_only:
-        return False, "a part of the backbone is trained"
-    if phase.augment != "none":
-        return False, f"every epoch sees other pixels (augment: {phase.augment})"
-    if phase.mix is not None:
-        return False, f"images are mixed (mix: {phase.mix.kind})"
-    if not recipe.train.feature_cache:
-        return False, "feature_cache: false"
-    return True, "heads only, without augmentation"
+def _left_by(earlier: Sequence[PhasePlan], frozen_blocks: int) -> bool:
+    """Whether earlier phases leave the tensors of this cut in the cache, from these weights."""
+    for phase in reversed(earlier):
+        if phase.cached and phase.frozen_blocks == frozen_blocks and not phase.views:
+            return True
+        if phase.frozen_blocks < frozen_blocks:
+            return False
+    return False
+
+
+def _require_room(recipe: Recipe, phases: Sequence[PhasePlan]) -> None:
+    max_gb = recipe.train.cache.max_gb
+    faults = [
+        f"train.cache.max_gb: phase {phase.number} needs {phase.cache_bytes / 1e9:.3g} GB "
+        f"({phase.reason}). Received: {max_gb:g}"
+        for phase in phases
+        if phase.cached and phase.cache_bytes > max_gb * 1e9
+    ]
+    if faults:
+        raise RecipeError("the cache is too small for the recipe:\n" + "\n".join(faults))

@@ -44,6 +44,10 @@ class Run:
         return self.path / "run.json"
 
     @property
+    def plan_file(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
     def model_file(self) -> Path:
         return self.path / "model.keras"
 

@@ -83,8 +83,15 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
     data = load_data(recipe.data, progress, targets_of(recipe.heads))
     _require_same_data(opened, data)
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
-    plan = make_plan(recipe, classifier, _counts(data))
+    plan = make_plan(recipe, classifier, _counts(data), _decided(opened))
     return _train(recipe, opened, data, classifier, plan, progress)
+
+
+def _decided(run: Run) -> list[bool]:
+    """Whether each phase is cached, as the run was started: room on the disk may have changed."""
+    if not run.plan_file.is_file():
+        return []
+    return [bool(phase["cached"]) for phase in read_json(run.plan_file)["phases"]]
 
 
 def _require_same_data(run: Run, data: ImageData) -> None:
@@ -130,7 +137,7 @@ def _train(
     state = training.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
-    write_json(run.path / "plan.json", plan.to_json())
+    write_json(run.plan_file, plan.to_json())
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
         if not state.saves:

@@ -1,0 +1,162 @@
+"""Which phases train on cached tensors: the rule, and what the cache will hold.
+
+Where exact (no augmentation), a phase is cached if it pays: it passes over the images at least
+twice, or finds the tensors of an earlier phase, and reading them is faster than decoding and
+computing them anew. With `train.cache.views` an augmenting phase is cached if it has more epochs
+than views. It must fit `train.cache.max_gb` and the disk.
+"""
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfft.backbones.cost import multiply_adds
+from tfft.backbones.split import crossing_tensors
+from tfft.config.recipe import Recipe
+from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
+from tfft.model.assemble import Classifier
+from tfft.system.places import cache_directory
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+# Of a plain solid-state disk, and of machines at the fast end of their kind: what is cached then
+# pays on slower ones too. Decoding is that of a photo of 0.2 megapixels on one core.
+_READ_BYTES_PER_S = 500e6
+_MULTIPLY_ADDS_PER_S = {"CPU": 50e9, "GPU": 5e12}
+_DECODE_S = 0.5e-3
+
+
+@dataclass(frozen=True)
+class CacheDecision:
+    """What of a phase is cached.
+
+    Attributes:
+        cached: whether anything is.
+        views: augmented views of each training image; 0: its exact pixels.
+        shapes: of the tensors at the cut, of one image.
+        bytes: of all training and validation images.
+        reason: why the cache is used or not.
+    """
+
+    cached: bool
+    views: int
+    shapes: tuple[tuple[int, ...], ...]
+    bytes: int
+    reason: str
+
+
+def cache_decision(
+    recipe: Recipe,
+    classifier: Classifier,
+    phase: Phase,
+    *,
+    frozen_blocks: int,
+    epochs: int,
+    images: Mapping[str, int],
+    available: bool,
+) -> CacheDecision:
+    """Decides on one phase.
+
+    Args:
+        recipe: what the user asked for.
+        classifier: the model.
+        phase: of the recipe.
+        frozen_blocks: leading blocks that it freezes.
+        epochs: passes over the training images.
+        images: number of images by split.
+        available: an earlier phase leaves the same tensors in the cache.
+    """
+    views = 0
+    if isinstance(phase, GradientPhase) and phase.augment != "none":
+        views = recipe.train.cache.views or 0
+    shapes = cut_shapes(classifier, frozen_blocks)
+    rows = images["train"] * max(views, 1) + images["validation"]
+    row_bytes = sum(map(math.prod, shapes)) * np.dtype(recipe.train.cache.dtype).itemsize
+    refused = _impossible(recipe, phase, frozen_blocks)
+    if not refused and recipe.train.cache.mode == "auto" and isinstance(phase, GradientPhase):
+        refused = _does_not_pay(views, epochs, available, row_bytes, classifier, frozen_blocks)
+        refused = refused or _no_room(rows * row_bytes, recipe.train.cache)
+    reason = refused or _reason(recipe, phase, views, available)
+    return CacheDecision(not refused, views, shapes, rows * row_bytes, reason)
+
+
+def cut_shapes(classifier: Classifier, frozen_blocks: int) -> tuple[tuple[int, ...], ...]:
+    """Returns the shapes, of one image, of the tensors that cross a cut; () without one."""
+    backbone = classifier.backbone
+    if frozen_blocks == 0:
+        return ()
+    if frozen_blocks == len(backbone.blocks):
+        return ((backbone.model.output.shape[-1],),) * len(classifier.poolings)
+    return tuple(tuple(t.shape[1:]) for t in crossing_tensors(backbone, frozen_blocks))
+
+
+def _impossible(recipe: Recipe, phase: Phase, frozen_blocks: int) -> str:
+    """Why the phase cannot be cached, or must not; "" if it can."""
+    if isinstance(phase, LinearPhase):
+        return ""
+    cache = recipe.train.cache
+    if cache.mode == "off":
+        return "train.cache.mode: off"
+    if frozen_blocks == 0:
+        return "nothing is frozen below the first trained block"
+    if phase.mix is not None:
+        return f"images are mixed (mix: {phase.mix.kind})"
+    if phase.augment == "none":
+        return ""
+    if cache.views is None:
+        return (
+            f"every epoch sees other pixels (augment: {phase.augment}); train.cache.views: K "
+            "would cache K views of each image"
+        )
+    if any(head.kind == "box" for head in recipe.heads.values()):
+        return f"boxes move with the pixels of each view (augment: {phase.augment})"
+    return ""
+
+
+def _does_not_pay(
+    views: int,
+    epochs: int,
+    available: bool,
+    row_bytes: int,
+    classifier: Classifier,
+    frozen_blocks: int,
+) -> str:
+    if views and epochs <= views:
+        return f"{views} views cost as much as {epochs} epoch{'' if epochs == 1 else 's'}"
+    if epochs < 2 and not available:
+        return "one pass over the images is not worth a cache"
+    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    computing = multiply_adds(classifier.backbone, frozen_blocks) / _MULTIPLY_ADDS_PER_S[device]
+    if row_bytes / _READ_BYTES_PER_S > _DECODE_S + computing:
+        return f"reading {row_bytes / 1e6:.2g} MB an image is slower than computing them"
+    return ""
+
+
+def _no_room(needed: int, cache: CacheConfig) -> str:
+    if needed > cache.max_gb * 1e9:
+        return f"{needed / 1e9:.3g} GB are more than train.cache.max_gb: {cache.max_gb:g}"
+    place = cache_directory("activations")
+    free = shutil.disk_usage(_existing(place)).free
+    if needed > free:
+        return f"{needed / 1e9:.3g} GB do not fit on the disk of {place}"
+    return ""
+
+
+def _existing(path: Path) -> Path:
+    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
+def _reason(recipe: Recipe, phase: Phase, views: int, available: bool) -> str:
+    if isinstance(phase, LinearPhase):
+        return "a solved phase needs the features of all images"
+    if recipe.train.cache.mode == "on":
+        return "train.cache.mode: on"
+    if views:
+        return f"{views} augmented view{'' if views == 1 else 's'} of each image, in turn"
+    return "an earlier phase leaves them" if available else "computed once for all epochs"
