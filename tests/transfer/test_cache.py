@@ -1,7 +1,12 @@
-"""A store of arrays that are whole or absent."""
+"""A store of tensors that are whole or absent, used by several processes at once."""
 
+import os
 import shutil
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,86 +14,246 @@ import pytest
 
 from tfft.errors import TfftError
 from tfft.system.places import cache_directory
-from tfft.transfer.cache import entry_key, load_entry, store_entry
+from tfft.transfer.cache import Content, Entry, make_entry, open_entry
+from tfft.transfer.cache_room import list_entries, remove_entries
+from tfft.transfer.stored import TensorWriter
+
+ROOT = Path(__file__).resolve().parents[2]
+_ROOMY = 1e9
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path))
+    return cache_directory("activations")
 
 
-def _fill(arrays: Sequence[np.ndarray]) -> None:
-    arrays[0][:] = np.arange(6).reshape(2, 3)
-    arrays[1][:] = 7
+def _content(weights: str = "a", dtype: str = "float32") -> Content:
+    return Content({"weights": weights}, {"what": weights}, [(2, 3), (2,)], dtype)
 
 
-def _store(identity: dict) -> str:
-    key = entry_key(identity)
-    store_entry(key, identity, [(2, 3), (4,)], _fill)
-    return key
+def _fill(writers: Sequence[TensorWriter]) -> None:
+    for row in range(2):
+        writers[0].append(np.arange(3 * row, 3 * row + 3).reshape(1, 3))
+    writers[1].append(np.array([7.0, 8.0]))
 
 
-def test_what_was_stored_is_loaded():
-    key = _store({"weights": "a"})
-    first, second = load_entry(key)
-    np.testing.assert_array_equal(first, [[0, 1, 2], [3, 4, 5]])
-    np.testing.assert_array_equal(second, [7, 7, 7, 7])
-    assert isinstance(first, np.memmap)
+def _make(content: Content, max_bytes: float = _ROOMY) -> Entry:
+    return make_entry(content, _fill, max_bytes=max_bytes)
 
 
-def test_another_identity_is_another_entry():
-    _store({"weights": "a"})
-    assert load_entry(entry_key({"weights": "b"})) is None
+def _never(writers: Sequence[TensorWriter]) -> None:
+    raise AssertionError("it was there already")
 
 
-def test_a_damaged_entry_counts_as_absent_and_can_be_made_again():
-    key = _store({"weights": "a"})
-    file = cache_directory("features") / key / "0.npy"
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_what_was_written_is_read_in_any_order(dtype: str):
+    _make(_content(dtype=dtype)).close()
+    entry = make_entry(_content(dtype=dtype), _never, max_bytes=_ROOMY)
+    first, second = entry.tensors
+    assert first.dtype == dtype
+    np.testing.assert_array_equal(first[:], [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(first[np.array([1, 0, 1])], [[3, 4, 5], [0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(second[1:9], [8])
+    entry.close()
+
+
+def test_another_identity_or_another_type_of_numbers_is_another_entry():
+    _make(_content()).close()
+    assert open_entry(_content("b")) is None
+    assert open_entry(_content(dtype="float16")) is None
+
+
+def test_numbers_too_large_for_float16_are_refused():
+    def fill(writers: Sequence[TensorWriter]) -> None:
+        writers[0].append(np.full((2, 3), 1e5))
+
+    with pytest.raises(TfftError, match=r"float16.*float32"):
+        make_entry(_content(dtype="float16"), fill, max_bytes=_ROOMY)
+
+
+def test_a_damaged_entry_counts_as_absent_and_can_be_made_again(place: Path):
+    _make(_content()).close()
+    file = place / _content().key / "0.npy"
     content = bytearray(file.read_bytes())
     content[-1] ^= 0xFF
     file.write_bytes(content)
-    assert load_entry(key) is None
-    _store({"weights": "a"})
-    assert load_entry(key)[0][1, 2] == 5
+    assert open_entry(_content()) is None
+    entry = _make(_content())
+    assert entry.tensors[0][1:2][0, 2] == 5
+    entry.close()
 
 
-@pytest.mark.parametrize("damage", ["truncate", "remove", "description"])
-def test_an_incomplete_entry_counts_as_absent(damage: str):
-    key = _store({"weights": "a"})
-    directory = cache_directory("features") / key
+@pytest.mark.parametrize("damage", ["truncate", "remove", "description", "no description"])
+def test_an_incomplete_entry_counts_as_absent(place: Path, damage: str):
+    _make(_content()).close()
+    directory = place / _content().key
     if damage == "truncate":
-        (directory / "1.npy").write_bytes(b"\x93NUMPY")
+        os.truncate(directory / "1.npy", 130)
     elif damage == "remove":
         (directory / "0.npy").unlink()
-    else:
+    elif damage == "description":
         (directory / "entry.json").write_text("{")
-    assert load_entry(key) is None
+    else:
+        (directory / "entry.json").unlink()
+    assert open_entry(_content()) is None
+    _make(_content()).close()
 
 
-def test_an_interrupted_entry_leaves_nothing():
-    def interrupted(arrays: Sequence[np.ndarray]) -> None:
+def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(place: Path):
+    entry = _make(_content())
+    os.truncate(place / _content().key / "0.npy", 130)
+    with pytest.raises(OSError, match="cut off"):
+        entry.tensors[0][:]
+    entry.close()
+
+
+def test_an_interrupted_entry_leaves_nothing(place: Path):
+    def interrupted(writers: Sequence[TensorWriter]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store_entry(entry_key({}), {}, [(2,)], interrupted)
-    assert list(cache_directory("features").iterdir()) == []
+        make_entry(_content(), interrupted, max_bytes=_ROOMY)
+    assert list(place.iterdir()) == []
 
 
-def test_two_runs_that_make_the_same_entry_both_succeed():
-    identity = {"weights": "a"}
+def test_rows_that_are_missing_are_no_entry(place: Path):
+    with pytest.raises(TfftError, match="not every image"):
+        make_entry(_content(), lambda writers: None, max_bytes=_ROOMY)
+    assert list(place.iterdir()) == []
 
-    def meanwhile_another_run_stores_it(arrays: Sequence[np.ndarray]) -> None:
-        _store(identity)
-        _fill(arrays)
 
-    key = entry_key(identity)
-    arrays = store_entry(key, identity, [(2, 3), (4,)], meanwhile_another_run_stores_it)
-    np.testing.assert_array_equal(arrays[0], [[0, 1, 2], [3, 4, 5]])
-    assert [path.name for path in cache_directory("features").iterdir()] == [key]
+def test_what_was_not_used_for_longest_makes_room(place: Path):
+    for age, name in enumerate("abc"):
+        _make(_content(name)).close()
+        os.utime(place / _content(name).key / "entry.json", (time.time() - 90 + age,) * 2)
+    entry = open_entry(_content("a"))  # used again: b is the oldest now
+    assert entry is not None
+    entry.close()
+    size = list_entries(place)[0].bytes
+    _make(_content("d"), max_bytes=3 * size).close()
+    assert {entry.about["what"] for entry in list_entries(place)} == {"a", "c", "d"}
+
+
+def test_entries_in_use_stay_and_a_bound_that_they_fill_is_one_clear_error(place: Path):
+    used = _make(_content("a"))
+    size = list_entries(place)[0].bytes
+    with pytest.raises(TfftError, match=r"cache is too small.*in use.*"):
+        _make(_content("b"), max_bytes=size + 1)
+    assert remove_entries(place, max_bytes=0) == []
+    assert [entry.in_use for entry in list_entries(place)] == [True]
+    used.close()
+    _make(_content("b"), max_bytes=size + 1).close()
+    assert [entry.about["what"] for entry in list_entries(place)] == ["b"]
+
+
+def test_a_bound_smaller_than_the_entry_is_one_clear_error():
+    with pytest.raises(TfftError, match=r"max_gb"):
+        _make(_content(), max_bytes=10)
 
 
 def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path):
     shutil.rmtree(tmp_path)
     tmp_path.write_text("not a directory")
     with pytest.raises(TfftError, match="cannot write"):
-        _store({"weights": "a"})
+        _make(_content())
+
+
+# A process that makes the entry row by row, a byte of stdout for each, and says what it reads then.
+_MAKER = """
+import sys, time
+import numpy as np
+from tfft.transfer.cache import Content, make_entry
+
+def fill(writers):
+    for row in range(int(sys.argv[1])):
+        writers[0].append(np.full((1, 50_000), row))
+        print(f"row {row}", flush=True)
+        time.sleep(float(sys.argv[2]))
+
+content = Content({"of": "processes"}, {}, [(int(sys.argv[1]), 50_000)])
+entry = make_entry(content, fill, max_bytes=1e9)
+print("sum", int(entry.tensors[0][:].sum()), flush=True)
+"""
+
+
+def _maker(rows: int, seconds: float, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", _MAKER, str(rows), str(seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+@pytest.fixture
+def half_way() -> Iterator[subprocess.Popen]:
+    """A process in the middle of making an entry."""
+    process = _maker(20, 0.1)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "row 0\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+_SUM = f"sum {sum(range(20)) * 50_000}"
+
+
+def test_of_two_processes_one_makes_the_entry_and_the_other_waits_for_it(
+    half_way: subprocess.Popen, place: Path
+):
+    second, _ = _maker(20, 0).communicate(timeout=60)
+    first, _ = half_way.communicate(timeout=60)
+    assert first.splitlines()[-1] == _SUM
+    assert second.splitlines() == [_SUM]
+    assert len(list(place.iterdir())) == 1
+
+
+def test_what_a_killed_process_left_is_removed_and_made_again(
+    half_way: subprocess.Popen, place: Path
+):
+    waiting = _maker(20, 0)
+    time.sleep(0.5)
+    half_way.send_signal(signal.SIGKILL)
+    half_way.wait()
+    after, _ = waiting.communicate(timeout=60)
+    assert after.splitlines() == [*(f"row {row}" for row in range(20)), _SUM]
+    assert len(list(place.iterdir())) == 1
+
+
+def test_what_killed_processes_left_makes_room_for_other_entries(
+    half_way: subprocess.Popen, place: Path
+):
+    half_way.send_signal(signal.SIGKILL)
+    half_way.wait()
+    assert [path.name[0] for path in place.iterdir()] == ["."]
+    _make(_content()).close()
+    assert [path.name for path in place.iterdir()] == [_content().key]
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    # Other files take the room that the disk had when the entry was begun.
+    other = f"os.system('head -c 1500000 /dev/zero >> {disk}/other 2> {tmp_path}/full')"
+    program = _MAKER.replace("time.sleep(float(sys.argv[2]))", other).replace("sys,", "os, sys,")
+    assert other in program
+    (tmp_path / "maker.py").write_text(program)
+    script = (
+        f"mount -t tmpfs -o size=3m tmpfs {disk} || exit; cd {disk}; mkdir activations; "
+        f"TFFT_CACHE_DIR={disk} {sys.executable} {tmp_path}/maker.py 5 0; ls -A activations"
+    )
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    if not done.stdout:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr}")
+    assert done.stderr.splitlines()[-1].startswith("tfft.errors.TfftError: the disk is full")
+    assert all(line.startswith("row") for line in done.stdout.splitlines())

@@ -76,13 +76,18 @@ class Entry:
         os.close(self.lock)
 
 
+def activation_directory() -> Path:
+    """Returns where the entries lie."""
+    return cache_directory("activations")
+
+
 def open_entry(content: Content) -> Entry | None:
     """Opens an entry, or returns None if there is none.
 
     Every byte is read once and checked. An entry whose bytes are not those that were written is
     removed and counts as absent.
     """
-    directory = _directory() / content.key
+    directory = activation_directory() / content.key
     lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
     if lock is None:
         if directory.is_dir() and not (directory / ENTRY_FILE).exists():
@@ -121,7 +126,7 @@ def make_entry(
     Raises:
         TfftError: The disk is full, the bound is too small, or the place cannot be written to.
     """
-    directory = _directory() / content.key
+    directory = activation_directory() / content.key
     building = directory.with_name(f".{content.key}{BUILDING}")
     with explained_os_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +216,3 @@ def _check(tensors: Sequence[StoredTensor], expected: Sequence[int], directory: 
         found = list(executor.map(StoredTensor.crc32, tensors))
     if found != list(expected):
         raise ValueError(f"{directory} is damaged")
-
-
-def _directory() -> Path:
-    return cache_directory("activations")

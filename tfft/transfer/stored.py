@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tfft.errors import TfftError
+
 _AT_ONCE_BYTES = 1 << 22
 
 
@@ -39,7 +41,13 @@ class TensorWriter:
 
     def append(self, rows: np.ndarray) -> None:
         """Writes rows [n, ...] after those that are there."""
-        data = np.ascontiguousarray(rows, self._dtype)
+        with np.errstate(over="ignore"):
+            data = np.ascontiguousarray(rows, self._dtype)
+        if not np.isfinite(data).all() and np.isfinite(rows).all():
+            raise TfftError(
+                f"numbers up to {np.abs(rows).max():.3g} are too large for {self._dtype}. "
+                "Set train.cache.dtype: float32."
+            )
         self.crc32 = zlib.crc32(data, self.crc32)
         self.rows += len(data)
         self._file.write(data.data if data.size else b"")

@@ -1,0 +1,161 @@
+"""`tfft cache`: what lies in the cache, and how to make room."""
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import json_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.errors import UsageError
+
+if TYPE_CHECKING:
+    from tfft.transfer.cache_room import Listed
+
+_UNITS_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+@click.group()
+def command() -> None:
+    """List and clean what was computed once.
+
+    The cache holds what backbones made of images: features and activations. Each entry can be
+    made again; training removes what was not used for longest when train.cache.max_gb is reached.
+
+    \b
+    Example:
+      tfft cache list
+      tfft cache clean --older-than 30d
+    """
+
+
+@command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the entries, those first that were used last.
+
+    \b
+    Example:
+      tfft cache list
+    """
+    entries = api.cache_entries()
+    with results_stream() as results:
+        if as_json:
+            print_json(results, [_to_json(entry) for entry in entries])
+        else:
+            print_rich(results, *([_table(entries)] if entries else []), _total(entries))
+
+
+@command.command("clean")
+@click.option(
+    "--older-than", metavar="AGE", help="Remove what was not used for so long: 12h, 30d, 8w."
+)
+@click.option(
+    "--max-gb",
+    type=click.FloatRange(min=0),
+    help="Remove what was not used for longest until the rest fits.",
+)
+@click.option("--all", "everything", is_flag=True, help="Remove everything.")
+@json_option
+def clean_command(
+    older_than: str | None, max_gb: float | None, everything: bool, as_json: bool
+) -> None:
+    """Remove entries, and what killed runs left half written.
+
+    Entries that a run is using stay.
+
+    \b
+    Example:
+      tfft cache clean --older-than 30d
+      tfft cache clean --max-gb 5
+      tfft cache clean --all
+    """
+    if not everything and older_than is None and max_gb is None:
+        raise UsageError("what shall go? Give --older-than AGE, --max-gb N or --all.")
+    removed = api.clean_cache(
+        max_gb=0.0 if everything else max_gb,
+        older_than_s=None if older_than is None else _seconds(older_than),
+    )
+    left = api.cache_entries()
+    with results_stream() as results:
+        if as_json:
+            report = {"removed": [_to_json(e) for e in removed], "left": len(left)}
+            print_json(results, report)
+            return
+        freed = sum(entry.bytes for entry in removed)
+        in_use = sum(entry.in_use for entry in left)
+        kept = f", {in_use} of them in use" if in_use else ""
+        print_rich(
+            results,
+            Text(f"removed: {_count(len(removed))}, {_size(freed)}; left: {len(left)}{kept}"),
+        )
+
+
+def _seconds(age: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", age)
+    if found is None:
+        raise UsageError(
+            f"--older-than takes hours, days or weeks: 12h, 30d, 8w. Received: {age}"
+        )
+    return float(found[1]) * _UNITS_S[found[2]]
+
+
+def _to_json(entry: "Listed") -> dict[str, Any]:
+    return {
+        "path": str(entry.path),
+        "bytes": entry.bytes,
+        "used": _time(entry).isoformat(timespec="seconds"),
+        "in_use": entry.in_use,
+        **entry.about,
+    }
+
+
+def _table(entries: list["Listed"]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("what", "backbone", "images", "recipe", "key"):
+        table.add_column(name)
+    for name in ("size", "last used"):
+        table.add_column(name, justify="right")
+    for entry in entries:
+        about = entry.about
+        used = "in use" if entry.in_use else f"{_time(entry):%Y-%m-%d %H:%M}"
+        table.add_row(
+            str(about.get("what", "?")),
+            str(about.get("backbone", "?")),
+            _images(about),
+            str(about.get("recipe", "?")),
+            entry.path.name[:8],
+            _size(entry.bytes),
+            used,
+        )
+    return table
+
+
+def _images(about: dict[str, Any]) -> str:
+    if "images" not in about:
+        return "?"
+    view = about.get("view")
+    seen = f", view {view['number'] + 1} ({view['augmentation']})" if view else ""
+    return f"{about['images']:,} {about.get('split', '')}{seen}"
+
+
+def _total(entries: list["Listed"]) -> Text:
+    total = sum(entry.bytes for entry in entries)
+    return Text(f"{_count(len(entries))}, {_size(total)} in {api.cache_path()}")
+
+
+def _count(entries: int) -> str:
+    return f"{entries} {'entry' if entries == 1 else 'entries'}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _time(entry: "Listed") -> datetime:
+    return datetime.fromtimestamp(entry.used, UTC)
