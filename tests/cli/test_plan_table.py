@@ -7,7 +7,7 @@ import pytest
 from tfft.cli.output import print_rich
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.config.train import GradientPhase, LinearPhase, Patterns
-from tfft.transfer.plan import FreezePlan, PartPlan, PhasePlan
+from tfft.transfer.plan import FreezePlan, PartPlan, PhasePlan, PhaseSeconds
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,8 @@ def printed() -> list[str]:
             steps_per_epoch=0,
             steps=0,
             cached=True,
+            views=0,
+            cut_shapes=((1280,),),
             cache_bytes=4_000_000,
             reason="a solved phase needs the features of all images",
         ),
@@ -45,8 +47,11 @@ def printed() -> list[str]:
             steps_per_epoch=1_200,
             steps=6_000,
             cached=False,
+            views=0,
+            cut_shapes=((7, 7, 64),),
             cache_bytes=0,
-            reason="blocks of the backbone are trained",
+            reason="images are mixed (mix: mixup)",
+            seconds=PhaseSeconds(cached=None, uncached=5400.0),
         ),
     )
     plan = FreezePlan(
@@ -81,8 +86,9 @@ def test_each_block_and_head_has_its_parameters_and_what_each_phase_does(printed
 
 def test_each_phase_says_what_it_trains_where_it_cuts_and_what_it_caches_and_why(printed):
     assert printed[-2:] == [
-        "phase 1: 110 parameters trained, cut after top; features cached, 4.0 MB "
+        "phase 1: 110 parameters trained, cut after top; 1280 numbers an image cached, "
+        "4.0 MB "
         "(a solved phase needs the features of all images)",
         "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps an epoch; "
-        "nothing cached (blocks of the backbone are trained)",
+        "nothing cached (images are mixed (mix: mixup)); about 90 min without the cache",
     ]

@@ -159,6 +159,15 @@ def test_a_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path):
         _make(_content())
 
 
+def test_entries_that_are_made_at_once_share_the_bound():
+    def fill(writers: Sequence[TensorWriter]) -> None:
+        with pytest.raises(TfftError, match="cache is too small"):
+            _make(_content("b"), max_bytes=50)
+        _fill(writers)
+
+    make_entry(_content("a"), fill, max_bytes=50).close()
+
+
 # A process that makes the entry row by row, a byte of stdout for each, and says what it reads then.
 _MAKER = """
 import sys, time

@@ -1,7 +1,7 @@
 """Cutting a backbone between its frozen and its trainable part."""
 
 from tfft.backbones.backbone import Backbone
-from tfft.backbones.graph import GraphNode, graph_nodes
+from tfft.backbones.graph import graph_nodes
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()

@@ -99,9 +99,7 @@ def clean_command(
 def _seconds(age: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", age)
     if found is None:
-        raise UsageError(
-            f"--older-than takes hours, days or weeks: 12h, 30d, 8w. Received: {age}"
-        )
+        raise UsageError(f"--older-than takes hours, days or weeks: 12h, 30d, 8w. Received: {age}")
     return float(found[1]) * _UNITS_S[found[2]]
 
 

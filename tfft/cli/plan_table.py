@@ -72,10 +72,31 @@ def _trained_text(phase: Phase, factor: float) -> str:
 def _note(phase: "PhasePlan") -> str:
     where = f"cut after {phase.cut}" if phase.cut else "no cut"
     steps = f", {phase.steps_per_epoch:,} steps an epoch" if phase.steps_per_epoch else ""
-    cache = (
-        f"features cached, {phase.cache_bytes / 1e6:.1f} MB" if phase.cached else "nothing cached"
-    )
     return (
         f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, {where}{steps}; "
-        f"{cache} ({phase.reason})"
+        f"{_cache_text(phase)} ({phase.reason}){_seconds_text(phase)}"
     )
+
+
+def _cache_text(phase: "PhasePlan") -> str:
+    if not phase.cached:
+        return "nothing cached"
+    shapes = " + ".join("x".join(map(str, shape)) for shape in phase.cut_shapes)
+    size = phase.cache_bytes
+    amount = f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return f"{shapes} numbers an image cached, {amount}"
+
+
+def _seconds_text(phase: "PhasePlan") -> str:
+    """The estimated time, where it was measured."""
+    if phase.seconds is None:
+        return ""
+    known = {"with": phase.seconds.cached, "without": phase.seconds.uncached}
+    texts = [f"{_time_text(s)} {name} the cache" for name, s in known.items() if s is not None]
+    return f"; about {', '.join(texts)}" if texts else ""
+
+
+def _time_text(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

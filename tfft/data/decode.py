@@ -59,14 +59,21 @@ def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
         image = image[top:bottom, left:right]
     size = tf.shape(image)[:2]
     resized, corner = _output_window(size[0], size[1], spec)
-    pixels = tf.raw_ops.ScaleAndTranslate(
-        images=image[None],
-        size=[spec.height, spec.width],
-        scale=tf.cast(resized, tf.float32) / tf.cast(size, tf.float32),
-        translation=-tf.cast(corner, tf.float32),
-        kernel_type=_KERNELS[spec.interpolation],
-        antialias=True,
-    )[0]
+
+    def resized_image() -> tf.Tensor:
+        return tf.raw_ops.ScaleAndTranslate(
+            images=image[None],
+            size=[spec.height, spec.width],
+            scale=tf.cast(resized, tf.float32) / tf.cast(size, tf.float32),
+            translation=-tf.cast(corner, tf.float32),
+            kernel_type=_KERNELS[spec.interpolation],
+            antialias=True,
+        )[0]
+
+    # Every kernel gives back the pixels of an image that has the size already; it takes its time.
+    unchanged = (resized == tf.cast(size, tf.int64)) & (size == [spec.height, spec.width])
+    has_size = tf.reduce_all(unchanged)
+    pixels = tf.cond(has_size, lambda: tf.cast(image, tf.float32), resized_image)
     return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), [spec.height, spec.width, 3])
 
 

@@ -22,6 +22,8 @@ from tfft.images.spec import PixelSpec  # noqa: E402
 
 # Batches that are ready before they are asked for; more only costs memory.
 _BATCHES_AHEAD = 2
+# Images whose bytes are read from shards in one call.
+_READ_AT_ONCE = 32
 
 
 def evaluation_batches(index: ImageIndex, pixels: PixelSpec, batch_size: int) -> tf.data.Dataset:
@@ -87,13 +89,14 @@ def _batches(
     view_of: Callable[..., tuple[tf.Tensor, tf.Tensor]],
     repeated: np.ndarray,
 ) -> tf.data.Dataset:
-    read = _reader(index)
     targets = {name: tf.constant(values) for name, values in index.targets.items()}
     boxes = None if index.boxes is None else tf.constant(index.boxes, tf.float32)
 
-    def element(position: tf.Tensor, repetition: tf.Tensor) -> dict[str, object]:
+    def element(
+        position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor
+    ) -> dict[str, object]:
         box = None if boxes is None else boxes[position]
-        pixels, part = view_of(position, repetition, read(position), box)
+        pixels, part = view_of(position, repetition, encoded, box)
         found = {name: values[position] for name, values in targets.items()}
         for name in index.box_targets:
             found[name] = boxes_in_part(found[name], part)
@@ -103,8 +106,9 @@ def _batches(
     element = tf.autograph.experimental.do_not_convert(element)
     options = tf.data.Options()
     options.deterministic = True
+    visits = tf.data.Dataset.from_tensor_slices((order.astype(np.int64), repeated.astype(np.int64)))
     return (
-        tf.data.Dataset.from_tensor_slices((order.astype(np.int64), repeated.astype(np.int64)))
+        _with_bytes(visits, index)
         .map(element, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size)
         .prefetch(_BATCHES_AHEAD)
@@ -112,18 +116,24 @@ def _batches(
     )
 
 
-def _reader(index: ImageIndex) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns position → encoded bytes, as a graph operation."""
+def _with_bytes(visits: tf.data.Dataset, index: ImageIndex) -> tf.data.Dataset:
+    """Adds the encoded bytes to (position, repetition)."""
     if len(index.files) == len(index) and not index.offsets.any():
         files = tf.constant(index.files, tf.string)
         file_ids = tf.constant(index.file_ids)
-        return lambda position: tf.io.read_file(files[file_ids[position]])
 
-    def read(position: np.ndarray) -> bytes:
-        return index.read(int(position))
+        def read_file(position: tf.Tensor, repetition: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return position, repetition, tf.io.read_file(files[file_ids[position]])
 
-    def read_part(position: tf.Tensor) -> tf.Tensor:
-        encoded = tf.numpy_function(read, [position], tf.string, stateful=False)
-        return tf.ensure_shape(encoded, [])
+        return visits.map(read_file, num_parallel_calls=tf.data.AUTOTUNE)
 
-    return read_part
+    def read(positions: np.ndarray) -> np.ndarray:
+        return np.array([index.read(int(position)) for position in positions], object)
+
+    def read_parts(positions: tf.Tensor, repetitions: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        encoded = tf.numpy_function(read, [positions], tf.string, stateful=False)
+        return positions, repetitions, tf.ensure_shape(encoded, [None])
+
+    # Python runs one thread at a time: it is called for many images at once, not for each.
+    blocks = visits.batch(_READ_AT_ONCE).map(read_parts, num_parallel_calls=2)
+    return blocks.unbatch()

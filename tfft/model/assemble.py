@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfft.backbones.backbone import Backbone
-from tfft.backbones.split import split
+from tfft.backbones.split import crossing_tensors, split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
@@ -85,6 +85,30 @@ class Classifier:
         activations = above(inputs if len(inputs) > 1 else inputs[0])
         pooled = {kind: pooling(activations) for kind, pooling in self.poolings.items()}
         return Cut(keras.Model(images, crossing), keras.Model(inputs, self._outputs(pooled)))
+
+    def below(self, cuts: Sequence[int]) -> keras.Model:
+        """Returns the model from images to the tensors at several cuts, those of each in turn.
+
+        Args:
+            cuts: how many blocks lie below each, at least one.
+        """
+        inner = self.backbone.model
+        blocks = len(self.backbone.blocks)
+        found = [
+            [inner.output] if cut == blocks else crossing_tensors(self.backbone, cut)
+            for cut in cuts
+        ]
+        images: Any = keras.Input(self.model.input_shape[1:], name="images")
+        pixels = preprocess(images, self.backbone.spec.preprocessing)
+        every = keras.Model(inner.input, [tensor for tensors in found for tensor in tensors])
+        computed = iter(_as_list(every(pixels)))
+        outputs: list[Any] = []
+        for cut, tensors in zip(cuts, found, strict=True):
+            of_cut = [next(computed) for _ in tensors]
+            if cut == blocks:
+                of_cut = [pooling(of_cut[0]) for pooling in self.poolings.values()]
+            outputs += of_cut
+        return keras.Model(images, outputs)
 
     def _outputs(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
         return {name: head(pooled[head.config.pooling]) for name, head in self.heads.items()}

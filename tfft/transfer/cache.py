@@ -27,7 +27,7 @@ from tfft.errors import TfftError
 from tfft.system.files import explained_os_errors, read_json, sync, write_json
 from tfft.system.places import cache_directory
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.cache_room import BUILDING, ENTRY_FILE, lock_or_none, make_room
+from tfft.transfer.cache_room import BUILDING, ENTRY_FILE, PROMISED_FILE, lock_or_none, make_room
 from tfft.transfer.stored import StoredTensor, TensorWriter
 
 # Part of every key: a change to what is stored, or to how, makes a new key.
@@ -158,6 +158,8 @@ def _build(
         for left in building.iterdir():
             left.unlink()
         make_room(directory.parent, content.bytes, max_bytes)
+        promised = building / PROMISED_FILE
+        promised.write_text(str(content.bytes))
         with ExitStack() as stack:
             writers = [
                 stack.enter_context(
@@ -169,6 +171,7 @@ def _build(
         if any(w.rows != shape[0] for w, shape in zip(writers, content.shapes, strict=True)):
             raise TfftError(f"{directory}: not every image was computed")
         write_json(building / ENTRY_FILE, _description(content, writers))
+        promised.unlink()
         building.rename(directory)
         sync(directory.parent)
     except BaseException:
@@ -182,9 +185,7 @@ def _description(content: Content, writers: Sequence[TensorWriter]) -> dict[str,
         "about": dict(content.about),
         "bytes": content.bytes,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tensors": [
-            {"file": f"{number}.npy", "crc32": writer.crc32} for number, writer in enumerate(writers)
-        ],
+        "tensors": [{"file": f"{i}.npy", "crc32": w.crc32} for i, w in enumerate(writers)],
     }
 
 

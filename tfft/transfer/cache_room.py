@@ -1,5 +1,6 @@
 """What lies in the cache, and how room is made in it: what was not used for longest goes first."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -13,6 +14,8 @@ from tfft.system.files import read_json
 
 ENTRY_FILE = "entry.json"
 BUILDING = ".building"
+# In a directory that is being built: the bytes that it will take.
+PROMISED_FILE = "promised"
 _REMOVING = ".removing"
 
 
@@ -59,8 +62,9 @@ def make_room(directory: Path, needed: int, max_bytes: float) -> None:
     remove_incomplete(directory)
     if needed > max_bytes:
         raise TfftError(_too_small(directory, needed, max_bytes))
-    remove_entries(directory, max_bytes=max_bytes - needed)
-    left = sum(entry.bytes for entry in list_entries(directory))
+    promised = _promised(directory)
+    remove_entries(directory, max_bytes=max_bytes - needed - promised)
+    left = promised + sum(entry.bytes for entry in list_entries(directory))
     if left + needed > max_bytes:
         raise TfftError(
             f"{_too_small(directory, needed, max_bytes)} {left / 1e9:.3g} GB in it are in use by "
@@ -140,6 +144,15 @@ def _remove(path: Path) -> bool:
     finally:
         os.close(lock)
     return True
+
+
+def _promised(directory: Path) -> int:
+    """What entries will take that are being made now."""
+    total = 0
+    for file in directory.glob(f".*{BUILDING}/{PROMISED_FILE}"):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # finished meanwhile, or begun
+            total += int(file.read_text())
+    return total
 
 
 def _in_use(path: Path) -> bool:

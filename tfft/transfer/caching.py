@@ -1,7 +1,7 @@
 """Which phases train on cached tensors: the rule, and what the cache will hold.
 
 Where exact (no augmentation), a phase is cached if it pays: it passes over the images at least
-twice, or finds the tensors of an earlier phase, and reading them is faster than decoding and
+twice, or an earlier phase's pass yields its tensors, and reading them is faster than decoding and
 computing them anew. With `train.cache.views` an augmenting phase is cached if it has more epochs
 than views. It must fit `train.cache.max_gb` and the disk.
 """
@@ -70,7 +70,7 @@ def cache_decision(
         frozen_blocks: leading blocks that it freezes.
         epochs: passes over the training images.
         images: number of images by split.
-        available: an earlier phase leaves the same tensors in the cache.
+        available: the pass of an earlier phase over the images yields these tensors too.
     """
     views = 0
     if isinstance(phase, GradientPhase) and phase.augment != "none":
@@ -159,4 +159,4 @@ def _reason(recipe: Recipe, phase: Phase, views: int, available: bool) -> str:
         return "train.cache.mode: on"
     if views:
         return f"{views} augmented view{'' if views == 1 else 's'} of each image, in turn"
-    return "an earlier phase leaves them" if available else "computed once for all epochs"
+    return "from the pass of an earlier phase" if available else "computed once for all epochs"

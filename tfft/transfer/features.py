@@ -3,14 +3,13 @@
 import hashlib
 from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.data.parts import exact_targets
-from tfft.model.assemble import Cut
+from tfft.model.assemble import Classifier
 from tfft.transfer.cache import Entry
-from tfft.transfer.frozen import FrozenPart, View
+from tfft.transfer.frozen import CutContent, FrozenPart, View
 from tfft.transfer.inputs import CachedTensors
 from tfft.transfer.plan import PhasePlan
 from tfft.transfer.stored import Rows
@@ -20,14 +19,20 @@ from tfft.transfer.training import Training
 RESIDENT_BYTES = 512 * 2**20
 
 
-def cached_inputs(training: Training, plan: PhasePlan, cut: Cut) -> CachedTensors:
+def cached_inputs(training: Training, plan: PhasePlan) -> CachedTensors:
     """Returns the inputs of a phase that is cached; what is missing is computed.
 
-    Of a phase with views, each view is computed in the epoch that first needs it.
+    What later phases need of the same weights is computed in the same pass over the images. Of a
+    phase with views, each view is computed in the epoch that first needs it.
     """
-    if cut.prefix is None:
-        raise ValueError("nothing is below this cut")
-    frozen = _frozen_part(training, plan, cut.prefix)
+    phases = plans_of_one_pass(training.plan.phases, plan, training.recipe.train.cache.max_gb)
+    frozen = FrozenPart(
+        training.classifier.below([phase.frozen_blocks for phase in phases]),
+        [_content(training, phase) for phase in phases],
+        training.pixels,
+        training.recipe.train.cache,
+        training.progress,
+    )
     entries = _Entries(resident=plan.cache_bytes <= RESIDENT_BYTES)
 
     def train(epoch: int) -> Sequence[Rows]:
@@ -79,7 +84,28 @@ class _Entries:
             self._open.pop().close()
 
 
-def _frozen_part(training: Training, plan: PhasePlan, prefix: keras.Model) -> FrozenPart:
+def plans_of_one_pass(
+    phases: Sequence[PhasePlan], plan: PhasePlan, max_gb: float
+) -> list[PhasePlan]:
+    """Returns `plan` and the later phases whose tensors come up on the way to its own.
+
+    They are cached without views, at other cuts, and no phase before them trains what is below
+    their cut. All together fit in the bound of the cache.
+    """
+    found, lowest, left = [plan], plan.frozen_blocks, max_gb * 1e9 - plan.cache_bytes
+    if plan.views:
+        return found
+    for later in phases[plan.number :]:
+        new = later.frozen_blocks not in {phase.frozen_blocks for phase in found}
+        unchanged = later.frozen_blocks <= lowest
+        if later.cached and not later.views and new and unchanged and later.cache_bytes <= left:
+            found.append(later)
+            left -= later.cache_bytes
+        lowest = min(lowest, later.frozen_blocks)
+    return found
+
+
+def _content(training: Training, plan: PhasePlan) -> CutContent:
     recipe, classifier = training.recipe, training.classifier
     pooled = plan.frozen_blocks == len(classifier.backbone.blocks)
     identity = {
@@ -87,7 +113,7 @@ def _frozen_part(training: Training, plan: PhasePlan, prefix: keras.Model) -> Fr
         "preprocessing": classifier.backbone.spec.preprocessing,
         "blocks": plan.frozen_blocks,
         "poolings": list(classifier.poolings) if pooled else [],
-        "weights": _digest(prefix),
+        "weights": _digest(classifier, plan.frozen_blocks),
         "policy": recipe.train.mixed_precision,
     }
     about = {
@@ -95,9 +121,7 @@ def _frozen_part(training: Training, plan: PhasePlan, prefix: keras.Model) -> Fr
         "backbone": classifier.backbone.spec.name,
         "recipe": recipe.name,
     }
-    return FrozenPart(
-        prefix, training.pixels, identity, about, recipe.train.cache, training.progress
-    )
+    return CutContent(identity, about, len(plan.cut_shapes))
 
 
 def _augmentation(plan: PhasePlan) -> str:
@@ -109,10 +133,12 @@ def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
     return {head: values[target] for head, target in training.targets.items()}
 
 
-def _digest(model: keras.Model) -> str:
-    """The weights as they are now: an earlier phase may have trained them."""
+def _digest(classifier: Classifier, blocks: int) -> str:
+    """The weights below a cut as they are now: an earlier phase may have trained them."""
     digest = hashlib.sha256()
-    for variable in model.variables:
-        digest.update(f"{variable.shape} {variable.dtype}".encode())
-        digest.update(variable.numpy().tobytes())
+    for block in classifier.backbone.blocks[:blocks]:
+        for layer in block.layers:
+            for variable in layer.variables:
+                digest.update(f"{variable.shape} {variable.dtype}".encode())
+                digest.update(variable.numpy().tobytes())
     return digest.hexdigest()

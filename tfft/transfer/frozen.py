@@ -37,6 +37,8 @@ _DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 
 # images float32 [n, H, W, 3] to the tensors at the cut, [n, ...] each.
 FrozenFunction = Callable[[np.ndarray], Sequence[np.ndarray]]
+# Computes tensors into the writers of each cut; None: they are there already.
+Computation = Callable[[Sequence[Sequence[TensorWriter] | None]], None]
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,29 @@ class View:
     number: int
 
 
+@dataclass(frozen=True)
+class CutContent:
+    """What an entry with the tensors at one cut is.
+
+    Attributes:
+        identity: what decides the tensors beside images and pixels: weights, cut.
+        about: what people want to know of it in the list of the cache.
+        tensors: how many there are.
+    """
+
+    identity: Mapping[str, object]
+    about: Mapping[str, object]
+    tensors: int
+
+
 class FrozenPart:
     """The part of a model below a cut, whose outputs are computed once and cached on disk.
 
     Args:
-        prefix: images float32 [n, H, W, 3], 0..255, to one or more tensors; nothing in it changes.
-        pixels: how images are decoded for it.
-        identity: what decides its outputs beside images and pixels: weights, cut.
-        about: what people want to know of it in the list of the cache.
+        prefix: images float32 [n, H, W, 3], 0..255, to the tensors of each cut in turn; nothing in
+            it changes.
+        cuts: the cut that is asked for, and others whose tensors are kept on the way.
+        pixels: how images are decoded.
         config: of the cache.
         progress: where the work is reported.
     """
@@ -69,71 +86,114 @@ class FrozenPart:
     def __init__(
         self,
         prefix: keras.Model,
+        cuts: Sequence[CutContent],
         pixels: PixelSpec,
-        identity: Mapping[str, object],
-        about: Mapping[str, object],
         config: CacheConfig,
         progress: Progress = SILENT,
     ) -> None:
         self._prefix = prefix
+        self._cuts = cuts
         self._pixels = pixels
-        self._identity = {
-            **identity,
-            "pixels": pixels.to_json(),
-            "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
-        }
-        self._about = dict(about)
         self._config = config
         self._progress = progress
         self._function: FrozenFunction | None = None
 
     def outputs(self, index: ImageIndex, split: str, view: View | None = None) -> Entry:
-        """Returns the outputs on every image of `index`, in its order, open for reading.
+        """Returns the tensors at the first cut on every image of `index`, open for reading.
 
         Args:
-            index: the images.
+            index: the images, in whose order the tensors are.
             split: what they are called.
             view: the augmented view of each image; None: its exact pixels.
 
         Raises:
             TfftError: The cache cannot be written, or its bound is too small.
         """
-        content = self._content(index, split, view)
+        contents = self._contents(index, split, view)
         name = f"{split} images" if view is None else f"view {view.number + 1} of {split} images"
-        entry = open_entry(content)
+        what = self._cuts[0].about["what"]
+        entry = open_entry(contents[0])
         if entry is not None:
-            self._progress.message(f"{len(index):,} {name}: {self._about['what']} from the cache")
+            self._progress.message(f"{len(index):,} {name}: {what} from the cache")
             return entry
 
-        def fill(writers: Sequence[TensorWriter]) -> None:
-            self._compute(index, view, writers, f"{self._about['what']} of {name}")
+        def compute(writers: Sequence[Sequence[TensorWriter] | None]) -> None:
+            self._compute(index, view, writers, f"{what} of {name}")
 
-        return make_entry(
-            content, fill, max_bytes=self._config.max_gb * 1e9, progress=self._progress
-        )
+        return self._make(contents, compute)
 
-    def _content(self, index: ImageIndex, split: str, view: View | None) -> Content:
+    def _make(self, contents: Sequence[Content], compute: Computation) -> Entry:
+        """Makes the first entry, and in the same pass the others that are not there."""
+        writers: list[Sequence[TensorWriter] | None] = [None] * len(contents)
+        # In an order of their own, so that two runs never wait for each other.
+        others = sorted(range(1, len(contents)), key=lambda number: contents[number].key)
+
+        def make(left: Sequence[int]) -> None:
+            if not left:
+                compute(writers)
+                return
+            filled = False
+
+            def fill(of_entry: Sequence[TensorWriter]) -> None:
+                nonlocal filled
+                filled = True
+                writers[left[0]] = of_entry
+                make(left[1:])
+
+            self._entry(contents[left[0]], fill).close()
+            if not filled:
+                make(left[1:])
+
+        def fill_first(of_entry: Sequence[TensorWriter]) -> None:
+            writers[0] = of_entry
+            make(others)
+
+        return self._entry(contents[0], fill_first)
+
+    def _entry(self, content: Content, fill: Callable[[Sequence[TensorWriter]], None]) -> Entry:
+        max_bytes = self._config.max_gb * 1e9
+        return make_entry(content, fill, max_bytes=max_bytes, progress=self._progress)
+
+    def _contents(self, index: ImageIndex, split: str, view: View | None) -> list[Content]:
         seen = None if view is None else asdict(view)
-        about = {**self._about, "split": split, "images": len(index), "view": seen}
-        identity = {**self._identity, "images": index.fingerprint(), "view": seen}
-        shapes = [(len(index), *output.shape[1:]) for output in self._prefix.outputs]
-        return Content(identity, about, shapes, self._config.dtype)
+        shared = {
+            "images": index.fingerprint(),
+            "view": seen,
+            "pixels": self._pixels.to_json(),
+            "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
+        }
+        outputs = iter(self._prefix.outputs)
+        return [
+            Content(
+                {**cut.identity, **shared},
+                {**cut.about, "split": split, "images": len(index), "view": seen},
+                [(len(index), *next(outputs).shape[1:]) for _ in range(cut.tensors)],
+                self._config.dtype,
+            )
+            for cut in self._cuts
+        ]
 
     def _compute(
         self,
         index: ImageIndex,
         view: View | None,
-        writers: Sequence[TensorWriter],
+        writers: Sequence[Sequence[TensorWriter] | None],
         description: str,
     ) -> None:
+        by_output = [
+            writer
+            for cut, of_cut in zip(self._cuts, writers, strict=True)
+            for writer in of_cut or [None] * cut.tensors
+        ]
         task = self._progress.start(description, len(index))
         try:
             for batch in self._batches(index, view):
                 images = batch["images"].numpy()
                 if self._function is None:
                     self._function = fastest_function(self._prefix, images)
-                for writer, output in zip(writers, self._function(images), strict=True):
-                    writer.append(output)
+                for writer, output in zip(by_output, self._function(images), strict=True):
+                    if writer is not None:
+                        writer.append(output)
                 task.advance(len(images))
         finally:
             task.close()

@@ -31,7 +31,7 @@ def train_by_gradient(
     trained = unfrozen(training.classifier, phase.unfreeze)
     _set_batch_norm(training, trained, phase.batch_norm)
     cut = training.classifier.cut(plan.frozen_blocks)
-    with closing(_inputs(training, plan, phase, cut)) as inputs:
+    with closing(_inputs(training, plan, phase)) as inputs:
         cut = Cut(None, cut.suffix) if plan.cached else cut
         _train_epochs(training, plan, phase, state, trained, cut, inputs)
 
@@ -158,9 +158,9 @@ def _statistics(phase: GradientPhase, trained: Unfrozen) -> list[keras.Variable]
     return [v for layer in layers for v in (layer.moving_mean, layer.moving_variance)]
 
 
-def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase, cut: Cut) -> PhaseInputs:
+def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase) -> PhaseInputs:
     if plan.cached:
-        return cached_inputs(training, plan, cut)
+        return cached_inputs(training, plan)
     return ImageStream(
         training.train_images,
         training.validation_images,

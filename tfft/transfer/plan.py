@@ -171,7 +171,7 @@ def _phase(
         frozen_blocks=frozen,
         epochs=math.ceil(steps / steps_per_epoch) if gradient else 1,
         images=images,
-        available=_left_by(earlier, frozen) and getattr(phase, "augment", "none") == "none",
+        available=_computed_before(earlier, frozen),
     )
     return PhasePlan(
         number=len(earlier) + 1,
@@ -194,13 +194,13 @@ def _phase(
     )
 
 
-def _left_by(earlier: Sequence[PhasePlan], frozen_blocks: int) -> bool:
-    """Whether earlier phases leave the tensors of this cut in the cache, from these weights."""
+def _computed_before(earlier: Sequence[PhasePlan], frozen_blocks: int) -> bool:
+    """Whether an earlier phase's pass over the images yields the tensors of this cut too."""
     for phase in reversed(earlier):
-        if phase.cached and phase.frozen_blocks == frozen_blocks and not phase.views:
-            return True
         if phase.frozen_blocks < frozen_blocks:
             return False
+        if phase.cached and not phase.views:
+            return True
     return False
 
 

@@ -27,7 +27,7 @@ def train_by_solver(
     if state.epoch:
         return
     cut = training.classifier.cut(plan.frozen_blocks)
-    with closing(cached_inputs(training, plan, cut)) as features:
+    with closing(cached_inputs(training, plan)) as features:
         started = time.perf_counter()
         refitted = _solve_heads(training, phase, features)
         evaluation = EvaluationStep(Cut(None, cut.suffix), training.classifier.heads)

@@ -1,0 +1,132 @@
+"""Training above a cut on cached tensors ends with the weights of training on images.
+
+The tolerance: the frozen part runs through TFLite in one case and through Keras in the other,
+whose activations agree to about 1e-6 of the largest. Three steps carry that into the weights, so
+they may differ by a thousandth of what the training changed in their tensor.
+"""
+
+import gc
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfft.backbones.build import build_backbone
+from tfft.config.model import ApplicationBackbone, ClassificationHead
+from tfft.config.train import SgdOptimizer
+from tfft.data.order import uniform_order
+from tfft.model.assemble import Classifier, Cut, build_classifier
+from tfft.model.heads import HeadSize
+from tfft.transfer.frozen import fastest_function
+from tfft.transfer.inputs import CachedTensors
+from tfft.transfer.optimizers import build_optimizer
+from tfft.transfer.step import TrainStep
+
+_IMAGES, _BATCH, _CLASSES = 24, 8, 4
+_SHARE_OF_CHANGE = 1e-3
+_SMALL = {
+    "MobileNet": {"alpha": 0.25},
+    "MobileNetV2": {"alpha": 0.35},
+    "VGG16": {},
+}
+# The smallest member of each other family.
+_SLOW = (
+    *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3"),
+    *("InceptionResNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2"),
+    "Xception",
+)
+
+
+def _classifier(name: str) -> Classifier:
+    arguments = _SMALL.get(name, {})
+    config = ApplicationBackbone(
+        kind="application", name=name, weights="random", arguments=arguments
+    )
+    size_px = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}.get(name, 32)
+    backbone = build_backbone(config, size_px, seed=1)
+    heads = {"label": ClassificationHead(dropout=0.2)}
+    classifier = build_classifier(backbone, heads, {"label": HeadSize(_CLASSES)}, size_px, 1)
+    for block in range(len(backbone.blocks)):
+        for layer in classifier.batch_norms(block):
+            layer.trainable = False
+    return classifier
+
+
+def _tensors(cut: Cut, images: np.ndarray) -> list[np.ndarray]:
+    assert cut.prefix is not None
+    function = fastest_function(cut.prefix, images)
+    return [np.asarray(tensor) for tensor in function(images)]
+
+
+def _trained(classifier: Classifier, frozen_blocks: int, cached: bool) -> list[np.ndarray]:
+    """The variables of the model after an epoch from those it has now, which it keeps."""
+    generator = np.random.default_rng(0)
+    size_px = classifier.model.input_shape[1]
+    images = generator.uniform(0, 255, (_IMAGES, size_px, size_px, 3)).astype(np.float32)
+    labels = {"label": generator.integers(0, _CLASSES, _IMAGES)}
+    start = [variable.numpy() for variable in classifier.model.variables]
+    cut = classifier.cut(frozen_blocks)
+    tensors = _tensors(cut, images) if cached else [images]
+    inputs = CachedTensors(
+        lambda epoch: tensors,
+        labels,
+        tensors,
+        labels,
+        _BATCH,
+        lambda epoch: uniform_order(_IMAGES, 0, epoch),
+        lambda: None,
+    )
+    optimizer = build_optimizer(SgdOptimizer(name="sgd"), classifier.weights)
+    variables = [v for block in classifier.block_weights[frozen_blocks:] for v in block]
+    step = TrainStep(
+        Cut(None, cut.suffix) if cached else cut,
+        classifier.heads,
+        optimizer,
+        [*variables, *classifier.head_weights],
+    )
+    rates = np.full(_IMAGES // _BATCH, 0.01, np.float32)
+    for piece in inputs.train_epoch(step, 0, rates, 0):
+        assert np.isfinite(piece.sums).all()
+    ended = [variable.numpy() for variable in classifier.model.variables]
+    for variable, value in zip(classifier.model.variables, start, strict=True):
+        variable.assign(value)
+    return ended
+
+
+def _check(name: str, share_below: float) -> None:
+    classifier = _classifier(name)
+    blocks = len(classifier.backbone.blocks)
+    frozen = max(1, min(blocks - 1, round(share_below * blocks)))
+    start = [variable.numpy() for variable in classifier.model.variables]
+    with_images = _trained(classifier, frozen, cached=False)
+    with_cache = _trained(classifier, frozen, cached=True)
+    changed = 0
+    for variable, before, expected, actual in zip(
+        classifier.model.variables, start, with_images, with_cache, strict=True
+    ):
+        change = np.abs(expected.astype(np.float64) - before).max()
+        allowed = _SHARE_OF_CHANGE * change + 1e-6 * np.abs(before).max()
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=allowed, err_msg=variable.path)
+        changed += change > 0
+    assert changed > 2
+    keras.backend.clear_session()
+    tf.compat.v1.reset_default_graph()
+    gc.collect()
+
+
+@pytest.mark.parametrize("name", _SMALL)
+def test_a_cut_inside_a_small_backbone(name: str):
+    _check(name, 0.8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share_below", [0.5, 0.9])
+@pytest.mark.parametrize("name", [*_SMALL, *_SLOW])
+def test_two_cuts_inside_the_smallest_member_of_each_family(name: str, share_below: float):
+    _check(name, share_below)
+
+
+@pytest.mark.slow
+def test_several_tensors_cross_a_cut_of_nasnet():
+    assert len(_classifier("NASNetMobile").cut(9).below([np.zeros((1, 32, 32, 3), "f4")])) > 1
