@@ -76,15 +76,20 @@ def plan(
     *,
     data: str | Path | None = None,
     overrides: Overrides = (),
+    measure: bool = False,
     progress: Progress = SILENT,
 ) -> "FreezePlan":
-    """Returns the freeze plan of a recipe; arguments and errors as of `train`."""
+    """Returns the freeze plan of a recipe; other arguments and errors as of `train`.
+
+    Args:
+        measure: estimate the time of each phase, with and without the cache, on a few batches.
+    """
     from tfft.config.load import load_recipe
 
     loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
     from tfft.transfer import train as training
 
-    return training.dry_run(loaded, progress)
+    return training.dry_run(loaded, progress, measure=measure)
 
 
 def evaluate(

@@ -90,5 +90,5 @@ def test_each_phase_says_what_it_trains_where_it_cuts_and_what_it_caches_and_why
         "4.0 MB "
         "(a solved phase needs the features of all images)",
         "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps an epoch; "
-        "nothing cached (images are mixed (mix: mixup)); about 90 min without the cache",
+        "nothing cached (images are mixed (mix: mixup)); about 90 min",
     ]

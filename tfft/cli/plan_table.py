@@ -91,9 +91,12 @@ def _seconds_text(phase: "PhasePlan") -> str:
     """The estimated time, where it was measured."""
     if phase.seconds is None:
         return ""
-    known = {"with": phase.seconds.cached, "without": phase.seconds.uncached}
-    texts = [f"{_time_text(s)} {name} the cache" for name, s in known.items() if s is not None]
-    return f"; about {', '.join(texts)}" if texts else ""
+    cached, uncached = phase.seconds.cached, phase.seconds.uncached
+    if cached is None:
+        return f"; about {_time_text(uncached or 0)}"
+    if uncached is None:
+        return f"; about {_time_text(cached)} for the cache"
+    return f"; about {_time_text(cached)} with the cache, {_time_text(uncached)} without"
 
 
 def _time_text(seconds: float) -> str:

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run."
 )
-@click.option("--dry-run", is_flag=True, help="Print the freeze plan and train nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the freeze plan, with the time of each phase estimated, and train nothing.",
+)
 @json_option
 @quiet_option
 def command(
@@ -73,7 +77,9 @@ def command(
         if resume is not None:
             _show_run(results, api.resume(resume, progress=progress), as_json)
         elif dry_run:
-            plan = api.plan(str(recipe), data=data, overrides=overrides, progress=progress)
+            plan = api.plan(
+                str(recipe), data=data, overrides=overrides, measure=True, progress=progress
+            )
             _show_plan(results, plan, as_json)
         else:
             trained = api.train(

@@ -19,9 +19,10 @@ from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
+from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
-from tfft.transfer.optimizers import build_optimizer
+from tfft.transfer.optimizers import PhaseOptimizer, build_optimizer
 from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
 from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
@@ -34,15 +35,32 @@ start_tensorflow()
 import keras  # noqa: E402
 
 
-def dry_run(recipe: Recipe, progress: Progress = SILENT) -> FreezePlan:
+def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = False) -> FreezePlan:
     """Returns the freeze plan of a recipe; loads data and weights, and trains nothing.
+
+    Args:
+        recipe: what would be done.
+        progress: where the work is reported.
+        measure: estimate the time of each phase from a short measurement.
 
     Raises:
         TfftError: As `train`.
     """
     data = load_data(recipe.data, progress, targets_of(recipe.heads))
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
-    return make_plan(recipe, classifier, _counts(data))
+    plan = make_plan(recipe, classifier, _counts(data))
+    if not measure:
+        return plan
+    stopwatch = Stopwatch(
+        classifier,
+        _optimizer(recipe, classifier),
+        data.splits["train"],
+        pixel_spec(recipe.image, classifier.backbone.spec.default_size_px),
+        recipe.train.batch_size,
+        {name: head.config.target for name, head in classifier.heads.items()},
+        progress,
+    )
+    return stopwatch.measured(plan, recipe.train.cache.max_gb)
 
 
 def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILENT) -> Run:
@@ -112,12 +130,7 @@ def _train(
     plan: FreezePlan,
     progress: Progress,
 ) -> Run:
-    optimizer = build_optimizer(
-        recipe.train.optimizer,
-        classifier.weights,
-        loss_scaling=recipe.train.mixed_precision == "mixed_float16",
-        keep_start=any(getattr(phase, "l2sp", None) for phase in recipe.train.phases),
-    )
+    optimizer = _optimizer(recipe, classifier)
     averaged = any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases)
     average = WeightAverage(_float_variables(classifier)) if averaged else None
     beside = [*optimizer.variables, *(average.variables if average else ())]
@@ -147,6 +160,15 @@ def _train(
     finished = _finish(run, training, state)
     record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
+
+
+def _optimizer(recipe: Recipe, classifier: Classifier) -> PhaseOptimizer:
+    return build_optimizer(
+        recipe.train.optimizer,
+        classifier.weights,
+        loss_scaling=recipe.train.mixed_precision == "mixed_float16",
+        keep_start=any(getattr(phase, "l2sp", None) for phase in recipe.train.phases),
+    )
 
 
 def _float_variables(classifier: Classifier) -> list[keras.Variable]:

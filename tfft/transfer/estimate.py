@@ -1,0 +1,162 @@
+"""How long phases will take, with and without the cache: a short measurement on this machine.
+
+Decoding, the frozen part and the steps are timed on a few batches, each after one that is not
+counted. On a CPU they share the processors, so their times add up.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tfft.config.train import GradientPhase
+from tfft.data.index import ImageIndex
+from tfft.data.pipeline import evaluation_batches, training_batches
+from tfft.images.spec import PixelSpec
+from tfft.model.assemble import Classifier, Cut
+from tfft.system.progress import Progress
+from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.features import plans_of_one_pass
+from tfft.transfer.frozen import fastest_function
+from tfft.transfer.optimizers import PhaseOptimizer, inner_optimizer
+from tfft.transfer.plan import FreezePlan, PhasePlan, PhaseSeconds
+from tfft.transfer.rules import update_rules
+from tfft.transfer.step import Batch, EvaluationStep, TrainStep
+from tfft.transfer.unfreeze import unfrozen
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+_BATCHES = 3
+
+
+class Stopwatch:
+    """Times the parts of phases on some images of the training set.
+
+    Steps change the classifier: it is of no other use afterwards.
+
+    Args:
+        classifier: what would be trained.
+        optimizer: likewise.
+        images: the training images; pixels: how they are decoded.
+        batch_size: of the recipe.
+        targets: what the data call the target of each head.
+        progress: where the work is reported.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        optimizer: PhaseOptimizer,
+        images: ImageIndex,
+        pixels: PixelSpec,
+        batch_size: int,
+        targets: dict[str, str],
+        progress: Progress,
+    ) -> None:
+        self._classifier = classifier
+        self._optimizer = optimizer
+        self._sample = images.take(np.arange(min(len(images), (_BATCHES + 1) * batch_size)))
+        self._pixels = pixels
+        self._batch_size = min(batch_size, len(self._sample))
+        self._targets = targets
+        self._progress = progress
+        (batch,) = evaluation_batches(self._sample, pixels, self._batch_size).take(1)
+        self._images: tf.Tensor = batch["images"]
+        self._labels = {head: batch["targets"][name] for head, name in targets.items()}
+
+    def measured(self, plan: FreezePlan, max_gb: float) -> FreezePlan:
+        """Returns the plan with the estimated seconds of each phase.
+
+        Of a solved phase only the features are timed, not the solver.
+
+        Args:
+            plan: of the recipe.
+            max_gb: bound of the cache.
+        """
+        task = self._progress.start("measuring", len(plan.phases), "phases")
+        made: set[int] = set()
+        phases = []
+        try:
+            for phase in plan.phases:
+                building = 0.0
+                if phase.cached and phase.number not in made:
+                    building = self._building_s(phase, plan)
+                    shared = plans_of_one_pass(plan.phases, phase, max_gb)
+                    made |= {other.number for other in shared}
+                phases.append(replace(phase, seconds=self._seconds(phase, plan, building)))
+                task.advance()
+        finally:
+            task.close()
+        return replace(plan, phases=tuple(phases))
+
+    def _seconds(self, plan: PhasePlan, whole: FreezePlan, building: float) -> PhaseSeconds:
+        phase = plan.config
+        if not isinstance(phase, GradientPhase):
+            return PhaseSeconds(building, None)
+        trained = whole.images["train"] * plan.steps / plan.steps_per_epoch
+        validated = whole.images["validation"] * plan.epochs
+        cut = self._classifier.cut(plan.frozen_blocks)
+        step, evaluation = self._steps_s(phase, cut, (self._images,))
+        uncached = trained * (self._decoding_s(phase.augment) + step)
+        uncached += validated * (self._decoding_s("none") + evaluation)
+        if not plan.cached:
+            return PhaseSeconds(None, uncached)
+        tensors = cut.below((self._images,))
+        above = Cut(None, cut.suffix)
+        step, evaluation = self._steps_s(
+            phase, above, tuple(tf.cast(t, "float32") for t in tensors)
+        )
+        return PhaseSeconds(building + trained * step + validated * evaluation, uncached)
+
+    def _building_s(self, plan: PhasePlan, whole: FreezePlan) -> float:
+        """Seconds of making what a phase finds in the cache."""
+        images = self._images.numpy()
+        frozen = fastest_function(self._classifier.below([plan.frozen_blocks]), images)
+        computing = self._image_s(lambda: frozen(images))
+        augmentation = getattr(plan.config, "augment", "none") if plan.views else "none"
+        seconds = whole.images["train"] * max(plan.views, 1)
+        seconds *= computing + self._decoding_s(augmentation)
+        return seconds + whole.images["validation"] * (computing + self._decoding_s("none"))
+
+    def _steps_s(
+        self, phase: GradientPhase, cut: Cut, inputs: tuple[tf.Tensor, ...]
+    ) -> tuple[float, float]:
+        """Seconds an image of training and of evaluation."""
+        rules = update_rules(self._classifier, phase, unfrozen(self._classifier, phase.unfreeze))
+        inner_optimizer(self._optimizer).begin_phase(rules)
+        variables = [variable for variable, _ in rules]
+        heads = self._classifier.heads
+        # Mixing costs nothing beside the model, and its weights must not wander off.
+        step = TrainStep(cut, heads, self._optimizer, variables)
+        evaluation = EvaluationStep(cut, heads)
+        batch: Batch = (inputs, self._labels)
+        return (
+            self._image_s(lambda: step.on_batch(batch, tf.constant(0.0)).numpy()),
+            self._image_s(lambda: evaluation.on_batch(batch).numpy()),
+        )
+
+    def _image_s(self, work: Callable[[], Any]) -> float:
+        work()
+        started = time.perf_counter()
+        for _ in range(_BATCHES):
+            work()
+        return (time.perf_counter() - started) / (_BATCHES * self._batch_size)
+
+    def _decoding_s(self, augmentation: str) -> float:
+        batches = training_batches(
+            self._sample,
+            self._pixels,
+            self._batch_size,
+            order=np.arange(len(self._sample)),
+            augmentation=augmentation,
+            seed=0,
+            epoch=0,
+        )
+        iterator = iter(batches)
+        next(iterator)
+        started = time.perf_counter()
+        count = sum(int(batch["positions"].shape[0]) for batch in iterator)
+        return (time.perf_counter() - started) / max(count, 1)
