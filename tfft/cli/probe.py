@@ -1,0 +1,98 @@
+"""`tfft probe`: which depth of a backbone carries over."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from tfft.transfer.probe import Probe
+
+
+@click.command()
+@click.argument("source", metavar="RUN|RECIPE")
+@data_option
+@set_option
+@click.option("--head", metavar="NAME", help="Whose classes. Default: the first that classifies.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a picture too: .png, .svg or .pdf (extra `plots`).",
+)
+@json_option
+@quiet_option
+def command(
+    source: str,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    head: str | None,
+    plot: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Probe each block of a backbone: which depth carries over to the data.
+
+    A linear classifier is solved on the averaged activations at the end of each block, and
+    measured on validation images. Blocks up to where it stops rising carry over as they are; a
+    freeze schedule may cut there. A RECIPE is probed with the weights that it starts from, a RUN
+    with those that it was trained to.
+
+    \b
+    Example:
+      tfft probe quickstart
+      tfft probe classifier --data photos/ --plot probe.png
+      tfft probe runs/quickstart
+    """
+    with results_stream() as results, shown_progress(quiet) as progress:
+        found = api.probe(
+            source, data=data, overrides=overrides, head=head, plot=plot, progress=progress
+        )
+        if as_json:
+            print_json(results, found.to_json())
+        else:
+            print_rich(results, _table(found), _conclusion(found, plot))
+
+
+def _table(probe: "Probe") -> Table:
+    images = f"{probe.validation_images:,} validation images"
+    table = Table(
+        title=f"{probe.backbone}, head {probe.head}, {images}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("block")
+    for name in ("features", "compute", "top-1", "95 % interval"):
+        table.add_column(name, justify="right")
+    for block in probe.blocks:
+        low, high = block.interval
+        table.add_row(
+            block.block,
+            f"{block.features:,}",
+            f"{block.share_of_compute:.0%}",
+            f"{block.top1:.3f}",
+            f"{low:.3f} to {high:.3f}",
+        )
+    return table
+
+
+def _conclusion(probe: "Probe", plot: Path | None) -> Text:
+    names = [block.block for block in probe.blocks]
+    above = len(names) - 1 - names.index(probe.sufficient.block)
+    lines = [
+        f"best: {probe.best.block}; the first that is not shown to be worse: "
+        f"{probe.sufficient.block}"
+    ]
+    if above:
+        lines.append(f"the blocks above it: unfreeze: {{last_blocks: {above}}}")
+    if plot is not None:
+        lines.append(f"picture: {plot}")
+    return Text("\n".join(lines))

@@ -1,0 +1,221 @@
+"""Linear probes by depth: which blocks of a backbone carry over to the data of a recipe.
+
+Source: linear classifier probes, Alain and Bengio 2016.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.backbones.backbone import Backbone
+from tfft.backbones.cost import multiply_adds
+from tfft.backbones.split import crossing_tensors
+from tfft.config.recipe import Recipe
+from tfft.data.index import ImageIndex
+from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.metrics.classification import wilson_interval
+from tfft.model.assemble import Classifier
+from tfft.model.preprocess import preprocess
+from tfft.system.progress import SILENT, Progress
+from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.features import weights_below
+from tfft.transfer.frozen import CutContent, FrozenPart
+from tfft.transfer.linear import solve_linear_head
+from tfft.transfer.prepare import Prepared, prepare
+from tfft.transfer.run import open_run
+
+start_tensorflow()
+import keras  # noqa: E402
+
+_CANDIDATES = (0.003, 0.03, 0.3)
+_POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}
+
+
+@dataclass(frozen=True)
+class BlockProbe:
+    """How well a linear classifier does on what a block hands on.
+
+    Attributes:
+        block: its name.
+        features: numbers an image, averaged over places.
+        top1: share of validation images that are right; interval: its 95 % Wilson interval.
+        share_of_compute: of the backbone's multiply-adds, up to the end of this block.
+    """
+
+    block: str
+    features: int
+    top1: float
+    interval: tuple[float, float]
+    share_of_compute: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Probes at the end of each block, from input to output.
+
+    Attributes:
+        backbone: its name in the catalog; head: whose classes were probed.
+        validation_images: which the figures are of; they also chose each probe's regularisation.
+    """
+
+    backbone: str
+    head: str
+    validation_images: int
+    blocks: tuple[BlockProbe, ...]
+
+    @property
+    def best(self) -> BlockProbe:
+        """The best block; of equal ones the first."""
+        return max(self.blocks, key=lambda block: block.top1)
+
+    @property
+    def sufficient(self) -> BlockProbe:
+        """The first block that is not shown to be worse than the best."""
+        return next(block for block in self.blocks if block.interval[1] >= self.best.top1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the probe as JSON values."""
+        found = {"best": self.best.block, "sufficient": self.sufficient.block}
+        return {**asdict(self), **found}
+
+
+def probe_recipe(recipe: Recipe, head: str | None = None, progress: Progress = SILENT) -> Probe:
+    """Probes the backbone of a recipe with the weights that it starts from.
+
+    Args:
+        recipe: backbone and data.
+        head: whose classes are probed; default: the first one that classifies.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: There is no such head, or it does not classify.
+        DataError: There are no validation images.
+    """
+    head = _head(recipe, head)
+    return _probe(recipe, prepare(recipe, progress), head, progress)
+
+
+def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) -> Probe:
+    """Probes the backbone of a run with the weights that it was trained to.
+
+    Raises:
+        ModelFileError: It has no model yet; otherwise as `probe_recipe`.
+    """
+    run, recipe = open_run(path)
+    head = _head(recipe, head)
+    if not run.model_file.is_file():
+        raise ModelFileError(
+            f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
+        )
+    untrained = recipe.backbone.model_copy(update={"weights": "random"})
+    prepared = prepare(recipe.model_copy(update={"backbone": untrained}), progress)
+    trained = keras.saving.load_model(run.model_file, compile=False)
+    prepared.classifier.model.set_weights(trained.get_weights())
+    return _probe(recipe, prepared, head, progress)
+
+
+def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) -> Probe:
+    data, classifier = prepared.data, prepared.classifier
+    splits = {split: data.splits.get(split) for split in ("train", "validation")}
+    train, validation = splits["train"], splits["validation"]
+    if train is None or validation is None or not len(validation):
+        raise DataError("a probe needs validation images: set data.validation_fraction > 0")
+    frozen = _frozen_part(recipe, prepared, progress)
+    features = [_features(frozen, images, split) for split, images in splits.items() if images]
+    target, blocks = recipe.heads[head].target, classifier.backbone.blocks
+    everything = multiply_adds(classifier.backbone, len(blocks))
+    probes = []
+    task = progress.start("probing", len(blocks), "blocks")
+    try:
+        for number, block in enumerate(blocks):
+            solution = solve_linear_head(
+                features[0][number],
+                train.targets[target],
+                features[1][number],
+                validation.targets[target],
+                classes=classifier.heads[head].size.outputs,
+                candidates=_CANDIDATES,
+                choose_by="top1",
+                refit=False,
+            )
+            top1 = solution.validation[solution.inverse_regularization]["top1"]
+            right = round(top1 * len(validation))
+            probes.append(
+                BlockProbe(
+                    block.name,
+                    features[0][number].shape[1],
+                    top1,
+                    wilson_interval(right, len(validation)),
+                    multiply_adds(classifier.backbone, number + 1) / max(everything, 1),
+                )
+            )
+            task.advance()
+    finally:
+        task.close()
+    return Probe(classifier.backbone.spec.name, head, len(validation), tuple(probes))
+
+
+def _features(frozen: FrozenPart, images: ImageIndex, split: str) -> list[np.ndarray]:
+    entry = frozen.outputs(images, split)
+    try:
+        return [np.asarray(tensor[:], np.float32) for tensor in entry.tensors]
+    finally:
+        entry.close()
+
+
+def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> FrozenPart:
+    classifier = prepared.classifier
+    blocks = len(classifier.backbone.blocks)
+    identity = {
+        "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
+        "preprocessing": classifier.backbone.spec.preprocessing,
+        "pooled_at_each_block": True,
+        "weights": weights_below(classifier, blocks),
+    }
+    about = {
+        "what": "pooled activations of each block",
+        "backbone": classifier.backbone.spec.name,
+        "recipe": recipe.name,
+    }
+    return FrozenPart(
+        _pooled_blocks(classifier),
+        [CutContent(identity, about, blocks)],
+        prepared.pixels,
+        recipe.train.cache,
+        progress,
+    )
+
+
+def _pooled_blocks(classifier: Classifier) -> keras.Model:
+    """The model from images to the tensors at the end of each block, averaged over places."""
+    backbone = classifier.backbone
+    ends = [_end(backbone, number + 1) for number in range(len(backbone.blocks))]
+    inner = keras.Model(backbone.model.input, [_averaged(tensors) for tensors in ends])
+    images: Any = keras.Input(classifier.model.input_shape[1:], name="images")
+    return keras.Model(images, inner(preprocess(images, backbone.spec.preprocessing)))
+
+
+def _end(backbone: Backbone, blocks: int) -> list[keras.KerasTensor]:
+    if blocks == len(backbone.blocks):
+        return [backbone.model.output]
+    return crossing_tensors(backbone, blocks)
+
+
+def _averaged(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    vectors = [_POOLING[len(t.shape)]()(t) if len(t.shape) in _POOLING else t for t in tensors]
+    return vectors[0] if len(vectors) == 1 else keras.layers.Concatenate()(vectors)
+
+
+def _head(recipe: Recipe, head: str | None) -> str:
+    names = [name for name, config in recipe.heads.items() if config.kind == "classification"]
+    if head is None and names:
+        return names[0]
+    if head is None or head not in names:
+        raise UsageError(
+            f"a probe needs a head that classifies: {', '.join(names) or 'the recipe has none'}. "
+            f"Received: {head}"
+        )
+    return head
