@@ -1,8 +1,8 @@
 """Strategies side by side: test accuracy, time and memory, with intervals over seeds.
 
-Each cell is a `tfft train` and a `tfft evaluate` in processes of their own, without cached features.
-Cells are stored in results/strategies.json as they are measured; run it again to go on. Then
-`strategies.py --table` writes the tables into docs/strategies.md.
+Each cell is a `tfft train` and a `tfft evaluate` in processes of their own, without any cached
+features. Cells are stored in results/strategies.json as they are measured; run it again to go on.
+Then `strategies.py --table` writes the tables into docs/strategies.md.
 
     python benchmarks/strategies.py --shared ../shared/data
 """
