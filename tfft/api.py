@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfft.errors import UsageError
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.cache_room import Listed
     from tfft.transfer.plan import FreezePlan
+    from tfft.transfer.probe import Probe
     from tfft.transfer.run import Run
 
 # Values by dotted path, or the strings that `--set` takes.
@@ -196,6 +198,48 @@ def check_data(
 
     loaded = _recipe(recipe, data, overrides)
     return check(loaded.data, progress, targets_of(loaded.heads))
+
+
+def probe(
+    source: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    head: str | None = None,
+    plot: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> "Probe":
+    """Measures a linear classifier at the end of each block of a backbone.
+
+    Args:
+        source: a recipe, probed with the weights that it starts from, or a run directory, probed
+            with those that it was trained to; a run takes no data and overrides.
+        data: as of `train`; overrides: likewise.
+        head: whose classes; default: the first one that classifies.
+        plot: file to write a picture to, ``.png``, ``.svg`` or ``.pdf``.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: There is no such head, or the picture cannot be made.
+        DataError: There are no validation images.
+        RecipeError, BackboneError, ModelFileError: As `train` and `resume`.
+    """
+    is_run = (Path(source) / "run.json").is_file()
+    if is_run and (data is not None or overrides):
+        raise UsageError("a run is probed on its own data: it takes no --data and no --set.")
+    recipe = None if is_run else _recipe(source, data, overrides)
+    from tfft.transfer.probe import probe_recipe, probe_run
+    from tfft.transfer.probe_plot import require_plot, write_plot
+
+    if plot is not None:
+        require_plot(Path(plot))
+    if recipe is None:
+        found = probe_run(Path(source), head, progress)
+    else:
+        found = probe_recipe(recipe, head, progress)
+    if plot is not None:
+        write_plot(found, Path(plot))
+    return found
 
 
 def cache_path() -> Path:

@@ -22,6 +22,7 @@ COMMANDS = {
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
+    "probe": ("probe", "Say which depth of a backbone carries over to the data."),
     "cache": ("cache", "List and clean what was computed once."),
     "backbones": ("backbones", "List the pretrained backbones."),
 }

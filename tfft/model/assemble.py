@@ -164,7 +164,7 @@ def build_classifier(
         built,
         poolings,
         block_weights=tuple(_weights(block.layers) for block in backbone.blocks),
-        head_weights=tuple(v for head in built.values() for v in _weights(head.layers)),
+        head_weights=tuple(v for head in built.values() for v in head.weights),
     )
 
 

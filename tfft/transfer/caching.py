@@ -92,7 +92,9 @@ def cut_shapes(classifier: Classifier, frozen_blocks: int) -> tuple[tuple[int, .
     if frozen_blocks == 0:
         return ()
     if frozen_blocks == len(backbone.blocks):
-        return ((backbone.model.output.shape[-1],),) * len(classifier.poolings)
+        activations = backbone.model.output.shape
+        pooled = [p.compute_output_shape(activations) for p in classifier.poolings.values()]
+        return tuple(tuple(shape[1:]) for shape in pooled)
     return tuple(tuple(t.shape[1:]) for t in crossing_tensors(backbone, frozen_blocks))
 
 

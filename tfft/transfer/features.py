@@ -113,7 +113,7 @@ def _content(training: Training, plan: PhasePlan) -> CutContent:
         "preprocessing": classifier.backbone.spec.preprocessing,
         "blocks": plan.frozen_blocks,
         "poolings": list(classifier.poolings) if pooled else [],
-        "weights": _digest(classifier, plan.frozen_blocks),
+        "weights": weights_below(classifier, plan.frozen_blocks),
         "policy": recipe.train.mixed_precision,
     }
     about = {
@@ -133,8 +133,11 @@ def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
     return {head: values[target] for head, target in training.targets.items()}
 
 
-def _digest(classifier: Classifier, blocks: int) -> str:
-    """The weights below a cut as they are now: an earlier phase may have trained them."""
+def weights_below(classifier: Classifier, blocks: int) -> str:
+    """Returns a digest of the weights of the first blocks as they are now.
+
+    An earlier phase may have trained them.
+    """
     digest = hashlib.sha256()
     for block in classifier.backbone.blocks[:blocks]:
         for layer in block.layers:

@@ -17,10 +17,15 @@ from tfft.transfer.unfreeze import unfrozen
 
 @dataclass(frozen=True)
 class PartPlan:
-    """A block of the backbone, or a head, with the number of its parameters."""
+    """A block of the backbone, or a head, with the number of its parameters.
+
+    Attributes:
+        learning_rate_factor: of a head, beside that of its phase.
+    """
 
     name: str
     parameters: int
+    learning_rate_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,11 @@ def make_plan(
         for block, weights in zip(classifier.backbone.blocks, classifier.block_weights, strict=True)
     )
     heads = tuple(
-        PartPlan(name, (head.dense.kernel.shape[0] + 1) * head.size.outputs)
+        PartPlan(
+            name,
+            sum(math.prod(v.shape) for v in head.weights),
+            head.config.learning_rate_factor,
+        )
         for name, head in classifier.heads.items()
     )
     phases: list[PhasePlan] = []

@@ -48,7 +48,7 @@ class BlockProbe:
     block: str
     features: int
     top1: float
-    interval: tuple[float, float]
+    interval: list[float]
     share_of_compute: float
 
 
@@ -112,7 +112,7 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
         )
     untrained = recipe.backbone.model_copy(update={"weights": "random"})
     prepared = prepare(recipe.model_copy(update={"backbone": untrained}), progress)
-    trained = keras.saving.load_model(run.model_file, compile=False)
+    trained: Any = keras.saving.load_model(run.model_file, compile=False)
     prepared.classifier.model.set_weights(trained.get_weights())
     return _probe(recipe, prepared, head, progress)
 

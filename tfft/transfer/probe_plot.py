@@ -1,24 +1,31 @@
 """Probes by depth as a picture."""
 
+import importlib.util
 from pathlib import Path
 
 from tfft.errors import UsageError
 from tfft.system.files import atomic_path
 from tfft.transfer.probe import Probe
 
+_SUFFIXES = (".png", ".svg", ".pdf")
 
-def write_plot(probe: Probe, path: Path) -> None:
-    """Writes the picture; its kind follows from the suffix: ``.png``, ``.svg`` or ``.pdf``.
+
+def require_plot(path: Path) -> None:
+    """Checks that a picture can be made, before hours are spent on what it shows.
 
     Raises:
-        UsageError: Matplotlib is not installed, or the suffix is another one.
+        UsageError: Matplotlib is not installed, or the suffix is not that of a picture.
     """
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--plot takes a file .png, .svg or .pdf. Received: {path}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError("--plot needs Matplotlib: pip install 'tfft[plots]'") from error
+    if path.suffix not in _SUFFIXES:
+        raise UsageError(f"--plot takes a file {', '.join(_SUFFIXES)}. Received: {path}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("--plot needs Matplotlib: pip install 'tfft[plots]'")
+
+
+def write_plot(probe: Probe, path: Path) -> None:
+    """Writes the picture; its kind follows from the suffix."""
+    from matplotlib.figure import Figure
+
     blocks = probe.blocks
     figure = Figure(figsize=(max(6.0, 0.45 * len(blocks) + 2), 4.2), dpi=120, layout="constrained")
     axes = figure.add_subplot()

@@ -48,9 +48,10 @@ class TensorWriter:
                 f"numbers up to {np.abs(rows).max():.3g} are too large for {self._dtype}. "
                 "Set train.cache.dtype: float32."
             )
-        self.crc32 = zlib.crc32(data, self.crc32)
+        content = _bytes_of(data)
+        self.crc32 = zlib.crc32(content, self.crc32)
         self.rows += len(data)
-        self._file.write(data.data if data.size else b"")
+        self._file.write(content)
 
     def __enter__(self) -> "TensorWriter":
         return self
@@ -143,4 +144,4 @@ def row_bytes(tensors: Sequence[Rows]) -> int:
 
 
 def _bytes_of(rows: np.ndarray) -> Any:
-    return memoryview(rows).cast("B") if rows.size else memoryview(b"")
+    return rows.data.cast("B") if rows.size else memoryview(b"")

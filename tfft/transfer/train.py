@@ -5,15 +5,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tfft.backbones.build import build_backbone
-from tfft.catalog.backbones import backbone_spec
-from tfft.config.model import HeadConfig, targets_of
+from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
 from tfft.errors import DataError
-from tfft.model.assemble import Classifier, build_classifier, pixel_spec
-from tfft.model.heads import HeadSize, number_size
+from tfft.model.assemble import Classifier, pixel_spec
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
@@ -24,6 +21,7 @@ from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
 from tfft.transfer.optimizers import PhaseOptimizer, build_optimizer
 from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
+from tfft.transfer.prepare import build_of_recipe
 from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
@@ -47,7 +45,7 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = Fals
         TfftError: As `train`.
     """
     data = load_data(recipe.data, progress, targets_of(recipe.heads))
-    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     if not measure:
         return plan
@@ -80,7 +78,7 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         TfftError: Values are not finite, the disk is full, …
     """
     data = load_data(recipe.data, progress, targets_of(recipe.heads))
-    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     opened = create_run(recipe, run)
     progress.message(f"run: {opened.path}")
@@ -100,7 +98,7 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
     opened, recipe = open_run(path)
     data = load_data(recipe.data, progress, targets_of(recipe.heads))
     _require_same_data(opened, data)
-    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data), _decided(opened))
     return _train(recipe, opened, data, classifier, plan, progress)
 
@@ -231,33 +229,11 @@ def _in_float32(training: Training) -> keras.Model:
     if recipe.train.mixed_precision == "float32":
         return classifier.model
     untrained = recipe.backbone.model_copy(update={"weights": "random"})
-    rebuilt = _build(
+    rebuilt = build_of_recipe(
         recipe.model_copy(update={"backbone": untrained}), training.data, "float32", SILENT
     )
     rebuilt.model.set_weights(classifier.model.get_weights())
     return rebuilt.model
-
-
-def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
-    spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
-    size_px = recipe.image.size_px or spec.default_size_px
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
-        sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
-        return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _head_size(head: HeadConfig, data: ImageData) -> HeadSize:
-    if head.kind == "box":
-        return HeadSize(4)
-    if head.kind == "regression":
-        return number_size(data.splits["train"].targets[head.target])
-    names = data.class_names[head.target]
-    return HeadSize(len(names), class_names=names)
 
 
 def _model_info(training: Training) -> ModelInfo:

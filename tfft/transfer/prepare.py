@@ -1,0 +1,63 @@
+"""From a recipe to its data and its model."""
+
+from dataclasses import dataclass
+
+from tfft.backbones.build import build_backbone
+from tfft.catalog.backbones import backbone_spec
+from tfft.config.model import HeadConfig, targets_of
+from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
+from tfft.data.load import load_data
+from tfft.images.spec import PixelSpec
+from tfft.model.assemble import Classifier, build_classifier, pixel_spec
+from tfft.model.heads import HeadSize, number_size
+from tfft.system.progress import Progress
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The data and the model of a recipe, and the pixels that the model takes."""
+
+    data: ImageData
+    classifier: Classifier
+    pixels: PixelSpec
+
+
+def prepare(recipe: Recipe, progress: Progress) -> Prepared:
+    """Loads the data of a recipe and builds its model.
+
+    Raises:
+        DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights are not to be had.
+    """
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
+    pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
+    return Prepared(data, classifier, pixels)
+
+
+def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
+    """Builds the model of a recipe, its layers under a policy such as ``"float32"``."""
+    spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
+    size_px = recipe.image.size_px or spec.default_size_px
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
+        sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
+        return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _head_size(head: HeadConfig, data: ImageData) -> HeadSize:
+    if head.kind == "box":
+        return HeadSize(4)
+    if head.kind == "regression":
+        return number_size(data.splits["train"].targets[head.target])
+    names = data.class_names[head.target]
+    return HeadSize(len(names), class_names=names)
