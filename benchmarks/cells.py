@@ -8,13 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tfft.system.files import read_json, write_json
 
+TFFT = "import sys; from tfft.cli.main import main; sys.exit(main())"
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
 
@@ -55,13 +57,33 @@ def machine() -> dict[str, Any]:
 
 
 def run_tfft(
-    *arguments: str, cache: Path, log: Path | None = None
+    *arguments: str, cache: Path, log: Path | None = None, program: str = TFFT
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Runs ``tfft ARGUMENTS --json`` in a process of its own.
 
     Args:
         arguments: of the command.
         cache: its cache directory.
+        log: file that stderr is added to.
+        program: the Python that starts the command line.
+
+    Returns:
+        As `run_json`.
+    """
+    command = [sys.executable, "-c", program, *arguments, "--json"]
+    return run_json(command, {"TFFT_CACHE_DIR": str(cache)}, log)
+
+
+def run_json(
+    command: Sequence[str],
+    environment: Mapping[str, str] = MappingProxyType({}),
+    log: Path | None = None,
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Runs a command that prints a JSON document.
+
+    Args:
+        command: the program and its arguments.
+        environment: beside that of this process.
         log: file that stderr is added to.
 
     Returns:
@@ -71,12 +93,10 @@ def run_tfft(
     Raises:
         subprocess.CalledProcessError: The command failed.
     """
-    program = "import sys; from tfft.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, *arguments, "--json"]
-    environment = {**os.environ, "TFFT_CACHE_DIR": str(cache)}
+    everything = {**os.environ, **environment}
     with tempfile.TemporaryFile("w+") as output, _opened(log) as errors:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=everything)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         code = os.waitstatus_to_exitcode(status)

@@ -1,0 +1,141 @@
+"""Which phases are cached, what for, and what one pass over the images yields."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from small_classifier import SIZE_PX, small_classifier
+
+from tfft.config.recipe import Recipe
+from tfft.data.index import ImageIndex, index_of_files
+from tfft.errors import RecipeError
+from tfft.images.spec import PixelSpec
+from tfft.transfer.features import plans_of_one_pass
+from tfft.transfer.frozen import CutContent, FrozenPart, View
+from tfft.transfer.plan import FreezePlan, make_plan
+
+_HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
+_LAST = {"unfreeze": {"last_blocks": 1}, "epochs": 2, "learning_rate": 0.01}
+_ALL = {"unfreeze": "all", "epochs": 2, "learning_rate": 0.01}
+_LINEAR = {"solver": "linear"}
+_IMAGES = {"train": 100, "validation": 20}
+
+
+def _recipe(*phases: Mapping[str, object], **cache: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "small",
+            "data": {"kind": "digits"},
+            "backbone": {"kind": "lite"},
+            "train": {"phases": phases, "cache": cache},
+        }
+    )
+
+
+def _plan(*phases: Mapping[str, object], decided=(), **cache: object) -> FreezePlan:
+    return make_plan(_recipe(*phases, **cache), small_classifier(), _IMAGES, decided)
+
+
+@pytest.mark.parametrize(
+    ("phase", "cache", "cached", "reason"),
+    [
+        (_HEADS, {}, True, "computed once for all epochs"),
+        (_LAST, {}, True, "computed once for all epochs"),
+        (_ALL, {}, False, "nothing is frozen"),
+        (_LAST, {"mode": "off"}, False, "mode: off"),
+        (_LINEAR, {"mode": "off"}, True, "a solved phase"),
+        ({**_LAST, "mix": {"kind": "mixup"}}, {"mode": "on"}, False, "images are mixed"),
+        ({**_LAST, "epochs": 1}, {}, False, "one pass"),
+        ({**_LAST, "epochs": 1}, {"mode": "on"}, True, "mode: on"),
+        ({**_LAST, "augment": "flip"}, {}, False, "train.cache.views"),
+        ({**_LAST, "augment": "flip"}, {"views": 1}, True, "1 augmented view of each"),
+        ({**_LAST, "augment": "flip"}, {"views": 2}, False, "as much as 2 epochs"),
+        (_LAST, {"max_gb": 1e-6}, False, "more than train.cache.max_gb"),
+    ],
+)
+def test_a_phase_is_cached_where_it_is_exact_and_pays(phase, cache, cached: bool, reason: str):
+    (plan,) = _plan(phase, **cache).phases
+    assert plan.cached == cached
+    assert reason in plan.reason
+    assert (plan.cache_bytes > 0) == cached
+
+
+def test_the_plan_says_what_the_cache_will_take():
+    heads, last = _plan(_HEADS, _LAST).phases
+    assert heads.cut_shapes == ((6,),)
+    assert heads.cache_bytes == 120 * 6 * 4
+    assert last.cut_shapes == ((SIZE_PX, SIZE_PX, 4),)
+    (halved,) = _plan({**_HEADS, "augment": "flip", "epochs": 4}, views=3, dtype="float16").phases
+    assert halved.cache_bytes == (3 * 100 + 20) * 6 * 2
+
+
+def test_a_bound_too_small_for_a_phase_that_must_be_cached_is_a_fault():
+    with pytest.raises(RecipeError, match=r"train.cache.max_gb: phase 1 needs .* GB"):
+        _plan(_LINEAR, max_gb=1e-6)
+
+
+def test_a_resumed_run_keeps_what_was_decided_when_it_was_started():
+    (plan,) = _plan(_LAST, decided=[False]).phases
+    assert not plan.cached
+    assert "when the run was started" in plan.reason
+
+
+def test_a_single_epoch_is_cached_where_an_earlier_pass_yields_its_tensors():
+    once = {**_LAST, "epochs": 1}
+    assert [phase.cached for phase in _plan(_LINEAR, once).phases] == [True, True]
+    assert [phase.cached for phase in _plan(_ALL, once).phases] == [False, False]
+
+
+def test_one_pass_serves_later_phases_whose_frozen_part_stays_as_it_is():
+    def shared(*phases: Mapping[str, object], max_gb: float = 20) -> list[int]:
+        plans = _plan(*phases).phases
+        return [plan.number for plan in plans_of_one_pass(plans, plans[0], max_gb)]
+
+    assert shared(_LINEAR, _LAST) == [1, 2]
+    assert shared(_LINEAR, _HEADS, _LAST) == [1, 3]
+    assert shared(_LINEAR, _ALL, _LAST) == [1]
+    assert shared(_LINEAR, {**_LAST, "augment": "flip"}) == [1]
+    assert shared(_LINEAR, _LAST, max_gb=1e-6) == [1]
+
+
+@pytest.fixture
+def index(pictures) -> ImageIndex:
+    files = sorted(pictures.rglob("*.png"))
+    return index_of_files(files, [file.name for file in files], np.zeros(len(files), np.int64))
+
+
+def _frozen(*cuts: int) -> FrozenPart:
+    contents = [CutContent({"cut": cut}, {"what": f"cut {cut}"}, 1) for cut in cuts]
+    pixels = PixelSpec(SIZE_PX, SIZE_PX)
+    cache = _recipe(_HEADS).train.cache
+    return FrozenPart(small_classifier().below(cuts), contents, pixels, cache)
+
+
+def _read(frozen: FrozenPart, index: ImageIndex, view: View | None = None) -> np.ndarray:
+    entry = frozen.outputs(index, "train", view)
+    try:
+        return entry.tensors[0][:]
+    finally:
+        entry.close()
+
+
+def test_a_pass_keeps_the_tensors_of_every_cut(index, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "one"))
+    features = _read(_frozen(2, 1), index)
+    other = _frozen(1)
+    monkeypatch.setattr(other, "_compute", None)  # it is there already
+    activations = _read(other, index)
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "each"))
+    np.testing.assert_allclose(features, _read(_frozen(2), index), atol=1e-5)
+    np.testing.assert_allclose(activations, _read(_frozen(1), index), atol=1e-5)
+
+
+def test_views_differ_from_each_other_and_stay_the_same(index, tmp_path, monkeypatch):
+    def views(place: str) -> list[np.ndarray]:
+        monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / place))
+        frozen = _frozen(1)
+        return [_read(frozen, index, View("random_crop", 3, number)) for number in (0, 1)]
+
+    first, second = views("a")
+    assert not np.allclose(first, second)
+    np.testing.assert_array_equal(views("b"), [first, second])
