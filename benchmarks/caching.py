@@ -14,6 +14,7 @@ import csv
 import json
 import pstats
 import random
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -102,6 +103,7 @@ class Bench:
     def __init__(self, shared: Path, directory: Path, share: float) -> None:
         self._shared = shared
         self._directory = directory
+        self.log = directory / "log"
         self._splits = self._unpack(share)
         self._bases: dict[str, dict[str, str]] = {}
 
@@ -136,12 +138,14 @@ class Bench:
                 )
             run = place / "run"
             arguments = ("train", str(recipe), "--run", str(run))
-            trained, cost = run_tfft(*arguments, cache=place / "cache", program=program)
+            trained, cost = run_tfft(
+                *arguments, cache=place / "cache", log=self.log, program=program
+            )
             figures = {**cost, "validation_top1": trained["metrics"]["label"]["top1"]}
             if key["table"] == "profile":
                 figures["parts"] = _parts(profile, cost["seconds"])
             if _has_accuracy(key):
-                evaluated, _ = run_tfft("evaluate", str(run), cache=place / "cache")
+                evaluated, _ = run_tfft("evaluate", str(run), cache=place / "cache", log=self.log)
                 figures |= _accuracy(evaluated["metrics"]["label"], evaluated["examples"])
             return figures
 
@@ -164,7 +168,7 @@ class Bench:
             command += [f"--learning-rate={RATES[key['part']]}", f"--epochs={key['epochs']}"]
             command += ["--augment"] * (key["table"] == "augmented")
             command += ["--evaluate"] * (key["epochs"] > 1)
-            report, cost = run_json(command)
+            report, cost = run_json(command, log=self.log)
         top1 = report.pop("top1", None)
         accuracy = {} if top1 is None else {"top1": top1, "examples": len(images["test"])}
         return {**cost, **report, **accuracy}
@@ -369,6 +373,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, help="directory with the crops and the weights")
     parser.add_argument("--table", action="store_true", help="write the tables and stop")
     parser.add_argument("--share", type=float, default=1.0, help="of the images, to try it")
+    parser.add_argument("--backbone", choices=BACKBONES, help="measure the cells of one only")
     parser.add_argument("--name", default="caching", help="of the file of results")
     options = parser.parse_args()
     cells = Cells(options.name)
@@ -378,9 +383,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             bench = Bench(options.shared.absolute(), Path(directory), options.share)
             for key in cells_to_measure():
-                if cells.get(**key) is None:
+                if cells.get(**key) is None and options.backbone in (None, key["backbone"]):
                     print(*key.values(), flush=True)
-                    cells.put(bench.measure(key), **key)
+                    try:
+                        cells.put(bench.measure(key), **key)
+                    except subprocess.CalledProcessError:
+                        print(bench.log.read_text()[-4000:], file=sys.stderr)
+                        raise
     if options.share == 1.0:
         write_tables(cells)
         print(DOCS.read_text())

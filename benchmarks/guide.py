@@ -41,8 +41,8 @@ def images(files: list[str], labels: np.ndarray, batch_size: int, shuffle: bool)
     )
 
 
-def build(options: argparse.Namespace, classes: int) -> tuple[keras.Model, keras.Model]:
-    """The guide's model: augmentation, scaling, frozen base, pooling, dropout, dense."""
+def build(options: argparse.Namespace, classes: int) -> keras.Model:
+    """The guide's model: augmentation, scaling, frozen base, pooling, dense."""
     base = keras.saving.load_model(options.base, compile=False)
     augmentation = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(0.1)]
     inputs = x = keras.Input((SIZE_PX, SIZE_PX, 3))
@@ -53,7 +53,7 @@ def build(options: argparse.Namespace, classes: int) -> tuple[keras.Model, keras
     freeze(base, options.train_from)
     x = base(x, training=False)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, keras.layers.Dense(classes)(x)), base
+    return keras.Model(inputs, keras.layers.Dense(classes)(x))
 
 
 def freeze(base: keras.Model, train_from: str) -> None:
@@ -109,7 +109,8 @@ def main() -> None:
         name: images(split["files"], np.array(split["labels"]), options.batch_size, name == "train")
         for name, split in splits.items()
     }
-    model, _ = build(options, classes=int(max(splits["train"]["labels"])) + 1)
+    classes = 1 + max(label for split in splits.values() for label in split["labels"])
+    model = build(options, classes)
     model.compile(
         keras.optimizers.Adam(options.learning_rate),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
