@@ -147,15 +147,16 @@ def _phase(
     trained = tuple(sum(math.prod(v.shape) for v in weights) for weights in part.weights)
     gradient = isinstance(phase, GradientPhase)
     steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
-    cached, reason = _cache_decision(recipe, phase, frozen == len(blocks))
+    adapting = bool(classifier.adapter.weights)
+    cached, reason = _cache_decision(recipe, phase, frozen == len(blocks), adapting)
     cached_images = images["train"] + images["validation"]
     return PhasePlan(
         number=number,
         config=phase,
         frozen_blocks=frozen,
-        cut=blocks[frozen - 1].name if frozen else None,
+        cut=blocks[frozen - 1].name if frozen and not (gradient and adapting) else None,
         trained_by_block=trained,
-        trained_parameters=sum(trained) + sum(head.parameters for head in heads),
+        trained_parameters=sum(trained) + _new_parameters(classifier, heads, gradient),
         block_factors=tuple(block_factors(phase, len(blocks)))
         if gradient
         else (1.0,) * len(blocks),
@@ -168,9 +169,19 @@ def _phase(
     )
 
 
-def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[bool, str]:
+def _new_parameters(classifier: Classifier, heads: tuple[PartPlan, ...], gradient: bool) -> int:
+    """Counts what no source has trained: heads and, in phases of gradient steps, the adapter."""
+    adapter = sum(math.prod(v.shape) for v in classifier.adapter.weights) if gradient else 0
+    return adapter + sum(head.parameters for head in heads)
+
+
+def _cache_decision(
+    recipe: Recipe, phase: Phase, heads_only: bool, adapting: bool
+) -> tuple[bool, str]:
     if isinstance(phase, LinearPhase):
         return True, "a solved phase needs the features of all images"
+    if adapting:
+        return False, "the adapter of the channels is trained below all blocks"
     if not heads_only:
         return False, "a part of the backbone is trained"
     if phase.augment != "none":
