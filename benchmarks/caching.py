@@ -33,14 +33,18 @@ GUIDE = Path(__file__).with_name("guide.py")
 SIZE_PX = 160
 VALIDATION = 0.1
 BACKBONES = ("EfficientNetLite0", "MobileNet-0.25")
-HEADS, LAST, LAST_TWO, FULL = "heads only", "last block", "last two blocks", "everything"
+HEADS, LAST, LAST_TWO, LAST_SIX, FULL = (
+    *("heads only", "last block", "last two blocks", "last six blocks"),
+    "everything",
+)
 UNFREEZE: dict[str, Any] = {
     HEADS: "none",
     LAST: {"last_blocks": 1},
     LAST_TWO: {"last_blocks": 2},
+    LAST_SIX: {"last_blocks": 6},
     FULL: "all",
 }
-RATES = {HEADS: 1e-3, LAST: 1e-4, LAST_TWO: 1e-4, FULL: 1e-4}
+RATES = {HEADS: 1e-3, LAST: 1e-4, LAST_TWO: 1e-4, LAST_SIX: 1e-4, FULL: 1e-4}
 # How often the training images are there, for the tables of memory.
 SIZES = (1, 4, 16)
 # Scale and offset of pixels in 0..255 that the weights were trained with.
@@ -72,6 +76,8 @@ def cells_to_measure() -> Iterator[dict[str, Any]]:
     for size in SIZES:
         for side in ("guide", "tfft, streamed", "tfft"):
             yield {**_key("memory", "MobileNet-0.25", LAST_TWO, side, 1), "size": size}
+    for side, epochs in (("guide", 1), ("tfft", 10)):
+        yield _key("time", "EfficientNetLite0", LAST_SIX, side, epochs)
 
 
 def _without_augmentation(backbone: str) -> Iterator[dict[str, Any]]:
@@ -212,7 +218,13 @@ class Bench:
             file = self._directory / f"{name}.keras"
             backbone.model.save(file)
             first = [block.layers[0].name for block in backbone.blocks]
-            parts = {HEADS: "", LAST: first[-1], LAST_TWO: first[-2], FULL: "all"}
+            parts = {
+                HEADS: "",
+                LAST: first[-1],
+                LAST_TWO: first[-2],
+                LAST_SIX: first[-6],
+                FULL: "all",
+            }
             self._bases[name] = {"file": str(file), **parts}
         return self._bases[name]
 

@@ -228,7 +228,8 @@ def test_faults_of_a_strategy_are_named_where_it_is_written(train, faults):
 def test_a_fault_between_two_sections_is_named_beside_faults_of_a_third():
     text = GOOD + "image:\n  size_px: 9\ntrain: {strategy: {kind: full, epochs: no}}\n"
     assert faults_of(text) == [
-        "my.yaml:5: image.size_px: must be at least 32 for EfficientNetLite0. Received: 9",
+        "my.yaml:5: image.size_px: must be at least 32 for EfficientNetLite0 (or let the model "
+        "enlarge them: backbone_px). Received: 9",
         "my.yaml:6: train.strategy.epochs: must be a whole number. Received: no",
     ]
 

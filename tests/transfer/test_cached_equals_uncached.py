@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tfft.backbones.build import build_backbone
+from tfft.config.data import ImageConfig
 from tfft.config.model import ApplicationBackbone, ClassificationHead
 from tfft.config.train import SgdOptimizer
 from tfft.data.order import uniform_order
@@ -46,7 +47,9 @@ def _classifier(name: str) -> Classifier:
     size_px = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}.get(name, 32)
     backbone = build_backbone(config, size_px, seed=1)
     heads = {"label": ClassificationHead(dropout=0.2)}
-    classifier = build_classifier(backbone, heads, {"label": HeadSize(_CLASSES)}, size_px, 1)
+    classifier = build_classifier(
+        backbone, heads, {"label": HeadSize(_CLASSES)}, ImageConfig(size_px=size_px), 1
+    )
     for block in range(len(backbone.blocks)):
         for layer in classifier.batch_norms(block):
             layer.trainable = False

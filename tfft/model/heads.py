@@ -98,7 +98,7 @@ def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
     Each map is a softmax over the positions. With a dense layer after it this is the spatial
     soft-argmax of Finn et al. 2016, "Deep Spatial Autoencoders", with learned coordinates.
     """
-    initializer = keras.initializers.GlorotUniform(seed=seed)
+    initializer: Any = keras.initializers.GlorotUniform(seed=seed)
     maps = keras.layers.Conv2D(
         _MAPS, 1, kernel_initializer=initializer, dtype="float32", name=f"{name}_maps"
     )

@@ -78,7 +78,7 @@ def cache_decision(
     shapes = cut_shapes(classifier, frozen_blocks)
     rows = images["train"] * max(views, 1) + images["validation"]
     row_bytes = sum(map(math.prod, shapes)) * np.dtype(recipe.train.cache.dtype).itemsize
-    refused = _impossible(recipe, phase, frozen_blocks)
+    refused = _impossible(recipe, classifier, phase, frozen_blocks)
     if not refused and recipe.train.cache.mode == "auto" and isinstance(phase, GradientPhase):
         refused = _does_not_pay(views, epochs, available, row_bytes, classifier, frozen_blocks)
         refused = refused or _no_room(rows * row_bytes, recipe.train.cache)
@@ -98,13 +98,15 @@ def cut_shapes(classifier: Classifier, frozen_blocks: int) -> tuple[tuple[int, .
     return tuple(tuple(t.shape[1:]) for t in crossing_tensors(backbone, frozen_blocks))
 
 
-def _impossible(recipe: Recipe, phase: Phase, frozen_blocks: int) -> str:
+def _impossible(recipe: Recipe, classifier: Classifier, phase: Phase, frozen_blocks: int) -> str:
     """Why the phase cannot be cached, or must not; "" if it can."""
     if isinstance(phase, LinearPhase):
         return ""
     cache = recipe.train.cache
     if cache.mode == "off":
         return "train.cache.mode: off"
+    if classifier.adapter.weights:
+        return "the adapter of the channels is trained below all blocks"
     if frozen_blocks == 0:
         return "nothing is frozen below the first trained block"
     if phase.mix is not None:

@@ -92,7 +92,7 @@ def plans_of_one_pass(
     They are cached without views, at other cuts, and no phase before them trains what is below
     their cut. All together fit in the bound of the cache.
     """
-    found, lowest, left = [plan], plan.frozen_blocks, max_gb * 1e9 - plan.cache_bytes
+    found, lowest, left = [plan], plan.unchanged_blocks, max_gb * 1e9 - plan.cache_bytes
     if plan.views:
         return found
     for later in phases[plan.number :]:
@@ -101,7 +101,7 @@ def plans_of_one_pass(
         if later.cached and not later.views and new and unchanged and later.cache_bytes <= left:
             found.append(later)
             left -= later.cache_bytes
-        lowest = min(lowest, later.frozen_blocks)
+        lowest = min(lowest, later.unchanged_blocks)
     return found
 
 
@@ -110,6 +110,7 @@ def _content(training: Training, plan: PhasePlan) -> CutContent:
     pooled = plan.frozen_blocks == len(classifier.backbone.blocks)
     identity = {
         "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
+        "image": recipe.image.model_dump(mode="json"),
         "preprocessing": classifier.backbone.spec.preprocessing,
         "blocks": plan.frozen_blocks,
         "poolings": list(classifier.poolings) if pooled else [],
@@ -134,14 +135,14 @@ def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
 
 
 def weights_below(classifier: Classifier, blocks: int) -> str:
-    """Returns a digest of the weights of the first blocks as they are now.
+    """Returns a digest of the adapter and of the first blocks as they are now.
 
     An earlier phase may have trained them.
     """
     digest = hashlib.sha256()
-    for block in classifier.backbone.blocks[:blocks]:
-        for layer in block.layers:
-            for variable in layer.variables:
-                digest.update(f"{variable.shape} {variable.dtype}".encode())
-                digest.update(variable.numpy().tobytes())
+    layers = [layer for block in classifier.backbone.blocks[:blocks] for layer in block.layers]
+    for layer in (*classifier.adapter.layers, *layers):
+        for variable in layer.variables:
+            digest.update(f"{variable.shape} {variable.dtype}".encode())
+            digest.update(variable.numpy().tobytes())
     return digest.hexdigest()

@@ -50,7 +50,7 @@ def mixed(images: tf.Tensor, mix: Mix, seed: tf.Tensor) -> Mixed:
 
 def _beta(alpha: float, seed: tf.Tensor) -> tf.Tensor:
     """Draws from Beta(alpha, alpha), as a share of two gamma draws."""
-    draws = tf.random.stateless_gamma([2], seed, alpha) + 1e-12
+    draws = tf.random.stateless_gamma([2], seed, tf.constant(alpha)) + 1e-12
     return draws[0] / tf.reduce_sum(draws)
 
 

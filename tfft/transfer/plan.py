@@ -82,6 +82,11 @@ class PhasePlan:
     seconds: PhaseSeconds | None = None
 
     @property
+    def unchanged_blocks(self) -> int:
+        """Leading blocks of which not even the input is changed by what the phase trains."""
+        return self.frozen_blocks if self.cut else 0
+
+    @property
     def epochs(self) -> int:
         """Passes over the training images; the last one may be a part of one."""
         return math.ceil(self.steps / self.steps_per_epoch) if self.steps else 1
@@ -173,6 +178,7 @@ def _phase(
     gradient = isinstance(phase, GradientPhase)
     steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
     steps = (phase.steps or (phase.epochs or 0) * steps_per_epoch) if gradient else 0
+    adapting = bool(classifier.adapter.weights)
     cache = cache_decision(
         recipe,
         classifier,
@@ -186,9 +192,9 @@ def _phase(
         number=len(earlier) + 1,
         config=phase,
         frozen_blocks=frozen,
-        cut=blocks[frozen - 1].name if frozen else None,
+        cut=blocks[frozen - 1].name if frozen and not (gradient and adapting) else None,
         trained_by_block=trained,
-        trained_parameters=sum(trained) + sum(head.parameters for head in heads),
+        trained_parameters=sum(trained) + _new_parameters(classifier, heads, gradient),
         block_factors=tuple(block_factors(phase, len(blocks)))
         if gradient
         else (1.0,) * len(blocks),
@@ -206,7 +212,7 @@ def _phase(
 def _computed_before(earlier: Sequence[PhasePlan], frozen_blocks: int) -> bool:
     """Whether an earlier phase's pass over the images yields the tensors of this cut too."""
     for phase in reversed(earlier):
-        if phase.frozen_blocks < frozen_blocks:
+        if phase.unchanged_blocks < frozen_blocks:
             return False
         if phase.cached and not phase.views:
             return True
@@ -223,3 +229,9 @@ def _require_room(recipe: Recipe, phases: Sequence[PhasePlan]) -> None:
     ]
     if faults:
         raise RecipeError("the cache is too small for the recipe:\n" + "\n".join(faults))
+
+
+def _new_parameters(classifier: Classifier, heads: tuple[PartPlan, ...], gradient: bool) -> int:
+    """Counts what no source has trained: heads and, in phases of gradient steps, the adapter."""
+    adapter = sum(math.prod(v.shape) for v in classifier.adapter.weights) if gradient else 0
+    return adapter + sum(head.parameters for head in heads)

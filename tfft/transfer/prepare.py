@@ -43,13 +43,14 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
 def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
     """Builds the model of a recipe, its layers under a policy such as ``"float32"``."""
     spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
-    size_px = recipe.image.size_px or spec.default_size_px
+    image = recipe.image
+    backbone_px = image.backbone_px or image.size_px or spec.default_size_px
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
+        backbone = build_backbone(recipe.backbone, backbone_px, recipe.seed, progress)
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
-        return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
+        return build_classifier(backbone, recipe.heads, sizes, image, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
 

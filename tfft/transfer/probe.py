@@ -171,6 +171,7 @@ def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> Froz
     blocks = len(classifier.backbone.blocks)
     identity = {
         "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
+        "image": recipe.image.model_dump(mode="json"),
         "preprocessing": classifier.backbone.spec.preprocessing,
         "pooled_at_each_block": True,
         "weights": weights_below(classifier, blocks),
@@ -195,7 +196,8 @@ def _pooled_blocks(classifier: Classifier) -> keras.Model:
     ends = [_end(backbone, number + 1) for number in range(len(backbone.blocks))]
     inner = keras.Model(backbone.model.input, [_averaged(tensors) for tensors in ends])
     images: Any = keras.Input(classifier.model.input_shape[1:], name="images")
-    return keras.Model(images, inner(preprocess(images, backbone.spec.preprocessing)))
+    pixels = preprocess(classifier.adapter(images), backbone.spec.preprocessing)
+    return keras.Model(images, inner(pixels))
 
 
 def _end(backbone: Backbone, blocks: int) -> list[keras.KerasTensor]:
