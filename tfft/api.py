@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tfft.config.recipe import Recipe
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
+    from tfft.evaluate.calibrate import Calibration
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
     from tfft.runtime.predictor import Predictor
@@ -121,6 +122,7 @@ def export(
     formats: Sequence[str] | None = None,
     output: str | Path = "saved_models",
     name: str | None = None,
+    calibrated: bool | None = None,
     progress: Progress = SILENT,
 ) -> "Export":
     """Exports a run, each file checked against the Keras model before it is put in place.
@@ -130,6 +132,8 @@ def export(
         formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
         output: the directory of all exports.
         name: of this export; default: the recipe's.
+        calibrated: probabilities at the temperature fitted on validation images; default: the
+            recipe's.
         progress: where the work is reported.
 
     Raises:
@@ -139,8 +143,25 @@ def export(
     from tfft.export import export as exporting
 
     return exporting.export(
-        Path(run), formats=formats, output=Path(output), name=name, progress=progress
+        Path(run),
+        formats=formats,
+        output=Path(output),
+        name=name,
+        calibrated=calibrated,
+        progress=progress,
     )
+
+
+def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
+    """Fits the temperature of each classification head of a run on its validation images.
+
+    Raises:
+        ModelFileError: `run` is no run with a head that classifies.
+        TfftError: It has no validation images that the model was not trained on.
+    """
+    from tfft.evaluate.calibrate import calibrate as fit
+
+    return fit(Path(run), progress)
 
 
 def load_predictor(model: str | Path, *, signature: str | None = None) -> "Predictor":

@@ -7,6 +7,7 @@ import numpy as np
 from tfft.config.train import LinearPhase
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
+from tfft.system.arrays import write_arrays
 from tfft.transfer.features import cached_features
 from tfft.transfer.linear import LinearWeights, solve_linear_head
 from tfft.transfer.plan import PhasePlan
@@ -20,7 +21,8 @@ def train_by_solver(
 ) -> None:
     """Solves the heads on the cached features and records the phase as one epoch.
 
-    Validation figures are those before the solution is refitted on the validation images.
+    Validation figures are those before the solution is refitted on the validation images. So are
+    the probabilities that the run keeps, for a calibration on images that nothing was solved on.
     """
     if state.epoch:
         return
@@ -29,6 +31,7 @@ def train_by_solver(
     pooled = {kind: i for i, kind in enumerate(training.classifier.poolings)}
     started = time.perf_counter()
     refitted: dict[str, LinearWeights] = {}
+    held_out: dict[str, np.ndarray] = {}
     for name, head in training.classifier.heads.items():
         column = pooled[head.config.pooling]
         solution = solve_linear_head(
@@ -46,10 +49,13 @@ def train_by_solver(
         _assign(head, solution.chosen)
         if solution.refitted is not None:
             refitted[name] = solution.refitted
+            held_out[name] = solution.chosen(np.asarray(features.validation[column]))
     evaluation = EvaluationStep(Cut(None, cut.suffix), training.classifier.heads)
     validated = validate(training, features, evaluation)
     for name, weights in refitted.items():
         _assign(training.classifier.heads[name], weights)
+    if held_out:
+        write_arrays(training.run.before_refit_file, held_out)
     state.next_epoch()
     row = {
         **columns("validation", validated),
