@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfft.evaluate.calibrate import Calibration
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
+    from tfft.report.report import Report
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.run import Run
@@ -162,6 +163,35 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
     from tfft.evaluate.calibrate import calibrate as fit
 
     return fit(Path(run), progress)
+
+
+def report(
+    run: str | Path,
+    *,
+    output: str | Path | None = None,
+    split: str | None = None,
+    png: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> "Report":
+    """Writes the report of a run, one HTML file that needs no other and no network.
+
+    Args:
+        run: a run directory.
+        output: the file to write; default: ``report.html`` in the run.
+        split: ``test`` or ``validation``; default: test, if there are test images.
+        png: a directory for the figures as PNG files.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `run` is no run with a model.
+        DataError: Its images are not there any more.
+        UsageError: There is no such split, or what draws PNG files is not installed.
+    """
+    from tfft.report import report as reporting
+
+    return reporting.make_report(
+        Path(run), output=_path(output), split=split, png=_path(png), progress=progress
+    )
 
 
 def load_predictor(model: str | Path, *, signature: str | None = None) -> "Predictor":

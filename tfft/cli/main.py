@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "calibrate": ("calibrate", "Fit how sure a run is to how often it is right."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
+    "report": ("report", "Write a page about a run: figures, mistakes, leaks, exports."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "backbones": ("backbones", "List the pretrained backbones."),
