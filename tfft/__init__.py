@@ -5,12 +5,14 @@
 import tfft.evaluate
 import tfft.export  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
+    calibrate,
     check_data,
     evaluate,
     export,
     load_predictor,
     plan,
     prepare_data,
+    report,
     resume,
     train,
 )
@@ -18,12 +20,14 @@ from tfft.version import __version__
 
 __all__ = [
     "__version__",
+    "calibrate",
     "check_data",
     "evaluate",
     "export",
     "load_predictor",
     "plan",
     "prepare_data",
+    "report",
     "resume",
     "train",
 ]

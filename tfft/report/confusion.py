@@ -7,11 +7,15 @@ import numpy as np
 
 from tfft.report.drawing import Drawing, Figure, Scale
 
-_SIDE, _TOP, _LEFT = 640, 140, 150
+# The matrix is as large as its rows need, between these sides.
+_ROW, _SIDES = 44, (300, 640)
+_LETTERS = 24
 # With more classes, confused ones stand beside each other; with fewer the data's order is clearer.
 _REORDERED_FROM = 21
 # Up to here, every row has its name and every cell its count in the picture.
 _NAMED_UP_TO, _COUNTED_UP_TO = 140, 20
+# Names of the usual size need rows of so many pixels; smaller ones are read zoomed in.
+_READABLE = 12
 _MOST_CELLS = 20_000
 
 
@@ -96,27 +100,37 @@ def confusion_figure(head: str, counts: np.ndarray, names: Sequence[str]) -> Fig
     order = _order(counts)
     shown = counts[np.ix_(order, order)]
     labels = [names[k] for k in order]
-    size = _SIDE / len(labels)
-    drawing = Drawing(_LEFT + _SIDE + 10, _TOP + _SIDE + 10)
-    place = Scale(0, len(labels), 0, _SIDE)
-    drawing.rect(_LEFT, _TOP, _SIDE, _SIDE, "field")
-    _cells(drawing, shown, labels, place, size)
+    side = min(max(_ROW * len(labels), _SIDES[0]), _SIDES[1])
+    margin = _margin(labels, side)
+    drawing = Drawing(margin + side + 10, margin + side + 10)
+    place = Scale(0, len(labels), margin, margin + side)
+    drawing.rect(margin, margin, side, side, "field")
+    _cells(drawing, shown, labels, place)
     if len(labels) <= _NAMED_UP_TO:
-        _names(drawing, labels, place, size)
-    drawing.text(_LEFT - 8, _TOP - 10, "true ↓  said →", "tick strong", "end")
+        _names(drawing, labels, place)
+    drawing.text(margin - 8, margin - 26, "said →", "tick strong", "end")
+    drawing.text(margin - 8, margin - 10, "true ↓", "tick strong", "end")
     right = float(np.trace(counts)) / max(int(counts.sum()), 1)
     pairs = most_confused(counts, names, 3)
-    worst = "; ".join(f"{p.true} taken for {p.said} {p.times} times" for p in pairs)
+    worst = "; ".join(f"{p.true} for {p.said} ({p.times:,})" for p in pairs)
     description = (
-        f"{len(names)} by {len(names)} classes, {right:.1%} of the images on the diagonal. "
-        f"Most confused: {worst or 'none'}. The tables of pairs and classes say the same in text."
+        f"{len(names)} by {len(names)} classes, {100 * right:.1f} % of the images on the "
+        f"diagonal. Taken most often: {worst or 'none for another'}. The tables of pairs and "
+        "classes say the same in text."
     )
     return drawing.figure(f"confusion-{head}", "Confusion matrix", description)
 
 
-def _cells(
-    drawing: Drawing, counts: np.ndarray, labels: Sequence[str], place: Scale, size: float
-) -> None:
+def _margin(labels: Sequence[str], side: float) -> float:
+    """Room for the names, which stand beside the rows and above the columns."""
+    if len(labels) > _NAMED_UP_TO:
+        return 60.0
+    letters = min(max(map(len, labels)), _LETTERS)
+    return max(60.0, 16 + letters * (2.2 if side / len(labels) < _READABLE else 6.6))
+
+
+def _cells(drawing: Drawing, counts: np.ndarray, labels: Sequence[str], place: Scale) -> None:
+    size = place(1) - place(0)
     images = np.maximum(counts.sum(axis=1), 1)
     rows, columns = np.nonzero(counts)
     if len(rows) > _MOST_CELLS:
@@ -128,8 +142,8 @@ def _cells(
         same = row == column
         tip = f"{labels[row]} → {labels[column]}: {count:,} of {images[row]:,}"
         drawing.rect(
-            _LEFT + place(column) + gap,
-            _TOP + place(row) + gap,
+            place(column) + gap,
+            place(row) + gap,
             size - 2 * gap,
             size - 2 * gap,
             "right" if same else "wrong",
@@ -137,18 +151,17 @@ def _cells(
             fill_opacity=f"{0.12 + 0.88 * (share if same else min(1.0, 2 * share)):.2f}",
         )
         if len(labels) <= _COUNTED_UP_TO:
-            x, y = _LEFT + place(column + 0.5), _TOP + place(row + 0.5) + 4
             kind = "count light" if share > (0.5 if same else 0.25) else "count"
-            drawing.text(x, y, f"{count:,}", kind, "middle")
+            drawing.text(place(column + 0.5), place(row + 0.5) + 4, f"{count:,}", kind, "middle")
 
 
-def _names(drawing: Drawing, labels: Sequence[str], place: Scale, size: float) -> None:
-    kind = "tick" if size >= 12 else "tick tiny"
-    shift = 4 if size >= 12 else 1.4
+def _names(drawing: Drawing, labels: Sequence[str], place: Scale) -> None:
+    readable = place(1) - place(0) >= _READABLE
+    kind, shift = ("tick", 4.0) if readable else ("tick tiny", 1.4)
     for k, label in enumerate(labels):
-        short = label if len(label) <= 24 else f"{label[:23]}…"
-        drawing.text(_LEFT - 6, _TOP + place(k + 0.5) + shift, short, kind, "end")
-        drawing.text(_LEFT + place(k + 0.5) + shift, _TOP - 6, short, kind, "start", turn=-90)
+        short = label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1]}…"
+        drawing.text(place.start - 4, place(k + 0.5) + shift, short, kind, "end")
+        drawing.text(place(k + 0.5) + shift, place.start - 4, short, kind, "start", turn=-90)
 
 
 def _order(counts: np.ndarray) -> np.ndarray:

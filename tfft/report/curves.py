@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tfft.report.drawing import Axes, Drawing, Figure, Scale, round_ticks
 
-_WIDTH, _HEIGHT = 620, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 92, 46, 56
+_WIDTH, _HEIGHT = 500, 270
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 84, 34, 50
 _NAMES = {
     "loss": "loss",
     "top1": "top-1 accuracy",
@@ -71,7 +71,7 @@ def _figure(
     axes.draw(
         drawing,
         [k for k in range(1, len(rows) + 1) if (k - 1) % every == 0],
-        round_ticks(low - margin, high + margin, 4),
+        round_ticks(low - margin, high + margin, 6),
         "epoch",
         shown,
     )
@@ -81,7 +81,8 @@ def _figure(
         if points:
             ends.append((_series(drawing, axes, points, label, number), label, number))
     _labels(drawing, ends)
-    return drawing.figure(name, f"{shown[0].upper()}{shown[1:]} by epoch", _spoken(shown, series))
+    title = f"{shown[0].upper()}{shown[1:]}"
+    return drawing.figure(name, f"{title} by epoch", _spoken(title, series))
 
 
 def _phases(drawing: Drawing, axes: Axes, rows: Sequence[Row]) -> None:
@@ -116,10 +117,10 @@ def _labels(drawing: Drawing, ends: Sequence[tuple[float, str, int]]) -> None:
         drawing.text(_WIDTH - _RIGHT + 8, previous, label, f"tick strong t{number}")
 
 
-def _spoken(shown: str, series: Mapping[str, Sequence[float]]) -> str:
+def _spoken(title: str, series: Mapping[str, Sequence[float]]) -> str:
     parts = []
     for label, values in series.items():
         known = [value for value in values if math.isfinite(value)]
         if known:
             parts.append(f"{label}: from {known[0]:.4g} to {known[-1]:.4g}")
-    return f"{shown} over {max(map(len, series.values()))} epochs. {'; '.join(parts)}."
+    return f"{title} over {max(map(len, series.values()))} epochs. {'; '.join(parts)}."

@@ -103,14 +103,7 @@ class Drawing:
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" '
             'height="{1}" role="img" aria-labelledby="{2}-title {2}-description">'
             '<title id="{2}-title">{3}</title><desc id="{2}-description">{4}</desc>{5}</svg>'
-        ).format(
-            _n(self._width),
-            _n(self._height),
-            name,
-            title,
-            description,
-            Markup("").join(self._shapes),
-        )
+        ).format(width, height, name, title, description, shapes)
         return Figure(name, title, description, svg)
 
     def _add(self, element: str, kind: str, tip: str, **attributes: str) -> None:

@@ -93,7 +93,6 @@ def _trained(record: Mapping[str, Any]) -> str:
 
 def _versions(record: Mapping[str, Any]) -> str:
     packages = {"tfft": record.get("tfft"), "Python": record.get("python")}
-    packages |= {
-        k: v for k, v in record.get("packages", {}).items() if k in ("tensorflow", "keras")
-    }
+    recorded = record.get("packages", {})
+    packages |= {name: recorded.get(name) for name in ("tensorflow", "keras")}
     return ", ".join(f"{name} {v}" for name, v in packages.items() if v) or "not recorded"

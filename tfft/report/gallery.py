@@ -7,6 +7,7 @@ import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.metrics.boxes import iou
+from tfft.report.names import percent
 from tfft.report.photos import data_uri, overlaid
 from tfft.runtime.info import HeadInfo
 from tfft.runtime.keras_predictor import KerasPredictor
@@ -109,7 +110,8 @@ def _of_classes(
             int(k),
             names[said[k]],
             names[targets[k]],
-            f"said with {answers[k, said[k]]:.1%}; the true class got {answers[k, targets[k]]:.1%}",
+            f"said with {percent(answers[k, said[k]])}, the true class "
+            f"{percent(answers[k, targets[k]])}",
             output=int(said[k]),
         )
         for k in surest
@@ -134,7 +136,7 @@ def _of_labels(
             int(k),
             listed(answers[k] > 0.5),
             listed(targets[k] > 0.5),
-            f"{names[label[k]]}: said with {answers[k, label[k]]:.1%}",
+            f"{names[label[k]]}: said with {percent(answers[k, label[k]])}",
             output=int(label[k]),
         )
         for k in worst

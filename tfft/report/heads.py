@@ -14,7 +14,7 @@ from tfft.metrics.names import FIGURE_NAMES
 from tfft.report.confusion import ClassRow, Pair, class_rows, confusion_figure, most_confused
 from tfft.report.drawing import Figure
 from tfft.report.gallery import Picture
-from tfft.report.names import display_names
+from tfft.report.names import display_names, percent
 from tfft.report.numbers import overlap_figure, scatter_figure
 from tfft.report.reliability import reliability_figure
 from tfft.runtime.info import HeadInfo
@@ -27,8 +27,8 @@ _TILES = {
     "regression": ("mae", "rmse", "r2"),
     "box": ("mean_iou", "iou_0.5", "iou_0.75"),
 }
-# Of these a lower figure is better, and they are no shares of anything.
-_NO_SHARES = frozenset({"ece", "mae", "rmse", "r2", "loss", "mean_iou"})
+# Figures that are no shares of the images.
+_NO_SHARES = frozenset({"mae", "rmse", "r2", "loss", "mean_iou"})
 
 
 @dataclass(frozen=True)
@@ -139,14 +139,16 @@ def _tile(key: str, metrics: dict[str, Any]) -> Tile:
 
 
 def _text(key: str, value: float) -> str:
-    return f"{value:.4g}" if key in _NO_SHARES else f"{value:.1%}".replace("%", " %")
+    if key == "ece":
+        return f"{value:.3f}"
+    return f"{value:.4g}" if key in _NO_SHARES else percent(value)
 
 
 def _calibrated_tile(
     tile: Tile, answers: np.ndarray, targets: np.ndarray, temperature: float
 ) -> Tile:
     scaled = expected_calibration_error(at_temperature(answers, temperature), targets)
-    return Tile(tile.name, tile.value, f"{scaled:.4g} at temperature {temperature:.3f}")
+    return Tile(tile.name, tile.value, f"{_text('ece', scaled)} at temperature {temperature:.3f}")
 
 
 def _summary(head: HeadInfo, metrics: dict[str, Any], examples: int) -> str:
@@ -154,11 +156,11 @@ def _summary(head: HeadInfo, metrics: dict[str, Any], examples: int) -> str:
         right = round(metrics["top1"] * examples)
         low, high = metrics["top1_interval"]
         return (
-            f"{right:,} of {examples:,} images right: {metrics['top1']:.1%}, and with 95 % "
-            f"confidence between {low:.1%} and {high:.1%} on images like these."
+            f"{right:,} of {examples:,} images right: {percent(metrics['top1'])}, and with "
+            f"95 % confidence between {percent(low)} and {percent(high)} on images like these."
         )
     if head.kind == "multi_label":
-        return f"On {examples:,} images all labels are right for {metrics['exact']:.1%}."
+        return f"On {examples:,} images all labels are right for {percent(metrics['exact'])}."
     if head.kind == "regression" and metrics["mae"] is not None:
         return f"On {metrics['examples']:,} images off by {metrics['mae']:.4g} on average."
     if head.kind == "box" and metrics["mean_iou"] is not None:

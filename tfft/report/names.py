@@ -1,4 +1,4 @@
-"""Class names as a person reads them."""
+"""Class names and shares as a person reads them."""
 
 import re
 from collections.abc import Sequence
@@ -15,3 +15,8 @@ def display_names(class_names: Sequence[str]) -> tuple[str, ...]:
         return tuple(class_names)
     shown = tuple(_WORDNET.sub("", name, count=1).replace("_", " ") for name in class_names)
     return shown if len(set(shown)) == len(shown) else tuple(class_names)
+
+
+def percent(share: float | None) -> str:
+    """Returns a share of 0..1 as ``97.2 %``, which is not broken over two lines."""
+    return "" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"

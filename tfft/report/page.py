@@ -7,6 +7,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tfft.report.names import percent
+
 _ENVIRONMENT_OPTIONS: Mapping[str, Any] = {
     "autoescape": True,  # names of classes and files are what users call them
     "undefined": StrictUndefined,
@@ -33,14 +35,10 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("tfft.report", "templates"), **_ENVIRONMENT_OPTIONS
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = percent
     environment.globals["file"] = lambda name: Markup(_source(name))  # our own style and script
     return environment
 
 
 def _source(name: str) -> str:
     return files("tfft.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"

@@ -36,10 +36,10 @@ def reliability_figure(
     for k, (name, values) in enumerate(panels):
         error = expected_calibration_error(values, labels)
         _panel(drawing, k * _PANEL, f"{name}: ECE {error:.3f}", reliability_bins(values, labels))
-        spoken.append(f"expected calibration error {error:.3f} {name}")
+        spoken.append(f"{error:.3f} {name}")
     description = (
         "Accuracy against confidence in 15 bins; on the diagonal a model is as often right as it "
-        f"says. {'; '.join(spoken)}."
+        f"says. Expected calibration error {'; '.join(spoken)}."
     )
     return drawing.figure(f"reliability-{head}", "Reliability diagram", description)
 
@@ -49,10 +49,10 @@ def _panel(drawing: Drawing, x0: float, title: str, bins: tuple[Bin, ...]) -> No
     axes = Axes(x, Scale(0, 1, _TOP + _SIDE, _TOP))
     drawing.text(x.start, 20, title, "label strong")
     width = (x.end - x.start) / len(bins)
+    axes.draw(drawing, (), _TICKS, "", "accuracy")
     for b in bins:
         if b.accuracy is not None and b.confidence is not None:
             _bar(drawing, axes, b, width)
-    axes.draw(drawing, (), _TICKS, "", "accuracy")
     drawing.line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "diagonal")
     counts = Scale(0, max(b.examples for b in bins) or 1, 0, _COUNTS - 12)
     base = _TOP + _SIDE + _COUNTS
@@ -75,8 +75,8 @@ def _bar(drawing: Drawing, axes: Axes, b: Bin, width: float) -> None:
         f"confidence {b.low:.2f} to {b.high:.2f}: {b.examples:,} images, "
         f"said {confidence:.3f}, right {accuracy:.3f}"
     )
-    left, top = axes.x(b.low) + 1, axes.y(accuracy)
-    drawing.rect(left, top, width - 2, axes.y(0) - top, "cell trained", tip)
-    said = axes.y(confidence)
+    left, right, said = axes.x(b.low) + 1.5, axes.y(accuracy), axes.y(confidence)
+    lower, upper = max(right, said), min(right, said)
+    drawing.rect(left, lower, width - 3, axes.y(0) - lower, "cell trained", tip)
     kind = "gap sure" if confidence > accuracy else "gap unsure"
-    drawing.rect(left, min(said, top), width - 2, max(abs(top - said), 0.5), kind, tip)
+    drawing.rect(left, upper, width - 3, lower - upper, kind, tip)

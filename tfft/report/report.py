@@ -141,6 +141,7 @@ def make_report(
         "duplicates": duplicates,
         "alike": _alike_pictures(opened, duplicates),
         "without_alike": _without(opened, duplicates),
+        "labelled_otherwise": _labelled_otherwise(opened, duplicates),
         "exports": export_rows(opened.run.path, progress),
         "run": opened.run.path.absolute(),
         "command": _command(opened.run),
@@ -246,6 +247,13 @@ def _labels(opened: _Opened, trained: ImageIndex, pair: AlikePair) -> tuple[str,
         return None
     label = opened.index.targets["label"][pair.judged]
     return names[trained.targets["label"][pair.trained]], names[label]
+
+
+def _labelled_otherwise(opened: _Opened, duplicates: Duplicates) -> int:
+    """How many images look like one that was trained on under another label."""
+    trained = _trained_images(opened).targets["label"]
+    judged = opened.index.targets["label"]
+    return sum(int(trained[p.trained] != judged[p.judged]) for p in duplicates.pairs)
 
 
 def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
