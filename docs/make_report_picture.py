@@ -17,22 +17,31 @@ from PIL import Image
 import tfft
 
 TARGET = Path(__file__).with_name("report.png")
-WINDOW_PX = (1240, 5200)
-# Parts of the page side by side: (top, bottom) in pixels of the page.
-PARTS = ((0, 1500), (1500, 3000), (3000, 4500))
-WIDTH_PX = 1500
-COLOURS = 96
+# Two columns of the picture, each a few sections of the page.
+COLUMNS = ("header.top, #trained, #training", "#head-label, #mistakes-label")
+SHOWN = """<style>
+nav, main > * {{ display: none; }} {sections} {{ display: block; }}
+.layout {{ display: block; }} main {{ padding: 1.5rem; }} header.top {{ min-height: 8rem; }}
+#head-label {{ height: 43.5rem; overflow: hidden; margin-top: 0; }}
+</style></head>"""
+WINDOW_PX = (860, 1290)
+COLOURS = 160
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main() -> None:
     """Writes the picture of the run given as the argument."""
     with tempfile.TemporaryDirectory() as directory:
-        page, whole = Path(directory, "report.html"), Path(directory, "whole.png")
-        tfft.report(sys.argv[1], output=page)
-        photograph(page, whole)
-        picture = side_by_side(Image.open(whole).convert("RGB"))
-    picture.quantize(COLOURS).save(TARGET, optimize=True)
+        page = Path(directory, "report.html")
+        text = tfft.report(sys.argv[1], output=page).path.read_text(encoding="utf-8")
+        columns = []
+        for number, sections in enumerate(COLUMNS):
+            page.write_text(text.replace("</head>", SHOWN.format(sections=sections), 1), "utf-8")
+            photo = Path(directory, f"{number}.png")
+            photograph(page, photo)
+            columns.append(Image.open(photo).convert("RGB"))
+    picture = side_by_side(columns)
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(TARGET, optimize=True)
     print(f"{TARGET}: {TARGET.stat().st_size / 1000:.0f} kB, {picture.width} by {picture.height}")
 
 
@@ -51,14 +60,13 @@ def photograph(page: Path, picture: Path) -> None:
     )
 
 
-def side_by_side(page: Image.Image) -> Image.Image:
-    """Returns parts of a long page as columns of one picture."""
-    height = max(bottom - top for top, bottom in PARTS)
-    columns = Image.new("RGB", (page.width * len(PARTS), height), page.getpixel((0, 0)))
-    for number, (top, bottom) in enumerate(PARTS):
-        columns.paste(page.crop((0, top, page.width, bottom)), (number * page.width, 0))
-    size = (WIDTH_PX, round(height * WIDTH_PX / columns.width))
-    return columns.resize(size, Image.Resampling.LANCZOS)
+def side_by_side(columns: list[Image.Image]) -> Image.Image:
+    """Returns pictures of one size beside each other."""
+    width, height = columns[0].size
+    together = Image.new("RGB", (width * len(columns), height))
+    for number, column in enumerate(columns):
+        together.paste(column, (number * width, 0))
+    return together
 
 
 if __name__ == "__main__":
