@@ -61,7 +61,7 @@ def most_confused(counts: np.ndarray, names: Sequence[str], most: int) -> list[P
     images = counts.sum(axis=1)
     pairs = []
     for place in np.argsort(-wrong, axis=None, kind="stable")[:most]:
-        true, said = np.unravel_index(place, wrong.shape)
+        true, said = divmod(int(place), len(names))
         times = int(wrong[true, said])
         if times:
             pairs.append(Pair(names[true], names[said], times, times / int(images[true])))
@@ -99,7 +99,7 @@ def confusion_figure(head: str, counts: np.ndarray, names: Sequence[str]) -> Fig
     """
     order = _order(counts)
     shown = counts[np.ix_(order, order)]
-    labels = [names[k] for k in order]
+    labels = [names[int(k)] for k in order]
     side = min(max(_ROW * len(labels), _SIDES[0]), _SIDES[1])
     margin = _margin(labels, side)
     drawing = Drawing(margin + side + 10, margin + side + 10)

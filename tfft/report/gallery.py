@@ -105,17 +105,13 @@ def _of_classes(
     said = answers.argmax(axis=1)
     wrong = np.flatnonzero(said != targets)
     surest = wrong[np.argsort(-answers.max(axis=1)[wrong], kind="stable")][:most]
-    return [
-        Mistake(
-            int(k),
-            names[said[k]],
-            names[targets[k]],
-            f"said with {percent(answers[k, said[k]])}, the true class "
-            f"{percent(answers[k, targets[k]])}",
-            output=int(said[k]),
-        )
-        for k in surest
-    ]
+    mistakes = []
+    for k in surest.tolist():
+        output, true = int(said[k]), int(targets[k])
+        sure, left = percent(float(answers[k, output])), percent(float(answers[k, true]))
+        how = f"said with {sure}, the true class {left}"
+        mistakes.append(Mistake(k, names[output], names[true], how, output))
+    return mistakes
 
 
 def _of_labels(
@@ -136,7 +132,7 @@ def _of_labels(
             int(k),
             listed(answers[k] > 0.5),
             listed(targets[k] > 0.5),
-            f"{names[label[k]]}: said with {percent(answers[k, label[k]])}",
+            f"{names[label[k]]}: said with {percent(float(answers[k, label[k]]))}",
             output=int(label[k]),
         )
         for k in worst

@@ -52,11 +52,11 @@ class Saliency:
             tape.watch(activations)
             outputs = self.above(activations, training=False)
             chosen = tf.gather(outputs, tf.constant(classes), axis=1, batch_dims=1)
-        gradients = tape.gradient(chosen, activations)
+        gradients: Any = tape.gradient(chosen, activations)
         if self.below is None:
             side = max(1, images.shape[1] // _SMOOTHED_SHARE)
             strongest = tf.reduce_max(tf.abs(gradients), axis=-1, keepdims=True)
-            return tf.nn.avg_pool2d(strongest, side, side, "SAME")[..., 0].numpy()
+            return tf.nn.avg_pool2d(strongest, side, side, "SAME").numpy()[..., 0]
         weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
         return tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1)).numpy()
 
@@ -68,7 +68,8 @@ def saliency_of(model: keras.Model, head: str) -> Saliency:
         model: images to ``{head: output}``.
         head: whose output is explained.
     """
-    output: Any = model.output[head]
+    outputs: Any = model.output
+    output = outputs[head]
     maps = _last_maps(keras.Model(model.input, output))
     if maps is None:
         return Saliency("input gradient", None, keras.Model(model.input, output))
