@@ -1,9 +1,10 @@
 """A Keras model as a SavedModel for TensorFlow Serving."""
 
+import json
 import tempfile
 from pathlib import Path
 
-from tfft.data.decode import decode_exact
+from tfft.data.tolerant import decode_tolerant
 from tfft.export.outputs import answers_and_logits
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.system.files import write_json
@@ -42,6 +43,7 @@ class _Servable(tf.Module):
             "serving_default": (self.images, tf.TensorSpec(shape, tf.float32, "images")),
             "serve_uint8": (self.uint8_images, tf.TensorSpec(shape, tf.uint8, "images")),
             "serve_bytes": (self.image_bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
+            "describe": (self.description, tf.TensorSpec([None], tf.string, "names")),
         }
         return {
             name: tf.function(method).get_concrete_function(spec)
@@ -56,15 +58,24 @@ class _Servable(tf.Module):
         return self.images(tf.cast(images, tf.float32))
 
     def image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers NaN for what is no image; the others are answered as if it were not there."""
         pixels = self._info.pixels
         shape = [pixels.height, pixels.width, pixels.channels]
-        images = tf.map_fn(
-            lambda encoded: decode_exact(encoded, pixels),
+        images, are_readable = tf.map_fn(
+            lambda encoded: decode_tolerant(encoded, pixels),
             image_bytes,
-            fn_output_signature=tf.TensorSpec(shape, tf.float32),
+            fn_output_signature=(tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.bool)),
             parallel_iterations=_DECODED_AT_ONCE,
         )
-        return self.images(images)
+        # Not NaN pixels: oneDNN's fused MatMul and ReLU would make zeros of them.
+        return {
+            name: tf.where(are_readable[:, None], answer, float("nan"), name=name)
+            for name, answer in self.images(images).items()
+        }
+
+    def description(self, names: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Answers each name with the same JSON, so that it is a batch like any other."""
+        return {"info": tf.fill(tf.shape(names), json.dumps(self._info.to_json()), name="info")}
 
 
 def write_saved_model(model: keras.Model, info: ModelInfo, directory: Path) -> None:
@@ -72,9 +83,11 @@ def write_saved_model(model: keras.Model, info: ModelInfo, directory: Path) -> N
 
     Signatures: ``serving_default`` takes ``images`` float32 [n, height, width, 3], RGB, 0..255;
     ``serve_uint8`` the same as uint8; ``serve_bytes`` takes ``image_bytes`` string [n], whole image
-    files, and decodes, turns and resizes them exactly as evaluation does. Outputs of each:
-    ``probabilities`` and ``logits`` float32 [n, classes]; ``box`` float32 [n, 4] or ``value``
-    float32 [n, 1] for such heads; by their heads' names where there are several.
+    files, and decodes, turns and resizes them exactly as evaluation does, with NaN for those that
+    cannot be read. Outputs of each: ``probabilities`` and ``logits`` float32 [n, classes]; ``box``
+    float32 [n, 4] or ``value`` float32 [n, 1] for such heads; by their heads' names where there are
+    several. ``describe`` takes ``names``, any strings [n], and answers each with the model's
+    description: its output ``info``, strings [n], has what ``assets.extra/tfft.json`` says.
 
     Args:
         model: images to ``{head: output}``, in float32.
