@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tfft.data.load import DataReport
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
+    from tfft.export.publish import Published
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.run import Run
@@ -140,6 +141,32 @@ def export(
 
     return exporting.export(
         Path(run), formats=formats, output=Path(output), name=name, progress=progress
+    )
+
+
+def publish(
+    model: str | Path,
+    base_path: str | Path,
+    *,
+    version: int | None = None,
+    progress: Progress = SILENT,
+) -> "Published":
+    """Copies a SavedModel to where a server polls; the server never sees a part of it.
+
+    Args:
+        model: a SavedModel's directory, or that of its versions (the newest is taken).
+        base_path: the directory that the server polls.
+        version: a number that is not taken; default: the model's own or the next free one.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is no SavedModel of tfft's.
+        UsageError: The version is there already.
+    """
+    from tfft.export import publish as publishing
+
+    return publishing.publish(
+        Path(model), Path(base_path), version=version, progress=progress
     )
 
 

@@ -17,6 +17,7 @@ LEAVES = [
     ("train",),
     ("evaluate",),
     ("export",),
+    ("publish",),
     ("predict",),
     ("data", "check"),
     ("data", "prepare"),

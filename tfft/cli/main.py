@@ -20,6 +20,7 @@ COMMANDS = {
     "train": ("train", "Train a recipe, or go on with a run that was stopped."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
+    "publish": ("publish", "Put a SavedModel where a server polls, whole or not at all."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "backbones": ("backbones", "List the pretrained backbones."),

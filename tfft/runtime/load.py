@@ -31,7 +31,7 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> Predic
     path = Path(model)
     if not path.exists():
         raise ModelFileError(f"no model: {path} does not exist. A MODEL is {_ALLOWED}.")
-    saved_model = _saved_model_directory(path)
+    saved_model = find_saved_model(path)
     if saved_model is not None:
         from tfft.runtime.saved_model_predictor import SavedModelPredictor
 
@@ -52,6 +52,20 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> Predic
             f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
         )
     raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
+
+
+def find_saved_model(path: Path) -> Path | None:
+    """Returns a SavedModel's own directory, or the newest below that of its versions, or None."""
+    if (path / "saved_model.pb").is_file():
+        return path
+    if not path.is_dir():
+        return None
+    versions = [
+        child
+        for child in path.iterdir()
+        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
+    ]
+    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def read_saved_model_info(directory: Path) -> ModelInfo:
@@ -78,19 +92,6 @@ def read_tflite_info(path: Path) -> ModelInfo:
             f"not known. A MODEL is {_ALLOWED}."
         ) from error
     return ModelInfo.from_json(values, str(path))
-
-
-def _saved_model_directory(path: Path) -> Path | None:
-    if (path / "saved_model.pb").is_file():
-        return path
-    if not path.is_dir():
-        return None
-    versions = [
-        child
-        for child in path.iterdir()
-        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
-    ]
-    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def _info(path: Path) -> ModelInfo:
