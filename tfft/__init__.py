@@ -13,6 +13,7 @@ from tfft.api import (
     prepare_data,
     publish,
     resume,
+    serve_check,
     train,
 )
 from tfft.version import __version__
@@ -27,5 +28,6 @@ __all__ = [
     "prepare_data",
     "publish",
     "resume",
+    "serve_check",
     "train",
 ]

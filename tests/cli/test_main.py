@@ -18,6 +18,7 @@ LEAVES = [
     ("evaluate",),
     ("export",),
     ("publish",),
+    ("serve-check",),
     ("predict",),
     ("data", "check"),
     ("data", "prepare"),

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "publish": ("publish", "Put a SavedModel where a server polls, whole or not at all."),
+    "serve-check": ("serve_check", "Compare a served model with its run."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "backbones": ("backbones", "List the pretrained backbones."),

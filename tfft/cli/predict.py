@@ -12,7 +12,7 @@ import numpy as np
 
 from tfft import api
 from tfft.cli.image_files import find_images
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import info_option, json_option, quiet_option, timeout_option
 from tfft.cli.output import results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import DataError, TfftError, UnreadableImagesError
@@ -34,25 +34,38 @@ _DECODERS = 4
 @click.option(
     "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels an image."
 )
+@info_option
+@timeout_option
 @json_option
 @quiet_option
-def command(model: str, images: tuple[str, ...], top: int, as_json: bool, quiet: bool) -> None:
+def command(
+    model: str,
+    images: tuple[str, ...],
+    top: int,
+    info: Path | None,
+    timeout: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Say what is in images.
 
-    MODEL is a run, a .keras file, a SavedModel or a .tflite file. IMAGE is a file, a folder (with
-    what is below it) or a pattern. An image that cannot be read is reported, the others are
-    predicted, and the exit code is 1.
+    MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
+    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. IMAGE is a file, a folder (with what
+    is below it) or a pattern. An image that cannot be read is reported, the others are predicted,
+    and the exit code is 1.
 
     \b
     Example:
       tfft predict runs/classifier photos/
       tfft predict saved_models/classifier/tflite/1/classifier_float32.tflite a.jpg --top 1
+      tfft predict grpc://localhost:8500/classifier a.jpg
     """
     paths = find_images(images)
     with results_stream() as results:
         silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
-            answers = predict_files(api.load_predictor(model), paths, top, progress)
+            predictor = api.load_predictor(model, info=info, timeout_s=timeout)
+            answers = predict_files(predictor, paths, top, progress)
             print_answers = _print_json if as_json else _print_lines
             failed = print_answers(results, answers)
     if failed:

@@ -67,10 +67,14 @@ def _webp(encoded: tf.Tensor) -> tf.Tensor:
     chunk = tf.strings.substr(encoded, 12, 4)
     packed = _number(header[21:25])
     extended = (_number(header[24:27]) + 1) * (_number(header[27:30]) + 1)
-    lossless = (packed % 2**14 + 1) * (packed // 2**14 % 2**14 + 1)
-    lossy = _number(header[26:28]) % 2**14 * (_number(header[28:30]) % 2**14)
+    lossless = (_low_14_bits(packed) + 1) * (_low_14_bits(packed // 2**14) + 1)
+    lossy = _low_14_bits(_number(header[26:28])) * _low_14_bits(_number(header[28:30]))
     pixels = tf.where(chunk == b"VP8X", extended, tf.where(chunk == b"VP8L", lossless, lossy))
     return pixels * 3
+
+
+def _low_14_bits(number: tf.Tensor) -> tf.Tensor:
+    return tf.math.floormod(number, 2**14)
 
 
 def _gif(encoded: tf.Tensor) -> tf.Tensor:
@@ -84,12 +88,16 @@ def _gif(encoded: tf.Tensor) -> tf.Tensor:
         return position < end
 
     def step(
-        position: tf.Tensor, in_data: tf.Tensor, frames: tf.Tensor, width: tf.Tensor, height: tf.Tensor
+        position: tf.Tensor,
+        in_data: tf.Tensor,
+        frames: tf.Tensor,
+        width: tf.Tensor,
+        height: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
         """Goes over one block of data, or over the head of a frame or an extension."""
         head = content[position : position + 10]
-        is_frame = ~in_data & (head[0] == 0x2C)
-        is_extension = ~in_data & (head[0] == 0x21)
+        is_frame = tf.logical_not(in_data) & (head[0] == 0x2C)
+        is_extension = tf.logical_not(in_data) & (head[0] == 0x21)
         frame_width, frame_height = head[5] + 256 * head[6], head[7] + 256 * head[8]
         after = tf.where(in_data, position + 1 + head[0], end)
         after = tf.where(is_frame, position + 11 + _colour_table(head[9]), after)
@@ -115,7 +123,7 @@ def _gif(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _colour_table(flags: tf.Tensor) -> tf.Tensor:
-    size = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), flags % 8)
+    size = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), tf.math.floormod(flags, 8))
     return tf.where(flags >= 0x80, size, tf.constant(0, tf.int64))
 
 

@@ -27,7 +27,7 @@ class Evaluation:
     """The figures of a model.
 
     Attributes:
-        model: path that was evaluated.
+        model: path or URL that was evaluated.
         split: ``train``, ``validation``, ``test`` or ``all``.
         examples: number of images.
         metrics: by head, as `tfft.metrics` gives them for its kind.
@@ -62,8 +62,8 @@ def evaluate(
     model is a run directory, the figures are also written to its ``evaluation/<split>.json``.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, or
-            a predictor.
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
+            URL of a served model, or a predictor.
         split: ``train``, ``validation``, ``test`` or ``all``.
         data: a directory with one folder a class, or a manifest; default: the data that the model
             was trained on. Other data without splits of their own are taken whole.
@@ -160,6 +160,8 @@ def _pixels(
 
 
 def _model_path(predictor: Predictor) -> str:
-    """The path of a model as a user names it: a run, not the file in it."""
+    """The path of a model as a user names it: a run, not the file in it; a URL as it is."""
+    if predictor.kind == "served":
+        return predictor.path
     path = Path(predictor.path)
     return str(path.parent if (path.parent / "run.json").is_file() else path)

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.errors import DataError, ModelFileError, UsageError, nearest
+from tfft.errors import DataError, ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import Outputs, answer_name, logits_name
+from tfft.runtime.signatures import SIGNATURES, check_signature
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.runtime.unreadable import refuse_unreadable
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402
-
-SIGNATURES = ("serving_default", "serve_uint8", "serve_bytes")
 
 
 class SavedModelPredictor:
@@ -35,11 +34,7 @@ class SavedModelPredictor:
     kind = "savedmodel"
 
     def __init__(self, path: Path, info: ModelInfo, signature: str | None = None) -> None:
-        if signature is not None and signature not in SIGNATURES:
-            raise UsageError(
-                f"no signature {signature!r}; there are {', '.join(SIGNATURES)}."
-                f"{nearest(signature, SIGNATURES)} Received: {signature}"
-            )
+        check_signature(signature)
         self.path = str(path)
         self.info = info
         self._signature = signature
