@@ -24,15 +24,15 @@ def client(tmp_path_factory) -> Path:
     if compiler is None:
         pytest.skip("no C compiler is here: the SavedModel is not tried through the C API")
     program = tmp_path_factory.mktemp("c") / "c_api_client"
-    libraries = Path(tf.sysconfig.get_lib())
+    library = Path(tf.sysconfig.get_lib())
     command = [
         *(compiler, "-O1", "-Wall", "-Werror", "-I", tf.sysconfig.get_include()),
         *(str(Path(__file__).with_name("c_api_client.c")), "-o", str(program)),
         *(
-            str(libraries / "libtensorflow_cc.so.2"),
-            str(libraries / "libtensorflow_framework.so.2"),
+            str(library / "libtensorflow_cc.so.2"),
+            str(library / "libtensorflow_framework.so.2"),
         ),
-        f"-Wl,-rpath,{libraries}",
+        f"-Wl,-rpath,{library}",
     ]
     subprocess.run(command, check=True, timeout=120)
     return program
@@ -96,34 +96,25 @@ def test_a_broken_image_is_no_number_and_the_others_are_answered(client, exporte
 
 
 @pytest.mark.slow
-def test_the_saved_model_command_line_runs_both_signatures(exported, small_run, encoded, tmp_path):
-    pixels = np.full((7, SIZE_PX, SIZE_PX, 3), 99, np.float32)
-    np.save(tmp_path / "images.npy", pixels)
-    np.save(tmp_path / "files.npy", np.array(encoded[:7], object), allow_pickle=True)
+@pytest.mark.parametrize("signature", ["serving_default", "serve_bytes"])
+def test_the_saved_model_command_line_runs_it(exported, small_run, encoded, tmp_path, signature):
     keras = load_predictor(small_run)
-    cases = {
-        "serving_default": ("images", "images.npy", keras.answers(pixels)["label"]),
-        "serve_bytes": ("image_bytes", None, keras.answers_from_bytes(encoded[:7])["label"]),
-    }
-    for signature, (name, file, expected) in cases.items():
-        given = (
-            ["--inputs", f"{name}={tmp_path / file}"] if file else _expression(name, encoded[:7])
-        )
-        command = (sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run")
-        done = subprocess.run(
-            [
-                *(*command, "--dir", str(exported.savedmodel), "--tag_set", "serve"),
-                *("--signature_def", signature, *given, "--outdir", str(tmp_path / signature)),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        answer = np.load(tmp_path / signature / "probabilities.npy")
-        np.testing.assert_allclose(answer, expected, atol=1e-5)
-
-
-def _expression(name: str, files: list[bytes]) -> list[str]:
-    return ["--input_exprs", f"{name}={files!r}"]
+    if signature == "serving_default":
+        pixels = np.full((7, SIZE_PX, SIZE_PX, 3), 99, np.float32)
+        np.save(tmp_path / "images.npy", pixels)
+        given = ["--inputs", f"images={tmp_path / 'images.npy'}"]
+        expected = keras.answers(pixels)["label"]
+    else:
+        given = ["--input_exprs", f"image_bytes={encoded[:7]!r}"]
+        expected = keras.answers_from_bytes(encoded[:7])["label"]
+    model = ("--dir", str(exported.savedmodel), "--tag_set", "serve", "--signature_def", signature)
+    command = (sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", *model)
+    done = subprocess.run(
+        [*command, *given, "--outdir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), expected, atol=1e-5)

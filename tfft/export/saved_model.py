@@ -23,11 +23,15 @@ class _Servable(tf.Module):
 
     Attributes:
         label_files: one asset for each head: the names of its classes, a line each.
+        weights: the variables of the model, as TensorFlow's own. Keras 3.15.1's, or the model
+            itself, must not be attributes: their export makes a second variable of each, and
+            servers, which load through a session, would restore that one and not the one in use.
     """
 
     def __init__(self, model: keras.Model, info: ModelInfo, directory: Path) -> None:
         super().__init__()
-        self._model = model
+        self.weights = [variable.value for variable in model.variables]
+        self._forward = lambda images: model(images, training=False)
         self._info = info
         self.label_files = [
             tf.saved_model.Asset(str(_write_labels(directory, head, names.class_names)))
@@ -51,7 +55,7 @@ class _Servable(tf.Module):
         }
 
     def images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = answers_and_logits(self._model(images, training=False), self._info.heads)
+        found = answers_and_logits(self._forward(images), self._info.heads)
         return {name: tf.identity(value, name=name) for name, value in found.items()}
 
     def uint8_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
