@@ -72,6 +72,7 @@ def test_the_container_serves_this_model_on_this_machine_only(bundle):
         assert (bundle.parent / path.removeprefix("/models/colours/")).is_file()
 
 
+@pytest.mark.slow
 def test_the_calls_of_the_page_work_as_they_are_pasted(bundle, server, pictures, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(next(pictures.glob("red/*.jpg")).read_bytes())
     page = bundle / "README.md"
