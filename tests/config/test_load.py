@@ -127,7 +127,7 @@ EVERY_KEY = {
     "data": "validation_fraction fraction limit_per_class split_seed on_bad_image "
     "on_label_conflict test_fraction kind",
     "image": "size_px fit resize_px interpolation",
-    "export": "name formats check_images",
+    "export": "name formats check_images savedmodel_weights warm_up",
 }
 
 

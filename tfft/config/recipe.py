@@ -34,6 +34,10 @@ class ExportConfig(Section):
         default=256,
         description="evaluation images on which each file is compared with the Keras model",
     )
+    savedmodel_weights: Literal["float32", "float16", "bfloat16"] = Field(
+        default="float32",
+        description="how a SavedModel stores kernels; it computes in float32 whatever they are",
+    )
     warm_up: WarmUpConfig = Field(
         default=WarmUpConfig(), description="what TF Serving runs before it serves the SavedModel"
     )

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from tfft.config.load import load_recipe
-from tfft.config.recipe import Recipe, WarmUpConfig
+from tfft.config.recipe import ExportConfig, Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.evaluate.data import recorded_data, targets_of_model
 from tfft.export.bundle import write_bundle
 from tfft.export.parity import (
-    FLOAT_ROUNDING,
     OTHER_DECODER,
+    SAVED_MODEL_TOLERANCE,
     ParityCheck,
     Reference,
+    require_figures,
     spread_over_classes,
 )
 from tfft.export.saved_model import write_saved_model
@@ -96,7 +97,7 @@ def export(
     if "savedmodel" in wanted:
         written["savedmodel"] = saved_models / version
         checks |= _export_saved_model(
-            reference, saved_models / version, recipe.export.warm_up, name, progress
+            reference, saved_models / version, recipe.export, name, progress
         )
     if "tflite" in wanted:
         file = f"{name}_float32.tflite"
@@ -130,7 +131,7 @@ def _reference(keras: KerasPredictor, count: int, progress: Progress) -> Referen
 
 
 def _export_saved_model(
-    reference: Reference, directory: Path, warm_up: WarmUpConfig, name: str, progress: Progress
+    reference: Reference, directory: Path, config: ExportConfig, name: str, progress: Progress
 ) -> dict[str, ParityCheck]:
     keras = reference.keras
     info = replace(keras.info, name=name)
@@ -138,8 +139,8 @@ def _export_saved_model(
     checks = {}
     try:
         with atomic_directory(directory) as temporary:
-            write_saved_model(keras.model, info, temporary)
-            write_warm_up(temporary / "assets.extra", info, warm_up)
+            write_saved_model(keras.model, info, temporary, config.savedmodel_weights)
+            write_warm_up(temporary / "assets.extra", info, config.warm_up)
             task.advance(1)
             for signature, options in {
                 "serving_default": {},
@@ -150,7 +151,9 @@ def _export_saved_model(
                 predictor = SavedModelPredictor(
                     temporary, read_saved_model_info(temporary), signature
                 )
-                checks[what] = reference.compare(predictor, what, FLOAT_ROUNDING, **options)
+                tolerance = SAVED_MODEL_TOLERANCE[config.savedmodel_weights]
+                checks[what] = reference.compare(predictor, what, tolerance, **options)
+                require_figures(checks[what], what)
                 task.advance(1)
             _write_checks(temporary / "assets.extra" / "checks.json", checks)
         write_bundle(directory.parent / "serving", info, saved_versions(directory.parent))

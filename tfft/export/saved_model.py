@@ -28,10 +28,14 @@ class _Servable(tf.Module):
             servers, which load through a session, would restore that one and not the one in use.
     """
 
-    def __init__(self, model: keras.Model, info: ModelInfo, directory: Path) -> None:
+    def __init__(self, model: keras.Model, info: ModelInfo, directory: Path, weights: str) -> None:
         super().__init__()
-        self.weights = [variable.value for variable in model.variables]
-        self._forward = lambda images: model(images, training=False)
+        if weights == "float32":
+            self.weights = [variable.value for variable in model.variables]
+            self._forward = lambda images: model(images, training=False)
+        else:
+            self.weights = [_stored(variable, tf.as_dtype(weights)) for variable in model.variables]
+            self._forward = lambda images: self._forward_from_stored(model, images)
         self._info = info
         self.label_files = [
             tf.saved_model.Asset(str(_write_labels(directory, head, names.class_names)))
@@ -53,6 +57,14 @@ class _Servable(tf.Module):
             name: tf.function(method).get_concrete_function(spec)
             for name, (method, spec) in specs.items()
         }
+
+    def _forward_from_stored(self, model: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Computes in float32 with the weights as they are stored, not with the model's own."""
+        pairs = zip(model.variables, self.weights, strict=True)
+        values = {id(variable): tf.cast(stored, variable.dtype) for variable, stored in pairs}
+        trainable = [values[id(variable)] for variable in model.trainable_variables]
+        others = [values[id(variable)] for variable in model.non_trainable_variables]
+        return model.stateless_call(trainable, others, images, training=False)[0]
 
     def images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         found = answers_and_logits(self._forward(images), self._info.heads)
@@ -82,7 +94,9 @@ class _Servable(tf.Module):
         return {"info": tf.fill(tf.shape(names), json.dumps(self._info.to_json()), name="info")}
 
 
-def write_saved_model(model: keras.Model, info: ModelInfo, directory: Path) -> None:
+def write_saved_model(
+    model: keras.Model, info: ModelInfo, directory: Path, weights: str = "float32"
+) -> None:
     """Writes a SavedModel into an empty directory.
 
     Signatures: ``serving_default`` takes ``images`` float32 [n, height, width, 3], RGB, 0..255;
@@ -97,11 +111,20 @@ def write_saved_model(model: keras.Model, info: ModelInfo, directory: Path) -> N
         model: images to ``{head: output}``, in float32.
         info: written to ``assets.extra/tfft.json``; class names to ``assets/<head>_labels.txt``.
         directory: where ``saved_model.pb`` will be.
+        weights: how kernels are stored: ``float32``, ``float16`` or ``bfloat16``. Vectors, such as
+            biases and statistics, stay as they are: they take little room, and variances may be
+            too small for float16.
     """
     with tempfile.TemporaryDirectory() as label_files:
-        servable = _Servable(model, info, Path(label_files))
+        servable = _Servable(model, info, Path(label_files), weights)
         tf.saved_model.save(servable, str(directory), signatures=servable.signatures())
     write_json(directory / "assets.extra" / FILE_NAME, info.to_json())
+
+
+def _stored(variable: keras.Variable, dtype: tf.DType) -> tf.Variable:
+    value = variable.value
+    is_kernel = value.dtype == tf.float32 and value.shape.rank >= 2
+    return tf.Variable(tf.cast(value, dtype if is_kernel else value.dtype), trainable=False)
 
 
 def _write_labels(directory: Path, head: str, class_names: tuple[str, ...]) -> Path:
