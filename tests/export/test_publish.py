@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_the_newest_export_becomes_the_newest_version(saved_model, tmp_path):
     assert publish(third, base).version == 8
     with pytest.raises(UsageError, match=r"never replaced.*Received: 3"):
         publish(third, base, version=3)
+
+
+def test_the_base_path_may_be_on_another_file_system(exported, tmp_path):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    with tempfile.TemporaryDirectory(dir=memory) as base:
+        published = publish(exported.savedmodel, Path(base) / "colours")
+        assert _sizes(Path(published.path)) == _sizes(exported.savedmodel)
 
 
 def test_what_is_no_saved_model_is_refused(small_run, tmp_path):
