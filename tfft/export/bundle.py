@@ -40,6 +40,7 @@ def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
         "server_version": ".".join([*tf.__version__.split(".")[:2], "0"]),
         "height": info.pixels.height,
         "width": info.pixels.width,
+        "channels": info.pixels.channels,
         "max_megapixels": MAX_PIXELS // 1_000_000,
         "outputs": _outputs_table(info.heads),
         **_answer_lines(info.heads),
