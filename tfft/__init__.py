@@ -14,8 +14,10 @@ from tfft.api import (
     plan,
     prepare_data,
     probe,
+    publish,
     report,
     resume,
+    serve_check,
     train,
 )
 from tfft.version import __version__
@@ -30,7 +32,9 @@ __all__ = [
     "plan",
     "prepare_data",
     "probe",
+    "publish",
     "report",
     "resume",
+    "serve_check",
     "train",
 ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tfft.evaluate.calibrate import Calibration
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
+    from tfft.export.publish import Published
+    from tfft.export.serve_check import ServeCheck
     from tfft.report.report import Report
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.cache_room import Listed
@@ -107,8 +109,8 @@ def evaluate(
     """Evaluates a MODEL on a split of the data that it was trained on, or of other data.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, or
-            a predictor.
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
+            URL of a served model, or a predictor.
         split: ``train``, ``validation`` or ``test``.
         data: a directory with one folder a class, or a manifest; default: the recorded data.
         batch_size: images at a time.
@@ -202,19 +204,97 @@ def report(
     )
 
 
-def load_predictor(model: str | Path, *, signature: str | None = None) -> "Predictor":
-    """Loads a MODEL for prediction; a ``.tflite`` file without importing TensorFlow.
+def publish(
+    model: str | Path,
+    base_path: str | Path,
+    *,
+    version: int | None = None,
+    progress: Progress = SILENT,
+) -> "Published":
+    """Copies a SavedModel to where a server polls; the server never sees a part of it.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory or a ``.tflite`` file.
+        model: a SavedModel's directory, or that of its versions (the newest is taken).
+        base_path: the directory that the server polls.
+        version: a number that is not taken; default: the model's own or the next free one.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is no SavedModel of tfft's.
+        UsageError: The version is there already.
+    """
+    from tfft.export import publish as publishing
+
+    return publishing.publish(Path(model), Path(base_path), version=version, progress=progress)
+
+
+def serve_check(
+    model: str,
+    against: str | Path,
+    *,
+    signatures: Sequence[str] | None = None,
+    data: str | Path | None = None,
+    split: str = "test",
+    images: int = 256,
+    tolerance: float = 1e-3,
+    timeout_s: float | None = None,
+    progress: Progress = SILENT,
+) -> "ServeCheck":
+    """Compares the answers of a served model with those of its run.
+
+    Args:
+        model: URL of the served model.
+        against: the run, or any other MODEL.
+        signatures: what is asked; default: ``serve_bytes`` and ``serving_default``.
+        data: a directory with one folder a class, or a manifest; default: the recorded data.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        images: number of images, spread over the classes.
+        tolerance: the largest difference of an answer that `ServeCheck.require` passes.
+        timeout_s: how long one request may take; default: 60.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: The server has no such model, or `against` is none.
+        ServerError: The server does not answer.
+    """
+    from tfft.export import serve_check as checking
+
+    return checking.serve_check(
+        model,
+        against,
+        signatures=signatures or checking.CHECKED_SIGNATURES,
+        data=_path(data),
+        split=split,
+        images=images,
+        tolerance=tolerance,
+        timeout_s=timeout_s,
+        progress=progress,
+    )
+
+
+def load_predictor(
+    model: str | Path,
+    *,
+    signature: str | None = None,
+    info: str | Path | None = None,
+    timeout_s: float | None = None,
+) -> "Predictor":
+    """Loads a MODEL for prediction; a ``.tflite`` file or an ``http`` URL without TensorFlow.
+
+    Args:
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file or the
+            URL of a served model.
         signature: of a SavedModel; default: the one that takes encoded images.
+        info: of a served model that does not say what it is, its run, export or ``tfft.json``.
+        timeout_s: how long one request to a server may take; default: 60.
 
     Raises:
         ModelFileError: `model` is none of these.
+        ServerError: The server does not answer.
     """
     from tfft.runtime.load import load_predictor as load
 
-    return load(model, signature=signature)
+    return load(model, signature=signature, info=_path(info), timeout_s=timeout_s)
 
 
 def prepare_data(

@@ -9,7 +9,7 @@ A message says what is wrong, where, what is allowed or what to do, and ends wit
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class TfftError(Exception):
@@ -30,6 +30,22 @@ class RecipeError(UsageError):
 
 class DataError(UsageError):
     """The data are not what the recipe says, or a file of them is unusable (exit code 2)."""
+
+
+class UnreadableImagesError(DataError):
+    """Some images of a batch cannot be read.
+
+    Attributes:
+        reasons: why, by position in the batch.
+    """
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__(next(iter(reasons.values())))
+        self.reasons = dict(reasons)
+
+
+class ServerError(TfftError):
+    """A server did not answer in time, or not what was asked (exit code 1)."""
 
 
 class BackboneError(UsageError):

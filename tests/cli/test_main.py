@@ -19,6 +19,8 @@ LEAVES = [
     ("calibrate",),
     ("export",),
     ("report",),
+    ("publish",),
+    ("serve-check",),
     ("predict",),
     ("data", "check"),
     ("data", "prepare"),

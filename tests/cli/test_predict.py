@@ -21,6 +21,7 @@ class BrightnessPredictor:
     """Says how bright an image is: an honest predictor without a network."""
 
     kind: str = "keras"
+    decoder: str = "pillow"
     info: ModelInfo = field(
         default_factory=lambda: ModelInfo(
             name="brightness",

@@ -129,7 +129,7 @@ EVERY_KEY = {
     "data": "validation_fraction fraction limit_per_class split_seed on_bad_image "
     "on_label_conflict test_fraction kind",
     "image": "size_px fit resize_px interpolation channels adapter backbone_px",
-    "export": "name formats check_images",
+    "export": "name formats check_images savedmodel_weights warm_up",
 }
 
 

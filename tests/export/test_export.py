@@ -9,16 +9,19 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_run import CLASSES, SIZE_PX, write_run
 
+from tfft.config.load import dump_recipe, load_recipe
 from tfft.errors import GateError, ModelFileError, TfftError, UsageError
 from tfft.evaluate.calibrate import calibrate
 from tfft.export import export as exporting
 from tfft.export.export import export
+from tfft.export.parity import ParityCheck, require_figures
 from tfft.export.record import recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
-from tfft.system.files import write_json
+from tfft.system.files import write_json, write_text
 
 
 def test_json_has_the_documented_form(exported):
@@ -115,6 +118,40 @@ def test_outputs_of_several_heads_bear_their_names(pictures, tmp_path):
         answers = load_predictor(model).answers_from_bytes(encoded)
         for head in ("colour", "tone"):
             np.testing.assert_allclose(answers[head], expected[head], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["float16", "bfloat16"])
+def test_weights_in_16_bits_take_half_the_room_and_give_nearly_the_same(
+    pictures, tmp_path, weights
+):
+    run = write_run(tmp_path / "run", pictures)
+    _set_export(run, savedmodel_weights=weights)
+    written = export(run, formats=["savedmodel"], output=tmp_path / "saved_models")
+    names = dict(tf.train.list_variables(str(written.savedmodel / "variables" / "variables")))
+    reader = tf.train.load_checkpoint(str(written.savedmodel / "variables" / "variables"))
+    kinds = {reader.get_tensor(name).dtype.name for name in names if "OBJECT_GRAPH" not in name}
+    assert kinds == {weights, "float32"}
+    files = [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
+    expected = load_predictor(run).answers_from_bytes(files)["label"]
+    actual = load_predictor(written.savedmodel).answers_from_bytes(files)["label"]
+    difference = np.abs(actual - expected).max()
+    assert 0 < difference < 0.05
+
+
+def test_weights_that_lose_accuracy_are_not_put_in_place():
+    figures = {"largest_difference": 0.01, "accuracy": 0.90, "keras_accuracy": 0.92}
+    with pytest.raises(GateError, match=r"accuracy 0.9000 is below the Keras model's 0.9200"):
+        require_figures(ParityCheck(100, 0.01, {"label": figures}), "SavedModel")
+    figures["accuracy"] = 0.915
+    require_figures(ParityCheck(100, 0.01, {"label": figures}), "SavedModel")
+
+
+def _set_export(run: Path, **settings: str) -> None:
+    recipe = load_recipe(
+        run / "recipe.yaml", overrides={f"export.{k}": v for k, v in settings.items()}
+    )
+    write_text(run / "recipe.yaml", dump_recipe(recipe))
 
 
 def _corrupted_weight(model: keras.Model) -> keras.Model:

@@ -6,7 +6,13 @@ import click
 
 from tfft import api
 from tfft.cli.evaluation_table import evaluation_tables
-from tfft.cli.options import data_option, json_option, quiet_option
+from tfft.cli.options import (
+    data_option,
+    info_option,
+    json_option,
+    quiet_option,
+    timeout_option,
+)
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError
@@ -30,8 +36,11 @@ from tfft.errors import GateError
 @click.option(
     "--signature",
     metavar="NAME",
-    help="Of a SavedModel: serve_bytes (the default), serving_default or serve_uint8.",
+    help="Of a SavedModel or served model: serve_bytes (the default), serving_default or "
+    "serve_uint8.",
 )
+@info_option
+@timeout_option
 @json_option
 @quiet_option
 def command(
@@ -40,22 +49,26 @@ def command(
     data: Path | None,
     min_top1: float | None,
     signature: str | None,
+    info: Path | None,
+    timeout: float | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Measure a model on a split of its data, or on other data.
 
-    MODEL is a run, a .keras file, a SavedModel or a .tflite file. Without --data, the data are
+    MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
+    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. Without --data, the data are
     those that it was trained on. Other data without splits of their own are taken whole.
 
     \b
     Example:
       tfft evaluate runs/classifier
       tfft evaluate saved_models/classifier --data photos/ --min-top1 0.9
+      tfft evaluate http://localhost:8501/v1/models/classifier
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            predictor = api.load_predictor(model, signature=signature)
+            predictor = api.load_predictor(model, signature=signature, info=info, timeout_s=timeout)
             evaluation = api.evaluate(predictor, split=split, data=data, progress=progress)
         if as_json:
             print_json(results, evaluation.to_json())

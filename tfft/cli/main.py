@@ -22,6 +22,8 @@ COMMANDS = {
     "calibrate": ("calibrate", "Fit how sure a run is to how often it is right."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "report": ("report", "Write a page about a run: figures, mistakes, leaks, exports."),
+    "publish": ("publish", "Put a SavedModel where a server polls, whole or not at all."),
+    "serve-check": ("serve_check", "Compare a served model with its run."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "probe": ("probe", "Say which depth of a backbone carries over to the data."),

@@ -21,6 +21,20 @@ data_option = click.option(
     help="Photos, one folder a class, or a CSV file with the columns path and label.",
 )
 
+info_option = click.option(
+    "--info",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Of a served model that does not say what it is: its run, its export or its tfft.json.",
+)
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="SECONDS",
+    help="How long a server may take for one request.  [default: 60]",
+)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document (docs/json.md)."
 )

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
@@ -12,10 +12,10 @@ import numpy as np
 
 from tfft import api
 from tfft.cli.image_files import find_images
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import info_option, json_option, quiet_option, timeout_option
 from tfft.cli.output import results_stream
 from tfft.cli.progress import shown_progress
-from tfft.errors import DataError, TfftError
+from tfft.errors import DataError, TfftError, UnreadableImagesError
 from tfft.images.geometry import boxes_in_image, visible_part
 from tfft.images.inspect import image_size
 from tfft.system.progress import Progress
@@ -34,25 +34,38 @@ _DECODERS = 4
 @click.option(
     "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels an image."
 )
+@info_option
+@timeout_option
 @json_option
 @quiet_option
-def command(model: str, images: tuple[str, ...], top: int, as_json: bool, quiet: bool) -> None:
+def command(
+    model: str,
+    images: tuple[str, ...],
+    top: int,
+    info: Path | None,
+    timeout: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Say what is in images.
 
-    MODEL is a run, a .keras file, a SavedModel or a .tflite file. IMAGE is a file, a folder (with
-    what is below it) or a pattern. An image that cannot be read is reported, the others are
-    predicted, and the exit code is 1.
+    MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
+    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. IMAGE is a file, a folder (with what
+    is below it) or a pattern. An image that cannot be read is reported, the others are predicted,
+    and the exit code is 1.
 
     \b
     Example:
       tfft predict runs/classifier photos/
       tfft predict saved_models/classifier/tflite/1/classifier_float32.tflite a.jpg --top 1
+      tfft predict grpc://localhost:8500/classifier a.jpg
     """
     paths = find_images(images)
     with results_stream() as results:
         silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
-            answers = predict_files(api.load_predictor(model), paths, top, progress)
+            predictor = api.load_predictor(model, info=info, timeout_s=timeout)
+            answers = predict_files(predictor, paths, top, progress)
             print_answers = _print_json if as_json else _print_lines
             failed = print_answers(results, answers)
     if failed:
@@ -64,34 +77,37 @@ def predict_files(
 ) -> Iterator[dict[str, Any]]:
     """Yields an answer for each path, in order: its predictions by head, or its error.
 
-    Images are decoded by threads while the batch before them is predicted; two batches of pixels
-    are in memory, however many paths there are.
+    Images are read, and decoded unless the model does that itself, by threads while the batch
+    before them is predicted; two batches are in memory, however many paths there are.
     """
     task = progress.start("predicting", len(paths))
-    for batch in _decoded_batches(predictor, paths):
+    model_decodes = predictor.decoder == "model"
+    answer = _answers_from_bytes if model_decodes else _answers_from_pixels
+    for batch in _opened_batches(predictor, paths, _encoded if model_decodes else _pixels):
         seen = [image for _, image in batch if isinstance(image, _Seen)]
-        rows = iter(_rows(predictor.answers(np.stack([s.pixels for s in seen]))) if seen else ())
+        answers = iter(answer(predictor, [image.content for image in seen]) if seen else ())
         for path, image in batch:
-            if isinstance(image, _Seen):
-                said = {
+            said = next(answers) if isinstance(image, _Seen) else image
+            if isinstance(image, _Seen) and not isinstance(said, str):
+                predictions = {
                     head: _prediction(predictor.info.heads[head], row, image.part, top)
-                    for head, row in next(rows).items()
+                    for head, row in said.items()
                 }
-                yield {"path": path, "predictions": said}
+                yield {"path": path, "predictions": predictions}
             else:
-                yield {"path": path, "error": image}
+                yield {"path": path, "error": said}
         task.advance(len(batch))
     task.close()
 
 
-def _decoded_batches(
-    predictor: "Predictor", paths: Sequence[str]
+def _opened_batches(
+    predictor: "Predictor", paths: Sequence[str], content: "_Content"
 ) -> Iterator[list[tuple[str, "_Seen | str"]]]:
     with ThreadPoolExecutor(_DECODERS) as decoders:
         chunks = [paths[i : i + _BATCH_SIZE] for i in range(0, len(paths), _BATCH_SIZE)]
 
         def decode(chunk: Sequence[str]) -> Iterable["_Seen | str"]:
-            return decoders.map(lambda path: _pixels_or_error(predictor, path), chunk)
+            return decoders.map(lambda path: _opened(predictor, path, content), chunk)
 
         ahead = decode(chunks[0])
         for chunk, following in itertools.zip_longest(chunks, chunks[1:], fillvalue=()):
@@ -101,27 +117,61 @@ def _decoded_batches(
 
 
 class _Seen(NamedTuple):
-    """What a model sees of an image.
+    """What a model is given of an image.
 
     Attributes:
-        pixels: float32 [height, width, 3].
-        part: which part of the upright image they show, float32 [4], shares.
+        content: its pixels, float32 [height, width, 3], or its bytes.
+        part: which part of the upright image the model sees, float32 [4], shares.
     """
 
-    pixels: np.ndarray
+    content: Any
     part: np.ndarray
 
 
-def _pixels_or_error(predictor: "Predictor", path: str) -> _Seen | str:
-    """Returns the pixels of one image, or what is wrong with it."""
+_Content = Callable[["Predictor", bytes], Any]
+
+
+def _pixels(predictor: "Predictor", encoded: bytes) -> np.ndarray:
+    (pixels,) = predictor.pixels([encoded])
+    return pixels
+
+
+def _encoded(_: "Predictor", encoded: bytes) -> bytes:
+    if not all(image_size(encoded)):
+        raise DataError("a broken image: its header cannot be read")
+    return encoded
+
+
+def _opened(predictor: "Predictor", path: str, content: _Content) -> _Seen | str:
+    """Returns what the model is given of one image, or what is wrong with it."""
     try:
         encoded = Path(path).read_bytes()
-        (pixels,) = predictor.pixels([encoded])
-        return _Seen(pixels, visible_part(*image_size(encoded), predictor.info.pixels))
+        given = content(predictor, encoded)
+        return _Seen(given, visible_part(*image_size(encoded), predictor.info.pixels))
     except OSError as error:
         return str(error.strerror)
     except DataError as error:
         return str(error)
+
+
+_Answer = dict[str, np.ndarray] | str
+
+
+def _answers_from_pixels(predictor: "Predictor", pixels: Sequence[np.ndarray]) -> Iterator[_Answer]:
+    return _rows(predictor.answers(np.stack(pixels)))
+
+
+def _answers_from_bytes(predictor: "Predictor", encoded: Sequence[bytes]) -> Iterator[_Answer]:
+    """Yields a row by head for each image, or why the model cannot read it."""
+    unreadable: dict[int, str] = {}
+    try:
+        rows = _rows(predictor.answers_from_bytes(encoded))
+    except UnreadableImagesError as error:
+        unreadable = error.reasons
+        others = [image for k, image in enumerate(encoded) if k not in unreadable]
+        rows = _rows(predictor.answers_from_bytes(others)) if others else iter(())
+    for position in range(len(encoded)):
+        yield unreadable[position] if position in unreadable else next(rows)
 
 
 def _rows(answers: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:

@@ -218,6 +218,8 @@ def _linear_phase(phase: LinearPhase, where: Path, last: bool) -> Found:
 
 def _export(export: ExportConfig) -> Found:
     yield from _repeated(("export", "formats"), export.formats)
+    yield from _repeated(("export", "warm_up", "signatures"), export.warm_up.signatures)
+    yield from _repeated(("export", "warm_up", "batch_sizes"), export.warm_up.batch_sizes)
 
 
 def _repeated(where: Path, values: tuple[Any, ...]) -> Found:

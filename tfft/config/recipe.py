@@ -10,6 +10,17 @@ from tfft.config.model import BackboneConfig, ClassificationHead, HeadsConfig
 from tfft.config.train import TrainConfig
 
 
+class WarmUpConfig(Section):
+    """The requests that TF Serving runs on a SavedModel before it serves it."""
+
+    signatures: tuple[Literal["serving_default", "serve_uint8", "serve_bytes"], ...] = Field(
+        default=("serving_default", "serve_bytes"), min_length=1
+    )
+    batch_sizes: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
+        default=(1, 32), description="a request of each size; an empty list: no warm-up"
+    )
+
+
 class ExportConfig(Section):
     """What `tfft export` writes."""
 
@@ -27,6 +38,13 @@ class ExportConfig(Section):
     check_images: PositiveInt = Field(
         default=256,
         description="evaluation images on which each file is compared with the Keras model",
+    )
+    savedmodel_weights: Literal["float32", "float16", "bfloat16"] = Field(
+        default="float32",
+        description="how a SavedModel stores kernels; it computes in float32 whatever they are",
+    )
+    warm_up: WarmUpConfig = Field(
+        default=WarmUpConfig(), description="what TF Serving runs before it serves the SavedModel"
     )
 
 

@@ -19,7 +19,7 @@ class Evaluation:
     """The figures of a model.
 
     Attributes:
-        model: path that was evaluated.
+        model: path or URL that was evaluated.
         split: ``train``, ``validation``, ``test`` or ``all``.
         examples: number of images.
         metrics: by head, as `tfft.metrics` gives them for its kind.
@@ -55,8 +55,8 @@ def evaluate(
     the answers on validation and test images beside it, for calibration and report.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, or
-            a predictor.
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
+            URL of a served model, or a predictor.
         split: ``train``, ``validation``, ``test`` or ``all``.
         data: a directory with one folder a class, or a manifest; default: the data that the model
             was trained on. Other data without splits of their own are taken whole.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from tfft.data.index import ImageIndex
-from tfft.errors import DataError
+from tfft.errors import DataError, UnreadableImagesError
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.progress import Progress
 
@@ -32,8 +32,8 @@ def predict_index(
 
 def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[Outputs]:
     if predictor.decoder == "model" and index.boxes is None:
-        for encoded in _encoded(index, batch_size):
-            yield predictor.answers_from_bytes(encoded)
+        for start in range(0, len(index), batch_size):
+            yield _from_bytes(predictor, index, range(start, min(start + batch_size, len(index))))
     elif predictor.decoder == "pillow":
         for pixels in _decoded(predictor, index, batch_size):
             yield predictor.answers(pixels)
@@ -44,10 +44,12 @@ def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterat
             yield predictor.answers(batch["images"].numpy())
 
 
-def _encoded(index: ImageIndex, batch_size: int) -> Iterator[list[bytes]]:
-    for start in range(0, len(index), batch_size):
-        end = min(start + batch_size, len(index))
-        yield [index.read(position) for position in range(start, end)]
+def _from_bytes(predictor: Predictor, index: ImageIndex, batch: range) -> Outputs:
+    try:
+        return predictor.answers_from_bytes([index.read(position) for position in batch])
+    except UnreadableImagesError as error:
+        named = [f"{index.ids[batch[k]]}: {reason}" for k, reason in error.reasons.items()]
+        raise DataError("\n".join(named)) from error
 
 
 def _decoded(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:

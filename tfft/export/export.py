@@ -1,26 +1,29 @@
 """Exports a run: each file is checked against the Keras model before it is put in place."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tfft.config.load import load_recipe
-from tfft.config.recipe import Recipe
+from tfft.config.recipe import ExportConfig, Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.evaluate.calibrate import calibrate
 from tfft.evaluate.data import recorded_data, targets_of_model
+from tfft.export.bundle import write_bundle
 from tfft.export.parity import (
-    FLOAT_ROUNDING,
     OTHER_DECODER,
+    SAVED_MODEL_TOLERANCE,
     ParityCheck,
     Reference,
+    require_figures,
     spread_over_classes,
 )
 from tfft.export.record import record_export
 from tfft.export.saved_model import write_saved_model
 from tfft.export.tflite import write_tflite
-from tfft.export.versions import next_version
+from tfft.export.versions import next_version, saved_versions
+from tfft.export.warm_up import write_warm_up
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor, read_saved_model_info, read_tflite_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
@@ -71,7 +74,7 @@ def export(
     Args:
         run: a run directory.
         formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
-        output: holds ``<name>/<version>/`` and ``<name>/tflite/<version>/``.
+        output: holds ``<name>/<version>/``, ``<name>/serving/`` and ``<name>/tflite/<version>/``.
         name: of this export; default: the recipe's.
         calibrated: probabilities at the run's temperature, fitted where it is not yet; the files
             are then compared with the calibrated Keras model. Default: the recipe's.
@@ -100,7 +103,9 @@ def export(
     written: dict[str, Path] = {}
     if "savedmodel" in wanted:
         written["savedmodel"] = saved_models / version
-        checks |= _export_saved_model(reference, saved_models / version, progress)
+        checks |= _export_saved_model(
+            reference, saved_models / version, recipe.export, name, progress
+        )
     if "tflite" in wanted:
         file = f"{name}_float32.tflite"
         written["tflite"] = tflite / version / file
@@ -135,14 +140,16 @@ def _reference(keras: KerasPredictor, count: int, progress: Progress) -> Referen
 
 
 def _export_saved_model(
-    reference: Reference, directory: Path, progress: Progress
+    reference: Reference, directory: Path, config: ExportConfig, name: str, progress: Progress
 ) -> dict[str, ParityCheck]:
     keras = reference.keras
+    info = replace(keras.info, name=name)
     task = progress.start("SavedModel", 4, "steps")
     checks = {}
     try:
         with atomic_directory(directory) as temporary:
-            write_saved_model(keras.model, keras.info, temporary)
+            write_saved_model(keras.model, info, temporary, config.savedmodel_weights)
+            write_warm_up(temporary / "assets.extra", info, config.warm_up)
             task.advance(1)
             for signature, options in {
                 "serving_default": {},
@@ -153,9 +160,12 @@ def _export_saved_model(
                 predictor = SavedModelPredictor(
                     temporary, read_saved_model_info(temporary), signature
                 )
-                checks[what] = reference.compare(predictor, what, FLOAT_ROUNDING, **options)
+                tolerance = SAVED_MODEL_TOLERANCE[config.savedmodel_weights]
+                checks[what] = reference.compare(predictor, what, tolerance, **options)
+                require_figures(checks[what], what)
                 task.advance(1)
             _write_checks(temporary / "assets.extra" / "checks.json", checks)
+        write_bundle(directory.parent / "serving", info, saved_versions(directory.parent))
     finally:
         task.close()
     return checks

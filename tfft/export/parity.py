@@ -17,6 +17,10 @@ from tfft.runtime.predictor import Outputs, Predictor
 FLOAT_ROUNDING = 1e-4
 # The same where the pixels come from another decoder: Pillow's differ by 2e-4 of 255 levels.
 OTHER_DECODER = 1e-3
+# By how the weights are stored; what 16 bits may move is small beside what decides.
+SAVED_MODEL_TOLERANCE = {"float32": FLOAT_ROUNDING, "float16": 0.02, "bfloat16": 0.1}
+# How much of the accuracy (f1, mean IoU) a file with other weights may lose.
+_LARGEST_LOSS = 0.01
 _BATCH_SIZE = 32
 
 
@@ -113,6 +117,22 @@ class Reference:
             encoded = [self.images.read(position) for position in batch]
             parts.append(answer(encoded, None if boxes is None else boxes[batch]))
         return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+
+
+def require_figures(check: ParityCheck, what: str) -> None:
+    """Refuses a file that is less accurate than the Keras model by more than rounding explains.
+
+    Raises:
+        GateError: A figure of a head is lower by more than 0.01.
+    """
+    for head, figures in check.heads.items():
+        for name in ("accuracy", "f1", "mean_iou"):
+            figure, of_keras = figures.get(name), figures.get(f"keras_{name}")
+            if figure is not None and of_keras is not None and of_keras - figure > _LARGEST_LOSS:
+                raise GateError(
+                    f"{what}, head {head}: {name} {figure:.4f} is below the Keras model's "
+                    f"{of_keras:.4f} by more than {_LARGEST_LOSS}. It is not put in place."
+                )
 
 
 def spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """From a decoded image to the pixels that a model sees, antialiased, without TensorFlow."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfft.images.channels import has_alpha, in_channels
@@ -18,6 +20,20 @@ def encoded_to_pixels(
         DataError: The image cannot be read.
     """
     return to_pixels(decode_image(encoded, has_alpha(spec.channels)), spec, box)
+
+
+def encoded_batch_to_pixels(
+    encoded: Sequence[bytes], spec: PixelSpec, boxes: np.ndarray | None = None
+) -> np.ndarray:
+    """Decodes images as `encoded_to_pixels` does, to float32 [n, spec.height, spec.width, 3].
+
+    Args:
+        encoded: whole image files.
+        spec: The pixels wanted.
+        boxes: float32 [n, 4], the part of each to keep, or None.
+    """
+    cuts = [None] * len(encoded) if boxes is None else boxes
+    return np.stack([encoded_to_pixels(e, spec, b) for e, b in zip(encoded, cuts, strict=True)])
 
 
 def to_pixels(

@@ -8,30 +8,49 @@ from typing import Any
 from tfft.errors import ModelFileError, TfftError, UsageError
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.runtime.predictor import Predictor
+from tfft.runtime.served_address import is_address
+from tfft.runtime.transport import TIMEOUT_S
 from tfft.system.files import read_json
 
 _ALLOWED = (
     "a run directory, a .keras file with model.json beside it, a SavedModel directory (or the "
-    "directory of its versions) or a .tflite file that tfft wrote"
+    "directory of its versions), a .tflite file that tfft wrote, or the URL of a served model"
 )
 
 
-def load_predictor(model: str | Path, *, signature: str | None = None) -> Predictor:
-    """Loads a MODEL; a `.tflite` file without importing TensorFlow.
+def load_predictor(
+    model: str | Path,
+    *,
+    signature: str | None = None,
+    info: Path | None = None,
+    timeout_s: float | None = None,
+) -> Predictor:
+    """Loads a MODEL; a `.tflite` file, or one served over HTTP, without importing TensorFlow.
 
     Args:
         model: a run directory, a ``.keras`` file, a SavedModel directory or the directory of its
-            versions (the newest is taken), or a ``.tflite`` file.
+            versions (the newest is taken), a ``.tflite`` file, or the URL of a served model.
         signature: of a SavedModel, the one that answers; default: ``serve_bytes``.
+        info: of a served model that does not describe itself, a MODEL that is the same or its
+            ``tfft.json``.
+        timeout_s: how long one request to a server may take.
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
-        UsageError: A signature is asked of something that is no SavedModel.
+        UsageError: Something is asked that this kind of model has not.
+        ServerError: The server does not answer.
     """
+    if is_address(str(model)):
+        from tfft.runtime.served_predictor import ServedPredictor
+
+        described = None if info is None else read_model_info(info)
+        return ServedPredictor(str(model), described, signature, timeout_s or TIMEOUT_S)
+    if info is not None or timeout_s is not None:
+        raise UsageError(f"--info and --timeout are for the URLs of served models, not for {model}")
     path = Path(model)
     if not path.exists():
         raise ModelFileError(f"no model: {path} does not exist. A MODEL is {_ALLOWED}.")
-    saved_model = _saved_model_directory(path)
+    saved_model = find_saved_model(path)
     if saved_model is not None:
         from tfft.runtime.saved_model_predictor import SavedModelPredictor
 
@@ -52,6 +71,36 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> Predic
             f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
         )
     raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
+
+
+def read_model_info(path: Path) -> ModelInfo:
+    """Reads what a MODEL says of itself, without loading it; also from its ``tfft.json`` alone.
+
+    Raises:
+        ModelFileError: There is no such description.
+    """
+    saved_model = find_saved_model(path)
+    if saved_model is not None:
+        return read_saved_model_info(saved_model)
+    if path.suffix == ".tflite":
+        return read_tflite_info(path)
+    if path.is_dir():
+        return _info(path / "model.json")
+    return _info(path.with_name("model.json") if path.suffix == ".keras" else path)
+
+
+def find_saved_model(path: Path) -> Path | None:
+    """Returns a SavedModel's own directory, or the newest below that of its versions, or None."""
+    if (path / "saved_model.pb").is_file():
+        return path
+    if not path.is_dir():
+        return None
+    versions = [
+        child
+        for child in path.iterdir()
+        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
+    ]
+    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def read_saved_model_info(directory: Path) -> ModelInfo:
@@ -78,19 +127,6 @@ def read_tflite_info(path: Path) -> ModelInfo:
             f"not known. A MODEL is {_ALLOWED}."
         ) from error
     return ModelInfo.from_json(values, str(path))
-
-
-def _saved_model_directory(path: Path) -> Path | None:
-    if (path / "saved_model.pb").is_file():
-        return path
-    if not path.is_dir():
-        return None
-    versions = [
-        child
-        for child in path.iterdir()
-        if child.name.isdecimal() and (child / "saved_model.pb").is_file()
-    ]
-    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def _info(path: Path) -> ModelInfo:

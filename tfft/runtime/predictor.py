@@ -15,8 +15,8 @@ class Predictor(Protocol):
 
     Attributes:
         info: what the model says of itself.
-        kind: ``keras``, ``savedmodel`` or ``tflite``.
-        path: where it was loaded from.
+        kind: ``keras``, ``savedmodel``, ``tflite`` or ``served``.
+        path: where it was loaded from, or the URL where it answers.
         decoder: what decodes images in `answers_from_bytes`: ``tensorflow`` or ``pillow`` in
             the client, or the ``model`` itself.
     """

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.errors import DataError, ModelFileError, UsageError, nearest
-from tfft.images.inspect import inspect_image
+from tfft.errors import DataError, ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import Outputs, answer_name, logits_name
+from tfft.runtime.signatures import SIGNATURES, check_signature
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
+from tfft.runtime.unreadable import refuse_unreadable
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402
-
-SIGNATURES = ("serving_default", "serve_uint8", "serve_bytes")
 
 
 class SavedModelPredictor:
@@ -35,11 +34,7 @@ class SavedModelPredictor:
     kind = "savedmodel"
 
     def __init__(self, path: Path, info: ModelInfo, signature: str | None = None) -> None:
-        if signature is not None and signature not in SIGNATURES:
-            raise UsageError(
-                f"no signature {signature!r}; there are {', '.join(SIGNATURES)}."
-                f"{nearest(signature, SIGNATURES)} Received: {signature}"
-            )
+        check_signature(signature)
         self.path = str(path)
         self.info = info
         self._signature = signature
@@ -76,13 +71,10 @@ class SavedModelPredictor:
                     "use --signature serving_default"
                 )
             return self.answers(self.pixels(encoded, boxes))
-        try:
-            answer = self._signatures["serve_bytes"](image_bytes=tf.constant(list(encoded)))
-        except tf.errors.InvalidArgumentError as error:
-            for image in encoded:
-                inspect_image(image)
-            raise DataError("TensorFlow cannot decode one of these images") from error
-        return _answers(self.info.heads, answer)
+        answer = self._signatures["serve_bytes"](image_bytes=tf.constant(list(encoded)))
+        answers = _answers(self.info.heads, answer)
+        refuse_unreadable(answers, encoded)
+        return answers
 
     def _on_pixels(self, images: np.ndarray) -> dict[str, tf.Tensor]:
         if self._signature == "serve_uint8":

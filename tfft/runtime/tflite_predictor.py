@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tfft.errors import ModelFileError
-from tfft.images.pixels import encoded_to_pixels
+from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import Outputs, answer_name, logits_name
 from tfft.runtime.tflite_runner import TfliteFunction
@@ -34,9 +34,7 @@ class TflitePredictor:
             )
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
-        cuts = [None] * len(encoded) if boxes is None else boxes
-        spec = self.info.pixels
-        return np.stack([encoded_to_pixels(e, spec, b) for e, b in zip(encoded, cuts, strict=True)])
+        return encoded_batch_to_pixels(encoded, self.info.pixels, boxes)
 
     def logits(self, images: np.ndarray) -> Outputs:
         outputs, names = (

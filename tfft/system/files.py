@@ -43,10 +43,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]:
     """Yields an empty directory beside `path` to fill; on success it is renamed to `path`.
 
     `path` must not exist: a directory is never replaced.
+
+    Args:
+        path: what the directory is called in the end.
+        prefix: what its name begins with until then; default: ``.NAME.``.
 
     Raises:
         TfftError: The disk is full, `path` exists, or its parent cannot be written to.
@@ -54,12 +58,13 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     path = Path(path)
     with explained_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        prefix = prefix or f".{path.name}."
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix))
         try:
             yield temporary
             # In parallel: the file system then commits many files at once.
             with ThreadPoolExecutor(16) as executor:
-                list(executor.map(sync, (f for f in temporary.rglob("*") if f.is_file())))
+                list(executor.map(sync, (temporary, *temporary.rglob("*"))))
             temporary.chmod(0o777 & ~_umask())
             temporary.rename(path)
             sync(path.parent)

@@ -1,0 +1,165 @@
+"""Decoding what strangers send: good images as evaluation does, the rest refused without harm."""
+
+import io
+import resource
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfft.data.announced import MAX_GIF_BLOCKS, announced_bytes
+from tfft.data.decode import decode_exact
+from tfft.data.tolerant import decode_tolerant
+from tfft.images.formats import MAX_PIXELS
+from tfft.images.spec import PixelSpec
+
+_SPEC = PixelSpec(20, 24)
+_HUGE = (MAX_PIXELS // 10_000 + 1, 10_000)
+
+
+@pytest.fixture(scope="module")
+def decoded():
+    """Decodes a batch in one graph, as the serving signature does."""
+    shape = [_SPEC.height, _SPEC.width, 3]
+    kinds = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.bool))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def decode(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.map_fn(lambda e: decode_tolerant(e, _SPEC), batch, fn_output_signature=kinds)
+
+    def run(*encoded: bytes) -> tuple[np.ndarray, list[bool]]:
+        pixels, readable = decode(tf.constant(list(encoded), tf.string))
+        return pixels.numpy(), readable.numpy().tolist()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def announced():
+    function = tf.function(announced_bytes, input_signature=[tf.TensorSpec([], tf.string)])
+    return lambda encoded: int(function(tf.constant(encoded)).numpy())
+
+
+def _encoded(kind: str, size: tuple[int, int] = (31, 23), **options) -> bytes:
+    width, height = size
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def _png_that_announces(width: int, height: int) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + _encoded("PNG")[33:]
+
+
+def _jpeg_that_announces(width: int, height: int) -> bytes:
+    encoded = _encoded("JPEG")
+    start = encoded.index(b"\xff\xc0") + 5
+    return encoded[:start] + struct.pack(">HH", height, width) + encoded[start + 4 :]
+
+
+def _webp_that_announces(width: int, height: int) -> bytes:
+    encoded = _encoded("WEBP")
+    return encoded[:26] + struct.pack("<HH", width, height) + encoded[30:]
+
+
+def _bmp_that_announces(width: int, height: int) -> bytes:
+    encoded = _encoded("BMP")
+    return encoded[:18] + struct.pack("<ii", width, -height) + encoded[26:]
+
+
+def _animation(frames: int, size: tuple[int, int]) -> bytes:
+    pictures = [Image.new("L", size, number % 256) for number in range(frames)]
+    stream = io.BytesIO()
+    pictures[0].save(stream, "GIF", save_all=True, append_images=pictures[1:])
+    return stream.getvalue()
+
+
+def _gif_that_announces(frames: int, width: int, height: int) -> bytes:
+    encoded = _encoded("GIF")
+    start = 13 + 3 * 256
+    assert encoded[start : start + 1] == b","
+    frame = encoded[start : start + 5] + struct.pack("<HH", width, height) + encoded[start + 9 : -1]
+    return encoded[:start] + frame * frames + b";"
+
+
+_GOOD = {
+    "JPEG": _encoded("JPEG"),
+    "PNG": _encoded("PNG"),
+    "GIF": _encoded("GIF"),
+    "BMP": _encoded("BMP"),
+    "WebP": _encoded("WEBP"),
+    "WebP without loss": _encoded("WEBP", lossless=True),
+    "WebP with a header": _encoded("WEBP", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x00\x00"),
+}
+_BAD = {
+    "nothing": b"",
+    "text": b"<html>not an image</html>",
+    "a JPEG's first bytes": b"\xff\xd8\xff",
+    "a truncated JPEG": _encoded("JPEG", (200, 150))[:3000],
+    "a truncated PNG": _encoded("PNG")[:-30],
+    "a PNG's first bytes": _encoded("PNG")[:19],
+    "a TIFF": _encoded("TIFF"),
+    "a huge PNG": _png_that_announces(*_HUGE),
+    "a huge JPEG": _jpeg_that_announces(*_HUGE),
+    "a huge WebP": _webp_that_announces(16383, 16383),
+    "a huge BMP": _bmp_that_announces(*_HUGE),
+    "a huge animation": _gif_that_announces(5, 12_000, 5_000),
+}
+
+
+@pytest.mark.parametrize("kind", _GOOD)
+def test_the_header_says_how_much_memory_an_image_takes(announced, kind):
+    assert announced(_GOOD[kind]) == 31 * 23 * 3
+
+
+def test_all_frames_of_an_animation_count(announced):
+    assert announced(_animation(7, (40, 30))) == 7 * 40 * 30
+    assert announced(_animation(2, (40, 30))) == 3 * 40 * 30
+
+
+def test_an_animation_of_endless_blocks_is_not_walked_to_its_end(announced):
+    head = _encoded("GIF")[:13]
+    assert announced(head[:10] + b"\0\0\0" + b"!\xfe" + b"\x01a" * MAX_GIF_BLOCKS) == 2**63 - 1
+
+
+def test_good_images_are_decoded_as_in_evaluation_and_bad_ones_between_them_are_not(decoded):
+    mixed = [image for pair in zip(_GOOD.values(), _BAD.values(), strict=False) for image in pair]
+    pixels, readable = decoded(*mixed)
+    assert readable == [True, False] * len(_GOOD)
+    for position, good in enumerate(_GOOD.values()):
+        expected = decode_exact(tf.constant(good), _SPEC).numpy()
+        np.testing.assert_array_equal(pixels[2 * position], expected)
+
+
+@pytest.mark.parametrize("kind", _BAD)
+def test_what_cannot_be_read_is_refused(decoded, kind):
+    pixels, readable = decoded(_BAD[kind])
+    assert readable == [False]
+    assert not pixels.any()
+
+
+def test_huge_images_are_refused_before_they_take_memory(decoded):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bombs = [image for kind, image in _BAD.items() if "huge" in kind]
+    assert not any(decoded(*bombs * 4)[1])
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 100 * 1024
+
+
+def test_an_image_just_within_the_bound_is_read(decoded):
+    stream = io.BytesIO()
+    Image.new("L", (100, 800_000), 9).save(stream, "PNG", compress_level=1)
+    assert MAX_PIXELS == 100 * 800_000
+    assert decoded(stream.getvalue())[1] == [True]
+
+
+def test_no_images_are_no_answers(decoded):
+    pixels, readable = decoded()
+    assert pixels.shape == (0, 20, 24, 3)
+    assert readable == []

@@ -1,0 +1,153 @@
+"""Publishing into a directory that a server polls: whole versions only, whatever happens."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tfft.errors import ModelFileError, TfftError, UsageError
+from tfft.export.publish import publish
+from tfft.runtime.load import load_predictor
+
+# Reports each version that it sees first in a listing, with its files and their sizes, until told
+# to stop; as a server does, it passes over names that are no number.
+_POLL = """
+import json, os, sys
+base, seen, polls = sys.argv[1], {}, 0
+print("polling", flush=True)
+while not os.path.exists(os.path.join(base, "stop")):
+    polls += 1
+    for name in os.listdir(base):
+        if name.isdecimal() and name not in seen:
+            root = os.path.join(base, name)
+            seen[name] = {
+                os.path.relpath(os.path.join(where, file), root):
+                    os.path.getsize(os.path.join(where, file))
+                for where, _, files in os.walk(root) for file in files
+            }
+print(json.dumps({"polls": polls, "seen": seen}))
+"""
+_PUBLISH = "import sys; from tfft import publish; publish(sys.argv[1], sys.argv[2])"
+
+
+def _sizes(version: Path) -> dict[str, int]:
+    files = [file for file in version.rglob("*") if file.is_file()]
+    return {str(file.relative_to(version)): file.stat().st_size for file in files}
+
+
+def _names(directory: Path) -> list[str]:
+    return sorted(child.name for child in directory.iterdir())
+
+
+@pytest.fixture
+def saved_model(exported, tmp_path) -> Path:
+    """A copy of an export that a test may change."""
+    return Path(publish(exported.savedmodel, tmp_path / "saved_models" / "colours").path)
+
+
+def _publish_in_a_process(model: Path, base: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", _PUBLISH, str(model), str(base)])
+
+
+def test_what_is_published_is_the_export(exported, pictures, tmp_path):
+    published = publish(exported.savedmodel, tmp_path / "colours")
+    assert published.path == str(tmp_path / "colours" / "1")
+    assert _sizes(Path(published.path)) == _sizes(exported.savedmodel)
+    images = [next(pictures.glob("red/*.jpg")).read_bytes()]
+    answers = [
+        load_predictor(model).answers_from_bytes(images)["label"]
+        for model in (exported.savedmodel, tmp_path / "colours")
+    ]
+    assert (answers[0] == answers[1]).all()
+
+
+def test_the_newest_export_becomes_the_newest_version(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    assert publish(saved_model.parent, base).version == 1
+    assert publish(saved_model.parent, base).version == 2
+    third = saved_model.rename(saved_model.with_name("7"))
+    assert publish(third, base).version == 7
+    assert publish(third, base, version=3).version == 3
+    assert publish(third, base).version == 8
+    with pytest.raises(UsageError, match=r"never replaced.*Received: 3"):
+        publish(third, base, version=3)
+
+
+def test_the_base_path_may_be_on_another_file_system(exported, tmp_path):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    with tempfile.TemporaryDirectory(dir=memory) as base:
+        published = publish(exported.savedmodel, Path(base) / "colours")
+        assert _sizes(Path(published.path)) == _sizes(exported.savedmodel)
+
+
+def test_what_is_no_saved_model_is_refused(small_run, tmp_path):
+    with pytest.raises(ModelFileError, match="only a SavedModel"):
+        publish(small_run, tmp_path / "base")
+    assert not (tmp_path / "base").exists()
+
+
+def test_a_publish_that_fails_leaves_nothing_behind(saved_model, tmp_path, monkeypatch):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    (saved_model / "variables" / "gone").symlink_to("nowhere")
+    with pytest.raises(TfftError, match="cannot write"):
+        publish(saved_model, base)
+    assert _names(base) == [".tfft-publish-lock", "1"]
+
+
+@pytest.mark.slow
+def test_in_two_hundred_publishes_a_polling_reader_sees_no_half_version(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    base.mkdir()
+    reader = subprocess.Popen(
+        [sys.executable, "-c", _POLL, str(base)], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "polling\n"
+    for _ in range(200):
+        publish(saved_model, base)
+    time.sleep(0.5)
+    (base / "stop").touch()
+    report = json.loads(reader.communicate(timeout=60)[0])
+    assert sorted(report["seen"], key=int) == [str(number) for number in range(1, 201)]
+    assert report["polls"] > 200
+    expected = _sizes(saved_model)
+    halves = {number for number, files in report["seen"].items() if files != expected}
+    assert halves == set()
+
+
+def test_killed_at_any_moment_the_old_version_stays_whole_and_the_next_cleans_up(
+    saved_model, tmp_path
+):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    old = _sizes(base / "1")
+    (saved_model / "assets.extra" / "large").write_bytes(bytes(64 << 20))
+    publisher = _publish_in_a_process(saved_model, base)
+    started = time.monotonic()
+    while not list(base.glob(".tfft-publish-*/assets.extra/large")):
+        assert publisher.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() - started < 60
+    publisher.send_signal(signal.SIGKILL)
+    assert publisher.wait(timeout=60) == -signal.SIGKILL
+    left_over = list(base.glob(".tfft-publish-*/"))
+    assert len(left_over) == 1
+    assert [name for name in _names(base) if name.isdecimal()] == ["1"]
+    assert _sizes(base / "1") == old
+    assert publish(saved_model, base).version == 2
+    assert _sizes(base / "2") == _sizes(saved_model)
+    assert _names(base) == [".tfft-publish-lock", "1", "2"]
+
+
+def test_publishers_wait_for_each_other(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    publishers = [_publish_in_a_process(saved_model, base) for _ in range(3)]
+    assert [publisher.wait(timeout=60) for publisher in publishers] == [0, 0, 0]
+    assert _names(base) == [".tfft-publish-lock", "1", "2", "3"]

@@ -1,0 +1,41 @@
+"""`tfft publish`: a SavedModel into the directory that a server polls."""
+
+from pathlib import Path
+
+import click
+
+from tfft import api
+from tfft.cli.options import json_option, quiet_option
+from tfft.cli.output import print_json, results_stream
+from tfft.cli.progress import shown_progress
+
+
+@click.command()
+@click.argument("model", metavar="SAVEDMODEL", type=click.Path(path_type=Path))
+@click.argument("base_path", metavar="BASE_PATH", type=click.Path(path_type=Path))
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of the version. Default: its own, or the next after those that are there.",
+)
+@json_option
+@quiet_option
+def command(model: Path, base_path: Path, version: int | None, as_json: bool, quiet: bool) -> None:
+    """Put a SavedModel where a server polls, whole or not at all.
+
+    SAVEDMODEL is the directory of a version, or of all versions (the newest is taken). BASE_PATH is
+    what TF Serving watches; it may be on another file system. Versions are never replaced, and what
+    a killed publish left behind is removed by the next.
+
+    \b
+    Example:
+      tfft publish saved_models/classifier /srv/models/classifier
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            published = api.publish(model, base_path, version=version, progress=progress)
+        if as_json:
+            print_json(results, published.to_json())
+        else:
+            results.write(f"{published.path}\n")

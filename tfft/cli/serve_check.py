@@ -1,0 +1,97 @@
+"""`tfft serve-check`: does a server answer as the run does?"""
+
+from pathlib import Path
+
+import click
+from rich import box
+from rich.table import Table
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, timeout_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+
+@click.command()
+@click.argument("model", metavar="URL")
+@click.option("--against", required=True, metavar="RUN", help="The run, or any other MODEL.")
+@click.option(
+    "--signature",
+    "signatures",
+    multiple=True,
+    metavar="NAME",
+    help="What is asked. Can be repeated. Default: serve_bytes and serving_default.",
+)
+@data_option
+@click.option("--split", default="test", show_default=True, help="train, validation, test or all.")
+@click.option(
+    "--images", type=click.IntRange(min=1), default=256, show_default=True, help="How many."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0.0),
+    default=1e-3,
+    show_default=True,
+    metavar="X",
+    help="Largest difference of an answer that is allowed.",
+)
+@timeout_option
+@json_option
+@quiet_option
+def command(
+    model: str,
+    against: str,
+    signatures: tuple[str, ...],
+    data: Path | None,
+    split: str,
+    images: int,
+    tolerance: float,
+    timeout: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compare the answers of a served model with those of its run.
+
+    URL is http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME, with /versions/N or
+    /labels/LABEL after it where one is meant. The same images go to both; the exit code is 3 if
+    they do not give the same answers.
+
+    \b
+    Example:
+      tfft serve-check http://localhost:8501/v1/models/classifier --against runs/classifier
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            check = api.serve_check(
+                model,
+                against,
+                signatures=signatures or None,
+                data=data,
+                split=split,
+                images=images,
+                tolerance=tolerance,
+                timeout_s=timeout,
+                progress=progress,
+            )
+        if as_json:
+            print_json(results, check.to_json())
+        else:
+            print_rich(results, _table(check.signatures, check.images))
+    check.require()
+
+
+def _table(signatures: dict[str, dict[str, dict[str, float | None]]], images: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("signature", "head", "images", "largest difference", "top-1 agreement"):
+        table.add_column(name, justify="left" if name in ("signature", "head") else "right")
+    for signature, heads in signatures.items():
+        for head, figures in heads.items():
+            difference, agreement = figures["largest_difference"], figures.get("top1_agreement")
+            table.add_row(
+                signature,
+                head,
+                str(images),
+                "no number" if difference is None else f"{difference:.2g}",
+                "" if agreement is None else f"{agreement:.4f}",
+            )
+    return table

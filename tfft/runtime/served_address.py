@@ -1,0 +1,82 @@
+"""The URL of a model on a server, taken apart."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from tfft.errors import UsageError
+
+_SCHEMES = ("http", "https", "grpc")
+FORMS = (
+    "http(s)://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME, with /versions/N or "
+    "/labels/LABEL after it where one is meant"
+)
+
+
+@dataclass(frozen=True)
+class ServedAddress:
+    """Where a served model answers.
+
+    Attributes:
+        url: as the user gave it.
+        scheme: ``http``, ``https`` or ``grpc``.
+        host: with its port.
+        prefix: what comes before ``/v1/models`` in the path, where a proxy adds it.
+        name: of the model.
+        version: its number, or None: the newest that is served.
+        label: of a version, or None.
+    """
+
+    url: str
+    scheme: str
+    host: str
+    prefix: str
+    name: str
+    version: int | None = None
+    label: str | None = None
+
+    @property
+    def rest_url(self) -> str:
+        """The model's own address in the REST interface."""
+        url = f"{self.scheme}://{self.host}{self.prefix}/v1/models/{self.name}"
+        if self.version is not None:
+            return f"{url}/versions/{self.version}"
+        return f"{url}/labels/{self.label}" if self.label else url
+
+
+def is_address(model: str) -> bool:
+    """Says whether a MODEL is meant as the URL of a server."""
+    return "://" in model
+
+
+def parse_address(url: str) -> ServedAddress:
+    """Takes the URL of a served model apart.
+
+    Raises:
+        UsageError: It is none.
+    """
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    prefix, is_rest, rest_path = path.partition("/v1/models/")
+    segments = (rest_path if parts.scheme != "grpc" else path.lstrip("/")).split("/")
+    is_complete = bool(is_rest) or parts.scheme == "grpc"
+    faults = (
+        parts.scheme not in _SCHEMES,
+        not parts.netloc or "@" in parts.netloc,
+        bool(parts.query or parts.fragment),
+        not is_complete or not segments[0] or ":" in path,
+        len(segments) not in (1, 3),
+        len(segments) == 3 and segments[1] not in ("versions", "labels"),
+        len(segments) == 3 and segments[1] == "versions" and not segments[2].isdecimal(),
+    )
+    if any(faults):
+        raise UsageError(f"not the URL of a served model; that is {FORMS}. Received: {url}")
+    kind, chosen = segments[1:] if len(segments) == 3 else ("", "")
+    return ServedAddress(
+        url=url,
+        scheme=parts.scheme,
+        host=parts.netloc,
+        prefix="" if parts.scheme == "grpc" else prefix,
+        name=unquote(segments[0]),
+        version=int(chosen) if kind == "versions" else None,
+        label=chosen if kind == "labels" else None,
+    )
