@@ -1,6 +1,8 @@
 """A built backbone and its blocks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tfft.backbones.graph import ancestors, graph_nodes
 from tfft.catalog.spec import BackboneSpec, BlockSpec
@@ -15,7 +17,7 @@ class Block:
     """A named stage of a backbone.
 
     Attributes:
-        name: From the catalog.
+        name: From its spec.
         operations: Layers and weightless operations (`x + y`), inputs first.
     """
 
@@ -28,22 +30,41 @@ class Block:
         return tuple(op for op in self.operations if isinstance(op, keras.Layer))
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The trained model that a backbone was cut from.
+
+    Attributes:
+        path: A run directory or a `.keras` file.
+        sha256: Of the `.keras` file.
+        class_names: Of its heads with classes, by head.
+    """
+
+    path: str
+    sha256: str
+    class_names: Mapping[str, tuple[str, ...]]
+
+
 @dataclass(frozen=True, eq=False)
 class Backbone:
     """A pretrained (or random) body without classifier.
 
     Attributes:
-        spec: Its catalog entry.
+        spec: Its catalog entry, or what its file says in place of one.
         model: Functional; takes preprocessed pixels, float32 [batch, height, width, 3], and gives
             the last activations, float32 [batch, height', width', channels], not pooled.
         blocks: From input to output; each layer of the model lies in exactly one.
         weights_digest: SHA-256 of the weights as built, in hexadecimal.
+        arguments: The documented builder arguments of a backbone of the catalog.
+        origin: The run or file that the weights come from, if they are one's own.
     """
 
     spec: BackboneSpec = field(repr=False)
     model: keras.Model
     blocks: tuple[Block, ...]
     weights_digest: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
 
 
 def find_blocks(model: keras.Model, specs: tuple[BlockSpec, ...]) -> tuple[Block, ...]:

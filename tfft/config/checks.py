@@ -6,7 +6,7 @@ from typing import Any
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
-from tfft.config.model import BackboneConfig, HeadsConfig
+from tfft.config.model import BackboneConfig, HeadsConfig, KerasBackbone, KerasHubBackbone
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
@@ -76,6 +76,8 @@ def _image(image: ImageConfig) -> Found:
 
 
 def _backbone(backbone: BackboneConfig) -> Found:
+    if isinstance(backbone, KerasBackbone | KerasHubBackbone):
+        return  # what they are is in their files, which are read when they are built
     try:
         spec = backbone_spec(backbone.kind, backbone.name)
     except BackboneError as error:
@@ -106,6 +108,8 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
+    if isinstance(backbone, KerasBackbone | KerasHubBackbone):
+        return None
     try:
         return backbone_spec(backbone.kind, backbone.name)
     except BackboneError:  # reported as the fault of backbone.name

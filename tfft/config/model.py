@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from tfft.config.base import Fraction, Name, PositiveFloat, Section
+from tfft.config.base import Fraction, Name, PositiveFloat, Section, Sha256
 
 
 class ApplicationBackbone(Section):
@@ -14,7 +14,7 @@ class ApplicationBackbone(Section):
     name: str = Field(description="as `tfft backbones` lists it, such as ResNet50")
     weights: str = Field(
         default="imagenet",
-        description="imagenet, random, or the path of a weights file (.h5, .weights.h5)",
+        description="imagenet, random, or the path of a weights file (.h5, .weights.h5, .npz)",
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict,
@@ -28,11 +28,64 @@ class LiteBackbone(Section):
     kind: Literal["lite"]
     name: str = Field(default="EfficientNetLite0", description="as `tfft backbones` lists it")
     weights: str = Field(
-        default="imagenet", description="imagenet, random, or the path of a .weights.h5 file"
+        default="imagenet",
+        description="imagenet, random, or the path of a weights file (.weights.h5, .npz)",
     )
 
 
-BackboneConfig = Annotated[ApplicationBackbone | LiteBackbone, Field(discriminator="kind")]
+# RGB pixels as a model takes them: in these ranges, or normalised as torchvision's ("torch") or
+# the original Caffe ("caffe") ImageNet weights want it.
+InputRange = Literal["0..255", "0..1", "-1..1", "torch", "caffe"]
+
+
+class KerasBackbone(Section):
+    """A model of one's own, cut before its classifier: a run of tfft, or a .keras file."""
+
+    kind: Literal["keras"]
+    path: str = Field(description="a run directory, or a .keras file of a Functional model")
+    weights: Literal["pretrained", "random"] = Field(
+        default="pretrained", description="those of the file, or new random ones"
+    )
+    input_range: InputRange | None = Field(
+        default=None,
+        description="pixels that a .keras file from elsewhere takes; a run knows its own",
+    )
+    cut: str | None = Field(
+        default=None,
+        description="layer of a .keras file from elsewhere whose output is the last of the "
+        "backbone; default: what its classifier begins after",
+    )
+    sha256: Sha256 | None = Field(
+        default=None, description="of the .keras file (a run's model.keras), verified before use"
+    )
+
+
+class KerasHubBackbone(Section):
+    """An image backbone of KerasHub (extra `keras-hub`)."""
+
+    kind: Literal["keras_hub"]
+    preset: str = Field(
+        description="a preset directory, a built-in preset's name, or a handle such as kaggle://…"
+    )
+    weights: Literal["pretrained", "random"] = Field(
+        default="pretrained", description="those of the preset, or new random ones"
+    )
+    features: Literal["last", "class_token", "token_mean"] | tuple[str, ...] | None = Field(
+        default=None,
+        description="what is pooled: last (the last activations), class_token or token_mean (of a "
+        "vision transformer), or levels of the feature pyramid, such as [P4, P5]; default: the "
+        "class token where there is one, else the mean of the tokens, else last",
+    )
+    input_range: InputRange | None = Field(
+        default=None,
+        description="pixels that the backbone takes; default: as the preset's image converter says",
+    )
+
+
+BackboneConfig = Annotated[
+    ApplicationBackbone | LiteBackbone | KerasBackbone | KerasHubBackbone,
+    Field(discriminator="kind"),
+]
 
 
 class _Head(Section):

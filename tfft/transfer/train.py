@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tfft.backbones.build import build_backbone
-from tfft.catalog.backbones import backbone_spec
+from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.model import HeadConfig, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
@@ -130,6 +130,7 @@ def _train(
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
     write_json(run.path / "plan.json", plan.to_json())
+    write_json(run.path / FILE_NAME, backbone_to_json(classifier.backbone))
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
         for phase in plan.phases[state.phase :]:
@@ -207,12 +208,11 @@ def _in_float32(training: Training) -> keras.Model:
 
 
 def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
-    spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
-    size_px = recipe.image.size_px or spec.default_size_px
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
+        backbone = build_backbone(recipe.backbone, recipe.image.size_px, recipe.seed, progress)
+        size_px = backbone.model.input_shape[1]
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
         return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
     finally:
@@ -236,7 +236,7 @@ def _model_info(training: Training) -> ModelInfo:
             name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
             for name, head in recipe.heads.items()
         },
-        backbone=recipe.backbone.name,
+        backbone=training.classifier.backbone.spec.name,
         licence=training.classifier.backbone.spec.licence,
         data=recipe.data.model_dump(mode="json"),
         tfft_version=__version__,
