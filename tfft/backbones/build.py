@@ -1,6 +1,5 @@
 """Builds what the catalog names, with the weights that the recipe names."""
 
-import hashlib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,12 +7,14 @@ from typing import Any
 
 from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.backbones.construction import reproducible_construction
+from tfft.backbones.digest import weights_digest
+from tfft.backbones.hub import build_hub_backbone
 from tfft.backbones.keras_cache import fetch
 from tfft.backbones.lite_weights import load_lite0_imagenet
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
 from tfft.catalog.spec import BackboneSpec
-from tfft.config.model import ApplicationBackbone, BackboneConfig
+from tfft.config.model import ApplicationBackbone, BackboneConfig, HubBackbone
 from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
@@ -23,13 +24,16 @@ import keras  # noqa: E402
 
 
 def build_backbone(
-    config: BackboneConfig, size_px: int, seed: int = 0, progress: Progress = SILENT
+    config: BackboneConfig,
+    size_px: int | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Backbone:
     """Builds a backbone for square images.
 
     Args:
         config: Which backbone, which weights, which builder arguments.
-        size_px: Height and width of its input.
+        size_px: Height and width of its input; None: the backbone's own.
         seed: Of random weights: the same seed gives the same weights. No global seed is changed.
         progress: Told of a download.
 
@@ -37,7 +41,10 @@ def build_backbone(
         BackboneError: The name, an argument or the size is not possible, or the weights are not
             to be had or do not fit.
     """
+    if isinstance(config, HubBackbone):
+        return build_hub_backbone(config, size_px, progress)
     spec = backbone_spec(config.kind, config.name)
+    size_px = size_px or spec.default_size_px
     given = config.arguments if isinstance(config, ApplicationBackbone) else {}
     arguments = resolve_arguments(spec, given)
     if size_px < spec.min_size_px:
@@ -53,16 +60,6 @@ def build_backbone(
         load_lite0_imagenet(model)
     blocks = find_blocks(model, spec.blocks)
     return Backbone(spec, model, blocks, weights_digest(model))
-
-
-def weights_digest(model: keras.Model) -> str:
-    """Returns the SHA-256 of all weights: shape, type and values, in the model's order."""
-    digest = hashlib.sha256()
-    for variable in model.weights:
-        values = variable.numpy()
-        digest.update(f"{values.dtype.str}{values.shape};".encode())
-        digest.update(values.data if values.ndim else values.tobytes())
-    return digest.hexdigest()
 
 
 def _find_weights(

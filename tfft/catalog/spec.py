@@ -11,8 +11,10 @@ from typing import Any, Literal
 #   torch:  (x / 255 - mean) / std, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)
 #   caffe:  channels reversed to BGR, minus (103.939, 116.779, 123.68); no scaling
 #   lite:   (x - 127) / 128
-Preprocessing = Literal["none", "tf", "torch", "caffe", "lite"]
-Kind = Literal["application", "lite"]
+#   unit:   x / 255
+Preprocessing = Literal["none", "tf", "torch", "caffe", "lite", "unit"]
+# The first two are in the catalog; the spec of a hub module is made when it is found.
+Kind = Literal["application", "lite", "hub"]
 
 
 @dataclass(frozen=True)

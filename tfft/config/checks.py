@@ -6,13 +6,15 @@ from typing import Any
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
-from tfft.config.model import BackboneConfig, HeadsConfig
+from tfft.config.model import BackboneConfig, HeadsConfig, HubBackbone
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.errors import BackboneError
 
 Found = Iterator[tuple[Path, str]]
+
+_INPUT_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
 
 def check_sections(sections: Mapping[str, Any]) -> Found:
@@ -76,6 +78,13 @@ def _image(image: ImageConfig) -> Found:
 
 
 def _backbone(backbone: BackboneConfig) -> Found:
+    if isinstance(backbone, HubBackbone):
+        if backbone.input_range not in _INPUT_RANGES:
+            yield (
+                ("backbone", "input_range"),
+                f"must be [0, 1], [-1, 1] or [0, 255]. Received: {list(backbone.input_range)}",
+            )
+        return
     try:
         spec = backbone_spec(backbone.kind, backbone.name)
     except BackboneError as error:
@@ -106,6 +115,8 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
+    if isinstance(backbone, HubBackbone):  # not in the catalog: known when it is found
+        return None
     try:
         return backbone_spec(backbone.kind, backbone.name)
     except BackboneError:  # reported as the fault of backbone.name

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from tfft.config.checks import check_sections
 from tfft.config.expand import expand_short_forms, is_short_form
 from tfft.config.faults import Fault, find_faults, received, report
+from tfft.config.model import BackboneConfig, HubBackbone
 from tfft.config.overrides import Overrides, apply_overrides, parse_overrides
 from tfft.config.recipe import Recipe
 from tfft.config.source import Document, plain_value, read_yaml
@@ -190,11 +191,20 @@ def _absolute(recipe: Recipe) -> Recipe:
         for key in ("path", "archives", "data_dir")
         if (value := getattr(section, key, None)) is not None
     }
-    weights = recipe.backbone.weights
-    backbone = recipe.backbone
-    if weights not in ("imagenet", "random"):
-        absolute = str(Path(weights).expanduser().absolute())
-        backbone = backbone.model_copy(update={"weights": absolute})
     return recipe.model_copy(
-        update={"data": section.model_copy(update=paths), "backbone": backbone}
+        update={
+            "data": section.model_copy(update=paths),
+            "backbone": _absolute_backbone(recipe.backbone),
+        }
     )
+
+
+def _absolute_backbone(backbone: BackboneConfig) -> BackboneConfig:
+    key, value = (
+        ("handle", backbone.handle)
+        if isinstance(backbone, HubBackbone)
+        else ("weights", backbone.weights)
+    )
+    if value in ("imagenet", "random") or "://" in value:
+        return backbone
+    return backbone.model_copy(update={key: str(Path(value).expanduser().absolute())})

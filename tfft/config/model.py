@@ -32,7 +32,44 @@ class LiteBackbone(Section):
     )
 
 
-BackboneConfig = Annotated[ApplicationBackbone | LiteBackbone, Field(discriminator="kind")]
+class HubBackbone(Section):
+    """A TF2 SavedModel: a module of TF Hub, or anyone's."""
+
+    kind: Literal["hub"]
+    handle: str = Field(
+        description="a directory with saved_model.pb, an archive of one (.tar.gz), or the address "
+        "of a module (https://…), which the extra hub resolves"
+    )
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None,
+        description="digest that the module must have, as `tfft backbones describe` prints it",
+    )
+    input_range: tuple[float, ...] = Field(
+        default=(0.0, 1.0),
+        description="of the pixels that it was trained on: [0, 1], [-1, 1] or [0, 255]",
+    )
+    signature: str | None = Field(
+        default=None,
+        description="which one is called; default: the module itself where it can be called, else "
+        "serving_default",
+    )
+    output: str | None = Field(
+        default=None, description="which one is taken, where the module has several"
+    )
+    blocks: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="from input to output, each with patterns (* and ?) of names of variables; "
+        "default: found from the numbered units in the names",
+    )
+    allow_ops: tuple[str, ...] = Field(
+        default=(),
+        description="operations that do more than compute, which the module is trusted with",
+    )
+
+
+BackboneConfig = Annotated[
+    ApplicationBackbone | LiteBackbone | HubBackbone, Field(discriminator="kind")
+]
 
 
 class _Head(Section):

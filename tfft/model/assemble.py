@@ -9,7 +9,7 @@ from tfft.backbones.split import split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
-from tfft.model.heads import POOLINGS, Head, HeadSize, build_head
+from tfft.model.heads import Head, HeadSize, build_head, build_pooling
 from tfft.model.preprocess import preprocess
 from tfft.system.tensorflow import start_tensorflow
 
@@ -116,7 +116,7 @@ def build_classifier(
         for index, (name, config) in enumerate(heads.items())
     }
     kinds = sorted({config.pooling for config in heads.values()})
-    poolings = {kind: POOLINGS[kind](name=f"{kind}_pooling") for kind in kinds}
+    poolings = {kind: build_pooling(kind, len(backbone.model.output_shape)) for kind in kinds}
     images: Any = keras.Input((size_px, size_px, 3), name="images")
     activations = backbone.model(preprocess(images, backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+# Registers the layer of hub modules with Keras, which a .keras file may hold.
+import tfft.backbones.hub_layer  # noqa: F401
 from tfft.errors import ModelFileError
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, answer
@@ -63,6 +65,13 @@ def load_keras(path: Path) -> keras.Model:
     try:
         model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelFileError(f"cannot load the Keras model {path}: {first}") from error
+        raise ModelFileError(f"cannot load the Keras model {path}: {_reason(error)}") from error
     return model
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error; of Keras's list of objects that do not load, the first fault."""
+    paragraphs = str(error).strip().split("\n\n")
+    if paragraphs[0].startswith("A total of ") and len(paragraphs) > 1:
+        return paragraphs[1].strip()
+    return paragraphs[0].splitlines()[0] if paragraphs[0] else repr(error)

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tfft.backbones.build import build_backbone
-from tfft.catalog.backbones import backbone_spec
-from tfft.config.model import HeadConfig, targets_of
+from tfft.config.model import HeadConfig, HubBackbone, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
@@ -198,7 +197,9 @@ def _in_float32(training: Training) -> keras.Model:
     recipe, classifier = training.recipe, training.classifier
     if recipe.train.mixed_precision == "float32":
         return classifier.model
-    untrained = recipe.backbone.model_copy(update={"weights": "random"})
+    untrained = recipe.backbone
+    if not isinstance(untrained, HubBackbone):
+        untrained = untrained.model_copy(update={"weights": "random"})
     rebuilt = _build(
         recipe.model_copy(update={"backbone": untrained}), training.data, "float32", SILENT
     )
@@ -207,13 +208,12 @@ def _in_float32(training: Training) -> keras.Model:
 
 
 def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
-    spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
-    size_px = recipe.image.size_px or spec.default_size_px
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
+        backbone = build_backbone(recipe.backbone, recipe.image.size_px, recipe.seed, progress)
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
+        size_px = backbone.model.input_shape[1]
         return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
@@ -236,7 +236,7 @@ def _model_info(training: Training) -> ModelInfo:
             name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
             for name, head in recipe.heads.items()
         },
-        backbone=recipe.backbone.name,
+        backbone=training.classifier.backbone.spec.name,
         licence=training.classifier.backbone.spec.licence,
         data=recipe.data.model_dump(mode="json"),
         tfft_version=__version__,
