@@ -38,7 +38,7 @@ class BrightnessPredictor:
     def pixels(self, encoded):
         return np.stack([encoded_to_pixels(content, self.info.pixels) for content in encoded])
 
-    def probabilities(self, images):
+    def answers(self, images):
         self.batches.append(len(images))
         bright = images.mean(axis=(1, 2, 3)) / 255
         return {"label": np.stack([(1 - bright) * 0.9, 0.1 + 0 * bright, bright * 0.9], axis=1)}

@@ -1,5 +1,6 @@
 """Batches: every image once, the same every time, the same as evaluation defines."""
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -68,9 +69,7 @@ def test_images_inside_a_larger_file_are_the_same(index, tmp_path):
 
 def test_boxes_are_cut(index):
     boxes = np.tile(np.array([0.2, 0.1, 0.7, 0.8], np.float32), (len(index), 1))
-    boxed = ImageIndex(
-        index.files, index.file_ids, index.offsets, index.lengths, index.ids, index.targets, boxes
-    )
+    boxed = replace(index, boxes=boxes)
     (batch,) = evaluation_batches(boxed, SPEC, 32)
     exact = encoded_to_pixels(index.read(5), SPEC, boxes[5])
     np.testing.assert_allclose(batch["images"][5], exact, atol=0.001)

@@ -8,6 +8,7 @@ from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.catalog.spec import BackboneSpec, BlockSpec
 from tfft.config.model import ClassificationHead
 from tfft.model.assemble import Classifier, build_classifier
+from tfft.model.heads import HeadSize
 
 SIZE_PX = 8
 CLASSES = 3
@@ -37,7 +38,7 @@ def small_classifier(seed: int = 0, **head: float) -> Classifier:
     model = keras.Model(images, x, name="small")
     backbone = Backbone(_SPEC, model, find_blocks(model, _SPEC.blocks), "")
     heads = {"label": ClassificationHead(**head)}
-    return build_classifier(backbone, heads, {"label": CLASSES}, SIZE_PX, seed)
+    return build_classifier(backbone, heads, {"label": HeadSize(CLASSES)}, SIZE_PX, seed)
 
 
 def small_batch(count: int = 12, seed: int = 0) -> tuple:

@@ -143,11 +143,11 @@ def test_the_parts_of_a_cut_compute_the_whole_model():
 def test_sums_count_examples_losses_and_right_answers():
     classifier = small_classifier()
     step = EvaluationStep(Cut(None, classifier.model), classifier.heads)
-    read = read_sums(step.on_batch(small_batch(10)).numpy(), ["label"])
+    read = read_sums(step.on_batch(small_batch(10)).numpy(), ["label"])["label"]
     assert read.examples == 10
     # A head that starts at zero gives each class the same probability.
-    assert read.loss["label"] == pytest.approx(10 * np.log(CLASSES), rel=1e-5)
-    assert read.correct["label"] == np.sum(small_batch(10)[1]["label"].numpy() == 0)
+    assert read.loss == pytest.approx(10 * np.log(CLASSES), rel=1e-5)
+    assert read.figure == np.sum(small_batch(10)[1]["label"].numpy() == 0)
 
 
 def test_dropout_of_the_head_is_active_in_training_only():

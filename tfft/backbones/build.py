@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tfft.backbones.backbone import Backbone, find_blocks
-from tfft.backbones.builders import build_model, weights_digest
+from tfft.backbones.builders import build_model
 from tfft.backbones.construction import reproducible_construction
+from tfft.backbones.digest import weights_digest
+from tfft.backbones.hub import build_hub_backbone
 from tfft.backbones.keras_cache import fetch
 from tfft.backbones.keras_hub_preset import build_keras_hub
 from tfft.backbones.lite_weights import load_lite0_imagenet
@@ -17,6 +19,7 @@ from tfft.catalog.spec import BackboneSpec
 from tfft.config.model import (
     ApplicationBackbone,
     BackboneConfig,
+    HubBackbone,
     KerasBackbone,
     KerasHubBackbone,
     LiteBackbone,
@@ -25,13 +28,16 @@ from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
 
 def build_backbone(
-    config: BackboneConfig, size_px: int | None = None, seed: int = 0, progress: Progress = SILENT
+    config: BackboneConfig,
+    size_px: int | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Backbone:
     """Builds a backbone for square images.
 
     Args:
         config: Which backbone, which weights, which builder arguments.
-        size_px: Height and width of its input; None: those of its spec.
+        size_px: Height and width of its input; None: the backbone's own.
         seed: Of random weights: the same seed gives the same weights. No global seed is changed.
         progress: Told of a download.
 
@@ -40,6 +46,8 @@ def build_backbone(
             to be had or do not fit.
         ModelFileError: A file of a model cannot be loaded, or could run code.
     """
+    if isinstance(config, HubBackbone):
+        return build_hub_backbone(config, size_px, progress)
     if isinstance(config, KerasBackbone):
         return build_own_model(config, size_px, seed)
     if isinstance(config, KerasHubBackbone):
@@ -51,6 +59,7 @@ def _build_from_catalog(
     config: ApplicationBackbone | LiteBackbone, size_px: int | None, seed: int, progress: Progress
 ) -> Backbone:
     spec = backbone_spec(config.kind, config.name)
+    size_px = size_px or spec.default_size_px
     given = config.arguments if isinstance(config, ApplicationBackbone) else {}
     arguments = resolve_arguments(spec, given)
     size_px = size_px or spec.default_size_px

@@ -1,6 +1,5 @@
-"""Calls the builders that the catalog names, and tells weights apart."""
+"""Calls the builders that the catalog names."""
 
-import hashlib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -29,13 +28,3 @@ def build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) 
     if spec.first_layer is None:
         return model
     return keras.Model(model.get_layer(spec.first_layer).input, model.output, name=model.name)
-
-
-def weights_digest(model: keras.Model) -> str:
-    """Returns the SHA-256 of all weights: shape, type and values, in the model's order."""
-    digest = hashlib.sha256()
-    for variable in model.weights:
-        values = variable.numpy()
-        digest.update(f"{values.dtype.str}{values.shape};".encode())
-        digest.update(values.data if values.ndim else values.tobytes())
-    return digest.hexdigest()

@@ -62,20 +62,20 @@ def find_cut(model: keras.Model, name: str | None = None) -> keras.KerasTensor:
 
 
 def image_features(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns features as [batch, height, width, channels], the form in which heads pool them.
+    """Returns features in the form in which heads pool them.
 
-    Tokens [batch, n, channels] become n x 1 positions, pooled features one position.
+    Tokens [batch, n, channels] become activations of n x 1 positions; activations [batch, height,
+    width, channels] and features [batch, channels] stay as they are.
     """
-    reshape: Any = layers.Reshape
-    if len(tensor.shape) == 2:
-        return reshape((1, 1, tensor.shape[1]), name="one_position")(tensor)
-    if len(tensor.shape) == 3:
-        return reshape((tensor.shape[1], 1, tensor.shape[2]), name="tokens_as_positions")(tensor)
-    return tensor
+    if len(tensor.shape) != 3:
+        return tensor
+    positions = (tensor.shape[1], 1, tensor.shape[2])
+    reshape: Any = layers.Reshape(positions, name="tokens_as_positions")
+    return reshape(tensor)
 
 
 def find_block_specs(model: keras.Model) -> tuple[BlockSpec, ...]:
-    """Divides a flat Functional model into blocks, each named after the layer that ends it.
+    """Divides a flat Functional model into blocks, each named after what ends it.
 
     A block can end where all that follows depends on one tensor: behind a residual sum, a merge of
     branches or a layer that is itself made of layers, and before the resolution changes. A
@@ -83,24 +83,32 @@ def find_block_specs(model: keras.Model) -> tuple[BlockSpec, ...]:
     """
     nodes = graph_nodes(model)
     waists = list(_waists(nodes))
-    ends: list[int] = []
+    ends: list[tuple[int, str]] = []
     first = 0
     for number in range(len(waists) - 1):
-        if number < first:
-            continue
         waist, following = nodes[waists[number]], nodes[waists[number + 1]]
-        if _place(waist) == _place(following) and not _is_end(nodes, waists, number):
+        is_end = _place(waist) != _place(following) or _is_end(nodes, waists, number)
+        if number < first or not is_end:
             continue
-        chosen = number
-        while chosen + 1 < len(waists) and _goes_on(nodes, waists[chosen], waists[chosen + 1]):
-            chosen += 1
-        if _has_kernel(nodes[(ends[-1] + 1 if ends else 0) : waists[chosen] + 1]):
-            ends.append(waists[chosen])
-            first = chosen + 1
-    while ends and not _has_kernel(nodes[ends[-1] + 1 :]):
+        last = number
+        while last + 1 < len(waists) and _goes_on(nodes, waists[last], waists[last + 1]):
+            last += 1
+        if _has_kernel(nodes[_after(ends) : waists[last] + 1]):
+            ends.append((waists[last], waist.operation.name))
+            first = last + 1
+    while ends and not _has_kernel(nodes[_after(ends) :]):
         ends.pop()
-    names = [nodes[position].operation.name for position in [*ends, len(nodes) - 1]]
-    return tuple(BlockSpec(name, name) for name in names)
+    in_last = [n for n, at in enumerate(waists) if at >= _after(ends) and _is_end(nodes, waists, n)]
+    name_of_last = nodes[waists[in_last[-1]] if in_last else -1].operation.name
+    return (
+        *(BlockSpec(name, nodes[at].operation.name) for at, name in ends),
+        BlockSpec(name_of_last, nodes[-1].operation.name),
+    )
+
+
+def _after(ends: Sequence[tuple[int, str]]) -> int:
+    """The position behind the last end."""
+    return ends[-1][0] + 1 if ends else 0
 
 
 def _before(nodes: Sequence[GraphNode], output: keras.KerasTensor) -> keras.KerasTensor:

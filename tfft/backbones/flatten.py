@@ -4,6 +4,8 @@ Models within a model are opened, and so are layers that are stacks of others, s
 of a vision transformer: only what lies in the graph itself can be divided into blocks.
 """
 
+import inspect
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +38,10 @@ def flattened(
     """
     images: Any = keras.Input((size_px, size_px, 3), name="images")
     entered = images if entrance is None else entrance(images)
-    outputs = _Copier(weights).run(model, [entered])
+    with warnings.catch_warnings():
+        # Of layers that make their variables when they are first called (KerasHub's Swin).
+        warnings.filterwarnings("ignore", "Layer .* looks like it has unbuilt state", UserWarning)
+        outputs = _Copier(weights).run(model, [entered])
     return keras.Model(images, outputs[0] if len(outputs) == 1 else outputs, name=model.name)
 
 
@@ -58,14 +63,16 @@ class _Copier:
             arguments, named = node.arguments.fill_in(known)
             call = self._calls.get(id(node.operation))
             if call is None:
-                call = self._calls[id(node.operation)] = self._call(node.operation, arguments)
+                given = keras.tree.flatten((arguments, named))
+                tensors = [value for value in given if isinstance(value, keras.KerasTensor)]
+                call = self._calls[id(node.operation)] = self._call(node.operation, tensors)
             results = keras.tree.flatten(call(*arguments, **named))
             known.update(zip((id(t) for t in node.outputs), results, strict=True))
             self._fill()
         return [known[id(tensor)] for tensor in model.outputs]
 
-    def _call(self, operation: Any, arguments: Any) -> Call:
-        inner = _opened(operation, arguments)
+    def _call(self, operation: Any, tensors: list[Any]) -> Call:
+        inner = _opened(operation, tensors)
         if inner is not None:
             return lambda *inputs, **_: self.run(inner, keras.tree.flatten(inputs))
         if _only_augments(operation):
@@ -79,7 +86,7 @@ class _Copier:
         self._names[operation.name] += 1
         if "name" in config and self._names[operation.name] > 1:
             config["name"] = f"{operation.name}_{self._names[operation.name]}"
-        copy = type(operation).from_config(config)
+        copy = _from_config(type(operation), config)
         if isinstance(copy, keras.Layer):
             copy.trainable = True
             self._copies.append((operation, copy))
@@ -93,15 +100,17 @@ class _Copier:
                 copy.set_weights(original.get_weights())
 
 
-def _opened(operation: Any, arguments: Any) -> keras.Model | None:
+def _opened(operation: Any, tensors: list[Any]) -> keras.Model | None:
     """Returns the graph within an operation: of a model, or of a stack of layers."""
     if isinstance(operation, keras.Model):
         return operation
-    tensors = keras.tree.flatten(arguments)
     if not _is_stack(operation) or len(tensors) != 1:
         return None
     inputs: Any = keras.Input(batch_shape=tensors[0].shape, dtype=tensors[0].dtype)
-    return keras.Model(inputs, keras.tree.flatten(operation.call(inputs)))
+    try:
+        return keras.Model(inputs, keras.tree.flatten(operation.call(inputs)))
+    except (ValueError, TypeError):  # it does more than to call layers: it stays one operation
+        return None
 
 
 def _is_stack(operation: Any) -> bool:
@@ -121,6 +130,40 @@ def _is_composite(layer: keras.Layer) -> bool:
 def _only_augments(operation: Any) -> bool:
     module, name = type(operation).__module__, type(operation).__name__
     return module.startswith("keras.") and "image_preprocessing" in module and "Random" in name
+
+
+def _from_config(kind: Any, config: dict[str, Any]) -> Any:
+    try:
+        return kind.from_config(config)
+    except TypeError:
+        return _repaired(kind).from_config(config)
+
+
+def _repaired(kind: Any) -> Any:
+    """Returns a layer class whose config has only what it takes, under the same name.
+
+    Some layers of KerasHub 0.32 (of ViT, DeiT, MiT) write into their config what they do not take,
+    which no saved file with them could be loaded for. As the repaired class bears the name and
+    module of the original, Keras loads the original from the repaired config.
+    """
+    accepted = {"name", "trainable", "dtype", *inspect.signature(kind.__init__).parameters}
+
+    def only_accepted(config: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in config.items() if key in accepted}
+
+    def get_config(self: Any) -> dict[str, Any]:
+        return only_accepted(kind.get_config(self))
+
+    def from_config(cls: Any, config: dict[str, Any]) -> Any:
+        return cls(**only_accepted(config))
+
+    members = {
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "get_config": get_config,
+        "from_config": classmethod(from_config),
+    }
+    return type(kind.__name__, (kind,), members)
 
 
 def _serialized_policy() -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# Registers the layer of hub modules with Keras, which a .keras file may hold.
+import tfft.backbones.hub_layer  # noqa: F401
 from tfft.errors import ModelFileError
 from tfft.system.tensorflow import start_tensorflow
 
@@ -37,7 +39,7 @@ def load_keras_file(path: Path) -> keras.Model:
     try:
         model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"cannot load the Keras model {path}: {first_line(error)}") from error
+        raise ModelFileError(f"cannot load the Keras model {path}: {reason(error)}") from error
     return model
 
 
@@ -69,10 +71,15 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def first_line(error: BaseException) -> str:
-    """Returns the first line of a library's message, which may go on for pages."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else repr(error)
+def reason(error: BaseException) -> str:
+    """Returns the first line of a library's message, which may go on for pages.
+
+    Of Keras's list of objects that do not load, it is the first fault.
+    """
+    paragraphs = str(error).strip().split("\n\n")
+    if paragraphs[0].startswith("A total of ") and len(paragraphs) > 1:
+        return paragraphs[1].strip()
+    return paragraphs[0].splitlines()[0] if paragraphs[0] else repr(error)
 
 
 def _read_config(path: Path) -> Any:
@@ -80,7 +87,7 @@ def _read_config(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             return json.loads(archive.read("config.json"))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelFileError(f"{path} is no .keras file: {first_line(error)}") from error
+        raise ModelFileError(f"{path} is no .keras file: {reason(error)}") from error
 
 
 def _sections(value: Any) -> Iterator[dict[str, Any]]:

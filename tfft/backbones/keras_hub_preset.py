@@ -2,16 +2,17 @@
 
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tfft.backbones.backbone import Backbone, find_blocks
-from tfft.backbones.builders import weights_digest
+from tfft.backbones.digest import weights_digest
 from tfft.backbones.discover import find_block_specs, image_features
 from tfft.backbones.flatten import flattened
-from tfft.backbones.keras_file import first_line, import_keras_hub
-from tfft.backbones.own_model import PREPROCESSING, built, describe
+from tfft.backbones.keras_file import reason, import_keras_hub
+from tfft.backbones.own_model import INPUT_RANGES, PREPROCESSING, built, describe
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
 from tfft.system.progress import Progress
@@ -98,7 +99,9 @@ def _loaded(load: Callable[[], Any], preset: str) -> Any:
     from kagglehub.exceptions import UnauthenticatedError
 
     try:
-        return load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return load()
     except (
         OSError,
         ValueError,
@@ -109,7 +112,7 @@ def _loaded(load: Callable[[], Any], preset: str) -> Any:
         UnauthenticatedError,
     ) as error:
         raise BackboneError(
-            f"cannot load the KerasHub preset {preset}: {first_line(error)[:300]}\n"
+            f"cannot load the KerasHub preset {preset}: {reason(error)[:300]}\n"
             "A handle needs the network the first time. Without it, give a preset directory: "
             "keras_hub.models.Backbone.from_preset(HANDLE).save_to_preset(DIRECTORY), and the "
             "same of its keras_hub.layers.ImageConverter, where there is a network."
@@ -132,7 +135,7 @@ def _entrance(converter: Any, preset: str) -> Callable[[Any], Any]:
     if converter is None:
         raise BackboneError(
             f"the KerasHub preset {preset} has no image converter, so it does not say which "
-            f"pixels it takes. Set backbone.input_range: {', '.join(PREPROCESSING)}"
+            f"pixels it takes. Set backbone.input_range: {INPUT_RANGES}"
         )
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
@@ -153,7 +156,8 @@ def _features(preset: Any, config: KerasHubBackbone) -> tuple[Any, Any]:
             f"{config.preset} is no image backbone: it takes "
             f"{', '.join(tensor.name for tensor in preset.inputs)}"
         )
-    levels = getattr(preset, "pyramid_outputs", {})
+    levels = getattr(preset, "pyramid_outputs", None) or preset.output
+    levels = levels if isinstance(levels, dict) else {}
     if len(preset.outputs) == 1:
         last = preset.outputs[0]
     elif levels:
@@ -199,11 +203,12 @@ def _tokens(preset: Any, last: Any, config: KerasHubBackbone) -> Any:
             f"{config.preset} has no class token. Set backbone.features: token_mean"
         )
     if wanted == "class_token" or (wanted is None and extra):
-        crop: Any = layers.Cropping1D((0, last.shape[1] - 1), name="class_token")
-        return crop(last)
+        first: Any = layers.Cropping1D((0, last.shape[1] - 1), name="first_token")
+        alone: Any = layers.Flatten(name="class_token")
+        return alone(first(last))
     if not extra or wanted == "last":
         return last
-    crop = layers.Cropping1D((extra, 0), name="image_tokens")
+    crop: Any = layers.Cropping1D((extra, 0), name="image_tokens")
     return crop(last)
 
 

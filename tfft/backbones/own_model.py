@@ -1,17 +1,18 @@
 """A model of one's own as a backbone: a run of tfft or a `.keras` file, cut before its classifier.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tfft.backbones.backbone import Backbone, Origin, find_blocks
-from tfft.backbones.builders import build_model, weights_digest
+from tfft.backbones.builders import build_model
 from tfft.backbones.construction import reproducible_construction
+from tfft.backbones.digest import weights_digest
 from tfft.backbones.discover import find_block_specs, find_cut, image_features
 from tfft.backbones.flatten import flattened
-from tfft.backbones.keras_file import file_sha256, first_line, load_keras_file
+from tfft.backbones.keras_file import file_sha256, reason, load_keras_file
 from tfft.backbones.record import FILE_NAME, IN_CATALOG, read_backbone_record
 from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import KerasBackbone
@@ -22,13 +23,13 @@ from tfft.system.tensorflow import start_tensorflow
 start_tensorflow()
 import keras  # noqa: E402
 
-PREPROCESSING: dict[str, Preprocessing] = {
-    "0..255": "none",
-    "0..1": "unit",
-    "-1..1": "tf",
-    "torch": "torch",
-    "caffe": "caffe",
+# By the range of the pixels that a model takes.
+PREPROCESSING: Mapping[tuple[float, ...], Preprocessing] = {
+    (0, 1): "unit",
+    (-1, 1): "tf",
+    (0, 255): "none",
 }
+INPUT_RANGES = "[0, 1], [-1, 1] or [0, 255]"
 
 
 def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Backbone:
@@ -73,6 +74,11 @@ def _of_run(
                 f"its own. Received: {getattr(config, key)!r}"
             )
     spec, arguments, name = read_backbone_record(file.with_name(FILE_NAME))
+    if spec.kind == "hub":
+        raise BackboneError(
+            f"the backbone of {file.parent} is a SavedModel, which only its own recipe can load: "
+            f"backbone: {{kind: hub, handle: {spec.source}}}"
+        )
     trained = _inner_model(load_keras_file(file), name, file)
     spec = replace(spec, default_size_px=trained.input_shape[1])
     size_px = size_px or spec.default_size_px
@@ -98,8 +104,8 @@ def _of_file(
 ) -> Backbone:
     if config.input_range is None:
         raise BackboneError(
-            f"backbone.input_range is missing: which pixels does {file} take? One of "
-            f"{', '.join(PREPROCESSING)} (0..255 where the model scales them itself)"
+            f"backbone.input_range is missing: which pixels does {file} take? {INPUT_RANGES}, "
+            "the last where the model scales them itself"
         )
     loaded = load_keras_file(file)
     shape = _image_shape(loaded, file)
@@ -154,9 +160,9 @@ def built(
     try:
         with reproducible_construction(seed):
             return build()
-    except (ValueError, TypeError, NotImplementedError) as error:
+    except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise BackboneError(
-            f"{source} cannot be made a backbone for images of {size_px} px: {first_line(error)}"
+            f"{source} cannot be made a backbone for images of {size_px} px: {reason(error)}"
         ) from error
 
 

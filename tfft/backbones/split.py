@@ -22,7 +22,7 @@ def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, k
         the prefix is the whole model). `suffix(prefix(x))` computes what the model computes.
 
     Raises:
-        ValueError: The backbone has not as many blocks.
+        ValueError: The backbone has not as many blocks, or runs whole.
     """
     if not 0 <= frozen_blocks <= len(backbone.blocks):
         raise ValueError(
@@ -34,6 +34,8 @@ def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, k
         return None, model
     if frozen_blocks == len(backbone.blocks):
         return model, None
+    if backbone.opaque:
+        raise ValueError(f"{backbone.spec.name} runs whole and cannot be cut between its blocks")
     frozen = {
         id(operation) for block in backbone.blocks[:frozen_blocks] for operation in block.operations
     }

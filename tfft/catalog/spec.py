@@ -13,8 +13,8 @@ from typing import Any, Literal
 #   caffe:  channels reversed to BGR, minus (103.939, 116.779, 123.68); no scaling
 #   lite:   (x - 127) / 128
 Preprocessing = Literal["none", "unit", "tf", "torch", "caffe", "lite"]
-# The kinds of the catalog; then those whose spec is read from their files when they are built.
-Kind = Literal["application", "lite", "keras", "keras_hub"]
+# The first two are in the catalog; the spec of another is made when it is found.
+Kind = Literal["application", "lite", "hub", "keras", "keras_hub"]
 
 
 @dataclass(frozen=True)

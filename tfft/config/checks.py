@@ -6,13 +6,22 @@ from typing import Any
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
-from tfft.config.model import BackboneConfig, HeadsConfig, KerasBackbone, KerasHubBackbone
+from tfft.config.model import (
+    BackboneConfig,
+    HeadsConfig,
+    HubBackbone,
+    KerasBackbone,
+    KerasHubBackbone,
+)
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.errors import BackboneError
 
 Found = Iterator[tuple[Path, str]]
+
+_INPUT_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+_NOT_IN_CATALOG = (HubBackbone, KerasBackbone, KerasHubBackbone)
 
 
 def check_sections(sections: Mapping[str, Any]) -> Found:
@@ -76,8 +85,14 @@ def _image(image: ImageConfig) -> Found:
 
 
 def _backbone(backbone: BackboneConfig) -> Found:
-    if isinstance(backbone, KerasBackbone | KerasHubBackbone):
-        return  # what they are is in their files, which are read when they are built
+    if isinstance(backbone, _NOT_IN_CATALOG):
+        given = backbone.input_range
+        if given is not None and given not in _INPUT_RANGES:
+            yield (
+                ("backbone", "input_range"),
+                f"must be [0, 1], [-1, 1] or [0, 255]. Received: {list(given)}",
+            )
+        return
     try:
         spec = backbone_spec(backbone.kind, backbone.name)
     except BackboneError as error:
@@ -108,7 +123,7 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
-    if isinstance(backbone, KerasBackbone | KerasHubBackbone):
+    if isinstance(backbone, _NOT_IN_CATALOG):  # known when it is found
         return None
     try:
         return backbone_spec(backbone.kind, backbone.name)

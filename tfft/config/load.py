@@ -29,6 +29,8 @@ _COMMON_DATA_KEYS = (
     "on_bad_image",
     "on_label_conflict",
 )
+# The key of a backbone that may be the path of a file, where it is not `weights`.
+_PLACES = {"hub": "handle", "keras": "path", "keras_hub": "preset"}
 
 
 def load_recipe(
@@ -200,11 +202,9 @@ def _absolute(recipe: Recipe) -> Recipe:
 
 
 def _absolute_backbone(backbone: BackboneConfig) -> BackboneConfig:
-    key = {"keras": "path", "keras_hub": "preset"}.get(backbone.kind, "weights")
+    key = _PLACES.get(backbone.kind, "weights")
     value = getattr(backbone, key)
     path = Path(value).expanduser().absolute()
-    if key == "weights" and value in ("imagenet", "random"):
-        return backbone
-    if key == "preset" and not path.is_dir():
+    if value in ("imagenet", "random") or "://" in value or (key == "preset" and not path.is_dir()):
         return backbone
     return backbone.model_copy(update={key: str(path)})

@@ -33,9 +33,43 @@ class LiteBackbone(Section):
     )
 
 
-# RGB pixels as a model takes them: in these ranges, or normalised as torchvision's ("torch") or
-# the original Caffe ("caffe") ImageNet weights want it.
-InputRange = Literal["0..255", "0..1", "-1..1", "torch", "caffe"]
+class HubBackbone(Section):
+    """A TF2 SavedModel: a module of TF Hub, or anyone's."""
+
+    kind: Literal["hub"]
+    handle: str = Field(
+        description="a directory with saved_model.pb, an archive of one (.tar.gz), or the address "
+        "of a module (https://…), which the extra hub resolves"
+    )
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None,
+        description="digest that the module must have, as `tfft backbones describe` prints it",
+    )
+    input_range: tuple[float, ...] = Field(
+        default=(0.0, 1.0),
+        description="of the pixels that it was trained on: [0, 1], [-1, 1] or [0, 255]",
+    )
+    signature: str | None = Field(
+        default=None,
+        description="which one is called; default: the module itself where it can be called, else "
+        "serving_default",
+    )
+    output: str | None = Field(
+        default=None, description="which one is taken, where the module has several"
+    )
+    blocks: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="from input to output, each with patterns (* and ?) of names of variables; "
+        "default: found from the numbered units in the names",
+    )
+    allow_ops: tuple[str, ...] = Field(
+        default=(),
+        description="operations that do more than compute, which the module is trusted with",
+    )
+
+
+# Names of levels of a feature pyramid.
+Levels = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class KerasBackbone(Section):
@@ -46,9 +80,10 @@ class KerasBackbone(Section):
     weights: Literal["pretrained", "random"] = Field(
         default="pretrained", description="those of the file, or new random ones"
     )
-    input_range: InputRange | None = Field(
+    input_range: tuple[float, ...] | None = Field(
         default=None,
-        description="pixels that a .keras file from elsewhere takes; a run knows its own",
+        description="of the pixels that a .keras file from elsewhere takes: [0, 1], [-1, 1] or "
+        "[0, 255]; a run knows its own",
     )
     cut: str | None = Field(
         default=None,
@@ -70,20 +105,21 @@ class KerasHubBackbone(Section):
     weights: Literal["pretrained", "random"] = Field(
         default="pretrained", description="those of the preset, or new random ones"
     )
-    features: Literal["last", "class_token", "token_mean"] | tuple[str, ...] | None = Field(
+    features: Literal["last", "class_token", "token_mean"] | Levels | None = Field(
         default=None,
         description="what is pooled: last (the last activations), class_token or token_mean (of a "
         "vision transformer), or levels of the feature pyramid, such as [P4, P5]; default: the "
-        "class token where there is one, else the mean of the tokens, else last",
+        "class token where there is one, else last",
     )
-    input_range: InputRange | None = Field(
+    input_range: tuple[float, ...] | None = Field(
         default=None,
-        description="pixels that the backbone takes; default: as the preset's image converter says",
+        description="of the pixels that it takes: [0, 1], [-1, 1] or [0, 255]; default: as the "
+        "preset's image converter says",
     )
 
 
 BackboneConfig = Annotated[
-    ApplicationBackbone | LiteBackbone | KerasBackbone | KerasHubBackbone,
+    ApplicationBackbone | LiteBackbone | HubBackbone | KerasBackbone | KerasHubBackbone,
     Field(discriminator="kind"),
 ]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.backbones.backbone import Backbone
+from tfft.backbones.backbone import Backbone, BatchNorm
 from tfft.backbones.split import split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
-from tfft.model.heads import POOLINGS, Head, HeadSize, build_head
+from tfft.model.heads import Head, HeadSize, build_head, build_pooling
 from tfft.model.preprocess import preprocess
 from tfft.system.tensorflow import start_tensorflow
 
@@ -94,21 +94,9 @@ class Classifier:
         """Every variable that a gradient can train, from input to output."""
         return (*(v for block in self.block_weights for v in block), *self.head_weights)
 
-    def layers(self, block: int) -> tuple[keras.layers.Layer, ...]:
-        """The layers of one block, those inside other layers included."""
-        return tuple(
-            layer
-            for outer in self.backbone.blocks[block].layers
-            for layer in outer._flatten_layers()
-        )
-
-    def batch_norms(self, block: int) -> tuple[keras.layers.BatchNormalization, ...]:
-        """The BatchNormalization layers of one block."""
-        return tuple(
-            layer
-            for layer in self.layers(block)
-            if isinstance(layer, keras.layers.BatchNormalization)
-        )
+    def batch_norms(self, block: int) -> tuple[BatchNorm, ...]:
+        """The batch normalisations of one block that can adapt."""
+        return self.backbone.blocks[block].batch_norms
 
 
 def build_classifier(
@@ -128,7 +116,7 @@ def build_classifier(
         for index, (name, config) in enumerate(heads.items())
     }
     kinds = sorted({config.pooling for config in heads.values()})
-    poolings = {kind: POOLINGS[kind](name=f"{kind}_pooling") for kind in kinds}
+    poolings = {kind: build_pooling(kind, len(backbone.model.output_shape)) for kind in kinds}
     images: Any = keras.Input((size_px, size_px, 3), name="images")
     activations = backbone.model(preprocess(images, backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
@@ -139,7 +127,7 @@ def build_classifier(
         backbone,
         built,
         poolings,
-        block_weights=tuple(_weights(block.layers) for block in backbone.blocks),
+        block_weights=tuple(block.weights for block in backbone.blocks),
         head_weights=tuple(v for head in built.values() for v in _weights(head.layers)),
     )
 

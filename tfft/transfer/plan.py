@@ -71,6 +71,7 @@ class FreezePlan:
     Attributes:
         backbone: its name in the catalog.
         size_px: height and width of the model's input.
+        runs_whole: the backbone is one function, which cannot be cut between its blocks.
         blocks: from input to output; every parameter of the backbone is in exactly one.
         heads: in the recipe's order.
         phases: in the order in which they run.
@@ -79,6 +80,7 @@ class FreezePlan:
 
     backbone: str
     size_px: int
+    runs_whole: bool
     blocks: tuple[PartPlan, ...]
     heads: tuple[PartPlan, ...]
     phases: tuple[PhasePlan, ...]
@@ -119,7 +121,10 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
         for number, phase in enumerate(recipe.train.phases, start=1)
     )
     size_px = classifier.model.input_shape[1]
-    return FreezePlan(classifier.backbone.spec.name, size_px, blocks, heads, phases, dict(images))
+    backbone = classifier.backbone
+    return FreezePlan(
+        backbone.spec.name, size_px, backbone.opaque, blocks, heads, phases, dict(images)
+    )
 
 
 def _phase(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.record import FILE_NAME, backbone_to_json
-from tfft.config.model import HeadConfig, targets_of
+from tfft.config.model import HeadConfig, HubBackbone, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
@@ -199,7 +199,9 @@ def _in_float32(training: Training) -> keras.Model:
     recipe, classifier = training.recipe, training.classifier
     if recipe.train.mixed_precision == "float32":
         return classifier.model
-    untrained = recipe.backbone.model_copy(update={"weights": "random"})
+    untrained = recipe.backbone
+    if not isinstance(untrained, HubBackbone):
+        untrained = untrained.model_copy(update={"weights": "random"})
     rebuilt = _build(
         recipe.model_copy(update={"backbone": untrained}), training.data, "float32", SILENT
     )
@@ -212,8 +214,8 @@ def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> 
     keras.config.set_dtype_policy(policy)
     try:
         backbone = build_backbone(recipe.backbone, recipe.image.size_px, recipe.seed, progress)
-        size_px = backbone.model.input_shape[1]
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
+        size_px = backbone.model.input_shape[1]
         return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
