@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfft.export.export import Export
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.plan import FreezePlan
+    from tfft.transfer.rank import Ranking
     from tfft.transfer.run import Run
 
 # Values by dotted path, or the strings that `--set` takes.
@@ -190,6 +191,37 @@ def check_data(
 
     loaded = _recipe(recipe, data, overrides)
     return check(loaded.data, progress, targets_of(loaded.heads))
+
+
+def rank(
+    backbones: Sequence[str],
+    *,
+    recipe: str | Path = "classifier",
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "Ranking":
+    """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
+
+    Args:
+        backbones: names (``EfficientNetLite0``, ``MobileNet:alpha=0.25,weights=FILE``), run
+            directories, ``keras_hub:PRESET``, or recipes, whose backbone is taken.
+        recipe: whose images and pixels are used.
+        data: as of `train`; overrides: likewise.
+        progress: where the work is reported.
+
+    Raises:
+        BackboneError: A name stands for no backbone, or its weights are not to be had.
+        DataError: The images are not what the recipe says.
+    """
+    from tfft.config.backbone_text import parse_backbones
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    named = parse_backbones(backbones, _path(data))
+    from tfft.transfer.rank import rank as ranking
+
+    return ranking(loaded, named, progress)
 
 
 def _recipe(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":

@@ -27,6 +27,7 @@ from tfft.config.model import (
 from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
 
+
 def build_backbone(
     config: BackboneConfig,
     size_px: int | None = None,

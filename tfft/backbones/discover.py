@@ -176,9 +176,7 @@ def _goes_on(nodes: Sequence[GraphNode], waist: int, following: int) -> bool:
 
 def _has_kernel(nodes: Sequence[GraphNode]) -> bool:
     return any(
-        len(weight.shape) > 1
-        for node in nodes
-        for weight in getattr(node.operation, "weights", ())
+        len(weight.shape) > 1 for node in nodes for weight in getattr(node.operation, "weights", ())
     )
 
 

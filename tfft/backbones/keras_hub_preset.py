@@ -11,7 +11,7 @@ from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.backbones.digest import weights_digest
 from tfft.backbones.discover import find_block_specs, image_features
 from tfft.backbones.flatten import flattened
-from tfft.backbones.keras_file import reason, import_keras_hub
+from tfft.backbones.keras_file import import_keras_hub, reason
 from tfft.backbones.own_model import INPUT_RANGES, PREPROCESSING, built, describe
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
@@ -60,9 +60,7 @@ def build_keras_hub(
 
     def build() -> keras.Model:
         chosen = keras.Model(preset.inputs, [features, last], name=preset.name)
-        return flattened(
-            chosen, size_px, weights=config.weights == "pretrained", entrance=entrance
-        )
+        return flattened(chosen, size_px, weights=config.weights == "pretrained", entrance=entrance)
 
     flat = built(build, size_px, seed, config.preset)
     # Blocks lie on the way to the last activations, whichever levels become features.

@@ -1,10 +1,11 @@
-"""A model of one's own as a backbone: a run of tfft or a `.keras` file, cut before its classifier.
-"""
+"""A model of one's own as a backbone: a run of tfft or a `.keras` file, cut before its classifier."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tfft.backbones.backbone import Backbone, Origin, find_blocks
 from tfft.backbones.builders import build_model
@@ -12,8 +13,9 @@ from tfft.backbones.construction import reproducible_construction
 from tfft.backbones.digest import weights_digest
 from tfft.backbones.discover import find_block_specs, find_cut, image_features
 from tfft.backbones.flatten import flattened
-from tfft.backbones.keras_file import file_sha256, reason, load_keras_file
+from tfft.backbones.keras_file import file_sha256, load_keras_file, reason
 from tfft.backbones.record import FILE_NAME, IN_CATALOG, read_backbone_record
+from tfft.backbones.source_classes import classification_head
 from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError, TfftError
@@ -62,6 +64,21 @@ def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Ba
     if path.is_dir():
         raise BackboneError(f"{path} is no run of `tfft train`: it has no {FILE_NAME}")
     return _of_file(config, file, sha256, size_px, seed)
+
+
+def classifier_of_run(run: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Returns kernel [features, classes], bias [classes] and classes of a run's classification.
+
+    Raises:
+        BackboneError: The run has not one head of kind classification on average-pooled features.
+        ModelFileError: Its files cannot be read.
+    """
+    head = classification_head(run)
+    if head is None:
+        raise BackboneError(f"{run} has not one classification on average-pooled features")
+    dense: Any = load_keras_file(run / "model.keras").get_layer(f"{head}_logits")
+    names = _class_names(run / "model.json")[head]
+    return dense.kernel.numpy(), dense.bias.numpy(), names
 
 
 def _of_run(

@@ -22,6 +22,7 @@ COMMANDS = {
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
+    "rank": ("rank", "Rank backbones on images, before anything is trained."),
     "backbones": ("backbones", "List the pretrained backbones."),
 }
 

@@ -140,6 +140,11 @@ def _heads(heads: HeadsConfig) -> Found:
                 ("heads", name, "target"),
                 f"{head.target!r} is a {known} for another head and cannot be a {head.kind} too",
             )
+        if head.kind == "classification" and head.source_classes and head.init == "zeros":
+            yield (
+                ("heads", name, "source_classes"),
+                "belongs to init: source_classes, which this head does not have",
+            )
 
 
 def _heads_on_data(heads: HeadsConfig, data: DataConfig) -> Found:

@@ -128,7 +128,7 @@ def build_classifier(
         built,
         poolings,
         block_weights=tuple(block.weights for block in backbone.blocks),
-        head_weights=tuple(v for head in built.values() for v in _weights(head.layers)),
+        head_weights=tuple(v for head in built.values() for v in head.weights),
     )
 
 
@@ -136,11 +136,6 @@ def pixel_spec(image: ImageConfig, default_size_px: int) -> PixelSpec:
     """Returns the exact definition of the pixels that a recipe's `image:` section stands for."""
     size = image.size_px or default_size_px
     return PixelSpec(size, size, image.fit, image.resize_px, image.interpolation)
-
-
-def _weights(layers: tuple[keras.layers.Layer, ...]) -> tuple[keras.Variable, ...]:
-    found = {id(v): v for layer in layers for v in layer.trainable_variables}
-    return tuple(found.values())
 
 
 def _as_list(tensors: Any) -> list[Any]:

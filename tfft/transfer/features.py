@@ -23,7 +23,7 @@ def cached_features(training: Training, cut: Cut) -> CachedFeatures:
         raise ValueError("nothing is below this cut")
     identity = {
         "backbone": backbone.spec.name,
-        "weights": _digest(cut.prefix),
+        "weights": digest(cut.prefix),
         "preprocessing": backbone.spec.preprocessing,
         "poolings": list(training.classifier.poolings),
         "dtype": training.recipe.train.mixed_precision,
@@ -49,8 +49,8 @@ def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
     return {head: values[target] for head, target in training.targets.items()}
 
 
-def _digest(model: keras.Model) -> str:
-    """The weights as they are now: an earlier phase may have trained them."""
+def digest(model: keras.Model) -> str:
+    """Returns the SHA-256 of the weights as they are now: a phase may have trained them."""
     digest = hashlib.sha256()
     for variable in model.variables:
         digest.update(variable.numpy().tobytes())

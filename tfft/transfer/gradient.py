@@ -49,6 +49,8 @@ def train_by_gradient(
         variables,
         micro_batch_size=config.micro_batch_size,
         class_weights=training.class_weights,
+        mix=phase.mix,
+        seed=training.recipe.seed,
         after_update=average.update if average else None,
     )
     evaluation = EvaluationStep(cut, classifier.heads)

@@ -18,10 +18,15 @@ _FLOAT32_BYTES = 4
 
 @dataclass(frozen=True)
 class PartPlan:
-    """A block of the backbone, or a head, with the number of its parameters."""
+    """A block of the backbone, or a head, with the number of its parameters.
+
+    Attributes:
+        learning_rate_factor: of a head, beside that of its phase.
+    """
 
     name: str
     parameters: int
+    learning_rate_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,17 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
         PartPlan(block.name, sum(math.prod(v.shape) for v in weights))
         for block, weights in zip(classifier.backbone.blocks, classifier.block_weights, strict=True)
     )
-    features = {n: head.dense.kernel.shape[0] for n, head in classifier.heads.items()}
     heads = tuple(
-        PartPlan(name, (features[name] + 1) * head.size.outputs)
+        PartPlan(
+            name,
+            sum(math.prod(v.shape) for v in head.weights),
+            head.config.learning_rate_factor,
+        )
         for name, head in classifier.heads.items()
     )
-    floats_per_image = next(iter(features.values())) * len(classifier.poolings)
+    prefix = classifier.cut(len(blocks)).prefix
+    features = prefix.outputs if prefix else []
+    floats_per_image = sum(math.prod(output.shape[1:]) for output in features)
     phases = tuple(
         _phase(recipe, number, phase, classifier, blocks, heads, images, floats_per_image)
         for number, phase in enumerate(recipe.train.phases, start=1)
@@ -170,6 +180,8 @@ def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[boo
         return False, "a part of the backbone is trained"
     if phase.augment != "none":
         return False, f"every epoch sees other pixels (augment: {phase.augment})"
+    if phase.mix is not None:
+        return False, f"images are mixed (mix: {phase.mix.kind})"
     if not recipe.train.feature_cache:
         return False, "feature_cache: false"
     return True, "heads only, without augmentation"

@@ -27,6 +27,7 @@ from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.training import Training
+from tfft.transfer.warm_start import start_from_source_classes
 from tfft.version import __version__
 
 start_tensorflow()
@@ -133,6 +134,8 @@ def _train(
     write_json(run.path / FILE_NAME, backbone_to_json(classifier.backbone))
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
+        if not state.saves:
+            start_from_source_classes(training, state)
         for phase in plan.phases[state.phase :]:
             _run_phase(training, phase, state)
     finished = _finish(run, training, state)
@@ -226,7 +229,8 @@ def _head_size(head: HeadConfig, data: ImageData) -> HeadSize:
         return HeadSize(4)
     if head.kind == "regression":
         return number_size(data.splits["train"].targets[head.target])
-    return HeadSize(len(data.class_names[head.target]))
+    names = data.class_names[head.target]
+    return HeadSize(len(names), class_names=names)
 
 
 def _model_info(training: Training) -> ModelInfo:
