@@ -11,6 +11,7 @@ from tfft.api import (
     load_predictor,
     plan,
     prepare_data,
+    rank,
     resume,
     train,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "load_predictor",
     "plan",
     "prepare_data",
+    "rank",
     "resume",
     "train",
 ]

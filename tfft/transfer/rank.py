@@ -18,7 +18,6 @@ from tfft.config.backbone_text import NamedBackbone
 from tfft.config.model import ClassificationHead
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.images.spec import PixelSpec
@@ -127,8 +126,9 @@ def _ranked(
     classifier = build_classifier(backbone, head, size, size_px, recipe.seed)
     pixels = pixel_spec(image, backbone.spec.default_size_px)
     started = time.perf_counter()
+    frozen = _frozen_part(classifier, pixels, progress)
     train, validation = (
-        _features(classifier, pixels, data.splits[split], f"{named.text}: {split}", progress)
+        np.asarray(frozen.outputs(data.splits[split], f"{named.text}: {split} images")[0])
         for split in ("train", "validation")
     )
     computed = time.perf_counter()
@@ -155,24 +155,20 @@ def _ranked(
     )
 
 
-def _features(
-    classifier: Classifier, pixels: PixelSpec, images: ImageIndex, what: str, progress: Progress
-) -> np.ndarray:
-    """Returns the average-pooled features of all images, float32 [n, features]."""
+def _frozen_part(classifier: Classifier, pixels: PixelSpec, progress: Progress) -> FrozenPart:
+    """Returns what computes average-pooled features, under the keys of a heads-only phase."""
     backbone = classifier.backbone
-    cut = classifier.cut(len(backbone.blocks))
-    if cut.prefix is None:
+    prefix = classifier.cut(len(backbone.blocks)).prefix
+    if prefix is None:
         raise ValueError("a backbone without blocks has no features")
     identity = {
         "backbone": backbone.spec.name,
-        "weights": digest(cut.prefix),
+        "weights": digest(prefix),
         "preprocessing": backbone.spec.preprocessing,
         "poolings": list(classifier.poolings),
         "dtype": "float32",
     }
-    frozen = FrozenPart(cut.prefix, pixels, identity, progress)
-    (features,) = frozen.outputs(images, f"{what} images")
-    return np.asarray(features)
+    return FrozenPart(prefix, pixels, identity, progress)
 
 
 def _probe(
