@@ -37,6 +37,7 @@ def test_the_package_and_its_command_line_import_next_to_nothing(module):
         "tfft.cli.export",
         "tfft.cli.data",
         "tfft.cli.backbones",
+        "tfft.cli.rank",
         "tfft.cli.quickstart",
     ],
 )

@@ -1,4 +1,4 @@
-"""Runs and `.keras` files as backbones: cut before the classifier, in blocks, with their weights."""
+"""Runs and `.keras` files as backbones: cut before the classifier, in blocks, with weights."""
 
 import json
 import shutil
@@ -164,7 +164,7 @@ def test_code_in_a_file_is_refused_by_its_layer(tmp_path: Path):
     images = keras.Input((SIZE_PX, SIZE_PX, 3))
     halved = layers.Lambda(lambda x: x / 2, name="halved")(images)
     keras.Model(images, classified(body(halved))).save(tmp_path / "lambda.keras")
-    with pytest.raises(ModelFileError, match="Lambda layers.* is not loaded: halved"):
+    with pytest.raises(ModelFileError, match=r"Lambda layers.* is not loaded: halved"):
         build_backbone(of(tmp_path / "lambda.keras"))
 
 

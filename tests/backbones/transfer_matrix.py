@@ -107,7 +107,9 @@ def assert_saved_forms_agree(cell: Cell, directory: Path) -> None:
     model.save(directory / "again.keras")
     again = load_keras_file(directory / "again.keras")
     images = np.random.default_rng(0).uniform(0, 255, (2, SIZE_PX, SIZE_PX, 3))
-    first, second = (m.predict(images.astype(np.float32), verbose=0)["label"] for m in (model, again))
+    first, second = (
+        m.predict(images.astype(np.float32), verbose=0)["label"] for m in (model, again)
+    )
     np.testing.assert_array_equal(first, second)
     written = export(cell.run, output=directory / "saved_models")
     assert written.savedmodel is not None

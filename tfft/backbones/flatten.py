@@ -166,11 +166,11 @@ def _repaired(kind: Any) -> Any:
     return type(kind.__name__, (kind,), members)
 
 
-def _serialized_policy() -> dict[str, Any]:
+def _serialized_policy() -> Any:
     return keras.saving.serialize_keras_object(keras.config.dtype_policy())
 
 
-def _with_policy(config: Any, policy: dict[str, Any]) -> Any:
+def _with_policy(config: Any, policy: Any) -> Any:
     """Returns a layer's config with `policy` in place of every dtype policy in it."""
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy":

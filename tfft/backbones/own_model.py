@@ -1,4 +1,4 @@
-"""A model of one's own as a backbone: a run of tfft or a `.keras` file, cut before its classifier."""
+"""Runs and `.keras` files of one's own as backbones, cut before their classifier."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -15,7 +15,7 @@ import numpy as np
 from tfft.backbones.build import build_backbone
 from tfft.backbones.cost import multiply_adds
 from tfft.config.backbone_text import NamedBackbone
-from tfft.config.model import ClassificationHead
+from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
@@ -121,7 +121,7 @@ def _ranked(
     backbone = build_backbone(named.config, image.size_px, recipe.seed, progress)
     size_px = backbone.model.input_shape[1]
     classes = data.class_names["label"]
-    head = {"label": ClassificationHead()}
+    head: HeadsConfig = {"label": ClassificationHead()}
     size = {"label": HeadSize(len(classes), class_names=tuple(classes))}
     classifier = build_classifier(backbone, head, size, size_px, recipe.seed)
     pixels = pixel_spec(image, backbone.spec.default_size_px)
