@@ -81,12 +81,14 @@ class Backbone:
             pooled already, float32 [batch, channels].
         blocks: From input to output; each layer of the model lies in exactly one.
         weights_digest: SHA-256 of the weights as built, in hexadecimal.
+        source_sha256: of the files of a module, as a recipe can pin it; None for other kinds.
     """
 
     spec: BackboneSpec = field(repr=False)
     model: keras.Model
     blocks: tuple[Block, ...]
     weights_digest: str
+    source_sha256: str | None = None
 
     @property
     def opaque(self) -> bool:

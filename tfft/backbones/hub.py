@@ -71,7 +71,7 @@ def build_hub_backbone(
         licence="as its source states",
         source=config.handle,
     )
-    return Backbone(spec, model, blocks, weights_digest(model))
+    return Backbone(spec, model, blocks, weights_digest(model), files.sha256)
 
 
 def module_name(handle: str, sha256: str) -> str:

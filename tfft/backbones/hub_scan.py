@@ -26,19 +26,57 @@ _MAX_GRAPH_BYTES = 1 << 30
 
 # Operations that TensorFlow calls stateful and that touch nothing but the model's own memory.
 _HARMLESS_STATEFUL = frozenset(
-    "VarHandleOp ReadVariableOp AssignVariableOp AssignAddVariableOp AssignSubVariableOp "
-    "VarIsInitializedOp DestroyResourceOp DisableCopyOnRead ResourceGather ResourceGatherNd "
-    "ResourceScatterUpdate VariableShape "
-    "PartitionedCall StatefulPartitionedCall If While Case Assert Placeholder "
-    "RandomUniform RandomUniformInt RandomStandardNormal TruncatedNormal Multinomial "
-    "RandomShuffle StatefulUniform StatefulStandardNormalV2 StatefulTruncatedNormal "
-    "StatefulUniformInt StatefulUniformFullInt RngReadAndSkip RngSkip "
-    "TensorListReserve EmptyTensorList StackV2 TensorArrayV3 TensorArrayGradV3 "
-    "XlaHostCompute CheckNumerics CheckNumericsV2".split()
+    {
+        "VarHandleOp",
+        "ReadVariableOp",
+        "AssignVariableOp",
+        "AssignAddVariableOp",
+        "AssignSubVariableOp",
+        "VarIsInitializedOp",
+        "DestroyResourceOp",
+        "DisableCopyOnRead",
+        "ResourceGather",
+        "ResourceGatherNd",
+        "ResourceScatterUpdate",
+        "VariableShape",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "If",
+        "While",
+        "Case",
+        "Assert",
+        "RandomUniform",
+        "RandomUniformInt",
+        "RandomStandardNormal",
+        "TruncatedNormal",
+        "Multinomial",
+        "RandomShuffle",
+        "StatefulUniform",
+        "StatefulStandardNormalV2",
+        "StatefulTruncatedNormal",
+        "StatefulUniformInt",
+        "StatefulUniformFullInt",
+        "RngReadAndSkip",
+        "RngSkip",
+        "TensorListReserve",
+        "EmptyTensorList",
+        "StackV2",
+        "TensorArrayV3",
+        "TensorArrayGradV3",
+        "CheckNumerics",
+        "CheckNumericsV2",
+    }
 )
 # Operations that declare no side effect, but reach outside.
 _REACHING_OUT = frozenset(
-    "ReadFile MatchingFiles PyFuncStateless Restore RestoreSlice LookupTableImport".split()
+    {
+        "ReadFile",
+        "MatchingFiles",
+        "PyFuncStateless",
+        "Restore",
+        "RestoreSlice",
+        "LookupTableImport",
+    }
 )
 
 

@@ -1,5 +1,6 @@
 """Faults that lie between the values of a recipe and need neither model nor data."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -79,6 +80,11 @@ def _image(image: ImageConfig) -> Found:
 
 def _backbone(backbone: BackboneConfig) -> Found:
     if isinstance(backbone, HubBackbone):
+        if backbone.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", backbone.sha256):
+            yield (
+                ("backbone", "sha256"),
+                f"must be 64 hexadecimal digits in lower case. Received: {backbone.sha256!r}",
+            )
         if backbone.input_range not in _INPUT_RANGES:
             yield (
                 ("backbone", "input_range"),

@@ -40,7 +40,7 @@ class HubBackbone(Section):
         description="a directory with saved_model.pb, an archive of one (.tar.gz), or the address "
         "of a module (https://…), which the extra hub resolves"
     )
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+    sha256: str | None = Field(
         default=None,
         description="digest that the module must have, as `tfft backbones describe` prints it",
     )
