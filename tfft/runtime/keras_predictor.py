@@ -1,5 +1,6 @@
 """A `.keras` file as a predictor."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ def load_keras(path: Path) -> keras.Model:
         ModelFileError: The file cannot be read, or holds a Lambda.
     """
     try:
-        model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings():
+            # A guess of Keras 3.15.1 after a layer did not load, which it raises anyway.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(f"cannot load the Keras model {path}: {_reason(error)}") from error
     return model
