@@ -8,6 +8,7 @@ import pytest
 from hub_modules import save_module, small_network
 
 from tfft.backbones.build import build_backbone
+from tfft.cli.plan_table import plan_notes
 from tfft.config.model import LiteBackbone
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
@@ -96,6 +97,7 @@ def test_the_plan_freezes_blocks_and_says_that_the_module_runs_whole(pictures, t
     handle = save_module(small_network(), tmp_path / "module", "training_argument")
     plan = dry_run(recipe(pictures, handle, _LINEAR, _LAST, _ALL))
     assert plan.runs_whole
+    assert str(plan_notes(plan)).splitlines()[-1].startswith(f"{plan.backbone} runs whole")
     assert [(block.name, block.parameters) for block in plan.blocks] == [
         ("stem", 116),
         ("block_1", 266),

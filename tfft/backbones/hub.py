@@ -108,7 +108,7 @@ def _output_shape(module: Module, size_px: int, name: str) -> tuple[int, ...]:
             f"{name} gives no features: float [batch, channels], or activations [batch, height, "
             f"width, channels]. Received: {output.dtype.name} {output.shape}"
         )
-    return tuple(output.shape[1:])
+    return tuple(output.shape.as_list()[1:])
 
 
 def _blocks(layer: HubModule, patterns: Mapping[str, tuple[str, ...]]) -> tuple[Block, ...]:

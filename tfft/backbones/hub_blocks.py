@@ -59,7 +59,7 @@ def blocks_of_patterns(
     """
     homes = {
         name: block
-        for block, wanted in reversed(patterns.items())
+        for block, wanted in reversed(list(patterns.items()))
         for name in names
         if any(fnmatchcase(name, pattern) for pattern in wanted)
     }

@@ -24,9 +24,15 @@ class _ListByDefault(click.Group):
     """What is no command of the group are arguments of `list`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = args and args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["list", *args])
 
 
 def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:

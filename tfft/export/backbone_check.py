@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfft.backbones.backbone import Backbone
-from tfft.config.model import ClassificationHead
+from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.train import AdamWOptimizer, GradientPhase
 from tfft.errors import TfftError
 from tfft.export.parity import FLOAT_ROUNDING
@@ -105,8 +105,9 @@ class _Trial:
 
     def __init__(self, backbone: Backbone) -> None:
         size_px = backbone.model.input_shape[1]
-        head, size = {"label": ClassificationHead()}, {"label": HeadSize(len(_CLASSES))}
-        self._classifier: Classifier = build_classifier(backbone, head, size, size_px, seed=0)
+        heads: HeadsConfig = {"label": ClassificationHead()}
+        sizes = {"label": HeadSize(len(_CLASSES))}
+        self._classifier: Classifier = build_classifier(backbone, heads, sizes, size_px, seed=0)
         generator = np.random.default_rng(0)
         shape = (_IMAGES, size_px, size_px, 3)
         self._images = generator.uniform(0, 255, shape).astype(np.float32)
