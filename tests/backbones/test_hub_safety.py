@@ -1,7 +1,10 @@
 """Modules that are malicious, damaged or not there: one message each, nothing run, nothing left."""
 
+import hashlib
+import importlib.util
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -214,6 +217,21 @@ def test_a_damaged_graph_is_no_traceback(tmp_path, content):
     (tmp_path / "saved_model.pb").write_bytes(content)
     with pytest.raises(BackboneError, match=r"saved_model\.pb|TF1"):
         build_backbone(HubBackbone(kind="hub", handle=str(tmp_path)))
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("tensorflow_hub", "pkg_resources"))),
+    reason="needs the extra `hub`",
+)
+def test_an_address_is_found_in_the_cache_of_tensorflow_hub(tmp_path, module, monkeypatch):
+    handle = "https://tfhub.invalid/somebody/feature_vector/1"
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    cached = tmp_path / hashlib.sha1(handle.encode()).hexdigest()
+    shutil.copytree(module, cached)
+    found = find_module(handle, directory_digest(module))
+    assert found.directory == cached
+    backbone = build_backbone(HubBackbone(kind="hub", handle=handle))
+    assert backbone.spec.name == f"somebody/feature_vector/1@{found.sha256[:8]}"
 
 
 @pytest.mark.parametrize(
