@@ -23,6 +23,7 @@ from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,20 @@ def test_a_saved_model_is_scanned_when_it_is_loaded_too(tmp_path, monkeypatch):
 def test_the_checkpoint_functions_of_every_saved_model_are_no_fault(module):
     """RestoreV2 and SaveV2 are in them; nothing calls them on loading."""
     scan_saved_model(module, "module")
+
+
+def test_the_saver_is_no_way_around(tmp_path, module):
+    """Its functions are looked through like others once anything else mentions them."""
+    shutil.copytree(module, tmp_path / "module")
+    path = tmp_path / "module" / "saved_model.pb"
+    saved_model = SavedModel.FromString(path.read_bytes())
+    graph = saved_model.meta_graphs[0].graph_def
+    restore = next(f for f in graph.library.function if "traced_restore" in f.signature.name)
+    node = graph.node.add(name="call", op="StatefulPartitionedCall")
+    node.attr["f"].func.name = restore.signature.name
+    path.write_bytes(saved_model.SerializeToString())
+    with pytest.raises(BackboneError, match=f"RestoreV2 in {restore.signature.name}"):
+        scan_saved_model(tmp_path / "module", "module")
 
 
 def archive(path: Path, module: Path, *extra: tarfile.TarInfo) -> Path:
