@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tfft import api
 from tfft.backbones.availability import BackboneListing, list_backbones
-from tfft.cli.options import json_option, quiet_option, set_option
+from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError, UsageError, nearest
@@ -40,8 +40,17 @@ def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
     for decorate in (
         quiet_option,
         json_option,
-        set_option,
-        click.option("--size-px", type=click.IntRange(min=1), help="Of its images."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set a value of a recipe's `backbone:`, such as 'backbone.input_range=[-1, 1]'. "
+            "Can be repeated.",
+        ),
+        click.option(
+            "--size-px", type=click.IntRange(min=1), help="Of its images. Default: its own."
+        ),
         click.argument("backbone", metavar="NAME|HANDLE"),
     ):
         function = decorate(function)
@@ -128,7 +137,7 @@ def describe(
 def check(
     backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Try a backbone out: forward, training steps, saving, loading, exports.
+    """Try a backbone out: training steps, saving, exports.
 
     Needs no data: it sees noise. Exit code 3 if something did not go as it must.
 
