@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.backbones.describe import BackboneDescription
     from tfft.config.recipe import Recipe
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
     from tfft.evaluate.evaluate import Evaluation
+    from tfft.export.backbone_check import Finding
     from tfft.export.export import Export
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.plan import FreezePlan
@@ -222,6 +224,53 @@ def rank(
     from tfft.transfer.rank import rank as ranking
 
     return ranking(loaded, named, progress)
+
+
+def describe_backbone(
+    name_or_handle: str,
+    *,
+    size_px: int | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "BackboneDescription":
+    """Builds a backbone and says what it is.
+
+    Args:
+        name_or_handle: a name of the catalog, or the path or address of a SavedModel.
+        size_px: height and width of its images; default: its own.
+        overrides: of the recipe's ``backbone`` section: ``{"backbone.output": "features"}``.
+        progress: told of a download.
+
+    Raises:
+        BackboneError: There is no such backbone, or it is not to be trusted.
+    """
+    from tfft.config.backbone import backbone_config
+
+    config = backbone_config(name_or_handle, overrides)
+    from tfft.backbones.build import build_backbone
+    from tfft.backbones.describe import describe
+
+    return describe(build_backbone(config, size_px, progress=progress))
+
+
+def check_backbone(
+    name_or_handle: str,
+    *,
+    size_px: int | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "tuple[Finding, ...]":
+    """Tries out a backbone: a forward pass, training steps, saving, loading and exports.
+
+    Arguments and errors as of `describe_backbone`.
+    """
+    from tfft.config.backbone import backbone_config
+
+    config = backbone_config(name_or_handle, overrides)
+    from tfft.backbones.build import build_backbone
+    from tfft.export.backbone_check import check_backbone as check
+
+    return check(build_backbone(config, size_px, progress=progress), progress)
 
 
 def _recipe(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":

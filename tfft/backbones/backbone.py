@@ -98,6 +98,7 @@ class Backbone:
         weights_digest: SHA-256 of the weights as built, in hexadecimal.
         arguments: The documented builder arguments of a backbone of the catalog.
         origin: The run or file that the weights come from, if they are one's own.
+        source_sha256: of the files of a module, as a recipe can pin it; None for other kinds.
     """
 
     spec: BackboneSpec = field(repr=False)
@@ -106,6 +107,7 @@ class Backbone:
     weights_digest: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin | None = None
+    source_sha256: str | None = None
 
     @property
     def opaque(self) -> bool:

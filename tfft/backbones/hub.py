@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 
 from tfft.backbones.backbone import Backbone, Block, Part
 from tfft.backbones.digest import weights_digest
-from tfft.backbones.hub_blocks import blocks_of_names, blocks_of_patterns
+from tfft.backbones.hub_blocks import WHOLE, blocks_of_names, blocks_of_patterns
 from tfft.backbones.hub_layer import HubModule
 from tfft.backbones.hub_module import Entrance, Module, load_module
 from tfft.backbones.hub_scan import scan_saved_model
@@ -71,7 +71,7 @@ def build_hub_backbone(
         licence="as its source states",
         source=config.handle,
     )
-    return Backbone(spec, model, blocks, weights_digest(model))
+    return Backbone(spec, model, blocks, weights_digest(model), source_sha256=files.sha256)
 
 
 def module_name(handle: str, sha256: str) -> str:
@@ -108,11 +108,13 @@ def _output_shape(module: Module, size_px: int, name: str) -> tuple[int, ...]:
             f"{name} gives no features: float [batch, channels], or activations [batch, height, "
             f"width, channels]. Received: {output.dtype.name} {output.shape}"
         )
-    return tuple(output.shape[1:])
+    return tuple(output.numpy().shape[1:])
 
 
 def _blocks(layer: HubModule, patterns: Mapping[str, tuple[str, ...]]) -> tuple[Block, ...]:
     names = list(layer.module_variables)
+    if not names:
+        return (Block(WHOLE, ()),)
     homes = blocks_of_patterns(names, patterns) if patterns else blocks_of_names(names)
     return tuple(
         Block(block, _parts(layer, [name for name in homes if homes[name] == block]))

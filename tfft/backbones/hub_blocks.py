@@ -15,7 +15,9 @@ _UNIT = re.compile(
     r"^.*(?:blocks?|block_group|stages?|unit|group|layer|cell|expanded_conv|conv_dw|conv_pw|mixed)"
     r"_?\d+[a-z]?(?![a-zA-Z0-9])"
 )
-_STEM, _TOP, _WHOLE = "stem", "top", "module"
+_STEM, _TOP = "stem", "top"
+# The one block of a module whose names show no units.
+WHOLE = "module"
 _SHOWN = 5
 
 
@@ -36,7 +38,7 @@ def blocks_of_names(names: Sequence[str]) -> dict[str, str]:
     units = {scope: _unit(scope.removeprefix(prefix)) for scope in map(_scope, names)}
     found = _in_order(list(dict.fromkeys(unit for unit in units.values() if unit)))
     if not found:
-        return dict.fromkeys(names, _WHOLE)
+        return dict.fromkeys(names, WHOLE)
     last = max(position for position, unit in enumerate(units.values()) if unit)
     homes, before = {}, _STEM
     for position, (scope, unit) in enumerate(units.items()):
@@ -59,7 +61,7 @@ def blocks_of_patterns(
     """
     homes = {
         name: block
-        for block, wanted in reversed(patterns.items())
+        for block, wanted in reversed(list(patterns.items()))
         for name in names
         if any(fnmatchcase(name, pattern) for pattern in wanted)
     }

@@ -95,11 +95,11 @@ class HubModule(keras.layers.Layer):
         }
         batch_norms = _batch_norms(variables) if module.has_training_mode else {}
         self._adopted = _Adopted(module, files, variables, batch_norms)
-        # A layer that is loaded gets its assets after it was built, when Keras has locked its state;
-        # Keras unlocks it so itself where it quantizes layers (3.15.1).
+        # A layer that is loaded gets its assets after it was built, when Keras has locked its
+        # state; Keras unlocks it so itself where it quantizes layers (3.15.1).
         self._tracker.unlock()
-        for variable in variables.values():
-            self._track_variable(variable)
+        # Both Keras and TensorFlow track what is in a list that is an attribute.
+        self._tracked_variables = list(variables.values())
         self._tracker.lock()
 
     @property

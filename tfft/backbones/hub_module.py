@@ -154,7 +154,8 @@ def _size_px(images: Any, what: str) -> int | None:
     shape = images.shape if isinstance(images, tf.TensorSpec) else None
     if shape is None or shape.rank != 4 or shape[3] not in (3, None) or images.dtype != tf.float32:
         raise BackboneError(
-            f"{what} takes no images, which are float32 [batch, height, width, 3]. Received: {images}"
+            f"{what} takes no images, which are float32 [batch, height, width, 3]. "
+            f"Received: {images}"
         )
     if shape[0] is not None:
         raise BackboneError(f"{what} takes batches of {shape[0]} only, not of any size")

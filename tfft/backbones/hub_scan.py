@@ -8,7 +8,7 @@ else is refused by name.
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _MAX_GRAPH_BYTES = 1 << 30
 
 # Operations that TensorFlow calls stateful and that touch nothing but the model's own memory.
 _HARMLESS_STATEFUL = frozenset(
-    [
+    {
         "VarHandleOp",
         "ReadVariableOp",
         "AssignVariableOp",
@@ -45,7 +45,6 @@ _HARMLESS_STATEFUL = frozenset(
         "While",
         "Case",
         "Assert",
-        "Placeholder",
         "RandomUniform",
         "RandomUniformInt",
         "RandomStandardNormal",
@@ -64,22 +63,32 @@ _HARMLESS_STATEFUL = frozenset(
         "StackV2",
         "TensorArrayV3",
         "TensorArrayGradV3",
-        "XlaHostCompute",
         "CheckNumerics",
         "CheckNumericsV2",
-    ]
+    }
 )
 # Operations that declare no side effect, but reach outside.
 _REACHING_OUT = frozenset(
-    ["ReadFile", "MatchingFiles", "PyFuncStateless", "Restore", "RestoreSlice", "LookupTableImport"]
+    {
+        "ReadFile",
+        "MatchingFiles",
+        "PyFuncStateless",
+        "Restore",
+        "RestoreSlice",
+        "LookupTableImport",
+    }
 )
+
+
+# What saving and restoring a checkpoint does, in functions that every SavedModel has.
+_OF_CHECKPOINTS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
 
 
 def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) -> None:
     """Looks through the graph and all functions of a SavedModel; nothing of it is run.
 
-    The functions that save and restore a checkpoint, which every SavedModel has and which nothing
-    calls on loading, are left out, unless anything else refers to them.
+    Operations of checkpoints are allowed in the functions of its saver, which loading does not
+    call, if nothing else in the file mentions these functions.
 
     Args:
         directory: has ``saved_model.pb``.
@@ -91,10 +100,12 @@ def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) ->
     """
     meta_graph = _read(directory / "saved_model.pb", what)
     allowed = {*allow, *os.environ.get("TFFT_ALLOW_OPS", "").split(",")}
-    allowed |= {function.signature.name for function in meta_graph.graph_def.library.function}
+    functions = {function.signature.name for function in meta_graph.graph_def.library.function}
+    saving = _functions_of_saver(meta_graph)
     refused = defaultdict(set)
     for place, node in _nodes(meta_graph):
-        if node.op not in allowed and not _is_harmless(node.op):
+        of_saver = place in saving and node.op in _OF_CHECKPOINTS
+        if node.op not in allowed and not of_saver and not _is_harmless(node.op, functions):
             refused[node.op].add(place)
     if refused:
         found = "; ".join(f"{op} in {min(places)}" for op, places in sorted(refused.items()))
@@ -122,54 +133,40 @@ def _read(path: Path, what: str) -> Any:
     return saved_model.meta_graphs[0]
 
 
-def _is_harmless(name: str) -> bool:
+def _is_harmless(name: str, functions: Collection[str]) -> bool:
     operation = op_def_registry.get(name)
-    if operation is None or name in _REACHING_OUT:
+    if operation is None:  # a call of a function, which is looked through itself
+        return name in functions
+    if name in _REACHING_OUT:
         return False
     return not operation.is_stateful or name in _HARMLESS_STATEFUL
 
 
 def _nodes(meta_graph: Any) -> Iterator[tuple[str, Any]]:
-    """Yields every node that could be run, with the name of its function or of the graph."""
-    graph = meta_graph.graph_def
-    functions = {function.signature.name: function for function in graph.library.function}
-    savers = {
-        meta_graph.saver_def.save_tensor_name.rpartition(":")[0],
-        meta_graph.saver_def.restore_op_name,
-    }
-    of_saver = [node for node in graph.node if node.name in savers]
-    others = [node for node in graph.node if node.name not in savers]
-    saving = _reached(_called(of_saver, functions), functions)
-    # Whatever anything but the saver refers to is not the saver's alone.
-    roots = {name for name in functions if name not in saving}
-    roots |= set(meta_graph.object_graph_def.concrete_functions) & functions.keys()
-    roots |= _called(others, functions)
-    for name in sorted(_reached(roots, functions)):
-        for node in functions[name].node_def:
-            yield name, node
-    for node in others:
+    """Yields every node with the name of its function; "its graph" for those outside of any."""
+    for node in meta_graph.graph_def.node:
         yield "its graph", node
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            yield function.signature.name, node
 
 
-def _reached(roots: Iterable[str], functions: dict[str, Any]) -> set[str]:
-    reached: set[str] = set()
-    pending = list(roots)
-    while pending:
-        name = pending.pop()
-        if name not in reached:
-            reached.add(name)
-            pending.extend(_called(functions[name].node_def, functions))
-    return reached
-
-
-def _called(nodes: Iterable[Any], functions: dict[str, Any]) -> set[str]:
-    """The functions that nodes refer to: by an attribute, or as their operation."""
-    called = set()
-    for node in nodes:
-        called.add(node.op)
-        for value in node.attr.values():
-            called.add(value.func.name)
-            called.update(function.name for function in value.list.func)
-            # Gradients and calls on other devices name functions in plain text.
-            called.add(value.s.decode("utf-8", "replace"))
-    return called & functions.keys()
+def _functions_of_saver(meta_graph: Any) -> frozenset[str]:
+    """The functions that save and restore; none if anything but the saver mentions one of them."""
+    saver = meta_graph.saver_def
+    nodes = {saver.save_tensor_name.rpartition(":")[0], saver.restore_op_name}
+    calls = [node for node in meta_graph.graph_def.node if node.name in nodes]
+    found = frozenset(
+        value.func.name for node in calls for value in node.attr.values() if value.func.name
+    )
+    rest = type(meta_graph)()
+    rest.CopyFrom(meta_graph)
+    library = rest.graph_def.library
+    kept_nodes = [node for node in rest.graph_def.node if node.name not in nodes]
+    kept_functions = [f for f in library.function if f.signature.name not in found]
+    del rest.graph_def.node[:]
+    del library.function[:]
+    rest.graph_def.node.extend(kept_nodes)
+    library.function.extend(kept_functions)
+    content = rest.SerializeToString()
+    return frozenset() if any(name.encode() in content for name in found) else found

@@ -3,6 +3,7 @@
 No TensorFlow is needed, but for a handle of TF Hub.
 """
 
+import gzip
 import hashlib
 import importlib
 import tarfile
@@ -145,7 +146,7 @@ def _unpack(archive: Path, directory: Path) -> None:
             _require_harmless(members, archive)
             for member in members:
                 tar.extract(member, directory, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BackboneError(
             f"{archive} is damaged or no archive that can be unpacked: {error}"
         ) from error

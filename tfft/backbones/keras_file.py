@@ -37,7 +37,10 @@ def load_keras_file(path: Path) -> keras.Model:
     if any(str(part.get("module")).startswith("keras_hub.") for part in _sections(config)):
         import_keras_hub(f"{path} has layers of KerasHub")
     try:
-        model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with warnings.catch_warnings():
+            # A guess of Keras 3.15.1 after a layer did not load, which it raises anyway.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(f"cannot load the Keras model {path}: {reason(error)}") from error
     return model

@@ -19,5 +19,3 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 # A name that becomes a directory, a head or a signature output.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
-# The SHA-256 of a file, in hexadecimal.
-Sha256 = Annotated[str, Field(min_length=64, max_length=64)]

@@ -1,5 +1,6 @@
 """Faults that lie between the values of a recipe and need neither model nor data."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -86,6 +87,12 @@ def _image(image: ImageConfig) -> Found:
 
 def _backbone(backbone: BackboneConfig) -> Found:
     if isinstance(backbone, _NOT_IN_CATALOG):
+        digest = getattr(backbone, "sha256", None)
+        if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
+            yield (
+                ("backbone", "sha256"),
+                f"must be 64 hexadecimal digits in lower case. Received: {digest!r}",
+            )
         given = backbone.input_range
         if given is not None and given not in _INPUT_RANGES:
             yield (

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from tfft.config.base import Fraction, Name, PositiveFloat, Section, Sha256
+from tfft.config.base import Fraction, Name, PositiveFloat, Section
 
 
 class ApplicationBackbone(Section):
@@ -41,7 +41,7 @@ class HubBackbone(Section):
         description="a directory with saved_model.pb, an archive of one (.tar.gz), or the address "
         "of a module (https://…), which the extra hub resolves"
     )
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+    sha256: str | None = Field(
         default=None,
         description="digest that the module must have, as `tfft backbones describe` prints it",
     )
@@ -90,7 +90,7 @@ class KerasBackbone(Section):
         description="layer of a .keras file from elsewhere whose output is the last of the "
         "backbone; default: what its classifier begins after",
     )
-    sha256: Sha256 | None = Field(
+    sha256: str | None = Field(
         default=None, description="of the .keras file (a run's model.keras), verified before use"
     )
 

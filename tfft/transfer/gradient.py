@@ -7,7 +7,7 @@ import numpy as np
 
 from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
-from tfft.model.assemble import Cut
+from tfft.model.assemble import Classifier, Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.features import cached_features
 from tfft.transfer.inputs import ImageStream, PhaseInputs
@@ -30,7 +30,7 @@ def train_by_gradient(
     """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
     classifier, config = training.classifier, training.recipe.train
     trained = unfrozen(classifier, phase.unfreeze)
-    _set_batch_norm(training, trained, phase.batch_norm)
+    set_batch_norm(classifier, trained, phase.batch_norm)
     cut = classifier.cut(plan.frozen_blocks)
     inputs = _inputs(training, plan, phase, cut)
     if plan.cached:
@@ -128,14 +128,14 @@ def _has_stopped(phase: GradientPhase, state: TrainingState) -> bool:
     return phase.early_stop is not None and state.stale_epochs >= phase.early_stop.patience_epochs
 
 
-def _set_batch_norm(training: Training, trained: Unfrozen, mode: str) -> None:
+def set_batch_norm(classifier: Classifier, trained: Unfrozen, mode: str) -> None:
     """Makes BatchNormalization of trained layers adapt or not; elsewhere it never does.
 
     Keras runs a BatchNormalization layer that is not trainable with its moving statistics, in
     training too. Which variables a phase trains is not decided by this flag.
     """
     for block, adapting in enumerate(trained.batch_norms):
-        for layer in training.classifier.batch_norms(block):
+        for layer in classifier.batch_norms(block):
             layer.trainable = mode == "adapt" and layer in adapting
 
 
