@@ -44,6 +44,7 @@ def test_the_package_and_its_command_line_import_next_to_nothing(module):
         "tfft.export.publish",
         "tfft.cli.data",
         "tfft.cli.backbones",
+        "tfft.cli.rank",
         "tfft.cli.quickstart",
     ],
 )

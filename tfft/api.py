@@ -12,11 +12,13 @@ from tfft.errors import UsageError
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.backbones.describe import BackboneDescription
     from tfft.config.recipe import Recipe
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
     from tfft.evaluate.calibrate import Calibration
     from tfft.evaluate.evaluate import Evaluation
+    from tfft.export.backbone_check import Finding
     from tfft.export.export import Export
     from tfft.export.publish import Published
     from tfft.export.serve_check import ServeCheck
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tfft.transfer.cache_room import Listed
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.probe import Probe
+    from tfft.transfer.rank import Ranking
     from tfft.transfer.run import Run
 
 # Values by dotted path, or the strings that `--set` takes.
@@ -408,6 +411,84 @@ def clean_cache(
         max_bytes=unbounded if max_gb is None else max_gb * 1e9,
         older_than_s=unbounded if older_than_s is None else older_than_s,
     )
+
+
+def rank(
+    backbones: Sequence[str],
+    *,
+    recipe: str | Path = "classifier",
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "Ranking":
+    """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
+
+    Args:
+        backbones: names (``EfficientNetLite0``, ``MobileNet:alpha=0.25,weights=FILE``), run
+            directories, ``keras_hub:PRESET``, or recipes, whose backbone is taken.
+        recipe: whose images and pixels are used.
+        data: as of `train`; overrides: likewise.
+        progress: where the work is reported.
+
+    Raises:
+        BackboneError: A name stands for no backbone, or its weights are not to be had.
+        DataError: The images are not what the recipe says.
+    """
+    from tfft.config.backbone_text import parse_backbones
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    named = parse_backbones(backbones, _path(data))
+    from tfft.transfer.rank import rank as ranking
+
+    return ranking(loaded, named, progress)
+
+
+def describe_backbone(
+    name_or_handle: str,
+    *,
+    size_px: int | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "BackboneDescription":
+    """Builds a backbone and says what it is.
+
+    Args:
+        name_or_handle: a name of the catalog, or the path or address of a SavedModel.
+        size_px: height and width of its images; default: its own.
+        overrides: of the recipe's ``backbone`` section: ``{"backbone.output": "features"}``.
+        progress: told of a download.
+
+    Raises:
+        BackboneError: There is no such backbone, or it is not to be trusted.
+    """
+    from tfft.config.backbone import backbone_config
+
+    config = backbone_config(name_or_handle, overrides)
+    from tfft.backbones.build import build_backbone
+    from tfft.backbones.describe import describe
+
+    return describe(build_backbone(config, size_px, progress=progress))
+
+
+def check_backbone(
+    name_or_handle: str,
+    *,
+    size_px: int | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "tuple[Finding, ...]":
+    """Tries out a backbone: a forward pass, training steps, saving, loading and exports.
+
+    Arguments and errors as of `describe_backbone`.
+    """
+    from tfft.config.backbone import backbone_config
+
+    config = backbone_config(name_or_handle, overrides)
+    from tfft.backbones.build import build_backbone
+    from tfft.export.backbone_check import check_backbone as check
+
+    return check(build_backbone(config, size_px, progress=progress), progress)
 
 
 def _recipe(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tfft.backbones.backbone import Backbone
-from tfft.backbones.build import build_backbone, weights_digest
+from tfft.backbones.build import build_backbone
+from tfft.backbones.digest import weights_digest
 from tfft.backbones.graph import graph_nodes
 from tfft.backbones.split import split
 from tfft.config.model import ApplicationBackbone, BackboneConfig, LiteBackbone

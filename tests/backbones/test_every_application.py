@@ -16,6 +16,7 @@ from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 APPLICATIONS = [spec for spec in backbone_specs() if spec.kind == "application"]
 CUTS = 3
@@ -63,3 +64,40 @@ def test_cut_in_two_it_computes_the_same(backbone: Backbone):
         assert suffix is not None
         cut = suffix(prefix(images)).numpy()
         np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-6 * np.abs(whole).max())
+
+
+@pytest.mark.slow
+def test_every_block_end_divides_the_layers_in_two(backbone: Backbone):
+    for frozen_blocks in range(1, len(backbone.blocks)):
+        for part, blocks in zip(
+            split(backbone, frozen_blocks),
+            (backbone.blocks[:frozen_blocks], backbone.blocks[frozen_blocks:]),
+            strict=True,
+        ):
+            assert part is not None
+            expected = {id(layer) for block in blocks for layer in block.layers if layer.variables}
+            assert {id(layer) for layer in part.layers if layer.variables} == expected
+
+
+@pytest.mark.slow
+def test_a_training_step_changes_the_first_and_the_last_block(backbone: Backbone):
+    """Between them stochastic depth may leave a block out of a step."""
+    size_px = backbone.model.input.shape[1]
+    images = np.random.default_rng(0).uniform(-1, 1, (2, size_px, size_px, 3)).astype("float32")
+    trained = [block.weights for block in backbone.blocks if block.weights]
+    variables = [variable for weights in trained for variable in weights]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(backbone.model(images, training=True) ** 2)
+    gradients = tape.gradient(loss, [variable.value for variable in variables])
+    assert all(gradient is not None for gradient in gradients)
+    ends = [variable for weights in (trained[0], trained[-1]) for variable in weights]
+    before = [variable.numpy() for variable in ends]
+    keras.optimizers.SGD(1.0).apply(gradients, variables)
+    changed = {
+        id(variable)
+        for variable, value in zip(ends, before, strict=True)
+        if not np.array_equal(variable, value)
+    }
+    assert all(np.isfinite(variable.numpy()).all() for variable in ends)
+    for weights in (trained[0], trained[-1]):
+        assert changed & {id(variable) for variable in weights}

@@ -157,3 +157,40 @@ def test_published_weights_are_loaded(shared_data: Path):
     with h5py.File(config.weights) as file:
         kernel = np.asarray(file["conv_pw_13/conv_pw_13/kernel:0"])
     np.testing.assert_array_equal(model.get_layer("conv_pw_13").get_weights()[0], kernel)
+
+
+class TestNpz:
+    """Arrays by the names of layers and weights."""
+
+    def write(self, path: Path, **changes: np.ndarray | None) -> Path:
+        arrays = {weight.path: weight.numpy() for weight in small_model().weights}
+        arrays |= {name.replace("__", "/"): value for name, value in changes.items()}
+        np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+        return path
+
+    def test_every_weight_is_set_by_its_name(self, tmp_path: Path):
+        target = small_model()
+        source = small_model()
+        path = tmp_path / "w.npz"
+        np.savez(path, **{weight.path: weight.numpy() for weight in reversed(source.weights)})
+        load_weights_file(target, path)
+        assert_equal_weights(target, source)
+
+    def test_misfits_are_named(self, tmp_path: Path):
+        path = self.write(
+            tmp_path / "w.npz",
+            conv__kernel=np.zeros((1, 1)),
+            norm__gamma=None,
+            head__bias=np.ones(2),
+        )
+        with pytest.raises(BackboneError) as raised:
+            load_weights_file(small_model(), path)
+        lines = str(raised.value).splitlines()[1:]
+        assert lines[0] == "  norm/gamma: not in the file"
+        assert lines[1] == "  head/bias: in the file, not in the model"
+        assert "conv/kernel: shape" in lines[2]
+
+    def test_pickled_objects_are_refused(self, tmp_path: Path):
+        np.savez(tmp_path / "w.npz", evil=np.array([{"code": 1}], dtype=object))
+        with pytest.raises(BackboneError, match=r"no \.npz archive of plain arrays"):
+            load_weights_file(small_model(), tmp_path / "w.npz")

@@ -57,6 +57,7 @@ def printed() -> list[str]:
     plan = FreezePlan(
         backbone="ResNet50",
         size_px=224,
+        runs_whole=False,
         blocks=(PartPlan("stem", 1_000), PartPlan("middle", 2_000), PartPlan("top", 3_000)),
         heads=(PartPlan("label", 110),),
         phases=phases,

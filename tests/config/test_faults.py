@@ -78,7 +78,7 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "Did you mean 'image_folder'? Received: image_foldr",
         "my.yaml:7: image.fit: must be one of crop, stretch. Received: squash",
         "my.yaml:8: image.resize_px: must be a whole number. Received: yes",
-        "my.yaml:9: backbone.kind: is missing. Allowed: application, lite",
+        "my.yaml:9: backbone.kind: is missing. Allowed: application, lite, hub, keras, keras_hub",
         "my.yaml:12: heads.breed.dropout: must be less than 1. Received: 1.5",
         "my.yaml:12: heads.breed.droput: unknown key. Allowed: pooling, dropout, weight, "
         "learning_rate_factor, kind, target, label_smoothing, init, source_classes, "

@@ -1,68 +1,82 @@
-"""Builds what the catalog names, with the weights that the recipe names."""
+"""Builds the backbone that a recipe names, with the weights that it names."""
 
-import hashlib
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfft.backbones.backbone import Backbone, find_blocks
+from tfft.backbones.builders import build_model
 from tfft.backbones.construction import reproducible_construction
+from tfft.backbones.digest import weights_digest
+from tfft.backbones.hub import build_hub_backbone
 from tfft.backbones.keras_cache import fetch
+from tfft.backbones.keras_hub_preset import build_keras_hub
 from tfft.backbones.lite_weights import load_lite0_imagenet
+from tfft.backbones.own_model import build_own_model
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
 from tfft.catalog.spec import BackboneSpec
-from tfft.config.model import ApplicationBackbone, BackboneConfig
+from tfft.config.model import (
+    ApplicationBackbone,
+    BackboneConfig,
+    HubBackbone,
+    KerasBackbone,
+    KerasHubBackbone,
+    LiteBackbone,
+)
 from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def build_backbone(
-    config: BackboneConfig, size_px: int, seed: int = 0, progress: Progress = SILENT
+    config: BackboneConfig,
+    size_px: int | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Backbone:
     """Builds a backbone for square images.
 
     Args:
         config: Which backbone, which weights, which builder arguments.
-        size_px: Height and width of its input.
+        size_px: Height and width of its input; None: the backbone's own.
         seed: Of random weights: the same seed gives the same weights. No global seed is changed.
         progress: Told of a download.
 
     Raises:
         BackboneError: The name, an argument or the size is not possible, or the weights are not
             to be had or do not fit.
+        ModelFileError: A file of a model cannot be loaded, or could run code.
     """
+    if isinstance(config, HubBackbone):
+        return build_hub_backbone(config, size_px, progress)
+    if isinstance(config, KerasBackbone):
+        return build_own_model(config, size_px, seed)
+    if isinstance(config, KerasHubBackbone):
+        return build_keras_hub(config, size_px, seed, progress)
+    return _build_from_catalog(config, size_px, seed, progress)
+
+
+def _build_from_catalog(
+    config: ApplicationBackbone | LiteBackbone, size_px: int | None, seed: int, progress: Progress
+) -> Backbone:
     spec = backbone_spec(config.kind, config.name)
+    size_px = size_px or spec.default_size_px
     given = config.arguments if isinstance(config, ApplicationBackbone) else {}
     arguments = resolve_arguments(spec, given)
+    size_px = size_px or spec.default_size_px
     if size_px < spec.min_size_px:
         raise BackboneError(
             f"{spec.name} needs images of at least {spec.min_size_px} px. Received: {size_px}"
         )
     weights = _find_weights(spec, config.weights, arguments, size_px, progress)
     with reproducible_construction(seed):
-        model = _build_model(spec, arguments, size_px)
+        model = build_model(spec, arguments, size_px)
     if weights is not None:
         load_weights_file(model, weights, spec.normalization_in_file)
     elif config.weights == "imagenet":
         load_lite0_imagenet(model)
     blocks = find_blocks(model, spec.blocks)
-    return Backbone(spec, model, blocks, weights_digest(model))
-
-
-def weights_digest(model: keras.Model) -> str:
-    """Returns the SHA-256 of all weights: shape, type and values, in the model's order."""
-    digest = hashlib.sha256()
-    for variable in model.weights:
-        values = variable.numpy()
-        digest.update(f"{values.dtype.str}{values.shape};".encode())
-        digest.update(values.data if values.ndim else values.tobytes())
-    return digest.hexdigest()
+    return Backbone(spec, model, blocks, weights_digest(model), arguments)
 
 
 def _find_weights(
@@ -101,21 +115,3 @@ def _no_imagenet_weights(spec: BackboneSpec, arguments: Mapping[str, Any]) -> st
         f"{'; '.join(published)}. Use one of these, or `weights: random`. Received: "
         f"{dict(arguments)}"
     )
-
-
-def _build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) -> keras.Model:
-    module, function = spec.builder.split(":")
-    builder = getattr(importlib.import_module(module), function)
-    input_shape = (size_px, size_px, 3)
-    if spec.kind == "lite":
-        return builder(input_shape=input_shape)
-    model = builder(
-        input_shape=input_shape,
-        include_top=False,
-        weights=None,
-        **spec.fixed_arguments,
-        **arguments,
-    )
-    if spec.first_layer is None:
-        return model
-    return keras.Model(model.get_layer(spec.first_layer).input, model.output, name=model.name)

@@ -5,6 +5,7 @@ again elsewhere.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tfft.system.tensorflow import start_tensorflow
 
@@ -20,11 +21,14 @@ class GraphNode:
         operation: A layer, or an operation without weights such as `keras.ops.Add`.
         inputs: The tensors it takes; empty for an input layer.
         outputs: The tensors it makes.
+        arguments: All that it is called with, as Keras keeps it: `fill_in` puts other tensors in
+            the places of these.
     """
 
     operation: keras.Operation
     inputs: tuple[keras.KerasTensor, ...]
     outputs: tuple[keras.KerasTensor, ...]
+    arguments: Any = None
 
 
 def graph_nodes(model: keras.Model) -> tuple[GraphNode, ...]:
@@ -38,8 +42,8 @@ def graph_nodes(model: keras.Model) -> tuple[GraphNode, ...]:
         key = (id(operation), node_index)
         node = operation._inbound_nodes[node_index]
         if inputs_done:
-            outputs = tuple(node.output_tensors)
-            ordered.append(GraphNode(operation, tuple(node.input_tensors), outputs))
+            inputs, outputs = tuple(node.input_tensors), tuple(node.output_tensors)
+            ordered.append(GraphNode(operation, inputs, outputs, node.arguments))
         elif key not in seen:
             seen.add(key)
             pending.append((tensor, True))

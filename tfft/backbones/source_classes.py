@@ -1,6 +1,6 @@
 """The classifier that a backbone was pretrained with, where it still has one.
 
-No TensorFlow is needed.
+TensorFlow is needed only for the classifier of a run.
 """
 
 import importlib.util
@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from tfft.backbones.lite_package import read_lite0_classifier
+from tfft.config.load import load_recipe
 from tfft.config.model import BackboneConfig
-from tfft.errors import BackboneError, nearest
+from tfft.errors import BackboneError, RecipeError, nearest
 
 # WordNet identifiers, as ImageNet names its classes; Stanford Dogs puts them before the breed.
 _WNID = re.compile(r"n\d{8}(?=$|\W|_)")
@@ -43,6 +44,8 @@ class SourceClassifier:
 
 def has_source_classifier(config: BackboneConfig) -> bool:
     """Returns whether the backbone's source keeps its classifier beside its weights."""
+    if config.kind == "keras":
+        return config.weights == "pretrained" and classification_head(Path(config.path)) is not None
     return config.kind == "lite" and config.weights == "imagenet"
 
 
@@ -55,10 +58,28 @@ def source_classifier(config: BackboneConfig) -> SourceClassifier:
     if not has_source_classifier(config):
         raise BackboneError(
             "the classifier that this backbone was trained with is not to be had; "
-            "EfficientNetLite0 with `weights: imagenet` has one"
+            "EfficientNetLite0 with `weights: imagenet` has one, and a run with one head of kind "
+            "classification"
         )
+    if config.kind == "keras":
+        from tfft.backbones.own_model import classifier_of_run
+
+        return SourceClassifier(*classifier_of_run(Path(config.path)))
     classifier = read_lite0_classifier()
     return SourceClassifier(classifier.kernel, classifier.bias, imagenet_wnids())
+
+
+def classification_head(run: Path) -> str | None:
+    """Returns the one head of kind classification of a run, or None if there is not exactly one.
+
+    The head must see average-pooled features, as rows of a source do.
+    """
+    try:
+        heads = load_recipe(run / "recipe.yaml").heads
+    except RecipeError:  # a .keras file from elsewhere
+        return None
+    names = [name for name, head in heads.items() if head.kind == "classification"]
+    return names[0] if len(names) == 1 and heads[names[0]].pooling == "avg" else None
 
 
 def imagenet_wnids() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, k
         the prefix is the whole model). `suffix(prefix(x))` computes what the model computes.
 
     Raises:
-        ValueError: The backbone has not as many blocks.
+        ValueError: The backbone has not as many blocks, or runs whole.
     """
     if not 0 <= frozen_blocks <= len(backbone.blocks):
         raise ValueError(
@@ -34,6 +34,8 @@ def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, k
         return None, model
     if frozen_blocks == len(backbone.blocks):
         return model, None
+    if backbone.opaque:
+        raise ValueError(f"{backbone.spec.name} runs whole and cannot be cut between its blocks")
     cut = crossing_tensors(backbone, frozen_blocks)
     tensors = cut[0] if len(cut) == 1 else cut
     prefix = keras.Model(model.input, tensors, name=f"{model.name}_prefix_{frozen_blocks}")

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 def load_weights_file(
     model: keras.Model, path: Path, normalization: Normalization | None = None
 ) -> None:
-    """Sets every weight of `model` from an HDF5 file.
+    """Sets every weight of `model` from an HDF5 file or a `.npz` archive.
 
-    Two layouts are read: the one of Keras 2, in which keras.applications publishes its weights
-    (layers in order, by whatever names), and Keras 3's `.weights.h5`.
+    Two layouts of HDF5 are read: the one of Keras 2, in which keras.applications publishes its
+    weights (layers in order, by whatever names), and Keras 3's `.weights.h5`. A `.npz` archive has
+    an array for each weight, by the name of its layer and its own: `conv1/kernel`.
 
     Args:
         model: Whose weights are set.
@@ -40,6 +42,9 @@ def load_weights_file(
     """
     if not path.is_file():
         raise BackboneError(f"there is no weights file {path}")
+    if path.suffix == ".npz":
+        _load_npz(model, path)
+        return
     try:
         with h5py.File(path, "r") as file:
             group: Any = file.get("model_weights", file)
@@ -87,11 +92,9 @@ def _load_by_order(
     targets = [(layer.name, _ordered_weights(layer)) for layer in model.layers if layer.weights]
     faults = _misfits(targets, layers)
     if faults:
-        shown = "\n".join(f"  {fault}" for fault in faults[:10])
-        more = f"\n  … and {len(faults) - 10} more" if len(faults) > 10 else ""
         raise BackboneError(
             f"{path} does not fit {model.name} ({len(layers)} layers with weights in the file, "
-            f"{len(targets)} in the model):\n{shown}{more}"
+            f"{len(targets)} in the model):\n{_lines(faults)}"
         )
     for (_, variables), (_, values) in zip(targets, layers, strict=True):
         for variable, value in zip(variables, values, strict=True):
@@ -176,6 +179,33 @@ def _load_keras3(model: keras.Model, path: Path, count: int) -> None:
         raise BackboneError(
             f"{path} does not fit {model.name}: it has {count} weights, the model {expected}"
         )
+
+
+def _load_npz(model: keras.Model, path: Path) -> None:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name.removesuffix(":0"): archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        raise BackboneError(
+            f"{path} is no .npz archive of plain arrays, as numpy.savez writes it: {error}"
+        ) from error
+    variables = {variable.path: variable for variable in model.weights}
+    faults = [f"{name}: not in the file" for name in variables if name not in arrays]
+    faults += [f"{name}: in the file, not in the model" for name in arrays if name not in variables]
+    faults += [
+        f"{name}: shape {tuple(variable.shape)}; the file has {arrays[name].shape}"
+        for name, variable in variables.items()
+        if name in arrays and tuple(variable.shape) != arrays[name].shape
+    ]
+    if faults:
+        raise BackboneError(f"{path} does not fit {model.name}:\n{_lines(faults)}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _lines(faults: list[str]) -> str:
+    shown = "\n".join(f"  {fault}" for fault in faults[:10])
+    return f"{shown}\n  … and {len(faults) - 10} more" if len(faults) > 10 else shown
 
 
 def _keras3_misfit(error: Exception) -> str:

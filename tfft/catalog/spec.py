@@ -7,12 +7,14 @@ from typing import Any, Literal
 # How RGB pixels x in 0..255 become what the weights were trained on. The model applies it, the
 # backbone's input is its result.
 #   none:   x as it is (the backbone has its own preprocessing layers, or wants 0..255)
+#   unit:   x / 255
 #   tf:     x / 127.5 - 1
 #   torch:  (x / 255 - mean) / std, mean (0.485, 0.456, 0.406), std (0.229, 0.224, 0.225)
 #   caffe:  channels reversed to BGR, minus (103.939, 116.779, 123.68); no scaling
 #   lite:   (x - 127) / 128
-Preprocessing = Literal["none", "tf", "torch", "caffe", "lite"]
-Kind = Literal["application", "lite"]
+Preprocessing = Literal["none", "unit", "tf", "torch", "caffe", "lite"]
+# The first two are in the catalog; the spec of another is made when it is found.
+Kind = Literal["application", "lite", "hub", "keras", "keras_hub"]
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,83 @@
-"""`tfft backbones`: what there is to transfer from."""
+"""`tfft backbones`: what there is to transfer from, what it is, and whether it works."""
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
+from tfft import api
 from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
-from tfft.errors import UsageError, nearest
+from tfft.cli.progress import shown_progress
+from tfft.errors import GateError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from tfft.backbones.describe import BackboneDescription
+    from tfft.export.backbone_check import Finding
 
 
-@click.command()
+class _ListByDefault(click.Group):
+    """What is no command of the group are arguments of `list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = args and args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["list", *args])
+
+
+def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
+    """The argument and the options that the commands about one backbone share."""
+    for decorate in (
+        quiet_option,
+        json_option,
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set a value of a recipe's `backbone:`, such as 'backbone.input_range=[-1, 1]'. "
+            "Can be repeated.",
+        ),
+        click.option(
+            "--size-px", type=click.IntRange(min=1), help="Of its images. Default: its own."
+        ),
+        click.argument("backbone", metavar="NAME|HANDLE"),
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.group(cls=_ListByDefault)
+def command() -> None:
+    """List the pretrained backbones, describe one, or check one.
+
+    Without a command: `tfft backbones [FILTER]` is `tfft backbones list [FILTER]`.
+
+    \b
+    Example:
+      tfft backbones mobile
+      tfft backbones describe feature_vector.tar.gz
+    """
+
+
+@command.command("list")
 @click.argument("name_part", metavar="[FILTER]", default="")
 @click.option(
     "--on-this-machine", is_flag=True, help="Only those whose ImageNet weights need no download."
 )
 @json_option
 @quiet_option
-def command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bool) -> None:
+def list_command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bool) -> None:
     """List the pretrained backbones.
 
     FILTER is a part of their names. Parameters and features are without classifier. A recipe takes
@@ -46,6 +104,99 @@ def command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bool) -
             print_rich(results, _table(listings))
         elif not quiet:
             click.echo("none of them has ImageNet weights on this machine.", err=True)
+
+
+@command.command()
+@_of_one_backbone
+def describe(
+    backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
+) -> None:
+    """Say what a backbone takes, gives and consists of.
+
+    NAME is of the catalog; HANDLE is the path or address of a SavedModel: a directory, an archive,
+    or a module of TF Hub. The blocks are what a recipe's `unfreeze` counts and names.
+
+    \b
+    Example:
+      tfft backbones describe MobileNetV2
+      tfft backbones describe feature_vector.tar.gz --set 'backbone.input_range=[-1, 1]'
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            found = api.describe_backbone(
+                backbone, size_px=size_px, overrides=overrides, progress=progress
+            )
+        if as_json:
+            print_json(results, found.to_json())
+        else:
+            print_rich(results, Text(_about(found)), _blocks_table(found))
+
+
+@command.command()
+@_of_one_backbone
+def check(
+    backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
+) -> None:
+    """Try a backbone out: training steps, saving, exports.
+
+    Needs no data: it sees noise. Exit code 3 if something did not go as it must.
+
+    \b
+    Example:
+      tfft backbones check feature_vector/
+      tfft backbones check MobileNetV2 --size-px 96
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            findings = api.check_backbone(
+                backbone, size_px=size_px, overrides=overrides, progress=progress
+            )
+        if as_json:
+            print_json(results, [finding.to_json() for finding in findings])
+        else:
+            print_rich(results, _findings_table(findings))
+    failed = [finding.what for finding in findings if not finding.passed]
+    if failed:
+        raise GateError(f"{backbone} did not pass: {', '.join(failed)}")
+
+
+def _about(found: "BackboneDescription") -> str:
+    whole = "one function that runs whole" if found.runs_whole else "can be cut after every block"
+    lines = {
+        "name": found.name,
+        "kind": found.kind,
+        "images": f"{found.size_px} px, pixels {found.input_range}",
+        "output": " x ".join(str(size) for size in found.output_shape),
+        "parameters": f"{found.parameters:,}, {found.trainable:,} of them trained by gradients",
+        "structure": whole,
+        "source": found.source,
+        "licence": found.licence,
+        "sha256": found.sha256 or "",
+    }
+    return "\n".join(f"{name:<12}{value}" for name, value in lines.items() if value)
+
+
+def _blocks_table(found: "BackboneDescription") -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("block")
+    for name in ("parameters", "BatchNorms", "parts"):
+        table.add_column(name, justify="right")
+    for block in found.blocks:
+        counts = (block.parameters, block.batch_norms, len(block.parts))
+        table.add_row(block.name, *(f"{count:,}" for count in counts))
+    return table
+
+
+def _findings_table(findings: "Sequence[Finding]") -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("check")
+    table.add_column("")
+    table.add_column("seconds", justify="right")
+    table.add_column("")
+    for finding in findings:
+        passed = "passed" if finding.passed else "FAILED"
+        table.add_row(finding.what, passed, f"{finding.seconds:.1f}", Text(finding.figure))
+    return table
 
 
 def _to_json(backbone: BackboneListing) -> dict[str, Any]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "probe": ("probe", "Say which depth of a backbone carries over to the data."),
     "cache": ("cache", "List and clean what was computed once."),
+    "rank": ("rank", "Rank backbones on images, before anything is trained."),
     "backbones": ("backbones", "List the pretrained backbones."),
 }
 

@@ -38,7 +38,13 @@ def plan_table(plan: "FreezePlan") -> Table:
 
 def plan_notes(plan: "FreezePlan") -> Text:
     """Returns a line a phase: how much it trains, where the cut is, what is cached and why."""
-    return Text("\n".join(_note(phase) for phase in plan.phases))
+    notes = [_note(phase) for phase in plan.phases]
+    if plan.runs_whole:
+        notes.append(
+            f"{plan.backbone} runs whole: it is one function that cannot be cut between its "
+            "blocks, and with BatchNorm adapt its frozen blocks normalise by the batch too"
+        )
+    return Text("\n".join(notes))
 
 
 def _images_text(images: dict[str, int]) -> str:

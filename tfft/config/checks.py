@@ -1,12 +1,19 @@
 """Faults that lie between the values of a recipe and need neither model nor data."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
-from tfft.config.model import BackboneConfig, HeadsConfig
+from tfft.config.model import (
+    BackboneConfig,
+    HeadsConfig,
+    HubBackbone,
+    KerasBackbone,
+    KerasHubBackbone,
+)
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
@@ -14,6 +21,9 @@ from tfft.errors import BackboneError
 
 _WITH_ALPHA = (2, 4)  # numbers of channels
 Found = Iterator[tuple[Path, str]]
+
+_INPUT_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+_NOT_IN_CATALOG = (HubBackbone, KerasBackbone, KerasHubBackbone)
 
 
 def check_sections(sections: Mapping[str, Any]) -> Found:
@@ -91,6 +101,20 @@ def _image(image: ImageConfig) -> Found:
 
 
 def _backbone(backbone: BackboneConfig) -> Found:
+    if isinstance(backbone, _NOT_IN_CATALOG):
+        digest = getattr(backbone, "sha256", None)
+        if digest is not None and not re.fullmatch("[0-9a-f]{64}", digest):
+            yield (
+                ("backbone", "sha256"),
+                f"must be 64 hexadecimal digits in lower case. Received: {digest!r}",
+            )
+        given = backbone.input_range
+        if given is not None and given not in _INPUT_RANGES:
+            yield (
+                ("backbone", "input_range"),
+                f"must be [0, 1], [-1, 1] or [0, 255]. Received: {list(given)}",
+            )
+        return
     try:
         spec = backbone_spec(backbone.kind, backbone.name)
     except BackboneError as error:
@@ -135,6 +159,8 @@ def _augmentation_of_image(image: ImageConfig, train: TrainConfig) -> Found:
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
+    if isinstance(backbone, _NOT_IN_CATALOG):  # known when it is found
+        return None
     try:
         return backbone_spec(backbone.kind, backbone.name)
     except BackboneError:  # reported as the fault of backbone.name

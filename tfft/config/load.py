@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from tfft.config.checks import check_sections
 from tfft.config.expand import expand_short_forms, is_short_form
 from tfft.config.faults import Fault, find_faults, received, report
+from tfft.config.model import BackboneConfig
 from tfft.config.overrides import Overrides, apply_overrides, parse_overrides
 from tfft.config.recipe import Recipe
 from tfft.config.source import Document, plain_value, read_yaml
@@ -28,6 +29,8 @@ _COMMON_DATA_KEYS = (
     "on_bad_image",
     "on_label_conflict",
 )
+# The key of a backbone that may be the path of a file, where it is not `weights`.
+_PLACES = {"hub": "handle", "keras": "path", "keras_hub": "preset"}
 
 
 def load_recipe(
@@ -190,11 +193,18 @@ def _absolute(recipe: Recipe) -> Recipe:
         for key in ("path", "archives", "data_dir")
         if (value := getattr(section, key, None)) is not None
     }
-    weights = recipe.backbone.weights
-    backbone = recipe.backbone
-    if weights not in ("imagenet", "random"):
-        absolute = str(Path(weights).expanduser().absolute())
-        backbone = backbone.model_copy(update={"weights": absolute})
     return recipe.model_copy(
-        update={"data": section.model_copy(update=paths), "backbone": backbone}
+        update={
+            "data": section.model_copy(update=paths),
+            "backbone": _absolute_backbone(recipe.backbone),
+        }
     )
+
+
+def _absolute_backbone(backbone: BackboneConfig) -> BackboneConfig:
+    key = _PLACES.get(backbone.kind, "weights")
+    value = getattr(backbone, key)
+    path = Path(value).expanduser().absolute()
+    if value in ("imagenet", "random") or "://" in value or (key == "preset" and not path.is_dir()):
+        return backbone
+    return backbone.model_copy(update={key: str(path)})

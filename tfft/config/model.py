@@ -14,7 +14,7 @@ class ApplicationBackbone(Section):
     name: str = Field(description="as `tfft backbones` lists it, such as ResNet50")
     weights: str = Field(
         default="imagenet",
-        description="imagenet, random, or the path of a weights file (.h5, .weights.h5)",
+        description="imagenet, random, or the path of a weights file (.h5, .weights.h5, .npz)",
     )
     arguments: dict[str, Any] = Field(
         default_factory=dict,
@@ -28,11 +28,100 @@ class LiteBackbone(Section):
     kind: Literal["lite"]
     name: str = Field(default="EfficientNetLite0", description="as `tfft backbones` lists it")
     weights: str = Field(
-        default="imagenet", description="imagenet, random, or the path of a .weights.h5 file"
+        default="imagenet",
+        description="imagenet, random, or the path of a weights file (.weights.h5, .npz)",
     )
 
 
-BackboneConfig = Annotated[ApplicationBackbone | LiteBackbone, Field(discriminator="kind")]
+class HubBackbone(Section):
+    """A TF2 SavedModel: a module of TF Hub, or anyone's."""
+
+    kind: Literal["hub"]
+    handle: str = Field(
+        description="a directory with saved_model.pb, an archive of one (.tar.gz), or the address "
+        "of a module (https://…), which the extra hub resolves"
+    )
+    sha256: str | None = Field(
+        default=None,
+        description="digest that the module must have, as `tfft backbones describe` prints it",
+    )
+    input_range: tuple[float, ...] = Field(
+        default=(0.0, 1.0),
+        description="of the pixels that it was trained on: [0, 1], [-1, 1] or [0, 255]",
+    )
+    signature: str | None = Field(
+        default=None,
+        description="which one is called; default: the module itself where it can be called, else "
+        "serving_default",
+    )
+    output: str | None = Field(
+        default=None, description="which one is taken, where the module has several"
+    )
+    blocks: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="from input to output, each with patterns (* and ?) of names of variables; "
+        "default: found from the numbered units in the names",
+    )
+    allow_ops: tuple[str, ...] = Field(
+        default=(),
+        description="operations that do more than compute, which the module is trusted with",
+    )
+
+
+# Names of levels of a feature pyramid.
+Levels = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class KerasBackbone(Section):
+    """A model of one's own, cut before its classifier: a run of tfft, or a .keras file."""
+
+    kind: Literal["keras"]
+    path: str = Field(description="a run directory, or a .keras file of a Functional model")
+    weights: Literal["pretrained", "random"] = Field(
+        default="pretrained", description="those of the file, or new random ones"
+    )
+    input_range: tuple[float, ...] | None = Field(
+        default=None,
+        description="of the pixels that a .keras file from elsewhere takes: [0, 1], [-1, 1] or "
+        "[0, 255]; a run knows its own",
+    )
+    cut: str | None = Field(
+        default=None,
+        description="layer of a .keras file from elsewhere whose output is the last of the "
+        "backbone; default: what its classifier begins after",
+    )
+    sha256: str | None = Field(
+        default=None, description="of the .keras file (a run's model.keras), verified before use"
+    )
+
+
+class KerasHubBackbone(Section):
+    """An image backbone of KerasHub (extra `keras-hub`)."""
+
+    kind: Literal["keras_hub"]
+    preset: str = Field(
+        description="a preset directory, a built-in preset's name, or a handle such as kaggle://…"
+    )
+    weights: Literal["pretrained", "random"] = Field(
+        default="pretrained", description="those of the preset, or new random ones"
+    )
+    features: Literal["last", "class_token", "token_mean"] | Levels | None = Field(
+        default=None,
+        description="what is pooled: last (the last activations), class_token or token_mean (of a "
+        "vision transformer), or levels of the feature pyramid, such as [P4, P5]; default: the "
+        "class token where there is one, else last",
+    )
+    input_range: tuple[float, ...] | None = Field(
+        default=None,
+        description="of the pixels that it takes: [0, 1], [-1, 1] or [0, 255]; default: as the "
+        "preset's image converter says",
+    )
+
+
+BackboneConfig = Annotated[
+    ApplicationBackbone | LiteBackbone | HubBackbone | KerasBackbone | KerasHubBackbone,
+    Field(discriminator="kind"),
+]
 
 
 class _Head(Section):

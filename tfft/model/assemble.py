@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.backbones.backbone import Backbone
+from tfft.backbones.backbone import Backbone, BatchNorm
 from tfft.backbones.split import crossing_tensors, split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
 from tfft.model.adapter import InputAdapter, build_adapter
-from tfft.model.heads import POOLINGS, Head, HeadSize, build_head
+from tfft.model.heads import Head, HeadSize, build_head, build_pooling
 from tfft.model.preprocess import preprocess
 from tfft.system.tensorflow import start_tensorflow
 
@@ -122,21 +122,9 @@ class Classifier:
         blocks = (v for block in self.block_weights for v in block)
         return (*self.adapter.weights, *blocks, *self.head_weights)
 
-    def layers(self, block: int) -> tuple[keras.layers.Layer, ...]:
-        """The layers of one block, those inside other layers included."""
-        return tuple(
-            layer
-            for outer in self.backbone.blocks[block].layers
-            for layer in outer._flatten_layers()
-        )
-
-    def batch_norms(self, block: int) -> tuple[keras.layers.BatchNormalization, ...]:
-        """The BatchNormalization layers of one block."""
-        return tuple(
-            layer
-            for layer in self.layers(block)
-            if isinstance(layer, keras.layers.BatchNormalization)
-        )
+    def batch_norms(self, block: int) -> tuple[BatchNorm, ...]:
+        """The batch normalisations of one block that can adapt."""
+        return self.backbone.blocks[block].batch_norms
 
 
 def build_classifier(
@@ -163,7 +151,7 @@ def build_classifier(
         for index, (name, config) in enumerate(heads.items())
     }
     kinds = sorted({config.pooling for config in heads.values()})
-    poolings = {kind: POOLINGS[kind](name=f"{kind}_pooling") for kind in kinds}
+    poolings = {kind: build_pooling(kind, len(backbone.model.output_shape)) for kind in kinds}
     images: Any = keras.Input((size_px, size_px, image.channels), name="images")
     activations = backbone.model(preprocess(adapter(images), backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
@@ -175,7 +163,7 @@ def build_classifier(
         backbone,
         built,
         poolings,
-        block_weights=tuple(_weights(block.layers) for block in backbone.blocks),
+        block_weights=tuple(block.weights for block in backbone.blocks),
         head_weights=tuple(v for head in built.values() for v in head.weights),
     )
 
@@ -186,11 +174,6 @@ def pixel_spec(image: ImageConfig, default_size_px: int) -> PixelSpec:
     return PixelSpec(
         size, size, image.fit, image.resize_px, image.interpolation, channels=image.channels
     )
-
-
-def _weights(layers: tuple[keras.layers.Layer, ...]) -> tuple[keras.Variable, ...]:
-    found = {id(v): v for layer in layers for v in layer.trainable_variables}
-    return tuple(found.values())
 
 
 def _as_list(tensors: Any) -> list[Any]:

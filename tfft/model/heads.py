@@ -12,7 +12,7 @@ from tfft.system.tensorflow import start_tensorflow
 start_tensorflow()
 import keras  # noqa: E402
 
-POOLINGS = {
+_POOLINGS = {
     "avg": keras.layers.GlobalAveragePooling2D,
     "max": keras.layers.GlobalMaxPooling2D,
     "grid": keras.layers.Identity,
@@ -67,6 +67,18 @@ class Head:
         for layer in self.layers:
             features = layer(features)
         return corners(features) if self.config.kind == "box" else features
+
+
+def build_pooling(kind: str, rank: int) -> keras.layers.Layer:
+    """Builds what makes features [batch, channels] of a backbone's output.
+
+    Args:
+        kind: ``avg`` or ``max``.
+        rank: of the output, batch included; 2: it is features already.
+    """
+    if rank == 2:
+        return keras.layers.Identity(name=f"{kind}_pooling")
+    return _POOLINGS[kind](name=f"{kind}_pooling")
 
 
 def build_head(name: str, config: HeadConfig, size: HeadSize, seed: int) -> Head:

@@ -23,7 +23,7 @@ def preprocess(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
     Args:
         images: float32 [batch, height, width, 3], RGB, 0..255.
-        mode: ``BackboneSpec.preprocessing``: ``none``, ``tf``, ``torch``, ``caffe`` or ``lite``.
+        mode: ``BackboneSpec.preprocessing``.
 
     Returns:
         float32 [batch, height, width, 3]. The layers compute in float32 under every dtype policy:
@@ -38,7 +38,11 @@ def preprocess(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
         scale = [1.0 / (255.0 * std) for std in _TORCH_STD]
         offset = [-mean / std for mean, std in zip(_TORCH_MEAN, _TORCH_STD, strict=True)]
         return _rescaling(scale, offset)(images)
-    scale, offset = {"tf": (1 / 127.5, -1.0), "lite": (1 / 128.0, -127.0 / 128.0)}[mode]
+    scale, offset = {
+        "unit": (1 / 255.0, 0.0),
+        "tf": (1 / 127.5, -1.0),
+        "lite": (1 / 128.0, -127.0 / 128.0),
+    }[mode]
     return _rescaling(scale, offset)(images)
 
 

@@ -23,7 +23,8 @@ def warm_start_faults(head: Head, backbone: BackboneConfig) -> Iterator[str]:
     if not has_source_classifier(backbone):
         yield (
             "source_classes needs a backbone whose source keeps its classifier: EfficientNetLite0 "
-            f"with weights: imagenet. Received: {backbone.name}, weights: {backbone.weights}"
+            "with weights: imagenet, or a run with one classification (pooling: avg). "
+            f"Received: {backbone.model_dump(mode='json', exclude_defaults=True)}"
         )
         return
     if head.config.pooling != "avg":

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tfft.errors import ModelFileError
+from tfft.backbones.keras_file import load_keras_file
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, answer
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
-import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
@@ -30,7 +28,7 @@ class KerasPredictor:
     def __init__(self, path: Path, info: ModelInfo) -> None:
         self.path = str(path)
         self.info = info
-        self.model = load_keras(path)
+        self.model = load_keras_file(path)
         self._pixels = TensorflowPixels(info.pixels)
         self._forward = tf.function(
             lambda images: self.model(images, training=False),
@@ -52,17 +50,3 @@ class KerasPredictor:
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
         return self.answers(self.pixels(encoded, boxes))
-
-
-def load_keras(path: Path) -> keras.Model:
-    """Loads a `.keras` file in safe mode: it can hold no code that is run.
-
-    Raises:
-        ModelFileError: The file cannot be read, or holds a Lambda.
-    """
-    try:
-        model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ModelFileError(f"cannot load the Keras model {path}: {first}") from error
-    return model

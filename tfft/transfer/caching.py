@@ -135,6 +135,8 @@ def _does_not_pay(
         return f"{views} views cost as much as {epochs} epoch{'' if epochs == 1 else 's'}"
     if epochs < 2 and not available:
         return "one pass over the images is not worth a cache"
+    if classifier.backbone.opaque:
+        return ""  # what is inside a module is not known, and never next to nothing
     device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     computing = multiply_adds(classifier.backbone, frozen_blocks) / _MULTIPLY_ADDS_PER_S[device]
     if row_bytes / _READ_BYTES_PER_S > _DECODE_S + computing:

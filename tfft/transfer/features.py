@@ -139,9 +139,10 @@ def weights_below(classifier: Classifier, blocks: int) -> str:
 
     An earlier phase may have trained them.
     """
-    digest = hashlib.sha256()
-    layers = [layer for block in classifier.backbone.blocks[:blocks] for layer in block.layers]
-    for layer in (*classifier.adapter.layers, *layers):
+    digest, backbone = hashlib.sha256(), classifier.backbone
+    below = [layer for block in backbone.blocks[:blocks] for layer in block.layers]
+    whole = [backbone.model] if backbone.opaque else below
+    for layer in (*classifier.adapter.layers, *whole):
         for variable in layer.variables:
             digest.update(f"{variable.shape} {variable.dtype}".encode())
             digest.update(variable.numpy().tobytes())

@@ -7,7 +7,7 @@ import numpy as np
 
 from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
-from tfft.model.assemble import Cut
+from tfft.model.assemble import Classifier, Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.features import cached_inputs
 from tfft.transfer.inputs import ImageStream, PhaseInputs
@@ -28,11 +28,11 @@ def train_by_gradient(
     training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
 ) -> None:
     """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
-    trained = unfrozen(training.classifier, phase.unfreeze)
-    _set_batch_norm(training, trained, phase.batch_norm)
+    classifier = training.classifier
+    trained = unfrozen(classifier, phase.unfreeze)
+    set_batch_norm(classifier, trained, phase.batch_norm)
     # An adapter that is trained lies below all blocks, so that nothing is fixed then.
-    adapting = bool(training.classifier.adapter.weights)
-    cut = training.classifier.cut(0 if adapting else plan.frozen_blocks)
+    cut = classifier.cut(0 if classifier.adapter.weights else plan.frozen_blocks)
     with closing(_inputs(training, plan, phase)) as inputs:
         cut = Cut(None, cut.suffix) if plan.cached else cut
         _train_epochs(training, plan, phase, state, trained, cut, inputs)
@@ -141,14 +141,14 @@ def _has_stopped(phase: GradientPhase, state: TrainingState) -> bool:
     return phase.early_stop is not None and state.stale_epochs >= phase.early_stop.patience_epochs
 
 
-def _set_batch_norm(training: Training, trained: Unfrozen, mode: str) -> None:
+def set_batch_norm(classifier: Classifier, trained: Unfrozen, mode: str) -> None:
     """Makes BatchNormalization of trained layers adapt or not; elsewhere it never does.
 
     Keras runs a BatchNormalization layer that is not trainable with its moving statistics, in
     training too. Which variables a phase trains is not decided by this flag.
     """
     for block, adapting in enumerate(trained.batch_norms):
-        for layer in training.classifier.batch_norms(block):
+        for layer in classifier.batch_norms(block):
             layer.trainable = mode == "adapt" and layer in adapting
 
 

@@ -99,6 +99,7 @@ class FreezePlan:
     Attributes:
         backbone: its name in the catalog.
         size_px: height and width of the model's input.
+        runs_whole: the backbone is one function, which cannot be cut between its blocks.
         blocks: from input to output; every parameter of the backbone is in exactly one.
         heads: in the recipe's order.
         phases: in the order in which they run.
@@ -107,6 +108,7 @@ class FreezePlan:
 
     backbone: str
     size_px: int
+    runs_whole: bool
     blocks: tuple[PartPlan, ...]
     heads: tuple[PartPlan, ...]
     phases: tuple[PhasePlan, ...]
@@ -159,8 +161,10 @@ def make_plan(
         phases.append(plan)
     _require_room(recipe, phases)
     size_px = classifier.model.input_shape[1]
-    name = classifier.backbone.spec.name
-    return FreezePlan(name, size_px, blocks, heads, tuple(phases), dict(images))
+    backbone = classifier.backbone
+    return FreezePlan(
+        backbone.spec.name, size_px, backbone.opaque, blocks, heads, tuple(phases), dict(images)
+    )
 
 
 def _phase(

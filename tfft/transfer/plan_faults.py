@@ -11,11 +11,12 @@ from tfft.transfer.unfreeze import unmatched
 
 def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
     """Returns a line for each fault, with the place of the value in the recipe."""
-    faults = [*_warm_start(recipe, classifier)]
+    faults = [*_pooling(classifier), *_warm_start(recipe, classifier)]
     for number, phase in enumerate(recipe.train.phases):
         where = f"train.phases.{number}"
         found = [
             *_unfreeze(phase, classifier),
+            *_beyond_module(phase, classifier),
             *_without_validation(phase, images["validation"]),
             *_without_pretrained_weights(phase, recipe),
             *_unsolvable(phase, recipe),
@@ -47,6 +48,30 @@ def _unfreeze(phase: Phase, classifier: Classifier) -> Iterator[str]:
             )
 
 
+def _beyond_module(phase: Phase, classifier: Classifier) -> Iterator[str]:
+    """What an opaque module cannot do."""
+    backbone = classifier.backbone
+    if not backbone.opaque or not isinstance(phase, GradientPhase) or phase.unfreeze == "none":
+        return
+    if not any(classifier.block_weights):
+        yield f"unfreeze: {backbone.spec.name} has no trainable variables. Use unfreeze: none"
+    elif phase.batch_norm == "adapt" and not any(block.batch_norms for block in backbone.blocks):
+        yield (
+            f"batch_norm: {backbone.spec.name} has no training mode in which a BatchNorm could "
+            "adapt. Use batch_norm: frozen"
+        )
+
+
+def _pooling(classifier: Classifier) -> Iterator[str]:
+    if len(classifier.backbone.model.output_shape) == 2:
+        for name, head in classifier.heads.items():
+            if head.config.pooling != "avg":
+                yield (
+                    f"heads.{name}.pooling: {classifier.backbone.spec.name} gives features that "
+                    f"are pooled already: leave pooling out. Received: {head.config.pooling}"
+                )
+
+
 def _without_validation(phase: Phase, validation_images: int) -> Iterator[str]:
     if validation_images:
         return
@@ -60,11 +85,15 @@ def _without_validation(phase: Phase, validation_images: int) -> Iterator[str]:
 
 
 def _without_pretrained_weights(phase: Phase, recipe: Recipe) -> Iterator[str]:
-    if isinstance(phase, GradientPhase) and phase.l2sp and recipe.backbone.weights == "random":
+    if isinstance(phase, GradientPhase) and phase.l2sp and _is_random(recipe):
         yield (
             "l2sp: pulls towards pretrained weights, but backbone.weights is random. "
             "Use weight_decay, or pretrained weights"
         )
+
+
+def _is_random(recipe: Recipe) -> bool:
+    return getattr(recipe.backbone, "weights", None) == "random"
 
 
 def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:

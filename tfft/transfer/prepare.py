@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from tfft.backbones.build import build_backbone
-from tfft.catalog.backbones import backbone_spec
 from tfft.config.model import HeadConfig, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
@@ -42,13 +41,13 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
 
 def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
     """Builds the model of a recipe, its layers under a policy such as ``"float32"``."""
-    spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
     image = recipe.image
-    backbone_px = image.backbone_px or image.size_px or spec.default_size_px
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        backbone = build_backbone(recipe.backbone, backbone_px, recipe.seed, progress)
+        backbone = build_backbone(
+            recipe.backbone, image.backbone_px or image.size_px, recipe.seed, progress
+        )
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
         return build_classifier(backbone, recipe.heads, sizes, image, recipe.seed)
     finally:

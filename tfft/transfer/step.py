@@ -141,6 +141,10 @@ class TrainStep:
             outputs = self._cut.above(inputs, training=True)
             losses = self._losses_of(targets, outputs, pairing)
             weighted = [self._weights[n] * tf.reduce_sum(loss) for n, loss in losses.items()]
+            # What layers add of themselves, such as a module's own regularisation, counts once a
+            # batch: here with the share of the images that are here.
+            share = tf.cast(tf.shape(inputs[0])[0], tf.float32)
+            weighted += [share * loss for loss in self._cut.suffix.losses]
             objective = tf.add_n(weighted) / everywhere
             scaled = self._optimizer.scale_loss(objective)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])

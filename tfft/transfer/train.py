@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tfft.config.model import targets_of
+from tfft.backbones.record import FILE_NAME, backbone_to_json
+from tfft.config.model import HubBackbone, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
@@ -150,6 +151,7 @@ def _train(
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
     write_json(run.plan_file, plan.to_json())
+    write_json(run.path / FILE_NAME, backbone_to_json(classifier.backbone))
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
         if not state.saves:
@@ -229,7 +231,9 @@ def _in_float32(training: Training) -> keras.Model:
     recipe, classifier = training.recipe, training.classifier
     if recipe.train.mixed_precision == "float32":
         return classifier.model
-    untrained = recipe.backbone.model_copy(update={"weights": "random"})
+    untrained = recipe.backbone
+    if not isinstance(untrained, HubBackbone):
+        untrained = untrained.model_copy(update={"weights": "random"})
     rebuilt = build_of_recipe(
         recipe.model_copy(update={"backbone": untrained}), training.data, "float32", SILENT
     )
@@ -246,7 +250,7 @@ def _model_info(training: Training) -> ModelInfo:
             name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
             for name, head in recipe.heads.items()
         },
-        backbone=recipe.backbone.name,
+        backbone=training.classifier.backbone.spec.name,
         licence=training.classifier.backbone.spec.licence,
         data=recipe.data.model_dump(mode="json"),
         tfft_version=__version__,

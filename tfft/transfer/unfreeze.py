@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from tfft.backbones.backbone import BatchNorm, Block, Part
 from tfft.config.train import LastBlocks, Patterns
 from tfft.errors import nearest
 from tfft.model.assemble import Classifier
@@ -18,40 +19,51 @@ class Unfrozen:
     """What a phase trains of a backbone; the heads are trained in every phase.
 
     Attributes:
-        frozen_blocks: leading blocks of which nothing is trained: they lie below the cut.
+        frozen_blocks: leading blocks of which nothing is trained and that lie below the cut; 0 for
+            a backbone that runs whole, unless nothing of it is trained.
         weights: the trained variables of each block, in block order.
-        batch_norms: the BatchNormalization layers of the trained layers of each block.
+        batch_norms: the batch normalisations of the trained parts of each block.
     """
 
     frozen_blocks: int
     weights: tuple[tuple[keras.Variable, ...], ...]
-    batch_norms: tuple[tuple[keras.layers.BatchNormalization, ...], ...]
+    batch_norms: tuple[tuple[BatchNorm, ...], ...]
 
 
 def unfrozen(classifier: Classifier, unfreeze: str | LastBlocks | Patterns) -> Unfrozen:
     """Returns what the `unfreeze` of a phase stands for."""
-    blocks = range(len(classifier.backbone.blocks))
+    blocks = classifier.backbone.blocks
     if isinstance(unfreeze, Patterns):
-        layers = [_matching(classifier, block, unfreeze.patterns) for block in blocks]
-        frozen = next((block for block in blocks if layers[block]), len(blocks))
+        parts = [_matching(block, unfreeze.patterns) for block in blocks]
+        frozen = next((index for index, found in enumerate(parts) if found), len(blocks))
     else:
         frozen = len(blocks) - _last_blocks(unfreeze, len(blocks))
-        layers = [classifier.layers(block) if block >= frozen else () for block in blocks]
+        parts = [block.parts if index >= frozen else () for index, block in enumerate(blocks)]
+    if classifier.backbone.opaque and frozen < len(blocks):
+        frozen = 0
     return Unfrozen(
         frozen,
-        tuple(_weights(classifier, block, layers[block]) for block in blocks),
         tuple(
-            tuple(x for x in layers[block] if x in classifier.batch_norms(block))
-            for block in blocks
+            _weights(weights, found)
+            for weights, found in zip(classifier.block_weights, parts, strict=True)
+        ),
+        tuple(
+            tuple(part.batch_norm for part in found if part.batch_norm is not None)
+            for found in parts
         ),
     )
 
 
 def unmatched(classifier: Classifier, patterns: Sequence[str]) -> dict[str, str]:
-    """Returns the patterns that match no block and no layer with weights, each with a hint."""
-    blocks = range(len(classifier.backbone.blocks))
-    names = [block.name for block in classifier.backbone.blocks]
-    names += [x.name for block in blocks for x in classifier.layers(block) if x.variables]
+    """Returns the patterns that match no block and nothing in one with weights, with a hint."""
+    blocks = classifier.backbone.blocks
+    names = [block.name for block in blocks]
+    names += [
+        part.names[0]
+        for block in blocks
+        for part in block.parts
+        if part.weights or part.batch_norm is not None
+    ]
     return {
         pattern: nearest(pattern.strip("*"), names)
         for pattern in patterns
@@ -65,23 +77,19 @@ def _last_blocks(unfreeze: str | LastBlocks, blocks: int) -> int:
     return blocks if unfreeze == "all" else 0
 
 
-def _matching(
-    classifier: Classifier, block: int, patterns: Sequence[str]
-) -> tuple[keras.layers.Layer, ...]:
-    """The layers of a block of which one, or a layer around it, or the block itself, matches."""
-    if any(fnmatchcase(classifier.backbone.blocks[block].name, p) for p in patterns):
-        return classifier.layers(block)
-    found = {
-        id(inner): inner
-        for layer in classifier.layers(block)
-        if any(fnmatchcase(layer.name, p) for p in patterns)
-        for inner in layer._flatten_layers()
-    }
-    return tuple(found.values())
+def _matching(block: Block, patterns: Sequence[str]) -> tuple[Part, ...]:
+    """The parts of a block of which one, or what one lies in, or the block itself, matches."""
+
+    def matches(names: Sequence[str]) -> bool:
+        return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+    if matches([block.name]):
+        return block.parts
+    return tuple(part for part in block.parts if matches(part.names))
 
 
 def _weights(
-    classifier: Classifier, block: int, layers: Sequence[keras.layers.Layer]
+    weights: Sequence[keras.Variable], parts: Sequence[Part]
 ) -> tuple[keras.Variable, ...]:
-    held = {id(variable) for layer in layers for variable in layer.variables}
-    return tuple(v for v in classifier.block_weights[block] if id(v) in held)
+    held = {id(variable) for part in parts for variable in part.weights}
+    return tuple(variable for variable in weights if id(variable) in held)

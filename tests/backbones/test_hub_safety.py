@@ -1,0 +1,261 @@
+"""Modules that are malicious, damaged or not there: one message each, nothing run, nothing left."""
+
+import hashlib
+import importlib.util
+import io
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hub_modules import save_module, small_network
+
+from tfft.backbones.build import build_backbone
+from tfft.backbones.hub_scan import scan_saved_model
+from tfft.backbones.hub_source import directory_digest, find_module
+from tfft.backbones.keras_file import load_keras_file
+from tfft.config.model import HubBackbone
+from tfft.errors import BackboneError, ModelFileError
+from tfft.system.places import cache_directory
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("modules") / "module"
+    return save_module(small_network(), path, "training_argument")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
+    return cache_directory("hub")
+
+
+def save_with(path: Path, effect: Callable[[tf.Tensor], tf.Tensor]) -> Path:
+    """A module whose call does more than compute."""
+    module = tf.Module()
+
+    def call(images: tf.Tensor) -> tf.Tensor:
+        return effect(tf.reduce_mean(images, [1, 2]))
+
+    spec = tf.TensorSpec([None, 8, 8, 3], tf.float32)
+    module.__call__ = tf.function(call, input_signature=[spec])
+    tf.saved_model.save(module, str(path))
+    return path
+
+
+def writing(target: Path) -> Callable[[tf.Tensor], tf.Tensor]:
+    def effect(features: tf.Tensor) -> tf.Tensor:
+        with tf.control_dependencies([tf.io.write_file(str(target), "x")]):
+            return tf.identity(features)
+
+    return effect
+
+
+def reading(features: tf.Tensor) -> tf.Tensor:
+    return features + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
+
+
+def calling_python(features: tf.Tensor) -> tf.Tensor:
+    return tf.ensure_shape(tf.numpy_function(lambda x: x, [features], tf.float32), [None, 3])
+
+
+def printing_to_a_file(features: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([tf.print("x", output_stream="file:///tmp/printed")]):
+        return tf.identity(features)
+
+
+def restoring(features: tf.Tensor) -> tf.Tensor:
+    return (
+        features
+        + tf.raw_ops.RestoreV2(
+            prefix="/tmp/checkpoint", tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32]
+        )[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect", "operation"),
+    [
+        (reading, "ReadFile"),
+        (calling_python, "PyFunc"),
+        (printing_to_a_file, "PrintV2"),
+        (restoring, "RestoreV2"),
+    ],
+)
+def test_an_operation_that_reaches_outside_is_refused_by_name(tmp_path, effect, operation):
+    path = save_with(tmp_path / "module", effect)
+    with pytest.raises(BackboneError, match=rf"do more than compute: {operation} in __inference"):
+        scan_saved_model(path, "module")
+    scan_saved_model(path, "module", allow=[operation])
+
+
+def test_a_module_that_writes_files_is_not_run(tmp_path):
+    target = tmp_path / "written"
+    path = save_with(tmp_path / "module", writing(target))
+    with pytest.raises(BackboneError, match="WriteFile") as caught:
+        build_backbone(HubBackbone(kind="hub", handle=str(path)))
+    assert "allow_ops: [WriteFile]" in str(caught.value)
+    assert not target.exists()
+    build_backbone(HubBackbone(kind="hub", handle=str(path), allow_ops=("WriteFile",)))
+    assert target.exists()
+
+
+def test_a_saved_model_is_scanned_when_it_is_loaded_too(tmp_path, monkeypatch):
+    """What the recipe allowed stands in the recipe; a .keras file cannot allow itself anything."""
+    target = tmp_path / "written"
+    path = save_with(tmp_path / "module", writing(target))
+    backbone = build_backbone(HubBackbone(kind="hub", handle=str(path), allow_ops=("WriteFile",)))
+    backbone.model.save(tmp_path / "model.keras")
+    target.unlink()
+    with pytest.raises(ModelFileError, match="do more than compute: WriteFile"):
+        load_keras_file(tmp_path / "model.keras")
+    assert not target.exists()
+    monkeypatch.setenv("TFFT_ALLOW_OPS", "WriteFile")
+    load_keras_file(tmp_path / "model.keras")
+
+
+def test_the_checkpoint_functions_of_every_saved_model_are_no_fault(module):
+    """RestoreV2 and SaveV2 are in them; nothing calls them on loading."""
+    scan_saved_model(module, "module")
+
+
+def test_the_saver_is_no_way_around(tmp_path, module):
+    """Its functions are looked through like others once anything else mentions them."""
+    shutil.copytree(module, tmp_path / "module")
+    path = tmp_path / "module" / "saved_model.pb"
+    saved_model = SavedModel.FromString(path.read_bytes())
+    graph = saved_model.meta_graphs[0].graph_def
+    restore = next(f for f in graph.library.function if "traced_restore" in f.signature.name)
+    node = graph.node.add(name="call", op="StatefulPartitionedCall")
+    node.attr["f"].func.name = restore.signature.name
+    path.write_bytes(saved_model.SerializeToString())
+    with pytest.raises(BackboneError, match=f"RestoreV2 in {restore.signature.name}"):
+        scan_saved_model(tmp_path / "module", "module")
+
+
+def archive(path: Path, module: Path, *extra: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(module, ".")
+        for member in extra:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def test_an_archive_is_unpacked_once_and_is_the_module(tmp_path, module, cache):
+    path = archive(tmp_path / "module.tar.gz", module)
+    found = find_module(str(path), None)
+    assert directory_digest(found.directory) == directory_digest(module)
+    assert found.directory == cache / found.sha256
+    assert find_module(str(path), found.sha256) == found
+    backbone = build_backbone(HubBackbone(kind="hub", handle=str(path)))
+    assert backbone.spec.name == f"module@{found.sha256[:8]}"
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.type, found.linkname, found.size = kind, link, int(kind == tarfile.REGTYPE)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("extra", "fault"),
+    [
+        (member("../outside"), "would write outside its directory: ../outside"),
+        (member("a/../../outside"), "would write outside its directory"),
+        (member("/outside"), "would write outside its directory: /outside"),
+        (member("link", tarfile.SYMTYPE, "/etc/passwd"), "a link or a device"),
+        (member("pipe", tarfile.FIFOTYPE), "a link or a device"),
+    ],
+)
+def test_an_archive_that_leaves_its_directory_is_not_unpacked(
+    tmp_path, module, cache, extra, fault
+):
+    path = archive(tmp_path / "module.tar.gz", module, extra)
+    with pytest.raises(BackboneError, match=fault):
+        find_module(str(path), None)
+    assert not (tmp_path / "outside").exists()
+    assert not list(cache.iterdir())
+
+
+def test_a_truncated_archive_leaves_nothing(tmp_path, module, cache):
+    path = archive(tmp_path / "module.tar.gz", module)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BackboneError, match=r"module\.tar\.gz is damaged"):
+        find_module(str(path), None)
+    assert not list(cache.iterdir())
+
+
+def test_another_digest_than_the_pinned_one_is_refused_before_unpacking(tmp_path, module, cache):
+    path = archive(tmp_path / "module.tar.gz", module)
+    for handle in (path, module):
+        with pytest.raises(BackboneError, match=r"not the module that backbone\.sha256 pins"):
+            find_module(str(handle), "0" * 64)
+    assert not cache.exists()
+
+
+def test_a_changed_byte_changes_the_digest(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"ab")
+    (tmp_path / "x").write_bytes(b"c")
+    before = directory_digest(tmp_path)
+    (tmp_path / "saved_model.pb").write_bytes(b"a")
+    (tmp_path / "x").write_bytes(b"bc")
+    assert directory_digest(tmp_path) != before
+
+
+def test_a_module_of_tf1_is_recognised(tmp_path):
+    (tmp_path / "tfhub_module.pb").write_bytes(b"\x08\x03")
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(BackboneError, match="a module in the format of TF1"):
+        find_module(str(tmp_path), None)
+
+
+def test_a_saved_model_of_tf1_is_recognised(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        images = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3])
+        tf.compat.v1.saved_model.simple_save(
+            session, str(tmp_path / "m"), {"images": images}, {"features": images * 2.0}
+        )
+    with pytest.raises(BackboneError, match="a SavedModel in the format of TF1"):
+        scan_saved_model(tmp_path / "m", "m")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00no protocol buffer", os.urandom(64)])
+def test_a_damaged_graph_is_no_traceback(tmp_path, content):
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises(BackboneError, match=r"saved_model\.pb|TF1"):
+        build_backbone(HubBackbone(kind="hub", handle=str(tmp_path)))
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("tensorflow_hub", "pkg_resources"))),
+    reason="needs the extra `hub`",
+)
+def test_an_address_is_found_in_the_cache_of_tensorflow_hub(tmp_path, module, monkeypatch):
+    handle = "https://tfhub.invalid/somebody/feature_vector/1"
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    cached = tmp_path / hashlib.sha1(handle.encode()).hexdigest()
+    shutil.copytree(module, cached)
+    found = find_module(handle, directory_digest(module))
+    assert found.directory == cached
+    backbone = build_backbone(HubBackbone(kind="hub", handle=handle))
+    assert backbone.spec.name == f"somebody/feature_vector/1@{found.sha256[:8]}"
+
+
+@pytest.mark.parametrize(
+    ("handle", "fault"),
+    [
+        ("no/such/module", "Nothing is there. Received: no/such/module"),
+        ("https://tfhub.invalid/module/1", "tfhub.invalid/module/1 (cannot be had|is resolved by)"),
+    ],
+)
+def test_a_handle_that_leads_nowhere_is_one_message(handle, fault):
+    with pytest.raises(BackboneError, match=fault):
+        build_backbone(HubBackbone(kind="hub", handle=handle))

@@ -1,0 +1,182 @@
+"""Runs on a hub module: planned, trained over phases, stopped and resumed, usable elsewhere."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hub_modules import save_module, small_network
+
+from tfft.backbones.build import build_backbone
+from tfft.backbones.keras_file import load_keras_file
+from tfft.cli.plan_table import plan_notes
+from tfft.config.model import LiteBackbone
+from tfft.config.recipe import Recipe
+from tfft.errors import RecipeError
+from tfft.export.export import export
+from tfft.metrics.classification import wilson_interval
+from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.train import dry_run, resume, train
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+_LINEAR = {"solver": "linear", "inverse_regularization": [0.1]}
+_LAST = {
+    "unfreeze": {"last_blocks": 1},
+    "epochs": 1,
+    "learning_rate": 1e-3,
+    "l2sp": {"alpha": 0.1},
+    "ema_decay": 0.8,
+}
+_ALL = {"unfreeze": "all", "epochs": 2, "learning_rate": 1e-3, "batch_norm": "adapt"}
+
+
+def recipe(data: Path, handle: Path, *phases: dict, heads: dict | None = None, **more) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "module",
+            "data": {"kind": "image_folder", "path": str(data), "validation_fraction": 0.25},
+            "backbone": {"kind": "hub", "handle": str(handle)},
+            "heads": heads or {"label": {}},
+            "train": {"phases": phases, "batch_size": 6},
+            **more,
+        }
+    )
+
+
+class _Stopping:
+    """Progress that presses Ctrl-C after so many training steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def start(self, description: str, total: int | None, unit: str = "images"):
+        self._armed = description.startswith("phase")
+        return self
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        self._left -= bool(self._armed and figures)
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+    def close(self) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+
+def values(run: Path) -> dict[str, np.ndarray]:
+    return {v.path: v.numpy() for v in load_keras_file(run / "model.keras").variables}
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_ends_with_the_same_bits_and_exports_without_the_module(
+    pictures, tmp_path
+):
+    handle = save_module(
+        small_network(), tmp_path / "module", "training_argument", regularization=1e-3
+    )
+    wanted = recipe(pictures, handle, _LINEAR, _LAST, _ALL)
+    train(wanted, run=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(wanted, run=tmp_path / "stopped", progress=_Stopping(5))
+    resume(tmp_path / "stopped")
+    whole, stopped = values(tmp_path / "whole"), values(tmp_path / "stopped")
+    assert whole.keys() == stopped.keys()
+    for path in whole:
+        np.testing.assert_array_equal(whole[path], stopped[path], err_msg=path)
+    shutil.rmtree(handle)
+    written = export(tmp_path / "stopped", output=tmp_path / "exports")
+    assert {check["top1_agreement"] for check in written.checks.values()} == {1.0}
+
+
+def test_the_plan_freezes_blocks_and_says_that_the_module_runs_whole(pictures, tmp_path):
+    handle = save_module(small_network(), tmp_path / "module", "training_argument")
+    plan = dry_run(recipe(pictures, handle, _LINEAR, _LAST, _ALL))
+    assert plan.runs_whole
+    assert str(plan_notes(plan)).splitlines()[-1].startswith(f"{plan.backbone} runs whole")
+    assert [(block.name, block.parameters) for block in plan.blocks] == [
+        ("stem", 116),
+        ("block_1", 266),
+        ("block_2", 650),
+    ]
+    assert [phase.frozen_blocks for phase in plan.phases] == [3, 0, 0]
+    assert [phase.trained_by_block for phase in plan.phases] == [
+        (0, 0, 0),
+        (0, 0, 650),
+        (116, 266, 650),
+    ]
+
+
+def test_what_a_module_cannot_do_is_said_before_training(pictures, tmp_path):
+    handle = save_module(small_network(), tmp_path / "module", "no_training")
+    heads = {"label": {"pooling": "max"}}
+    with pytest.raises(RecipeError) as caught:
+        dry_run(recipe(pictures, handle, _ALL, heads=heads))
+    text = str(caught.value)
+    assert "heads.label.pooling: module@" in text
+    assert "gives features that are pooled already" in text
+    assert "train.phases.0.batch_norm: module@" in text
+    assert "has no training mode" in text
+
+
+def test_a_module_without_variables_trains_heads_only(pictures, tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec([None, 24, 24, 3], tf.float32)
+    module.__call__ = tf.function(lambda x: tf.reduce_mean(x, [1, 2]), input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "module"))
+    with pytest.raises(RecipeError, match=r"phases\.0\.unfreeze: module@.* no trainable variables"):
+        dry_run(recipe(pictures, tmp_path / "module", _ALL))
+    plan = dry_run(recipe(pictures, tmp_path / "module", _LINEAR))
+    assert plan.phases[0].cached
+
+
+def _lite0_module(directory: Path, size_px: int) -> Path:
+    """EfficientNet-Lite0 with its ImageNet weights as a module of images in [0, 1]."""
+    network = build_backbone(LiteBackbone(kind="lite"), size_px).model
+    images = keras.Input((size_px, size_px, 3))
+    scaled = keras.layers.Rescaling(255.0 / 128.0, -127.0 / 128.0)(images)
+    return save_module(keras.Model(images, network(scaled)), directory, "training_argument")
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(shared_data, tmp_path):
+    """Features of real photos, and accuracy after heads and after fine-tuning the last blocks."""
+    size_px = 96
+    handle = _lite0_module(tmp_path / "lite0", size_px)
+    phases = (
+        {"solver": "linear", "inverse_regularization": [0.03]},
+        {"unfreeze": {"last_blocks": 2}, "epochs": 1, "learning_rate": 1e-4},
+    )
+    data = {
+        "kind": "image_folder",
+        "path": str(shared_data / "flowers160" / "train"),
+        "limit_per_class": 40,
+        "validation_fraction": 0.5,
+    }
+    common = {"data": data, "image": {"size_px": size_px}}
+    module = recipe(tmp_path, handle, *phases, **common)
+    application = module.model_copy(update={"backbone": LiteBackbone(kind="lite")})
+    backbones = [build_backbone(each.backbone, size_px) for each in (module, application)]
+    assert [b.name for b in backbones[0].blocks[1:-1]] == [
+        b.name for b in backbones[1].blocks[1:-1]
+    ]
+    images = np.random.default_rng(0).uniform(0, 255, (4, size_px, size_px, 3)).astype("float32")
+    features = [
+        backbones[0].model(images / 255).numpy(),
+        backbones[1].model((images - 127) / 128).numpy(),
+    ]
+    np.testing.assert_allclose(features[0], features[1], atol=1e-4)
+    runs = [
+        train(module, run=tmp_path / "module"),
+        train(application, run=tmp_path / "application"),
+    ]
+    top1 = [run.metrics["label"]["top1"] for run in runs]
+    images = 100
+    low, high = wilson_interval(round(top1[1] * images), images)
+    assert low <= top1[0] <= high
+    assert top1[1] > 0.7

@@ -1,0 +1,209 @@
+"""A SavedModel as a Keras layer that can be trained, saved and exported like any other."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.backbones.hub_module import Entrance, Module, load_module
+from tfft.backbones.hub_scan import scan_saved_model
+from tfft.backbones.hub_source import write_copy
+from tfft.errors import BackboneError
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+_STATISTICS = ("moving_mean", "moving_variance")
+_ASSET = "module"
+
+
+@dataclass(eq=False)
+class ModuleBatchNorm:
+    """A batch normalisation inside a module.
+
+    Attributes:
+        trainable: whether training moves its statistics; then the whole module is in its training
+            mode, and what is not trainable keeps its statistics.
+    """
+
+    moving_mean: keras.Variable
+    moving_variance: keras.Variable
+    trainable: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Adopted:
+    """What Keras and TensorFlow must not track beside the variables: hidden from them in here.
+
+    Attributes:
+        module: keeps the variables alive.
+        files: of the module, by name, without the values of variables.
+        variables: of the module, by its names.
+        batch_norms: by their scopes.
+    """
+
+    module: Module = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+    variables: dict[str, keras.Variable]
+    batch_norms: dict[str, ModuleBatchNorm]
+
+
+@keras.saving.register_keras_serializable(package="tfft")
+class HubModule(keras.layers.Layer):
+    """Calls a loaded SavedModel, whose variables are its own.
+
+    Each `tf.Variable` becomes the value of a Keras variable, so that gradients, optimizers and
+    exports reach it. Saved, it takes the module's graph with it as an asset, and loads without the
+    place that the module came from. It computes in float32 under every dtype policy.
+
+    Args:
+        output_shape: of the activations, without batch.
+        signature: see `Entrance`; output: likewise.
+    """
+
+    def __init__(
+        self,
+        *,
+        output_shape: tuple[int, ...],
+        signature: str | None = None,
+        output: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**{**options, "dtype": "float32"})
+        # XLA compiles an unknown graph for minutes, if at all.
+        self.supports_jit = False
+        self._output_shape = tuple(output_shape)
+        self._entrance = Entrance(signature, output)
+        self._adopted: _Adopted | None = None
+        self._values_to_come: dict[str, np.ndarray] = {}
+
+    def adopt(self, module: Module, files: Mapping[str, bytes]) -> None:
+        """Makes a loaded module the layer's own.
+
+        Args:
+            module: as loaded.
+            files: see `tfft.backbones.hub_source.copy_of`.
+        """
+        variables = {
+            name: _adopted_variable(name, variable, name in module.trainable)
+            for name, variable in module.variables.items()
+        }
+        batch_norms = _batch_norms(variables) if module.has_training_mode else {}
+        self._adopted = _Adopted(module, files, variables, batch_norms)
+        # A layer that is loaded gets its assets after it was built, when Keras has locked its
+        # state; Keras unlocks it so itself where it quantizes layers (3.15.1).
+        self._tracker.unlock()
+        # Both Keras and TensorFlow track what is in a list that is an attribute.
+        self._tracked_variables = list(variables.values())
+        self._tracker.lock()
+
+    @property
+    def module_variables(self) -> dict[str, keras.Variable]:
+        """The variables by the module's names."""
+        return self._own.variables
+
+    @property
+    def batch_norms(self) -> dict[str, ModuleBatchNorm]:
+        """The batch normalisations that can adapt, by their scopes."""
+        return self._own.batch_norms
+
+    @property
+    def _own(self) -> _Adopted:
+        if self._adopted is None:
+            raise ValueError(f"{self.name} has no module: load it from a .keras file")
+        return self._adopted
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        module, batch_norms = self._own.module, self.batch_norms.values()
+        if training:
+            for loss in module.regularization_losses:
+                self.add_loss(loss())
+        if not training or not any(norm.trainable for norm in batch_norms):
+            return module.call(images, False)
+        kept = [
+            (statistic.value, tf.identity(statistic.value))
+            for norm in batch_norms
+            if not norm.trainable
+            for statistic in (norm.moving_mean, norm.moving_variance)
+        ]
+        activations = module.call(images, True)
+        with tf.control_dependencies([activations]):
+            for variable, value in kept:
+                variable.assign(value)
+        return activations
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], *self._output_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "output_shape": list(self._output_shape),
+            "signature": self._entrance.signature,
+            "output": self._entrance.output,
+        }
+
+    def save_own_variables(self, store: Any) -> None:
+        for name, variable in self.module_variables.items():
+            store[_key(name)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Takes the values now if the module is there; in a `.keras` file it comes after them."""
+        self._values_to_come = {key: np.array(store[key]) for key in store.keys()}  # noqa: SIM118
+        if self._adopted is not None:
+            self._take_values()
+
+    def save_assets(self, directory: str) -> None:
+        write_copy(dict(self._own.files), Path(directory) / _ASSET)
+
+    def load_assets(self, directory: str) -> None:
+        path = Path(directory) / _ASSET
+        what = f"the module in layer {self.name}"
+        scan_saved_model(path, what)
+        files = {f.relative_to(path).as_posix(): f for f in path.rglob("*") if f.is_file()}
+        module = load_module(path, self._entrance, what, with_values=False)
+        self.adopt(module, {name: file.read_bytes() for name, file in files.items()})
+        self._take_values()
+
+    def _take_values(self) -> None:
+        values, self._values_to_come = self._values_to_come, {}
+        missing = [name for name in self.module_variables if _key(name) not in values]
+        if missing:
+            raise BackboneError(
+                f"the weights of {self.name} are those of another module: {missing[0]} and "
+                f"{len(missing) - 1} more are missing"
+            )
+        for name, variable in self.module_variables.items():
+            variable.assign(values[_key(name)])
+
+
+def _key(name: str) -> str:
+    """A variable's name in a weights file, where a slash would open a group."""
+    return name.replace("/", "|")
+
+
+def _adopted_variable(name: str, variable: tf.Variable, trainable: bool) -> keras.Variable:
+    *scopes, leaf = name.split("/")
+    with contextlib.ExitStack() as stack:
+        for scope in scopes:
+            stack.enter_context(keras.name_scope(scope))
+        # Without another dtype Keras keeps the object itself, and so what the module's graph uses.
+        return keras.Variable(variable, trainable=trainable, autocast=False, name=leaf)
+
+
+def _batch_norms(variables: Mapping[str, keras.Variable]) -> dict[str, ModuleBatchNorm]:
+    scopes = dict.fromkeys(name.rpartition("/")[0] for name in variables)
+    found = {
+        scope: [variables.get(f"{scope}/{name}" if scope else name) for name in _STATISTICS]
+        for scope in scopes
+    }
+    return {
+        scope: ModuleBatchNorm(mean, variance)
+        for scope, (mean, variance) in found.items()
+        if mean is not None and variance is not None
+    }

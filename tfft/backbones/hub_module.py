@@ -1,0 +1,199 @@
+"""Loads a SavedModel as one function over images, with its variables by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.errors import BackboneError, nearest
+from tfft.system.quiet import descriptors_kept_aside
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+_DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Which function of a SavedModel is called, and which of its outputs is taken.
+
+    Attributes:
+        signature: its name; None: the object itself where it can be called, as a reusable
+            SavedModel can, else ``serving_default``.
+        output: the key of a function with several outputs.
+    """
+
+    signature: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A loaded SavedModel.
+
+    Attributes:
+        call: images float32 [batch, height, width, 3], and whether it is trained, to activations
+            float32 [batch, …] of rank 2 or 4.
+        size_px: height and width of the images, None where it takes any.
+        has_training_mode: whether it has one beside its inference mode.
+        variables: all that the function uses, by unique name, in the module's order.
+        trainable: names of those that gradients train.
+        regularization_losses: functions of nothing that give a scalar each.
+        loaded: what owns the variables; they are deleted with it.
+    """
+
+    call: Callable[[tf.Tensor, bool], tf.Tensor]
+    size_px: int | None
+    has_training_mode: bool
+    variables: dict[str, tf.Variable]
+    trainable: frozenset[str]
+    regularization_losses: tuple[Callable[[], tf.Tensor], ...]
+    loaded: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Function:
+    call: Callable[[tf.Tensor, bool], Any]
+    images: tf.TensorSpec
+    has_training_mode: bool
+    concrete: Sequence[Any]
+
+
+def load_module(
+    directory: Path, entrance: Entrance, what: str, *, with_values: bool = True
+) -> Module:
+    """Loads a SavedModel that was looked through before, see `scan_saved_model`.
+
+    Args:
+        directory: has ``saved_model.pb``.
+        entrance: which function is called.
+        what: the module's name in messages.
+        with_values: read the values of its variables, from ``variables/``; otherwise they have
+            none until they are assigned.
+
+    Raises:
+        BackboneError: It cannot be loaded, or takes or gives something else than a backbone does.
+    """
+    options = tf.saved_model.LoadOptions(experimental_skip_checkpoint=not with_values)
+    try:
+        with descriptors_kept_aside(2):
+            loaded = tf.saved_model.load(str(directory), options=options)
+    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
+        raise BackboneError(f"{what} cannot be loaded: {error}") from error
+    function = _function(loaded, entrance, what)
+    variables = _variables(loaded, function.concrete)
+    listed = getattr(loaded, "trainable_variables", None)
+    trained = None if listed is None else {id(variable) for variable in listed}
+    trainable = (
+        name
+        for name, variable in variables.items()
+        if (variable.trainable if trained is None else id(variable) in trained)
+    )
+    return Module(
+        lambda images, training: _chosen(function.call(images, training), entrance, what),
+        _size_px(function.images, what),
+        function.has_training_mode,
+        variables,
+        frozenset(trainable),
+        tuple(getattr(loaded, "regularization_losses", ())),
+        loaded,
+    )
+
+
+def _function(loaded: Any, entrance: Entrance, what: str) -> _Function:
+    if entrance.signature is None and callable(loaded):
+        return _reusable(loaded, what)
+    name = entrance.signature or _DEFAULT_SIGNATURE
+    if name not in loaded.signatures:
+        raise BackboneError(
+            f"{what} has no signature {name!r}.{nearest(name, loaded.signatures)} It has: "
+            f"{', '.join(loaded.signatures) or 'none'}. Received: backbone.signature: {name}"
+        )
+    signature = loaded.signatures[name]
+    specs = signature.structured_input_signature[1]
+    if len(specs) != 1:
+        raise BackboneError(f"{what} takes {len(specs)} inputs ({', '.join(specs)}), not images")
+    ((key, images),) = specs.items()
+    return _Function(
+        lambda tensor, training: signature(**{key: tensor}), images, False, [signature]
+    )
+
+
+def _reusable(loaded: Any, what: str) -> _Function:
+    """The object itself: ``loaded(images, training=…)`` or ``loaded(images)``."""
+    function = loaded.__call__
+    names = function.function_spec.arg_names
+    calls = []
+    for concrete in function.concrete_functions:
+        arguments, by_name = concrete.structured_input_signature
+        calls.append({**dict(zip(names, arguments, strict=False)), **by_name})
+    if not calls:
+        raise BackboneError(f"{what} was saved without a traced call")
+    images = next(iter(calls[0].values()))
+    modes = [call.get("training") for call in calls]
+    if all(mode is None for mode in modes):
+        return _Function(
+            lambda tensor, training: loaded(tensor), images, False, function.concrete_functions
+        )
+    either = any(isinstance(mode, tf.TensorSpec) for mode in modes)
+    if not either and False not in modes:
+        raise BackboneError(f"{what} has a training mode only, and none to predict with")
+    has_training_mode = either or True in modes
+    return _Function(
+        lambda tensor, training: loaded(tensor, training=training and has_training_mode),
+        images,
+        has_training_mode,
+        function.concrete_functions,
+    )
+
+
+def _size_px(images: Any, what: str) -> int | None:
+    """The size of the images that a function takes, None where it takes any."""
+    shape = images.shape if isinstance(images, tf.TensorSpec) else None
+    if shape is None or shape.rank != 4 or shape[3] not in (3, None) or images.dtype != tf.float32:
+        raise BackboneError(
+            f"{what} takes no images, which are float32 [batch, height, width, 3]. "
+            f"Received: {images}"
+        )
+    if shape[0] is not None:
+        raise BackboneError(f"{what} takes batches of {shape[0]} only, not of any size")
+    if shape[1] != shape[2]:
+        raise BackboneError(f"{what} takes images of {shape[2]}x{shape[1]}, not square ones")
+    return shape[1]
+
+
+def _chosen(outputs: Any, entrance: Entrance, what: str) -> tf.Tensor:
+    if not isinstance(outputs, Mapping):
+        return outputs
+    name = entrance.output
+    if name is None and len(outputs) == 1:
+        (name,) = outputs
+    if name not in outputs:
+        raise BackboneError(
+            f"{what} has the outputs {', '.join(sorted(outputs))}: say which with "
+            f"backbone.output. Received: {name}"
+        )
+    return outputs[name]
+
+
+def _variables(loaded: Any, concrete: Sequence[Any]) -> dict[str, tf.Variable]:
+    """The variables that the function captures, those listed by the module first."""
+    captured = {id(tensor) for function in concrete for tensor in function.captured_inputs}
+    tracked = tf.train.TrackableView(loaded).descendants()
+    known = [*getattr(loaded, "variables", ()), *tracked]
+    used = {
+        id(variable): variable
+        for variable in known
+        if isinstance(variable, tf.Variable) and id(variable.handle) in captured
+    }
+    named: dict[str, tf.Variable] = {}
+    for variable in used.values():
+        name = base = variable.name.partition(":")[0]
+        number = 0
+        while name in named:
+            number += 1
+            name = f"{base}_{number}"
+        named[name] = variable
+    return named

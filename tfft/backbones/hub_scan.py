@@ -1,0 +1,172 @@
+"""Looks through a SavedModel for operations that do more than compute, before it is loaded.
+
+A SavedModel is a program: its graph may read and write files, open connections and call Python.
+What is allowed here: every operation without side effects that reads nothing from outside, and
+the few with side effects that networks are made of (variables, calls, random numbers). Everything
+else is refused by name.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from tfft.errors import BackboneError
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+from google.protobuf.message import DecodeError  # noqa: E402
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
+
+# The registry of all operations in this process, with what they declare of themselves.
+from tensorflow.python.framework import op_def_registry  # noqa: E402
+
+_MAX_GRAPH_BYTES = 1 << 30
+
+# Operations that TensorFlow calls stateful and that touch nothing but the model's own memory.
+_HARMLESS_STATEFUL = frozenset(
+    {
+        "VarHandleOp",
+        "ReadVariableOp",
+        "AssignVariableOp",
+        "AssignAddVariableOp",
+        "AssignSubVariableOp",
+        "VarIsInitializedOp",
+        "DestroyResourceOp",
+        "DisableCopyOnRead",
+        "ResourceGather",
+        "ResourceGatherNd",
+        "ResourceScatterUpdate",
+        "VariableShape",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "If",
+        "While",
+        "Case",
+        "Assert",
+        "RandomUniform",
+        "RandomUniformInt",
+        "RandomStandardNormal",
+        "TruncatedNormal",
+        "Multinomial",
+        "RandomShuffle",
+        "StatefulUniform",
+        "StatefulStandardNormalV2",
+        "StatefulTruncatedNormal",
+        "StatefulUniformInt",
+        "StatefulUniformFullInt",
+        "RngReadAndSkip",
+        "RngSkip",
+        "TensorListReserve",
+        "EmptyTensorList",
+        "StackV2",
+        "TensorArrayV3",
+        "TensorArrayGradV3",
+        "CheckNumerics",
+        "CheckNumericsV2",
+    }
+)
+# Operations that declare no side effect, but reach outside.
+_REACHING_OUT = frozenset(
+    {
+        "ReadFile",
+        "MatchingFiles",
+        "PyFuncStateless",
+        "Restore",
+        "RestoreSlice",
+        "LookupTableImport",
+    }
+)
+
+
+# What saving and restoring a checkpoint does, in functions that every SavedModel has.
+_OF_CHECKPOINTS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
+
+
+def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) -> None:
+    """Looks through the graph and all functions of a SavedModel; nothing of it is run.
+
+    Operations of checkpoints are allowed in the functions of its saver, which loading does not
+    call, if nothing else in the file mentions these functions.
+
+    Args:
+        directory: has ``saved_model.pb``.
+        what: the module's name in messages.
+        allow: operations that are allowed beside the harmless ones.
+
+    Raises:
+        BackboneError: It is no SavedModel of TF2, or has other operations; all are named.
+    """
+    meta_graph = _read(directory / "saved_model.pb", what)
+    allowed = {*allow, *os.environ.get("TFFT_ALLOW_OPS", "").split(",")}
+    functions = {function.signature.name for function in meta_graph.graph_def.library.function}
+    saving = _functions_of_saver(meta_graph)
+    refused = defaultdict(set)
+    for place, node in _nodes(meta_graph):
+        of_saver = place in saving and node.op in _OF_CHECKPOINTS
+        if node.op not in allowed and not of_saver and not _is_harmless(node.op, functions):
+            refused[node.op].add(place)
+    if refused:
+        found = "; ".join(f"{op} in {min(places)}" for op, places in sorted(refused.items()))
+        raise BackboneError(
+            f"{what} is not loaded: it has operations that do more than compute: {found}. If you "
+            f"trust it, allow them: backbone.allow_ops: [{', '.join(sorted(refused))}] in a "
+            f"recipe, TFFT_ALLOW_OPS={','.join(sorted(refused))} for a saved model"
+        )
+
+
+def _read(path: Path, what: str) -> Any:
+    try:
+        if path.stat().st_size > _MAX_GRAPH_BYTES:
+            raise BackboneError(f"{what} has a graph of more than {_MAX_GRAPH_BYTES >> 20} MiB")
+        saved_model = SavedModel.FromString(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise BackboneError(f"{what} has no readable saved_model.pb: {error}") from error
+    if len(saved_model.meta_graphs) != 1 or not saved_model.meta_graphs[0].HasField(
+        "object_graph_def"
+    ):
+        raise BackboneError(
+            f"{what} is a SavedModel in the format of TF1, which has no variables that TF2 could "
+            "train. Save it with tf.saved_model.save of TF2, or take its successor"
+        )
+    return saved_model.meta_graphs[0]
+
+
+def _is_harmless(name: str, functions: Collection[str]) -> bool:
+    operation = op_def_registry.get(name)
+    if operation is None:  # a call of a function, which is looked through itself
+        return name in functions
+    if name in _REACHING_OUT:
+        return False
+    return not operation.is_stateful or name in _HARMLESS_STATEFUL
+
+
+def _nodes(meta_graph: Any) -> Iterator[tuple[str, Any]]:
+    """Yields every node with the name of its function; "its graph" for those outside of any."""
+    for node in meta_graph.graph_def.node:
+        yield "its graph", node
+    for function in meta_graph.graph_def.library.function:
+        for node in function.node_def:
+            yield function.signature.name, node
+
+
+def _functions_of_saver(meta_graph: Any) -> frozenset[str]:
+    """The functions that save and restore; none if anything but the saver mentions one of them."""
+    saver = meta_graph.saver_def
+    nodes = {saver.save_tensor_name.rpartition(":")[0], saver.restore_op_name}
+    calls = [node for node in meta_graph.graph_def.node if node.name in nodes]
+    found = frozenset(
+        value.func.name for node in calls for value in node.attr.values() if value.func.name
+    )
+    rest = type(meta_graph)()
+    rest.CopyFrom(meta_graph)
+    library = rest.graph_def.library
+    kept_nodes = [node for node in rest.graph_def.node if node.name not in nodes]
+    kept_functions = [f for f in library.function if f.signature.name not in found]
+    del rest.graph_def.node[:]
+    del library.function[:]
+    rest.graph_def.node.extend(kept_nodes)
+    library.function.extend(kept_functions)
+    content = rest.SerializeToString()
+    return frozenset() if any(name.encode() in content for name in found) else found

@@ -1,0 +1,110 @@
+"""Loads `.keras` files from anywhere as data: whatever could run code is refused by name."""
+
+import hashlib
+import importlib.util
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Registers the layer of hub modules with Keras, which a .keras file may hold.
+import tfft.backbones.hub_layer  # noqa: F401
+from tfft.errors import ModelFileError
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+_CHUNK_BYTES = 1 << 22
+
+
+def load_keras_file(path: Path) -> keras.Model:
+    """Loads a `.keras` file in safe mode, uncompiled.
+
+    Raises:
+        ModelFileError: The file cannot be read, holds a Lambda layer, or needs KerasHub, which is
+            not installed.
+    """
+    config = _read_config(path)
+    lambdas = [_name_of(part) for part in _sections(config) if part.get("class_name") == "Lambda"]
+    if lambdas:
+        raise ModelFileError(
+            f"{path} has Lambda layers, which hold Python code, and is not loaded: "
+            f"{', '.join(lambdas)}. Use layers or keras.ops in their place, and save it again."
+        )
+    if any(str(part.get("module")).startswith("keras_hub.") for part in _sections(config)):
+        import_keras_hub(f"{path} has layers of KerasHub")
+    try:
+        with warnings.catch_warnings():
+            # A guess of Keras 3.15.1 after a layer did not load, which it raises anyway.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"cannot load the Keras model {path}: {reason(error)}") from error
+    return model
+
+
+def import_keras_hub(why: str) -> Any:
+    """Returns the package keras_hub, imported without its warnings.
+
+    Args:
+        why: what needs it, for the error.
+
+    Raises:
+        ModelFileError: It is not installed.
+    """
+    if importlib.util.find_spec("keras_hub") is None:
+        raise ModelFileError(
+            f"{why}, and KerasHub is not installed. Install it: pip install 'tfft[keras-hub]'"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import keras_hub
+    return keras_hub
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def reason(error: BaseException) -> str:
+    """Returns the first line of a library's message, which may go on for pages.
+
+    Of Keras's list of objects that do not load, it is the first fault.
+    """
+    paragraphs = str(error).strip().split("\n\n")
+    if paragraphs[0].startswith("A total of ") and len(paragraphs) > 1:
+        return paragraphs[1].strip()
+    return paragraphs[0].splitlines()[0] if paragraphs[0] else repr(error)
+
+
+def _read_config(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ModelFileError(f"{path} is no .keras file: {reason(error)}") from error
+
+
+def _sections(value: Any) -> Iterator[dict[str, Any]]:
+    """Yields every section of a config, at any depth."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            yield part
+            pending.extend(part.values())
+        elif isinstance(part, list):
+            pending.extend(part)
+
+
+def _name_of(section: dict[str, Any]) -> str:
+    config = section.get("config")
+    return str(config.get("name")) if isinstance(config, dict) else "Lambda"

@@ -1,0 +1,97 @@
+"""`tfft rank`: which backbone to start from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from tfft.transfer.rank import RankedBackbone, Ranking
+
+_HINT = (
+    "LogME and the H-score are hints, the probe (a linear head, top-1 on {validation:,} validation "
+    "images with its 95 % interval) is the evidence. Fine-tuning may change the order."
+)
+
+
+@click.command()
+@click.argument("recipe", metavar="[RECIPE]", default="classifier")
+@click.option(
+    "--backbones",
+    multiple=True,
+    required=True,
+    metavar="A,B,C",
+    help="Names as `tfft backbones` lists them, with arguments as in "
+    "MobileNet:alpha=0.25,weights=FILE; runs; keras_hub:PRESET; recipes. Can be repeated.",
+)
+@data_option
+@set_option
+@json_option
+@quiet_option
+def command(
+    recipe: str,
+    backbones: tuple[str, ...],
+    data: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Rank backbones on images, before anything is trained.
+
+    Each backbone's features are computed once and kept, so that training a head on the chosen one
+    starts at once. The images and pixels are those of RECIPE (default: classifier), whose own
+    backbone is not ranked; the test images are not read.
+
+    \b
+    Example:
+      tfft rank --data photos/ --backbones EfficientNetLite0,ResNet50
+      tfft rank --data photos/ --backbones EfficientNetLite0:weights=random,runs/dogs --json
+    """
+    with results_stream() as results, shown_progress(quiet) as progress:
+        ranking = api.rank(
+            backbones, recipe=recipe, data=data, overrides=overrides, progress=progress
+        )
+        if as_json:
+            print_json(results, ranking.to_json())
+        else:
+            hint = Text(_HINT.format(validation=ranking.images["validation"]))
+            print_rich(results, _table(ranking), hint)
+
+
+def _table(ranking: "Ranking") -> Table:
+    title = f"{ranking.data}: {ranking.images['train']:,} images, {ranking.classes} classes"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("backbone")
+    for name in (
+        *("probe top-1", "LogME", "H-score", "px", "parameters", "multiply-adds", "features"),
+        *("features s", "scores s", "probe s"),
+    ):
+        table.add_column(name, justify="right")
+    for backbone in ranking.backbones:
+        table.add_row(*_row(backbone))
+    return table
+
+
+def _row(backbone: "RankedBackbone") -> list[str]:
+    low, high = backbone.probe_interval
+    return [
+        backbone.name,
+        f"{backbone.probe_top1:.3f} ({low:.3f} to {high:.3f})",
+        f"{backbone.logme:.3f}",
+        f"{backbone.h_score:.2f}",
+        str(backbone.size_px),
+        f"{backbone.parameters / 1e6:.2f} M",
+        f"{backbone.multiply_adds / 1e9:.2f} G" if backbone.multiply_adds else "",
+        f"{backbone.features:,}",
+        f"{backbone.feature_seconds:.1f}",
+        f"{backbone.score_seconds:.1f}",
+        f"{backbone.probe_seconds:.1f}",
+    ]

@@ -1,0 +1,209 @@
+"""Which of several backbones suits the images best, before any of them is trained.
+
+Each backbone's features are computed once (and cached, as a heads-only phase does). Two estimates
+of transferability read the training images; a quick linear probe is solved on them and measured on
+the validation images. The test images are never read.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tfft.backbones.build import build_backbone
+from tfft.backbones.cost import multiply_adds
+from tfft.config.backbone_text import NamedBackbone
+from tfft.config.model import ClassificationHead, HeadsConfig
+from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
+from tfft.data.index import ImageIndex
+from tfft.data.load import load_data
+from tfft.errors import DataError
+from tfft.images.spec import PixelSpec
+from tfft.metrics.classification import wilson_interval
+from tfft.metrics.transferability import h_score, logme
+from tfft.model.assemble import Classifier, build_classifier, pixel_spec
+from tfft.model.heads import HeadSize
+from tfft.system.progress import SILENT, Progress
+from tfft.transfer.features import weights_below
+from tfft.transfer.frozen import CutContent, FrozenPart
+from tfft.transfer.linear import solve_linear_head
+
+# Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.
+PROBE_CANDIDATES = (0.01, 0.1, 1.0)
+
+
+@dataclass(frozen=True)
+class RankedBackbone:
+    """What is known of one backbone on the images.
+
+    Attributes:
+        name: as the user named it.
+        size_px: height and width of its images.
+        parameters: of the backbone.
+        multiply_adds: on one image; 0 for a module whose inside is not known.
+        features: numbers that describe an image.
+        logme: see `tfft.metrics.transferability.logme`.
+        h_score: the shrunk one; see `tfft.metrics.transferability.h_score`.
+        probe_top1: of the linear probe on the validation images.
+        probe_interval: of it, 95 %, Wilson.
+        feature_seconds: for the features of all images; next to nothing if they were cached.
+        score_seconds: for LogME and the H-score together.
+        probe_seconds: for the probe.
+    """
+
+    name: str
+    size_px: int
+    parameters: int
+    multiply_adds: int
+    features: int
+    logme: float
+    h_score: float
+    probe_top1: float
+    probe_interval: tuple[float, float]
+    feature_seconds: float
+    score_seconds: float
+    probe_seconds: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Backbones, the best probe first.
+
+    Attributes:
+        data: name of the images.
+        images: number by split that was read.
+        classes: number of classes.
+        backbones: the ranked ones.
+    """
+
+    data: str
+    images: dict[str, int]
+    classes: int
+    backbones: tuple[RankedBackbone, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft rank --json`` prints."""
+        return asdict(self)
+
+
+def rank(
+    recipe: Recipe, backbones: Sequence[NamedBackbone], progress: Progress = SILENT
+) -> Ranking:
+    """Ranks backbones on the images of a recipe.
+
+    Args:
+        recipe: whose images, pixels and seed are used; its own backbone is not ranked.
+        backbones: what is ranked; one from a recipe keeps that recipe's pixels.
+        progress: where the work is reported.
+
+    Raises:
+        DataError: The images are not what the recipe says, or none are for validation.
+        BackboneError: A backbone or its weights are not to be had.
+    """
+    data = load_data(recipe.data, progress)
+    if not len(data.splits.get("validation", ())):
+        raise DataError("a ranking needs validation images: set data.validation_fraction above 0")
+    ranked = [_ranked(recipe, named, data, progress) for named in backbones]
+    return Ranking(
+        data=data.name,
+        images={split: len(data.splits[split]) for split in ("train", "validation")},
+        classes=len(data.class_names["label"]),
+        backbones=tuple(sorted(ranked, key=lambda b: (-b.probe_top1, -b.logme))),
+    )
+
+
+def _ranked(
+    recipe: Recipe, named: NamedBackbone, data: ImageData, progress: Progress
+) -> RankedBackbone:
+    image = named.image or recipe.image
+    backbone = build_backbone(named.config, image.size_px, recipe.seed, progress)
+    size_px = backbone.model.input_shape[1]
+    classes = data.class_names["label"]
+    head: HeadsConfig = {"label": ClassificationHead()}
+    size = {"label": HeadSize(len(classes), class_names=tuple(classes))}
+    classifier = build_classifier(backbone, head, size, image, recipe.seed)
+    pixels = pixel_spec(image, backbone.spec.default_size_px)
+    started = time.perf_counter()
+    frozen = _frozen_part(recipe, named, classifier, pixels, progress)
+    train, validation = (
+        _features(frozen, data.splits[split], split) for split in ("train", "validation")
+    )
+    computed = time.perf_counter()
+    labels = data.splits["train"].targets["label"]
+    logme_score, shrunk_h_score = logme(train, labels), h_score(train, labels)
+    scored = time.perf_counter()
+    truth = data.splits["validation"].targets["label"]
+    right = _probe(train, labels, validation, truth, len(classes), progress)
+    ended = time.perf_counter()
+    low, high = wilson_interval(right, len(truth))
+    return RankedBackbone(
+        name=named.text,
+        size_px=size_px,
+        parameters=backbone.model.count_params(),
+        multiply_adds=0 if backbone.opaque else multiply_adds(backbone, len(backbone.blocks)),
+        features=train.shape[1],
+        logme=logme_score,
+        h_score=shrunk_h_score,
+        probe_top1=right / len(truth),
+        probe_interval=(low, high),
+        feature_seconds=round(computed - started, 2),
+        score_seconds=round(scored - computed, 2),
+        probe_seconds=round(ended - scored, 2),
+    )
+
+
+def _features(frozen: FrozenPart, images: ImageIndex, split: str) -> np.ndarray:
+    """Returns the features float32 [images, features] of a split."""
+    with closing(frozen.outputs(images, split)) as entry:
+        return np.asarray(entry.tensors[0][:], np.float32)
+
+
+def _frozen_part(
+    recipe: Recipe,
+    named: NamedBackbone,
+    classifier: Classifier,
+    pixels: PixelSpec,
+    progress: Progress,
+) -> FrozenPart:
+    """Returns what computes average-pooled features, under the keys of a heads-only phase."""
+    blocks = len(classifier.backbone.blocks)
+    identity = {
+        "backbone": named.config.model_dump(mode="json", exclude={"weights"}),
+        "preprocessing": classifier.backbone.spec.preprocessing,
+        "image": (named.image or recipe.image).model_dump(mode="json"),
+        "blocks": blocks,
+        "poolings": list(classifier.poolings),
+        "weights": weights_below(classifier, blocks),
+        "policy": "float32",
+    }
+    about = {"what": "features", "backbone": classifier.backbone.spec.name, "recipe": "tfft rank"}
+    prefix = classifier.below([blocks])
+    content = CutContent(identity, about, 1)
+    return FrozenPart(prefix, [content], pixels, recipe.train.cache, progress)
+
+
+def _probe(
+    train: np.ndarray,
+    labels: np.ndarray,
+    validation: np.ndarray,
+    truth: np.ndarray,
+    classes: int,
+    progress: Progress,
+) -> int:
+    """Returns how many validation images a linear head solved on the training images gets right."""
+    solution = solve_linear_head(
+        train,
+        labels,
+        validation,
+        truth,
+        classes=classes,
+        candidates=PROBE_CANDIDATES,
+        choose_by="loss",
+        refit=False,
+        progress=progress,
+    )
+    return round(solution.validation[solution.inverse_regularization]["top1"] * len(truth))
