@@ -30,9 +30,7 @@ def train_by_gradient(
     """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
     trained = unfrozen(training.classifier, phase.unfreeze)
     _set_batch_norm(training, trained, phase.batch_norm)
-    # An adapter that is trained lies below all blocks, so that nothing is fixed then.
-    adapting = bool(training.classifier.adapter.weights)
-    cut = training.classifier.cut(0 if adapting else plan.frozen_blocks)
+    cut = training.classifier.cut(plan.unchanged_blocks)
     with closing(_inputs(training, plan, phase)) as inputs:
         cut = Cut(None, cut.suffix) if plan.cached else cut
         _train_epochs(training, plan, phase, state, trained, cut, inputs)
