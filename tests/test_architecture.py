@@ -23,6 +23,7 @@ STAGES = (
     "transfer",
     "evaluate",
     "export",
+    "report",
     "api",
     "cli",
 )

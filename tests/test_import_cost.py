@@ -35,6 +35,8 @@ def test_the_package_and_its_command_line_import_next_to_nothing(module):
         "tfft.cli.train",
         "tfft.cli.evaluate",
         "tfft.cli.export",
+        "tfft.cli.calibrate",
+        "tfft.cli.report",
         "tfft.cli.data",
         "tfft.cli.backbones",
         "tfft.cli.quickstart",

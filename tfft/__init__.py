@@ -1,10 +1,12 @@
 """tfft: from a pretrained backbone to a deployed image classifier, with proof at every step."""
 
-# Importing a package sets it as an attribute of its parent, once. These two come first, so that
-# `tfft.evaluate` and `tfft.export` are the functions ever after.
+# Importing a package sets it as an attribute of its parent, once. These come first, so that
+# `tfft.evaluate`, `tfft.export` and `tfft.report` are the functions ever after.
 import tfft.evaluate
-import tfft.export  # noqa: F401 - imported for the attribute it sets
+import tfft.export
+import tfft.report  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
+    calibrate,
     check_data,
     evaluate,
     export,
@@ -12,6 +14,7 @@ from tfft.api import (
     plan,
     prepare_data,
     probe,
+    report,
     resume,
     train,
 )
@@ -19,6 +22,7 @@ from tfft.version import __version__
 
 __all__ = [
     "__version__",
+    "calibrate",
     "check_data",
     "evaluate",
     "export",
@@ -26,6 +30,7 @@ __all__ = [
     "plan",
     "prepare_data",
     "probe",
+    "report",
     "resume",
     "train",
 ]

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from tfft.config.recipe import Recipe
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
+    from tfft.evaluate.calibrate import Calibration
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
+    from tfft.report.report import Report
     from tfft.runtime.predictor import Predictor
     from tfft.transfer.cache_room import Listed
     from tfft.transfer.plan import FreezePlan
@@ -129,6 +131,7 @@ def export(
     formats: Sequence[str] | None = None,
     output: str | Path = "saved_models",
     name: str | None = None,
+    calibrated: bool | None = None,
     progress: Progress = SILENT,
 ) -> "Export":
     """Exports a run, each file checked against the Keras model before it is put in place.
@@ -138,6 +141,8 @@ def export(
         formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
         output: the directory of all exports.
         name: of this export; default: the recipe's.
+        calibrated: probabilities at the temperature fitted on validation images; default: the
+            recipe's.
         progress: where the work is reported.
 
     Raises:
@@ -147,7 +152,53 @@ def export(
     from tfft.export import export as exporting
 
     return exporting.export(
-        Path(run), formats=formats, output=Path(output), name=name, progress=progress
+        Path(run),
+        formats=formats,
+        output=Path(output),
+        name=name,
+        calibrated=calibrated,
+        progress=progress,
+    )
+
+
+def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
+    """Fits the temperature of each classification head of a run on its validation images.
+
+    Raises:
+        ModelFileError: `run` is no run with a head that classifies.
+        TfftError: It has no validation images that the model was not trained on.
+    """
+    from tfft.evaluate.calibrate import calibrate as fit
+
+    return fit(Path(run), progress)
+
+
+def report(
+    run: str | Path,
+    *,
+    output: str | Path | None = None,
+    split: str | None = None,
+    png: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> "Report":
+    """Writes the report of a run, one HTML file that needs no other and no network.
+
+    Args:
+        run: a run directory.
+        output: the file to write; default: ``report.html`` in the run.
+        split: ``test`` or ``validation``; default: test, if there are test images.
+        png: a directory for the figures as PNG files.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `run` is no run with a model.
+        DataError: Its images are not there any more.
+        UsageError: There is no such split, or what draws PNG files is not installed.
+    """
+    from tfft.report import report as reporting
+
+    return reporting.make_report(
+        Path(run), output=_path(output), split=split, png=_path(png), progress=progress
     )
 
 

@@ -1,6 +1,7 @@
 """Exports: what is written, and what is not put in place."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 from small_run import CLASSES, SIZE_PX, write_run
 
 from tfft.errors import GateError, ModelFileError, TfftError, UsageError
+from tfft.evaluate.calibrate import calibrate
 from tfft.export import export as exporting
 from tfft.export.export import export
+from tfft.export.record import recorded_exports
 from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import softmax
+from tfft.system.files import write_json
 
 
 def test_json_has_the_documented_form(exported):
@@ -170,3 +175,63 @@ def test_what_is_no_run_and_what_is_no_format(small_run, tmp_path):
 def test_a_name_can_be_given(small_run, tmp_path):
     written = export(small_run, formats=["tflite"], output=tmp_path, name="other")
     assert written.tflite["float32"] == Path(tmp_path / "other/tflite/1/other_float32.tflite")
+
+
+@pytest.fixture
+def unsure_run(small_run, tmp_path) -> Path:
+    """A run that has a calibration: its temperature is 2."""
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    fitted = calibrate(run).to_json()
+    fitted["heads"]["label"]["temperature"] = 2.0
+    write_json(run / "calibration.json", fitted)
+    return run
+
+
+def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
+    unsure_run, pictures, tmp_path
+):
+    written = export(unsure_run, output=tmp_path / "out", calibrated=True)
+    raw = load_predictor(unsure_run)
+    images = raw.pixels([file.read_bytes() for file in sorted(pictures.glob("*/*"))])
+    logits = raw.logits(images)["label"]
+    for model in (written.savedmodel, written.tflite["float32"]):
+        predictor = load_predictor(model)
+        assert predictor.info.heads["label"].temperature == 2.0
+        answers = predictor.answers(images)["label"]
+        np.testing.assert_allclose(answers, softmax(logits / 2.0), atol=1e-3)
+        np.testing.assert_allclose(predictor.logits(images)["label"], logits, atol=1e-2)
+    assert np.abs(softmax(logits) - softmax(logits / 2.0)).max() > 0.02
+    assert all(check["largest_difference"] < 1e-3 for check in written.checks.values())
+
+
+def test_the_recipe_can_ask_for_calibrated_probabilities(unsure_run, tmp_path):
+    recipe = unsure_run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("calibrated: false", "calibrated: true"))
+    written = export(unsure_run, formats=["tflite"], output=tmp_path / "out")
+    head = load_predictor(written.tflite["float32"]).info.heads["label"]
+    assert head.temperature == 2.0
+
+
+def test_an_uncalibrated_file_is_not_put_in_place_of_a_calibrated_one(
+    unsure_run, tmp_path, monkeypatch
+):
+    write = exporting.write_tflite
+
+    def raw(model, info, path):
+        write(model, info.at_temperatures({}), path)
+
+    monkeypatch.setattr(exporting, "write_tflite", raw)
+    with pytest.raises(GateError, match="does not answer as the Keras model"):
+        export(unsure_run, formats=["tflite"], output=tmp_path / "out", calibrated=True)
+
+
+def test_a_run_knows_its_exports(small_run, tmp_path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    first = export(run, formats=["tflite"], output=tmp_path / "out")
+    second = export(run, formats=["tflite"], output=tmp_path / "out")
+    assert [entry["float32"] for entry in recorded_exports(run)][:2] == [
+        second.tflite["float32"],
+        first.tflite["float32"],
+    ]
+    second.tflite["float32"].unlink()
+    assert recorded_exports(run)[0] == {"float32": first.tflite["float32"]}

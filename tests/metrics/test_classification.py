@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from tfft.metrics.classification import (
-    classification_metrics,
-    expected_calibration_error,
-    wilson_interval,
-)
+from tfft.metrics.classification import classification_metrics, wilson_interval
 
 _PROBABILITIES = np.array(
     [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3]], np.float32
@@ -42,17 +38,6 @@ def test_equal_probabilities_are_not_five_right_answers():
     probabilities = np.full((7, 7), 1 / 7)
     metrics = classification_metrics(probabilities, np.arange(7), tuple("abcdefg"))
     assert (metrics["top1"], metrics["top5"]) == (1 / 7, 5 / 7)
-
-
-def test_calibration_error_by_hand():
-    # Two bins of 15: confidences 0.62 and 0.64 (one of two right), 0.9 (right).
-    probabilities = np.array([[0.62, 0.38], [0.64, 0.36], [0.9, 0.1]])
-    error = expected_calibration_error(probabilities, np.array([0, 1, 0]))
-    assert error == pytest.approx((abs(1.26 - 1) + abs(0.9 - 1)) / 3)
-
-
-def test_certain_and_right_is_calibrated():
-    assert expected_calibration_error(np.eye(3), np.arange(3)) == 0.0
 
 
 def test_wilson_interval_of_a_textbook():

@@ -70,6 +70,9 @@ def test_refitting_uses_the_validation_images_and_keeps_the_first_solution():
     assert once.refitted is None
     np.testing.assert_array_equal(once.chosen.kernel, again.chosen.kernel)
     assert np.abs(again.refitted.kernel - again.chosen.kernel).max() > 1e-3
+    said = again.chosen(validation[0])
+    np.testing.assert_allclose(said.sum(axis=1), 1.0, rtol=1e-5)
+    assert (said.argmax(axis=1) == validation[1]).mean() == again.validation[0.1]["top1"]
 
 
 def test_a_class_without_training_images_is_never_predicted():

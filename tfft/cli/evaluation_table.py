@@ -6,28 +6,12 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from tfft.metrics.names import FIGURE_NAMES
+
 if TYPE_CHECKING:
     from tfft.evaluate.evaluate import Evaluation
 
 _ROWS = 5
-# Figures of all kinds of heads, in the order in which they are shown.
-_NAMES = {
-    "top1": "top-1",
-    "top5": "top-5",
-    "mean_class_accuracy": "mean per-class accuracy",
-    "ece": "expected calibration error",
-    "mean_iou": "mean IoU",
-    "iou_0.5": "share with IoU ≥ 0.5",
-    "iou_0.75": "share with IoU ≥ 0.75",
-    "f1": "F1 of an image",
-    "macro_f1": "F1 of a label",
-    "map": "mean average precision",
-    "exact": "all labels right",
-    "mae": "mean absolute error",
-    "rmse": "root mean square error",
-    "r2": "R²",
-    "loss": "loss",
-}
 
 
 def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
@@ -47,7 +31,7 @@ def _figures_table(title: str, figures: dict[str, Any]) -> Table:
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("remark")
-    for name, shown in _NAMES.items():
+    for name, shown in FIGURE_NAMES.items():
         if figures.get(name) is not None:
             table.add_row(shown, f"{figures[name]:.4f}", _interval(figures.get(f"{name}_interval")))
     return table

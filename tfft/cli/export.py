@@ -35,10 +35,22 @@ if TYPE_CHECKING:
     help="Where exports go; NAME/VERSION is added.",
 )
 @click.option("--name", help="Name of the export. Default: the run's.")
+@click.option(
+    "--calibrated/--not-calibrated",
+    default=None,
+    help="Probabilities at the temperature fitted on validation images (tfft calibrate). "
+    "Default: the recipe's export.calibrated.",
+)
 @json_option
 @quiet_option
 def command(
-    run: Path, formats: tuple[str, ...], output: Path, name: str | None, as_json: bool, quiet: bool
+    run: Path,
+    formats: tuple[str, ...],
+    output: Path,
+    name: str | None,
+    calibrated: bool | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Write a run as SavedModel and TFLite.
 
@@ -49,6 +61,7 @@ def command(
     Example:
       tfft export runs/classifier
       tfft export runs/classifier --format tflite --name flowers
+      tfft export runs/classifier --calibrated
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
@@ -57,6 +70,7 @@ def command(
                 formats=formats or None,
                 output=output,
                 name=name,
+                calibrated=calibrated,
                 progress=progress,
             )
         if as_json:

@@ -19,6 +19,11 @@ class ExportConfig(Section):
     formats: tuple[Literal["savedmodel", "tflite"], ...] = Field(
         default=("savedmodel", "tflite"), min_length=1
     )
+    calibrated: bool = Field(
+        default=False,
+        description="divide the logits by the temperature fitted on validation images (`tfft "
+        "calibrate`), so that probabilities are what they say; the output `logits` stays raw",
+    )
     check_images: PositiveInt = Field(
         default=256,
         description="evaluation images on which each file is compared with the Keras model",

@@ -1,7 +1,7 @@
 """Which images a MODEL is evaluated on, and which of its classes they are."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ def evaluation_images(
         loaded = load_data(_config(data), progress, _wanted(info))
         split = split if _has_splits(data) else "all"
     if split == "all":
-        return _together(loaded), loaded, split
+        return together(list(loaded.splits.values())), loaded, split
     if split not in loaded.splits:
         raise DataError(
             f"{loaded.name} has no {split} images; it has {', '.join(loaded.splits)}, or all."
@@ -131,8 +131,8 @@ def _has_splits(data: Path) -> bool:
         return "split" in next(csv.reader(stream), [])
 
 
-def _together(data: ImageData) -> ImageIndex:
-    parts = list(data.splits.values())
+def together(parts: Sequence[ImageIndex]) -> ImageIndex:
+    """Returns the images of several splits of one set, one split after the other."""
     files = tuple(dict.fromkeys(file for part in parts for file in part.files))
     number = {file: index for index, file in enumerate(files)}
     boxes = [part.boxes for part in parts if part.boxes is not None]

@@ -8,6 +8,7 @@ from typing import Any
 from tfft.config.load import load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
+from tfft.evaluate.calibrate import calibrate
 from tfft.evaluate.data import recorded_data, targets_of_model
 from tfft.export.parity import (
     FLOAT_ROUNDING,
@@ -16,6 +17,7 @@ from tfft.export.parity import (
     Reference,
     spread_over_classes,
 )
+from tfft.export.record import record_export
 from tfft.export.saved_model import write_saved_model
 from tfft.export.tflite import write_tflite
 from tfft.export.versions import next_version
@@ -58,6 +60,7 @@ def export(
     formats: Sequence[str] | None = None,
     output: Path = Path("saved_models"),
     name: str | None = None,
+    calibrated: bool | None = None,
     progress: Progress = SILENT,
 ) -> Export:
     """Exports a run as SavedModel and TFLite.
@@ -70,6 +73,8 @@ def export(
         formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
         output: holds ``<name>/<version>/`` and ``<name>/tflite/<version>/``.
         name: of this export; default: the recipe's.
+        calibrated: probabilities at the run's temperature, fitted where it is not yet; the files
+            are then compared with the calibrated Keras model. Default: the recipe's.
         progress: where the work is reported.
 
     Raises:
@@ -79,6 +84,8 @@ def export(
         TfftError: The disk is full, or `output` cannot be written to.
     """
     keras, recipe = _opened(Path(run))
+    if recipe.export.calibrated if calibrated is None else calibrated:
+        keras.info = keras.info.at_temperatures(calibrate(keras, progress).temperatures)
     wanted = tuple(formats or recipe.export.formats)
     for unknown in set(wanted) - set(FORMATS):
         raise UsageError(
@@ -98,11 +105,13 @@ def export(
         file = f"{name}_float32.tflite"
         written["tflite"] = tflite / version / file
         checks |= _export_tflite(reference, tflite / version, file, progress)
-    return Export(
+    export = Export(
         savedmodel=written.get("savedmodel"),
         tflite={"float32": written["tflite"]} if "tflite" in written else {},
         checks={what: check.to_json() for what, check in checks.items()},
     )
+    record_export(Path(run), {"savedmodel": export.savedmodel, **export.tflite})
+    return export
 
 
 def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:

@@ -14,6 +14,8 @@ import keras  # noqa: E402
 def answers_and_logits(outputs: Mapping[str, Any], heads: Mapping[str, HeadInfo]) -> dict[str, Any]:
     """Returns the outputs of an exported model by name: what each head says, and its logits.
 
+    Probabilities of a classification are at the head's temperature; its logits are as trained.
+
     Args:
         outputs: of the Keras model by head, tensors or Keras tensors.
         heads: what the model says of them.
@@ -23,11 +25,12 @@ def answers_and_logits(outputs: Mapping[str, Any], heads: Mapping[str, HeadInfo]
         logits = logits_name(name, heads)
         if logits is not None:
             found[logits] = outputs[name]
-        found[answer_name(name, heads)] = _answer(head.kind, outputs[name])
+        found[answer_name(name, heads)] = _answer(head, outputs[name])
     return found
 
 
-def _answer(kind: str, output: Any) -> Any:
-    if kind == "classification":
-        return keras.ops.softmax(output)
-    return keras.ops.sigmoid(output) if kind == "multi_label" else output
+def _answer(head: HeadInfo, output: Any) -> Any:
+    if head.kind == "classification":
+        calibrated = head.temperature != 1.0
+        return keras.ops.softmax(output / head.temperature if calibrated else output)
+    return keras.ops.sigmoid(output) if head.kind == "multi_label" else output

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-_ECE_BINS = 15
+from tfft.metrics.calibration import expected_calibration_error
+
 _SMALLEST = 1e-12
 
 
@@ -47,25 +48,6 @@ def classification_metrics(
         ],
         "confusion": confusion.tolist(),
     }
-
-
-def expected_calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = _ECE_BINS
-) -> float:
-    """Returns the mean distance of confidence and accuracy over bins of equal width.
-
-    Args:
-        probabilities: float [examples, classes]; the largest of a row is its confidence.
-        labels: int [examples].
-        bins: number of bins of (0, 1].
-
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
-    """
-    confidences = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bin_of = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, confidences - right, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> list[float]:

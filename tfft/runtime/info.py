@@ -1,7 +1,7 @@
 """What every saved model says of itself, so that it can be used without the run that made it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tfft.errors import ModelFileError
@@ -18,11 +18,13 @@ class HeadInfo:
         kind: ``classification``, ``multi_label``, ``regression`` or ``box``.
         class_names: by index of the logit; empty where there are no classes.
         target: what the data call the thing that is predicted.
+        temperature: what the logits of a classification are divided by before the softmax.
     """
 
     kind: str
     class_names: tuple[str, ...]
     target: str
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,14 @@ class ModelInfo:
         """Returns the description as JSON values."""
         return asdict(self)
 
+    def at_temperatures(self, temperatures: Mapping[str, float]) -> "ModelInfo":
+        """Returns the description with these temperatures of its heads; 1 where none is given."""
+        heads = {
+            name: replace(head, temperature=temperatures.get(name, 1.0))
+            for name, head in self.heads.items()
+        }
+        return replace(self, heads=heads)
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":
         """Reads what `to_json` returned.
@@ -66,7 +76,12 @@ class ModelInfo:
         """
         try:
             heads = {
-                name: HeadInfo(head["kind"], tuple(head["class_names"]), head["target"])
+                name: HeadInfo(
+                    head["kind"],
+                    tuple(head["class_names"]),
+                    head["target"],
+                    float(head.get("temperature", 1.0)),
+                )
                 for name, head in values["heads"].items()
             }
             pixels = PixelSpec.from_json(values["pixels"])

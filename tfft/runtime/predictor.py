@@ -49,8 +49,8 @@ class Predictor(Protocol):
     def answers(self, images: np.ndarray) -> Outputs:
         """Returns what each head says of images as `pixels` gives them.
 
-        Probabilities float32 [n, classes] for classification and multi_label, boxes [n, 4]
-        (ymin, xmin, ymax, xmax) as shares of the pixels, numbers [n, 1].
+        Probabilities float32 [n, classes] for classification (at the head's temperature) and
+        multi_label, boxes [n, 4] (ymin, xmin, ymax, xmax) as shares of the pixels, numbers [n, 1].
         """
         ...
 
@@ -79,7 +79,7 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 def answer(head: HeadInfo, output: np.ndarray) -> np.ndarray:
     """Returns what a head says, from the output of the Keras model: logits, a box or a number."""
     if head.kind == "classification":
-        return softmax(output)
+        return softmax(output / np.float32(head.temperature))
     return sigmoid(output) if head.kind == "multi_label" else output
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from tfft.runtime.predictor import softmax
 from tfft.system.progress import SILENT, Progress
 
 # Candidates are tried from the strongest regularisation on; after this many in a row that are
@@ -28,6 +29,10 @@ class LinearWeights:
 
     kernel: np.ndarray
     bias: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Returns probabilities float32 [n, classes] of features [n, features]."""
+        return softmax(features @ self.kernel + self.bias)
 
 
 @dataclass(frozen=True, eq=False)

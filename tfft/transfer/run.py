@@ -60,6 +60,15 @@ class Run:
         return self.path / "metrics.json"
 
     @property
+    def before_refit_file(self) -> Path:
+        """Probabilities on validation images before a head was refitted on them too, by head."""
+        return self.path / "validation_before_refit.npz"
+
+    @property
+    def calibration_file(self) -> Path:
+        return self.path / "calibration.json"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

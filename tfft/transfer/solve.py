@@ -8,6 +8,7 @@ import numpy as np
 from tfft.config.train import LinearPhase
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
+from tfft.system.arrays import write_arrays
 from tfft.transfer.features import cached_inputs
 from tfft.transfer.inputs import CachedTensors
 from tfft.transfer.linear import LinearWeights, solve_linear_head
@@ -22,18 +23,21 @@ def train_by_solver(
 ) -> None:
     """Solves the heads on the cached features and records the phase as one epoch.
 
-    Validation figures are those before the solution is refitted on the validation images.
+    Validation figures are those before the solution is refitted on the validation images. So are
+    the probabilities that the run keeps, for a calibration on images that nothing was solved on.
     """
     if state.epoch:
         return
     cut = training.classifier.cut(plan.frozen_blocks)
     with closing(cached_inputs(training, plan)) as features:
         started = time.perf_counter()
-        refitted = _solve_heads(training, phase, features)
+        refitted, held_out = _solve_heads(training, phase, features)
         evaluation = EvaluationStep(Cut(None, cut.suffix), training.classifier.heads)
         validated = validate(training, features, evaluation)
     for name, weights in refitted.items():
         _assign(training.classifier.heads[name], weights)
+    if held_out:
+        write_arrays(training.run.before_refit_file, held_out)
     state.next_epoch()
     row = {
         **columns("validation", validated),
@@ -45,17 +49,24 @@ def train_by_solver(
 
 def _solve_heads(
     training: Training, phase: LinearPhase, features: CachedTensors
-) -> dict[str, LinearWeights]:
-    """Gives each head its solution and returns those on validation images too, if asked for."""
+) -> tuple[dict[str, LinearWeights], dict[str, np.ndarray]]:
+    """Gives each head its solution.
+
+    Returns:
+        If a refit was asked for, by head: the solution on validation images too, and the
+        probabilities of the one without them on these images.
+    """
     pooled = {kind: i for i, kind in enumerate(training.classifier.poolings)}
     train, validation = features.train(0), features.validation
     refitted: dict[str, LinearWeights] = {}
+    held_out: dict[str, np.ndarray] = {}
     for name, head in training.classifier.heads.items():
         column = pooled[head.config.pooling]
+        held_out_features = np.asarray(validation[column][:], np.float32)
         solution = solve_linear_head(
             np.asarray(train[column][:], np.float32),
             features.train_targets[name],
-            np.asarray(validation[column][:], np.float32),
+            held_out_features,
             features.validation_targets[name],
             classes=head.size.outputs,
             class_weights=training.class_weights.get(name),
@@ -67,7 +78,8 @@ def _solve_heads(
         _assign(head, solution.chosen)
         if solution.refitted is not None:
             refitted[name] = solution.refitted
-    return refitted
+            held_out[name] = solution.chosen(held_out_features)
+    return refitted, held_out
 
 
 def _assign(head: Head, weights: LinearWeights) -> None:

@@ -144,6 +144,7 @@ def _train(
         Checkpoints(run.checkpoints, classifier.model.variables, beside),
         History(run.path),
         progress,
+        run,
     )
     state = training.checkpoints.restore() or TrainingState()
     if state.saves:

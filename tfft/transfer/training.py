@@ -22,6 +22,7 @@ from tfft.transfer.history import History
 from tfft.transfer.inputs import PhaseInputs
 from tfft.transfer.optimizers import PhaseOptimizer
 from tfft.transfer.plan import FreezePlan
+from tfft.transfer.run import Run
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.step import EvaluationStep, read_sums
 
@@ -45,6 +46,7 @@ class Training:
     checkpoints: Checkpoints
     history: History
     progress: Progress
+    run: Run
 
     @property
     def train_images(self) -> ImageIndex:

@@ -1,0 +1,66 @@
+"""`tfft calibrate`: the temperature of a run's classification heads."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import json_option, quiet_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from tfft.evaluate.calibrate import Calibration
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@json_option
+@quiet_option
+def command(run: Path, as_json: bool, quiet: bool) -> None:
+    """Fit how sure a run is to how often it is right.
+
+    One number for each head that classifies, the temperature, is fitted on the validation images
+    and kept in the run's calibration.json. Answers stay what they are; probabilities become what
+    they say. tfft export --calibrated puts it into exports, tfft report shows it.
+
+    \b
+    Example:
+      tfft calibrate runs/classifier
+      tfft export runs/classifier --calibrated
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            calibration = api.calibrate(run, progress=progress)
+        if as_json:
+            print_json(results, calibration.to_json())
+        else:
+            print_rich(results, _table(calibration), *_remarks(calibration))
+
+
+def _table(calibration: "Calibration") -> Table:
+    title = f"on {calibration.examples:,} validation images"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("head")
+    for name in ("temperature", "-log likelihood", "calibrated", "calibration error", "calibrated"):
+        table.add_column(name, justify="right")
+    for name, head in calibration.heads.items():
+        before_after = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
+        table.add_row(name, f"{head.temperature:.4f}", *(f"{value:.4f}" for value in before_after))
+    return table
+
+
+def _remarks(calibration: "Calibration") -> list[Text]:
+    unfitted = [name for name, head in calibration.heads.items() if not head.fitted]
+    texts = [
+        f"{name}: no temperature is best on these images (every answer is right, or none better "
+        "than chance): it stays 1"
+        for name in unfitted
+    ]
+    if calibration.held_out:
+        texts.append("of the weights before they were refitted on the validation images")
+    return [Text("\n".join(texts))] if texts else []

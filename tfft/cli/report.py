@@ -1,0 +1,59 @@
+"""`tfft report`: one HTML file about a run."""
+
+from pathlib import Path
+
+import click
+
+from tfft import api
+from tfft.cli.options import json_option, quiet_option
+from tfft.cli.output import print_json, results_stream
+from tfft.cli.progress import shown_progress
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file to write. Default: report.html in the run.",
+)
+@click.option("--split", help="test or validation. Default: test, if there are test images.")
+@click.option(
+    "--png",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write the figures as PNG files (extra `plots`).",
+)
+@json_option
+@quiet_option
+def command(
+    run: Path,
+    output: Path | None,
+    split: str | None,
+    png: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write a page about a run: how it was trained, how good it is, where it is wrong.
+
+    One HTML file that needs no network and prints well. An evaluation of the run is used where it
+    is current. The page has photos of the data in it: mind their licence when you pass it on.
+
+    \b
+    Example:
+      tfft report runs/classifier
+      tfft report runs/classifier --output report.html --png figures/
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            written = api.report(run, output=output, split=split, png=png, progress=progress)
+        if as_json:
+            print_json(results, written.to_json())
+        else:
+            results.write(
+                f"{written.path}\n{written.bytes / 1e6:.1f} MB in {written.seconds:.0f} s, "
+                f"on {written.split} images\n"
+            )
+            for path in written.pngs:
+                results.write(f"{path}\n")

@@ -1,0 +1,83 @@
+"""What a model says of all images of an index, decoded by that model's own client."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from tfft.data.index import ImageIndex
+from tfft.errors import DataError
+from tfft.runtime.predictor import Outputs, Predictor
+from tfft.system.progress import Progress
+
+# Batches that are decoded while the one before them is predicted.
+_BATCHES_AHEAD = 2
+
+
+def predict_index(
+    predictor: Predictor, index: ImageIndex, batch_size: int, description: str, progress: Progress
+) -> Outputs:
+    """Returns what each head says, float32 [len(index), ...], in the order of `index`."""
+    task = progress.start(description, len(index))
+    parts: list[Outputs] = []
+    try:
+        for outputs in _batches(predictor, index, batch_size):
+            parts.append(outputs)
+            task.advance(len(next(iter(outputs.values()))))
+    finally:
+        task.close()
+    return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+
+
+def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[Outputs]:
+    if predictor.decoder == "model" and index.boxes is None:
+        for encoded in _encoded(index, batch_size):
+            yield predictor.answers_from_bytes(encoded)
+    elif predictor.decoder == "pillow":
+        for pixels in _decoded(predictor, index, batch_size):
+            yield predictor.answers(pixels)
+    else:
+        from tfft.data.pipeline import evaluation_batches
+
+        for batch in evaluation_batches(index, predictor.info.pixels, batch_size):
+            yield predictor.answers(batch["images"].numpy())
+
+
+def _encoded(index: ImageIndex, batch_size: int) -> Iterator[list[bytes]]:
+    for start in range(0, len(index), batch_size):
+        end = min(start + batch_size, len(index))
+        yield [index.read(position) for position in range(start, end)]
+
+
+def _decoded(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
+    """Yields the pixels of batches, decoded by threads while the batch before is predicted."""
+    starts = range(0, len(index), batch_size)
+
+    def decode(start: int) -> np.ndarray:
+        batch = range(start, min(start + batch_size, len(index)))
+        boxes = None if index.boxes is None else index.boxes[batch.start : batch.stop]
+        return _pixels(predictor, index, batch, boxes)
+
+    with ThreadPoolExecutor(_BATCHES_AHEAD) as decoders:
+        waiting = deque(decoders.submit(decode, start) for start in starts[:_BATCHES_AHEAD])
+        for start in [*starts[_BATCHES_AHEAD:], *[None] * len(waiting)]:
+            pixels = waiting.popleft().result()
+            if start is not None:
+                waiting.append(decoders.submit(decode, start))
+            yield pixels
+
+
+def _pixels(
+    predictor: Predictor, index: ImageIndex, batch: range, boxes: np.ndarray | None
+) -> np.ndarray:
+    encoded = [index.read(position) for position in batch]
+    try:
+        return predictor.pixels(encoded, boxes)
+    except DataError:
+        for position, image in zip(batch, encoded, strict=True):
+            try:
+                predictor.pixels([image])
+            except DataError as error:
+                raise DataError(f"{index.ids[position]}: {error}") from error
+        raise

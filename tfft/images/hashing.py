@@ -1,0 +1,59 @@
+"""A hash of what an image looks like, which resizing and compressing hardly change."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from tfft.images.exif import exif_orientation, turned_upright
+from tfft.images.formats import image_format
+from tfft.images.geometry import box_pixels
+from tfft.images.spec import Box
+
+# A JPEG is decoded at the smallest eighth of its size that is not below this.
+_ENOUGH_PX = 72
+_LONG, _SHORT = 17, 8
+HASH_BITS = 2 * (_LONG - 1) * _SHORT
+# A hash with fewer ones or zeros is of an almost even picture, which is like any other.
+_FEWEST_BITS = 24
+
+
+def difference_hash(encoded: bytes, box: Box | np.ndarray | None = None) -> np.ndarray | None:
+    """Returns the difference hash of an image that `inspect_image` accepts.
+
+    The image is brought to grey and to very few pixels; a bit says whether a pixel is lighter than
+    its neighbour: 128 bits across, 128 bits down.
+
+    Args:
+        encoded: an image file.
+        box: the part that counts.
+
+    Returns:
+        uint64 [4]; None where there is too little to compare: fewer pixels than the hash needs, or
+        almost none that is lighter or darker than its neighbour. Hashes are compared by the number
+        of bits that differ.
+
+    Source: Krawetz 2013, "Kind of Like That" (dHash).
+    """
+    image = Image.open(io.BytesIO(encoded), formats=(image_format(encoded),))
+    if box is None:
+        image.draft("L", (_ENOUGH_PX, _ENOUGH_PX))
+    samples = np.asarray(image.convert("L"))[..., None]
+    grey = turned_upright(samples, exif_orientation(encoded))[..., 0]
+    if box is not None:
+        top, left, bottom, right = box_pixels(grey.shape[0], grey.shape[1], box)
+        grey = grey[top:bottom, left:right]
+    if min(grey.shape) < _LONG:
+        return None
+    small = Image.fromarray(np.ascontiguousarray(grey))
+    across = _resized(small, width=_LONG, height=_SHORT)
+    down = _resized(small, width=_SHORT, height=_LONG)
+    bits = np.concatenate(
+        [(across[:, 1:] > across[:, :-1]).ravel(), (down[1:] > down[:-1]).ravel()]
+    )
+    telling = _FEWEST_BITS <= bits.sum() <= HASH_BITS - _FEWEST_BITS
+    return np.packbits(bits).view(np.uint64) if telling else None
+
+
+def _resized(image: Image.Image, width: int, height: int) -> np.ndarray:
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX), np.int16)

@@ -1,0 +1,36 @@
+"""The figures of a report as PNG files, for slides and articles."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tfft.errors import UsageError
+from tfft.report.drawing import Figure
+from tfft.report.page import figure_style
+from tfft.system.files import atomic_path
+
+_SCALE = 2
+
+
+def write_pngs(figures: Iterable[Figure], directory: Path) -> list[Path]:
+    """Writes each figure as ``<name>.png``, twice as large as in the page.
+
+    Raises:
+        UsageError: What draws them is not installed.
+        TfftError: They cannot be written.
+    """
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as error:
+        raise UsageError(
+            "--png needs the extra `plots`: python -m pip install 'tfft[plots]'"
+        ) from error
+    written = []
+    for figure in figures:
+        path = directory / f"{figure.name}.png"
+        png = svg_to_bytes(
+            str(figure.svg), style_sheet=figure_style(), zoom=_SCALE, background="#ffffff"
+        )
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(bytes(png))
+        written.append(path)
+    return written

@@ -1,0 +1,282 @@
+"""Makes the report of a run: gathers what it says, and writes its page."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
+from tfft.data.index import ImageIndex
+from tfft.errors import ModelFileError, TfftError, UsageError, nearest
+from tfft.evaluate.answers import answers_of_run
+from tfft.evaluate.calibrate import Calibration, calibrate
+from tfft.evaluate.data import recorded_data, targets_of_model, together
+from tfft.report.curves import curve_figures, learning_rate_figure, read_history
+from tfft.report.duplicates import AlikePair, Duplicates, find_duplicates
+from tfft.report.exports import export_rows
+from tfft.report.facts import facts
+from tfft.report.gallery import Picture, pictures, worst_mistakes
+from tfft.report.heads import HeadReport, head_report
+from tfft.report.names import display_names
+from tfft.report.page import page
+from tfft.report.photos import data_uri
+from tfft.report.plan_figure import plan_figure
+from tfft.report.png import write_pngs
+from tfft.report.saliency import saliency_of
+from tfft.runtime.keras_predictor import KerasPredictor
+from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import Outputs
+from tfft.system.files import read_json, write_text
+from tfft.system.progress import SILENT, Progress
+from tfft.transfer.run import Run
+from tfft.version import __version__
+
+_MISTAKES = 24
+_ALIKE_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        path: of the page.
+        split: that the figures are of.
+        bytes: size of the page.
+        seconds: that it took.
+        pngs: figures as PNG files, if they were asked for.
+    """
+
+    path: Path
+    split: str
+    bytes: int
+    seconds: float
+    pngs: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft report --json`` prints."""
+        return {
+            "report": str(self.path),
+            "split": self.split,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 1),
+            "pngs": [str(path) for path in self.pngs],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class AlikePictures:
+    """Two images that look alike, with their photos and what they are labelled."""
+
+    pair: AlikePair
+    files: tuple[str, str]
+    photos: tuple[str, str]
+    labels: tuple[str, str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    run: Run
+    recipe: Recipe
+    predictor: KerasPredictor
+    data: ImageData
+    split: str
+    index: ImageIndex
+    answers: Outputs
+    targets: dict[str, np.ndarray]
+
+
+def make_report(
+    run: Path,
+    *,
+    output: Path | None = None,
+    split: str | None = None,
+    png: Path | None = None,
+    progress: Progress = SILENT,
+) -> Report:
+    """Writes the report of a run: one HTML file that needs no other and no network.
+
+    What the model says of the images is taken from an evaluation of the run where that is current,
+    and computed and kept otherwise.
+
+    Args:
+        run: a run directory.
+        output: the file to write; default: ``report.html`` in the run.
+        split: that is reported on; default: ``test``, or ``validation`` without test images.
+        png: a directory for the figures as PNG files.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `run` is no run with a model.
+        UsageError: There is no such split, or what draws PNG files is not installed.
+        DataError: The images are not there any more.
+    """
+    started = time.perf_counter()
+    opened = _open(Path(run), split, progress)
+    calibration, no_calibration = _calibration(opened, progress)
+    heads = [_head(opened, name, calibration) for name in opened.predictor.info.heads]
+    duplicates = _duplicates(opened, progress)
+    plan_file = opened.run.path / "plan.json"
+    plan = read_json(plan_file) if plan_file.is_file() else {}
+    rows = read_history(opened.run.path / "history.csv")
+    curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
+    rates = learning_rate_figure(rows)
+    values = {
+        "name": opened.recipe.name,
+        "description": opened.recipe.description,
+        "facts": _facts(opened, plan),
+        "plan": plan_figure(plan) if plan else None,
+        "phases": plan.get("phases", []),
+        "curves": [*curves, *([rates] if rates else [])],
+        "split": opened.split,
+        "heads": heads,
+        "no_calibration": no_calibration,
+        "calibrated_on": calibration.examples if calibration else 0,
+        "held_out": bool(calibration and calibration.held_out),
+        "duplicates": duplicates,
+        "alike": _alike_pictures(opened, duplicates),
+        "without_alike": _without(opened, duplicates),
+        "labelled_otherwise": _labelled_otherwise(opened, duplicates),
+        "exports": export_rows(opened.run.path, progress),
+        "run": opened.run.path.absolute(),
+        "command": _command(opened.run),
+        "recipe": dump_recipe(opened.recipe),
+        "version": __version__,
+    }
+    path = output or opened.run.path / "report.html"
+    text = page(values)
+    write_text(path, text)
+    figures = [f for f in (values["plan"], *values["curves"]) if f is not None]
+    figures += [figure for head in heads for figure in head.figures]
+    pngs = write_pngs(figures, png) if png is not None else []
+    seconds = time.perf_counter() - started
+    return Report(path, opened.split, len(text.encode()), seconds, tuple(pngs))
+
+
+def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
+    if not (run / "recipe.yaml").is_file() or not (run / "run.json").is_file():
+        raise ModelFileError(
+            f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
+        )
+    predictor = load_predictor(run)
+    if not isinstance(predictor, KerasPredictor):
+        raise ModelFileError(f"{run} is no run: it has no model.keras")
+    data = recorded_data(predictor.info, progress)
+    there = [name for name in ("test", "validation") if len(data.splits.get(name, ()))]
+    chosen = split or next(iter(there), None)
+    if chosen not in there:
+        raise UsageError(
+            f"a report is of images that the model was not trained on, and {data.name} has "
+            f"{' and '.join(there) or 'neither test nor validation'} images."
+            f"{nearest(chosen or '', there)} Received: {chosen}"
+        )
+    index = data.splits[chosen]
+    return _Opened(
+        Run(run, {}),
+        load_recipe(run / "recipe.yaml"),
+        predictor,
+        data,
+        chosen,
+        index,
+        answers_of_run(predictor, chosen, index, progress),
+        targets_of_model(predictor.info, index, data.class_names),
+    )
+
+
+def _calibration(opened: _Opened, progress: Progress) -> tuple[Calibration | None, str]:
+    """The calibration of the run, or why there is none."""
+    if all(head.kind != "classification" for head in opened.predictor.info.heads.values()):
+        return None, ""
+    try:
+        return calibrate(opened.predictor, progress), ""
+    except TfftError as error:
+        return None, str(error)
+
+
+def _head(opened: _Opened, name: str, calibration: Calibration | None) -> HeadReport:
+    head = opened.predictor.info.heads[name]
+    answers, targets = opened.answers[name], opened.targets[name]
+    labels = display_names(head.class_names)
+    mistakes = worst_mistakes(head, labels, answers, targets, _MISTAKES)
+    shown: Sequence[Picture]
+    if head.class_names and mistakes:
+        saliency = saliency_of(opened.predictor.model, name)
+        shown = pictures(opened.predictor, opened.index, mistakes, saliency)
+        explained = saliency.method
+    else:
+        shown, explained = pictures(opened.predictor, opened.index, mistakes, None), ""
+    fitted = calibration.heads.get(name) if calibration else None
+    return head_report(name, head, answers, targets, fitted, shown, explained)
+
+
+def _trained_images(opened: _Opened) -> ImageIndex:
+    names = [name for name in ("train", "validation") if name != opened.split]
+    return together([opened.data.splits[name] for name in names if name in opened.data.splits])
+
+
+def _duplicates(opened: _Opened, progress: Progress) -> Duplicates:
+    return find_duplicates(_trained_images(opened), opened.index, progress)
+
+
+def _alike_pictures(opened: _Opened, duplicates: Duplicates) -> list[AlikePictures]:
+    trained, judged = _trained_images(opened), opened.index
+    return [
+        AlikePictures(
+            pair,
+            (trained.ids[pair.trained], judged.ids[pair.judged]),
+            (_photo(opened, trained, pair.trained), _photo(opened, judged, pair.judged)),
+            _labels(opened, trained, pair),
+        )
+        for pair in duplicates.pairs[:_ALIKE_SHOWN]
+    ]
+
+
+def _photo(opened: _Opened, index: ImageIndex, position: int) -> str:
+    boxes = None if index.boxes is None else index.boxes[position : position + 1]
+    return data_uri(opened.predictor.pixels([index.read(position)], boxes)[0])
+
+
+def _labels(opened: _Opened, trained: ImageIndex, pair: AlikePair) -> tuple[str, str] | None:
+    names = display_names(opened.data.class_names.get("label", ()))
+    if not names:
+        return None
+    label = opened.index.targets["label"][pair.judged]
+    return names[trained.targets["label"][pair.trained]], names[label]
+
+
+def _labelled_otherwise(opened: _Opened, duplicates: Duplicates) -> int:
+    """How many images look like one that was trained on under another label."""
+    trained = _trained_images(opened).targets["label"]
+    judged = opened.index.targets["label"]
+    return sum(int(trained[p.trained] != judged[p.judged]) for p in duplicates.pairs)
+
+
+def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
+    """The top-1 accuracy of each head on the images that are like none that was trained on."""
+    alike = np.zeros(len(opened.index), bool)
+    alike[[pair.judged for pair in duplicates.pairs]] = True
+    if not alike.any() or alike.all():
+        return {}
+    return {
+        name: float((opened.answers[name].argmax(axis=1) == opened.targets[name])[~alike].mean())
+        for name, head in opened.predictor.info.heads.items()
+        if head.kind == "classification"
+    }
+
+
+def _facts(opened: _Opened, plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    metrics = opened.run.metrics_file
+    best = read_json(metrics).get("best", {}) if metrics.is_file() else {}
+    record = read_json(opened.run.record_file)
+    return facts(opened.predictor.info, opened.recipe, opened.data, record, plan, best)
+
+
+def _command(run: Run) -> str:
+    """The command line that trained the run, as the user typed it."""
+    program, _, arguments = str(read_json(run.record_file).get("command", "")).partition(" ")
+    return f"tfft {arguments}" if program else ""
