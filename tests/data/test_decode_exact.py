@@ -11,11 +11,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfft.data.decode import decode_exact, decode_upright, tensorflow_refusal
+from tfft.data.decode import decode_exact, decode_upright, resize_exact, tensorflow_refusal
 from tfft.data.exif import exif_orientation as orientation_in_graph
 from tfft.images.decode import decode_image
 from tfft.images.exif import exif_orientation
-from tfft.images.pixels import encoded_to_pixels
+from tfft.images.pixels import encoded_to_pixels, to_pixels
 from tfft.images.spec import PixelSpec
 
 SPECS = [
@@ -168,3 +168,11 @@ def test_real_photos_decode_to_equal_bytes(shared_data):
         difference = exact(photo).numpy() - encoded_to_pixels(photo, SPECS[1])
         assert np.abs(difference).max() < 0.001
     assert io.BytesIO(photos[0]).read(2) == b"\xff\xd8"
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_an_image_that_has_the_size_keeps_its_pixels(interpolation: str):
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    spec = PixelSpec(20, 30, "stretch", None, interpolation)
+    np.testing.assert_array_equal(resize_exact(tf.constant(image), spec), image)
+    np.testing.assert_array_equal(to_pixels(image, spec), image)

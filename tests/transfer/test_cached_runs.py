@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shapes import HEADS, shapes_recipe, weights_of, write_photos, write_weights
 
-from tfft.transfer.train import resume, train
+from tfft.transfer.train import dry_run, resume, train
 
 pytestmark = pytest.mark.slow
 _LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 3, "learning_rate": 1e-3}
@@ -82,3 +82,14 @@ def test_a_run_on_views_resumes_exactly_in_memory_and_from_the_disk(
     expected, actual = weights_of(whole.path), weights_of(resumed.path)
     for name, value in expected.items():
         np.testing.assert_array_equal(actual[name], value, err_msg=name)
+
+
+def test_the_plan_estimates_the_time_with_and_without_the_cache(photos: Path):
+    everything = {"unfreeze": "all", "epochs": 1, "learning_rate": 1e-3}
+    plan = dry_run(shapes_recipe(photos, {"solver": "linear"}, _LAST, everything), measure=True)
+    solved, last, whole = [phase.seconds for phase in plan.phases]
+    assert solved.cached > 0
+    assert solved.uncached is None
+    assert 0 < last.cached < last.uncached
+    assert whole.cached is None
+    assert whole.uncached > 0

@@ -98,7 +98,7 @@ class Stopwatch:
             return PhaseSeconds(building, None)
         trained = whole.images["train"] * plan.steps / plan.steps_per_epoch
         validated = whole.images["validation"] * plan.epochs
-        cut = self._classifier.cut(plan.frozen_blocks)
+        cut = self._classifier.cut(plan.unchanged_blocks)
         step, evaluation = self._steps_s(phase, cut, (self._images,))
         uncached = trained * (self._decoding_s(phase.augment) + step)
         uncached += validated * (self._decoding_s("none") + evaluation)

@@ -31,8 +31,7 @@ def train_by_gradient(
     classifier = training.classifier
     trained = unfrozen(classifier, phase.unfreeze)
     set_batch_norm(classifier, trained, phase.batch_norm)
-    # An adapter that is trained lies below all blocks, so that nothing is fixed then.
-    cut = classifier.cut(0 if classifier.adapter.weights else plan.frozen_blocks)
+    cut = classifier.cut(plan.unchanged_blocks)
     with closing(_inputs(training, plan, phase)) as inputs:
         cut = Cut(None, cut.suffix) if plan.cached else cut
         _train_epochs(training, plan, phase, state, trained, cut, inputs)

@@ -83,7 +83,10 @@ class PhasePlan:
 
     @property
     def unchanged_blocks(self) -> int:
-        """Leading blocks of which not even the input is changed by what the phase trains."""
+        """Leading blocks whose output the phase does not change.
+
+        An adapter that is trained lies below all blocks: nothing is fixed then.
+        """
         return self.frozen_blocks if self.cut else 0
 
     @property
