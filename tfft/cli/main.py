@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "predict": ("predict", "Say what is in images."),
+    "benchmark": ("benchmark", "Measure how fast models answer, cold and warm."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "backbones": ("backbones", "List the pretrained backbones."),
 }

@@ -16,13 +16,17 @@ _ALLOWED = (
 )
 
 
-def load_predictor(model: str | Path, *, signature: str | None = None) -> Predictor:
+def load_predictor(
+    model: str | Path, *, signature: str | None = None, threads: int | None = None
+) -> Predictor:
     """Loads a MODEL; a `.tflite` file without importing TensorFlow.
 
     Args:
         model: a run directory, a ``.keras`` file, a SavedModel directory or the directory of its
             versions (the newest is taken), or a ``.tflite`` file.
         signature: of a SavedModel, the one that answers; default: ``serve_bytes``.
+        threads: that a ``.tflite`` file computes with; default: all processors. The others take
+            TensorFlow's.
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
@@ -41,7 +45,7 @@ def load_predictor(model: str | Path, *, signature: str | None = None) -> Predic
     if path.suffix == ".tflite" and path.is_file():
         from tfft.runtime.tflite_predictor import TflitePredictor
 
-        return TflitePredictor(path, read_tflite_info(path))
+        return TflitePredictor(path, read_tflite_info(path), threads)
     keras_file = path / "model.keras" if path.is_dir() else path
     if keras_file.suffix == ".keras" and keras_file.is_file():
         from tfft.runtime.keras_predictor import KerasPredictor
