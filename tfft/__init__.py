@@ -5,6 +5,7 @@
 import tfft.evaluate
 import tfft.export  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
+    benchmark,
     check_data,
     evaluate,
     export,
@@ -18,6 +19,7 @@ from tfft.version import __version__
 
 __all__ = [
     "__version__",
+    "benchmark",
     "check_data",
     "evaluate",
     "export",

@@ -194,7 +194,7 @@ def benchmark(
     from tfft.runtime.tflite_runner import processors
     from tfft.runtime.timing import time_model
 
-    here: list[int | None] = sorted(set(threads or (1, processors())))
+    here: Sequence[int | None] = sorted(set(threads or (1, processors())))
     wanted = [(m, n) for m in models for n in ([None] if "://" in str(m) else here)]
     task = progress.start("benchmark", len(wanted), "processes")
     timings = []

@@ -18,7 +18,7 @@ from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
 from ai_edge_quantizer.utils import qsv_utils
 
 from tfft.export.quantized_bias import mend_biases
-from tfft.export.tflite_file import layers, model_bytes, read_model
+from tfft.export.tflite_file import give_floats, layers, model_bytes, read_model
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 
@@ -108,6 +108,7 @@ def int8(content: bytes, ranges: Ranges, keep_float: Sequence[str] = ()) -> byte
     recipe = _static([*keep_float, *_last_activations(original)])
     quantised = read_model(_quantized(content, recipe, ranges))
     mend_biases(quantised, original)
+    give_floats(quantised)
     return model_bytes(quantised)
 
 

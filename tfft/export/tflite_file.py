@@ -62,7 +62,7 @@ def layers(model: Any) -> list[Layer]:
         code = model.operatorCodes[operator.opcodeIndex]
         found.append(
             Layer(
-                kind=kinds[max(code.builtinCode, code.deprecatedBuiltinCode)],
+                kind=kinds[_code(code)],
                 name=names[operator.outputs[0]],
                 inputs=tuple(names[number] for number in operator.inputs if number >= 0),
                 is_output=operator.outputs[0] in list(graph.outputs),
@@ -119,14 +119,37 @@ def order_outputs(model: Any, names: Sequence[str]) -> None:
     graph.outputs = np.array([output.tensorIndex for output in signature.outputs], np.int32)
 
 
+def give_floats(model: Any) -> None:
+    """Makes outputs float32 that are int8, or that the signature names so.
+
+    ai-edge-quantizer 0.10.0 leaves the signature at the int8 tensor of an output that another
+    operator takes as well.
+    """
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    named = [output.tensorIndex for output in signature.outputs]
+    floats = {}
+    for position in {int(n) for n in [*graph.outputs, *named] if _is_int8(graph.tensors[n])}:
+        used = next(
+            (op for op in _consumers(graph, position) if _is(model, op, "DEQUANTIZE")), None
+        )
+        floats[position] = used.outputs[0] if used else _dequantized(model, graph, position)
+    graph.outputs = np.array([floats.get(number, number) for number in graph.outputs], np.int32)
+    for output in signature.outputs:
+        output.tensorIndex = floats.get(output.tensorIndex, output.tensorIndex)
+
+
 def take_uint8(model: Any) -> None:
     """Makes the float input, values 0..255, one of uint8 with scale 1 and zero point 0."""
     graph = model.subgraphs[0]
     (position,) = graph.inputs
     entrance = graph.tensors[position]
-    floats = [op for op in _consumers(graph, position) if not _is_quantize(model, op)]
-    if floats:
-        _dequantized_for(model, graph, int(position), floats)
+    in_float = [op for op in _consumers(graph, position) if not _is(model, op, "QUANTIZE")]
+    if in_float:
+        number = _dequantized(model, graph, int(position), first=True)
+        for operator in in_float:
+            operator.inputs = np.array(
+                [number if tensor == position else tensor for tensor in operator.inputs], np.int32
+            )
     entrance.type = schema.TensorType.UINT8
     entrance.quantization = schema.QuantizationParametersT()
     entrance.quantization.scale = np.array([1.0], np.float32)
@@ -147,27 +170,33 @@ def _consumers(graph: Any, tensor: int) -> list[Any]:
     return [op for op in graph.operators if tensor in list(op.inputs)]
 
 
-def _is_quantize(model: Any, operator: Any) -> bool:
-    code = model.operatorCodes[operator.opcodeIndex]
-    return max(code.builtinCode, code.deprecatedBuiltinCode) == schema.BuiltinOperator.QUANTIZE
+def _is_int8(tensor: Any) -> bool:
+    return tensor.type == schema.TensorType.INT8
 
 
-def _dequantized_for(model: Any, graph: Any, position: int, consumers: list[Any]) -> None:
-    """Puts a DEQUANTIZE between the input and the operators that compute in float."""
+def _is(model: Any, operator: Any, kind: str) -> bool:
+    return _code(model.operatorCodes[operator.opcodeIndex]) == getattr(schema.BuiltinOperator, kind)
+
+
+def _code(code: Any) -> int:
+    """Numbers up to 127 stand in an older field."""
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def _dequantized(model: Any, graph: Any, position: int, first: bool = False) -> int:
+    """Adds an operator that makes floats of a tensor, and returns the number of what it makes."""
     floats = copy.copy(graph.tensors[position])
     floats.name = floats.name + b"_float"
+    floats.type, floats.quantization = schema.TensorType.FLOAT32, None
     graph.tensors.append(floats)
-    number = len(graph.tensors) - 1
-    for operator in consumers:
-        operator.inputs = np.array(
-            [number if tensor == position else tensor for tensor in operator.inputs], np.int32
-        )
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    code.version = 1
+    # Version 2 takes int8.
+    code.version = 2
     model.operatorCodes.append(code)
     dequantize = schema.OperatorT()
     dequantize.opcodeIndex = len(model.operatorCodes) - 1
     dequantize.inputs = np.array([position], np.int32)
-    dequantize.outputs = np.array([number], np.int32)
-    graph.operators.insert(0, dequantize)
+    dequantize.outputs = np.array([len(graph.tensors) - 1], np.int32)
+    graph.operators.insert(0 if first else len(graph.operators), dequantize)
+    return len(graph.tensors) - 1
