@@ -115,7 +115,7 @@ def int8(content: bytes, ranges: Ranges, keep_float: Sequence[str] = ()) -> byte
 def noise_by_tensor(
     content: bytes, quantised: bytes, images: Sequence[np.ndarray]
 ) -> dict[str, float]:
-    """Returns, in the order of computing, how far each tensor of a quantised file is off.
+    """Returns how far each tensor of a quantised file is off.
 
     The figure is the mean square of the difference as a share of the mean square of the float
     tensor: 0 is equal, 1 is noise as strong as the signal.
@@ -132,7 +132,8 @@ def noise_by_tensor(
             use_xnnpack=False,
             num_threads=1,
         )
-    tensors = found.get_signature_comparison_result(SIGNATURE).intermediate_tensors
+    compared = found.get_signature_comparison_result(SIGNATURE)
+    tensors = {**compared.intermediate_tensors, **compared.output_tensors}
     return {name: 1.0 / max(float(of["snr"]), 1e-9) for name, of in tensors.items()}
 
 
