@@ -2,14 +2,20 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from small_run import CLASSES, SIZE_PX, write_run
+from small_run import CLASSES, SIZE_PX
 
 from tfft.export.export import export
+from tfft.export.quantize import calibrate, dynamic_int8, float16, int8
+from tfft.export.tflite import float32_content, write_tflite
 from tfft.export.tflite_file import layers, read_model
+from tfft.images.spec import PixelSpec
+from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import answer
 from tfft.runtime.tflite_convert import operators
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
@@ -130,15 +136,34 @@ def test_input_and_batch_can_be_chosen(small_run, pictures, tmp_path):
     assert written.checks["TFLite int8"]["top1_agreement"] == 1.0
 
 
-def test_heads_of_every_kind_have_files_of_every_precision(pictures, tmp_path):
-    run = write_run(tmp_path / "run", pictures, heads=("colour", "tone"))
-    written = export(
-        run, formats=["tflite"], output=tmp_path / "out", tflite={"precisions": PRECISIONS}
-    )
-    encoded = [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
-    expected = load_predictor(run).answers_from_bytes(encoded)
-    for path in written.tflite.values():
-        answers = load_predictor(path).answers_from_bytes(encoded)
-        for head in ("colour", "tone"):
-            assert answers[head].shape == (len(encoded), len(CLASSES))
-            np.testing.assert_allclose(answers[head], expected[head], atol=0.1)
+KINDS = {
+    "label": HeadInfo("classification", CLASSES, "label"),
+    "tags": HeadInfo("multi_label", ("sun", "rain"), "tags"),
+    "weight": HeadInfo("regression", (), "weight"),
+    "place": HeadInfo("box", (), "place"),
+}
+
+
+@pytest.mark.parametrize("convert", [bytes, float16, dynamic_int8, None])
+def test_heads_of_every_kind_can_be_made_smaller(tmp_path, convert):
+    """None stands for int8."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((SIZE_PX, SIZE_PX, 3), name="images")
+    x = keras.layers.Conv2D(8, 3, activation="relu")(keras.layers.Rescaling(1 / 127.5, -1)(images))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    sizes = {"label": (3, None), "tags": (2, None), "weight": (1, None), "place": (4, "sigmoid")}
+    outputs = {n: keras.layers.Dense(k, activation=a, name=n)(x) for n, (k, a) in sizes.items()}
+    model = keras.Model(images, outputs)
+    info = ModelInfo("many", PixelSpec(SIZE_PX, SIZE_PX), KINDS, "B", "L", None, "0", "now")
+    pixels = np.random.default_rng(0).integers(0, 256, (16, SIZE_PX, SIZE_PX, 3)).astype(np.float32)
+    content = float32_content(model, info)
+    small = convert(content) if convert else int8(content, calibrate(content, list(pixels)))
+    path = tmp_path / "many.tflite"
+    write_tflite(small, info, path, version="1", description="", uint8_input=convert is None)
+    answers = load_predictor(path).answers(pixels)
+    expected = {name: value.numpy() for name, value in model(pixels).items()}
+    for name, head in KINDS.items():
+        np.testing.assert_allclose(answers[name], answer(head, expected[name]), atol=0.05)
+    # As clients find them by position: what each head says, then the logits.
+    shapes = [o["shape"][-1] for o in Interpreter(str(path)).get_output_details()]
+    assert shapes == [3, 2, 1, 4, 3, 2]

@@ -21,6 +21,11 @@ def test_a_model_has_its_figures(exported, small_run, kind):
         assert batch.images_per_second * batch.p50_ms / 1e3 < 3 * size
 
 
+def test_only_pixels_are_measured(exported):
+    with pytest.raises(UsageError, match="takes pixels"):
+        time_model(exported.savedmodel, signature="serve_bytes")
+
+
 def test_what_cannot_be_loaded_is_the_users_error(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         time_model(tmp_path / "no.tflite")

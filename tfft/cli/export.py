@@ -185,28 +185,29 @@ def _check_rows(checks: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     """Yields a row for each file, or for each of its heads where there are several."""
     for checked, figures in checks.items():
         heads = figures.get("heads", {})
-        whole = {name: value for name, value in figures.items() if _is_shown(name, value)}
-        if not heads or len(whole) > len(_OF_ALL_HEADS):
-            yield checked, {**whole, **_of_the_file(figures)}
+        if not heads or "size_bytes" in figures:
+            shared = {name: value for name, value in figures.items() if _is_shown(name, value)}
+            yield checked, {**shared, **_of_the_file(figures)}
         for head, of_head in heads.items():
             yield f"{checked}, {head}", {"images": figures["images"], **of_head}
 
 
-# What `Export.checks` says of several heads together.
-_OF_ALL_HEADS = ("images", "largest_difference")
-
-
 def _is_shown(name: str, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and name != "size_bytes"
+    """Says whether a figure is shown as it is; those of the file itself have their own form."""
+    if name in ("size_bytes", "memory_mb") or isinstance(value, bool):
+        return False
+    return isinstance(value, int | float)
 
 
-def _of_the_file(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns size and speed of a file, where they were measured."""
-    found: dict[str, Any] = {}
+def _of_the_file(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Returns size, memory and speed of a file, where they were measured."""
+    found = {}
     if "size_bytes" in figures:
-        found["MB"] = figures["size_bytes"] / 1e6
+        found["MB"] = f"{figures['size_bytes'] / 1e6:.2f}"
+    if figures.get("memory_mb") is not None:
+        found["MB in memory"] = f"{figures['memory_mb']:.0f}"
     for threads, latency in figures.get("latency_ms", {}).items():
-        found[f"ms, {threads} thr."] = f"{latency['p50']:.1f} ({latency['p90']:.1f})"
+        found[f"ms (p90), {threads} thr."] = f"{latency['p50']:.1f} ({latency['p90']:.1f})"
     return found
 
 

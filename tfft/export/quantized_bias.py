@@ -31,11 +31,14 @@ def mend_biases(model: Any, original: Any) -> int:
     graph = model.subgraphs[0]
     mended = 0
     for operator in graph.operators:
-        if len(operator.inputs) == 3 and operator.inputs[2] >= 0:
-            weights, bias = (graph.tensors[number] for number in operator.inputs[1:])
-            if bias.type == schema.TensorType.INT32 and weights.type == schema.TensorType.INT8:
-                exact = _data(original, floats[bias.name], np.float32)
-                mended += _mend(model, weights, bias, exact)
+        if len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        weights, bias = (graph.tensors[number] for number in operator.inputs[1:3])
+        integers = bias.type == schema.TensorType.INT32 and weights.type == schema.TensorType.INT8
+        # Of a bias that the quantiser made itself nothing more is known.
+        if integers and bias.name in floats:
+            exact = _data(original, floats[bias.name], np.float32)
+            mended += _mend(model, weights, bias, exact)
     return mended
 
 

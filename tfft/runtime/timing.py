@@ -84,9 +84,14 @@ def time_model(
         signature: of a SavedModel; pixels are given, so not ``serve_bytes``.
 
     Raises:
-        UsageError: `model` cannot be loaded.
+        UsageError: `model` cannot be loaded, or the signature takes no pixels.
         TfftError: The process that measured ended without an answer.
     """
+    if signature == "serve_bytes":
+        raise UsageError(
+            "what is measured takes pixels: serving_default or serve_uint8. "
+            f"Received: --signature {signature}"
+        )
     environment = dict(os.environ)
     if threads is not None:
         environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
