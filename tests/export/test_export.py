@@ -220,6 +220,11 @@ def test_what_is_no_run_and_what_is_no_format(small_run, tmp_path):
         export(small_run, formats=["tflit"], output=tmp_path)
 
 
+def test_settings_of_tflite_that_are_none_are_named(small_run, tmp_path):
+    with pytest.raises(UsageError, match="batchsize"):
+        export(small_run, formats=["tflite"], output=tmp_path, tflite={"batchsize": 4})
+
+
 def test_a_name_can_be_given(small_run, tmp_path):
     written = export(small_run, formats=["tflite"], output=tmp_path, name="other")
     assert written.tflite["float32"] == Path(tmp_path / "other/tflite/1/other_float32.tflite")

@@ -10,7 +10,6 @@ from tfft.config.model import BackboneConfig, ClassificationHead, HeadsConfig
 from tfft.config.train import TrainConfig
 
 Precision = Literal["float32", "float16", "dynamic_int8", "int8"]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class TfliteConfig(Section):
@@ -33,7 +32,7 @@ class TfliteConfig(Section):
         default=200,
         description="training images, equally many of each class, that set the ranges of int8",
     )
-    max_accuracy_drop: Fraction = Field(
+    max_accuracy_drop: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         default=0.01,
         description="a smaller file whose figure (accuracy, F1, mean IoU; for numbers the mean "
         "error as a share of their spread) is worse than the Keras model's by more is not put in "

@@ -10,6 +10,12 @@ from tfft.runtime.info import HeadInfo
 _SURE = 0.5
 # One such answer may be lost by chance, all of a class's are not.
 _SURE_IMAGES = 2
+_FIGURES = {
+    "classification": "accuracy",
+    "multi_label": "f1",
+    "regression": "mae",
+    "box": "mean_iou",
+}
 
 
 def accuracy_drop(comparison: Comparison) -> float:
@@ -48,24 +54,13 @@ def require_accuracy(comparison: Comparison, what: str, max_drop: float) -> None
 
 
 def _drop(comparison: Comparison, name: str, head: HeadInfo) -> float:
-    check = comparison.check.heads[name]
-    keras, file = (
-        next(float(value or 0.0) for key, value in check.items() if test(key))
-        for test in (_is_keras, _is_file)
-    )
+    check, figure = comparison.check.heads[name], _FIGURES[head.kind]
+    file, keras = (float(check[key] or 0.0) for key in (figure, f"keras_{figure}"))
     if head.kind != "regression":
         return keras - file
     targets = comparison.targets[name]
     spread = float(targets[np.isfinite(targets)].std())
     return (file - keras) / max(spread, 1e-9)
-
-
-def _is_keras(key: str) -> bool:
-    return key.startswith("keras_")
-
-
-def _is_file(key: str) -> bool:
-    return key in ("accuracy", "f1", "mae", "mean_iou")
 
 
 def _require_every_class(comparison: Comparison, name: str, head: HeadInfo, what: str) -> None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tfft.config.load import load_recipe
-from tfft.config.recipe import Recipe
+from tfft.config.recipe import Recipe, TfliteConfig
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError, ModelFileError, UsageError, nearest
 from tfft.evaluate.data import recorded_data, targets_of_model
@@ -90,6 +92,7 @@ def export(
             f"no format {unknown!r}; there are {', '.join(FORMATS)}."
             f"{nearest(unknown, FORMATS)} Received: {unknown}"
         )
+    config = _tflite_config(recipe, tflite or {})
     name = str(name or recipe.export.name or recipe.name)
     reference, training = _reference(keras, recipe.export.check_images, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
@@ -100,7 +103,6 @@ def export(
         checks |= {what: check.to_json() for what, check in saved_model.items()}
     family = TfliteFamily()
     if "tflite" in wanted:
-        config = recipe.export.tflite.model_copy(update=dict(tflite or {}))
         family = export_tflite(
             keras, reference, training, tflite_files / version, name, config, progress
         )
@@ -113,6 +115,14 @@ def export(
     if family.refused:
         raise GateError("\n".join(family.refused.values()), result)
     return result
+
+
+def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:
+    try:
+        return TfliteConfig.model_validate({**recipe.export.tflite.model_dump(), **values})
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise UsageError(f"export.tflite: {faults}. Received: {dict(values)}") from error
 
 
 def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:

@@ -44,7 +44,7 @@ class Int8:
     """An int8 file and how it was found.
 
     Attributes:
-        content: the last file tried.
+        content: the first file that passed, or the best.
         comparison: its answers.
         tried: ``what`` was tried in turn and its ``accuracy_drop``.
         noisiest: ``layer`` and ``noise`` of those that add most, if the plain file was not enough.
