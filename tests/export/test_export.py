@@ -18,6 +18,7 @@ from tfft.export.tflite_file import model_bytes, read_model
 from tfft.runtime.load import load_predictor
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
+UNTIMED = {"timed": False}
 
 
 def test_json_has_the_documented_form(exported):
@@ -96,9 +97,9 @@ sys.exit("tfft was imported" if "tfft" in sys.modules else 0)
 
 
 def test_versions_never_overwrite_each_other(small_run, tmp_path):
-    first = export(small_run, formats=["tflite"], output=tmp_path)
+    first = export(small_run, formats=["tflite"], output=tmp_path, tflite=UNTIMED)
     before = first.tflite["float32"].read_bytes()
-    second = export(small_run, formats=["savedmodel", "tflite"], output=tmp_path)
+    second = export(small_run, formats=["savedmodel", "tflite"], output=tmp_path, tflite=UNTIMED)
     assert first.tflite["float32"].parent.name == "1"
     assert (second.savedmodel.name, second.tflite["float32"].parent.name) == ("2", "2")
     assert first.tflite["float32"].read_bytes() == before
@@ -106,7 +107,7 @@ def test_versions_never_overwrite_each_other(small_run, tmp_path):
 
 def test_outputs_of_several_heads_bear_their_names(pictures, tmp_path):
     run = write_run(tmp_path / "run", pictures, heads=("colour", "tone"))
-    written = export(run, output=tmp_path / "saved_models")
+    written = export(run, output=tmp_path / "saved_models", tflite=UNTIMED)
     encoded = [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
     expected = load_predictor(run).answers_from_bytes(encoded)
     assert np.abs(expected["colour"] - expected["tone"]).max() > 0.01
@@ -187,7 +188,7 @@ def test_files_that_pass_are_in_place_when_another_is_refused(small_run, tmp_pat
             small_run,
             formats=["tflite"],
             output=tmp_path,
-            tflite={"precisions": ("float32", "float16")},
+            tflite={"precisions": ("float32", "float16"), "timed": False},
         )
     written = raised.value.result
     directory = written.tflite["float32"].parent
@@ -226,5 +227,5 @@ def test_settings_of_tflite_that_are_none_are_named(small_run, tmp_path):
 
 
 def test_a_name_can_be_given(small_run, tmp_path):
-    written = export(small_run, formats=["tflite"], output=tmp_path, name="other")
+    written = export(small_run, formats=["tflite"], output=tmp_path, name="other", tflite=UNTIMED)
     assert written.tflite["float32"] == Path(tmp_path / "other/tflite/1/other_float32.tflite")

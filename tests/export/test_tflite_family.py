@@ -128,7 +128,7 @@ def test_input_and_batch_can_be_chosen(small_run, pictures, tmp_path):
         small_run,
         formats=["tflite"],
         output=tmp_path,
-        tflite={"precisions": ("int8",), "batch_size": 4, "int8_input": "float32"},
+        tflite={"precisions": ("int8",), "batch_size": 4, "int8_input": "float32", "timed": False},
     )
     (entrance,) = Interpreter(str(written.tflite["int8"])).get_input_details()
     assert entrance["shape"].tolist() == [4, SIZE_PX, SIZE_PX, 3]

@@ -38,6 +38,10 @@ class TfliteConfig(Section):
         "error as a share of their spread) is worse than the Keras model's by more is not put in "
         "place",
     )
+    timed: bool = Field(
+        default=True,
+        description="measure latency and memory of each file, in processes of its own",
+    )
 
 
 class ExportConfig(Section):

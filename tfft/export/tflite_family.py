@@ -94,11 +94,13 @@ def export_tflite(
                     family.files[precision] = directory / path.name
                 except GateError as error:
                     family.refused[precision] = str(error)
+                passes = precision in family.files
                 family.checks[f"TFLite {precision}"] = {
                     **comparison.check.to_json(),
                     "accuracy_drop": accuracy_drop(comparison),
-                    "in_place": precision in family.files,
-                    **measured(path),
+                    "in_place": passes,
+                    "size_bytes": path.stat().st_size,
+                    **(_timed(path) if passes and config.timed else {}),
                     **found,
                 }
                 task.advance(1)
@@ -109,15 +111,14 @@ def export_tflite(
     return family
 
 
-def measured(path: Path) -> dict[str, Any]:
-    """Returns ``size_bytes`` of a file, ``latency_ms`` by threads, and ``memory_mb``.
+def _timed(path: Path) -> dict[str, Any]:
+    """Returns ``latency_ms`` of a file by threads, and ``memory_mb``.
 
     Percentiles of one call on this machine, with one thread and with all; the memory is what the
     model adds to a process at most.
     """
     timings = {n: time_model(path, threads=n, seconds=_TIMED_S) for n in {1, processors()}}
     return {
-        "size_bytes": path.stat().st_size,
         "latency_ms": {
             str(threads): {"p50": timing.batches[0].p50_ms, "p90": timing.batches[0].p90_ms}
             for threads, timing in sorted(timings.items())
