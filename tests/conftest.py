@@ -55,4 +55,5 @@ def exported(small_run: Path, tmp_path_factory: pytest.TempPathFactory):
     """The export of `small_run`, made once."""
     from tfft.export.export import export
 
-    return export(small_run, output=tmp_path_factory.mktemp("small") / "saved_models")
+    place = tmp_path_factory.mktemp("small") / "saved_models"
+    return export(small_run, output=place, tflite={"timed": False})

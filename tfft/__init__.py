@@ -6,6 +6,7 @@ import tfft.evaluate
 import tfft.export
 import tfft.report  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
+    benchmark,
     calibrate,
     check_data,
     evaluate,
@@ -25,6 +26,7 @@ from tfft.version import __version__
 
 __all__ = [
     "__version__",
+    "benchmark",
     "calibrate",
     "check_data",
     "evaluate",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfft.export.serve_check import ServeCheck
     from tfft.report.report import Report
     from tfft.runtime.predictor import Predictor
+    from tfft.runtime.timing import Timing
     from tfft.transfer.cache_room import Listed
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.probe import Probe
@@ -137,6 +138,7 @@ def export(
     output: str | Path = "saved_models",
     name: str | None = None,
     calibrated: bool | None = None,
+    tflite: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> "Export":
     """Exports a run, each file checked against the Keras model before it is put in place.
@@ -148,10 +150,13 @@ def export(
         name: of this export; default: the recipe's.
         calibrated: probabilities at the temperature fitted on validation images; default: the
             recipe's.
+        tflite: values of `export.tflite` in place of the recipe's, such as
+            ``{"precisions": ("float32", "int8")}``.
         progress: where the work is reported.
 
     Raises:
-        GateError: A file does not agree with the Keras model; it is not put in place.
+        GateError: A file does not agree with the Keras model; it is not put in place. What is in
+            place is the error's `result`.
         ModelFileError: `run` is no run with a model.
     """
     from tfft.export import export as exporting
@@ -162,6 +167,7 @@ def export(
         output=Path(output),
         name=name,
         calibrated=calibrated,
+        tflite=tflite,
         progress=progress,
     )
 
@@ -298,6 +304,53 @@ def load_predictor(
     from tfft.runtime.load import load_predictor as load
 
     return load(model, signature=signature, info=_path(info), timeout_s=timeout_s)
+
+
+def benchmark(
+    models: Sequence[str | Path],
+    *,
+    batch_sizes: Sequence[int] = (1,),
+    threads: Sequence[int] | None = None,
+    seconds: float = 2.0,
+    signature: str | None = None,
+    progress: Progress = SILENT,
+) -> "list[Timing]":
+    """Measures how fast models answer, each in a process of its own for each number of threads.
+
+    Args:
+        models: MODELs; one on a server is asked over the network, and computes with what threads it
+            has.
+        batch_sizes: images in a call.
+        threads: numbers of threads; default: 1 and all processors.
+        seconds: of warm calls for each batch size.
+        signature: of a SavedModel; default: ``serving_default``.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: A model cannot be loaded.
+    """
+    from tfft.runtime.tflite_runner import processors
+    from tfft.runtime.timing import time_model
+
+    here: Sequence[int | None] = sorted(set(threads or (1, processors())))
+    wanted = [(m, n) for m in models for n in ([None] if "://" in str(m) else here)]
+    task = progress.start("benchmark", len(wanted), "processes")
+    timings = []
+    try:
+        for model, number in wanted:
+            timings.append(
+                time_model(
+                    model,
+                    batch_sizes=batch_sizes,
+                    threads=number,
+                    seconds=seconds,
+                    signature=signature,
+                )
+            )
+            task.advance(1)
+    finally:
+        task.close()
+    return timings
 
 
 def prepare_data(

@@ -57,9 +57,17 @@ class ModelFileError(UsageError):
 
 
 class GateError(TfftError):
-    """A quality gate was not met: accuracy or parity (exit code 3)."""
+    """A quality gate was not met: accuracy or parity (exit code 3).
+
+    Attributes:
+        result: what did pass, for a command that makes several things; or None.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, result: object = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from tfft.backbones.keras_file import load_keras_file
 from tfft.config.model import ClassificationHead, HubBackbone
 from tfft.config.train import AdamWOptimizer, GradientPhase, L2Sp, LastBlocks
 from tfft.export.saved_model import write_saved_model
-from tfft.export.tflite import write_tflite
+from tfft.export.tflite import float32_content, write_tflite
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
@@ -150,7 +150,8 @@ def test_every_saved_form_answers_like_the_trained_model(modules, module, unfree
     write_saved_model(loaded, INFO, tmp_path / "saved")
     served = SavedModelPredictor(tmp_path / "saved", INFO, "serving_default")
     np.testing.assert_allclose(served.logits(images())["label"], expected, rtol=1e-5, atol=1e-5)
-    write_tflite(loaded, INFO, tmp_path / "model.tflite")
+    content = float32_content(loaded, INFO)
+    write_tflite(content, INFO, tmp_path / "model.tflite", version="1", description="")
     phone = TflitePredictor(tmp_path / "model.tflite", INFO)
     np.testing.assert_allclose(phone.logits(images())["label"], expected, rtol=1e-4, atol=1e-4)
     content = (tmp_path / "model.tflite").read_bytes()

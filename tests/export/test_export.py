@@ -16,12 +16,17 @@ from tfft.config.load import dump_recipe, load_recipe
 from tfft.errors import GateError, ModelFileError, TfftError, UsageError
 from tfft.evaluate.calibrate import calibrate
 from tfft.export import export as exporting
+from tfft.export import tflite_family
 from tfft.export.export import export
 from tfft.export.parity import ParityCheck, require_figures
 from tfft.export.record import recorded_exports
+from tfft.export.tflite_file import model_bytes, read_model
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
 from tfft.system.files import write_json, write_text
+
+PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
+UNTIMED = {"timed": False}
 
 
 def test_json_has_the_documented_form(exported):
@@ -100,9 +105,9 @@ sys.exit("tfft was imported" if "tfft" in sys.modules else 0)
 
 
 def test_versions_never_overwrite_each_other(small_run, tmp_path):
-    first = export(small_run, formats=["tflite"], output=tmp_path)
+    first = export(small_run, formats=["tflite"], output=tmp_path, tflite=UNTIMED)
     before = first.tflite["float32"].read_bytes()
-    second = export(small_run, formats=["savedmodel", "tflite"], output=tmp_path)
+    second = export(small_run, formats=["savedmodel", "tflite"], output=tmp_path, tflite=UNTIMED)
     assert first.tflite["float32"].parent.name == "1"
     assert (second.savedmodel.name, second.tflite["float32"].parent.name) == ("2", "2")
     assert first.tflite["float32"].read_bytes() == before
@@ -110,7 +115,7 @@ def test_versions_never_overwrite_each_other(small_run, tmp_path):
 
 def test_outputs_of_several_heads_bear_their_names(pictures, tmp_path):
     run = write_run(tmp_path / "run", pictures, heads=("colour", "tone"))
-    written = export(run, output=tmp_path / "saved_models")
+    written = export(run, output=tmp_path / "saved_models", tflite=UNTIMED)
     encoded = [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
     expected = load_predictor(run).answers_from_bytes(encoded)
     assert np.abs(expected["colour"] - expected["tone"]).max() > 0.01
@@ -171,29 +176,78 @@ def _without_preprocessing(model: keras.Model) -> keras.Model:
 
 
 @pytest.mark.parametrize("damage", [_corrupted_weight, _swapped_labels, _without_preprocessing])
-@pytest.mark.parametrize("kind", ["savedmodel", "tflite"])
-def test_a_file_that_answers_otherwise_is_not_put_in_place(
-    small_run, tmp_path, monkeypatch, damage, kind
+def test_a_saved_model_that_answers_otherwise_is_not_put_in_place(
+    small_run, tmp_path, monkeypatch, damage
 ):
-    writer = {"savedmodel": "write_saved_model", "tflite": "write_tflite"}[kind]
-    write = getattr(exporting, writer)
-    monkeypatch.setattr(exporting, writer, lambda model, *rest: write(damage(model), *rest))
+    write = exporting.write_saved_model
+    monkeypatch.setattr(
+        exporting, "write_saved_model", lambda model, *rest: write(damage(model), *rest)
+    )
     with pytest.raises(GateError, match="not put in place"):
-        export(small_run, formats=[kind], output=tmp_path)
+        export(small_run, formats=["savedmodel"], output=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("damage", [_corrupted_weight, _swapped_labels, _without_preprocessing])
+def test_tflite_files_that_answer_otherwise_are_not_put_in_place(
+    small_run, tmp_path, monkeypatch, damage
+):
+    """Of each precision, though the smaller ones may differ from the Keras model."""
+    convert = tflite_family.float32_content
+    monkeypatch.setattr(
+        tflite_family, "float32_content", lambda model, *rest: convert(damage(model), *rest)
+    )
+    with pytest.raises(GateError, match="not put in place") as raised:
+        export(small_run, formats=["tflite"], output=tmp_path, tflite={"precisions": PRECISIONS})
+    assert set(raised.value.result.refused) == set(PRECISIONS)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_names_of_classes_that_were_swapped_are_noticed(small_run, tmp_path, monkeypatch):
-    write = exporting.write_tflite
+    write = tflite_family.write_tflite
 
-    def with_swapped_names(model, info, path):
+    def with_swapped_names(content, info, *rest, **options):
         heads = json.loads(json.dumps(info.to_json()))
         heads["heads"]["label"]["class_names"] = ["green", "blue", "red"]
-        write(model, type(info).from_json(heads, "test"), path)
+        write(content, type(info).from_json(heads, "test"), *rest, **options)
 
-    monkeypatch.setattr(exporting, "write_tflite", with_swapped_names)
+    monkeypatch.setattr(tflite_family, "write_tflite", with_swapped_names)
     with pytest.raises(GateError, match="class names"):
         export(small_run, formats=["tflite"], output=tmp_path)
+
+
+def test_a_label_file_that_clients_would_misread_is_noticed(small_run, tmp_path, monkeypatch):
+    read = tflite_family.read_labels
+    monkeypatch.setattr(tflite_family, "read_labels", lambda *given: read(*given)[::-1])
+    with pytest.raises(GateError, match="label file"):
+        export(small_run, formats=["tflite"], output=tmp_path)
+
+
+def test_files_that_pass_are_in_place_when_another_is_refused(small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tflite_family, "float16", _zeroed)
+    with pytest.raises(GateError, match="TFLite float16 never says") as raised:
+        export(
+            small_run,
+            formats=["tflite"],
+            output=tmp_path,
+            tflite={"precisions": ("float32", "float16"), "timed": False},
+        )
+    written = raised.value.result
+    directory = written.tflite["float32"].parent
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "checks.json",
+        "colours_float32.tflite",
+    ]
+    assert written.checks["TFLite float16"]["in_place"] is False
+
+
+def _zeroed(content: bytes) -> bytes:
+    """The file with all weights zero."""
+    model = read_model(content)
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data) > 100:
+            buffer.data = np.zeros_like(buffer.data)
+    return model_bytes(model)
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_error(small_run, tmp_path):
@@ -209,8 +263,13 @@ def test_what_is_no_run_and_what_is_no_format(small_run, tmp_path):
         export(small_run, formats=["tflit"], output=tmp_path)
 
 
+def test_settings_of_tflite_that_are_none_are_named(small_run, tmp_path):
+    with pytest.raises(UsageError, match="batchsize"):
+        export(small_run, formats=["tflite"], output=tmp_path, tflite={"batchsize": 4})
+
+
 def test_a_name_can_be_given(small_run, tmp_path):
-    written = export(small_run, formats=["tflite"], output=tmp_path, name="other")
+    written = export(small_run, formats=["tflite"], output=tmp_path, name="other", tflite=UNTIMED)
     assert written.tflite["float32"] == Path(tmp_path / "other/tflite/1/other_float32.tflite")
 
 
@@ -252,12 +311,12 @@ def test_the_recipe_can_ask_for_calibrated_probabilities(unsure_run, tmp_path):
 def test_an_uncalibrated_file_is_not_put_in_place_of_a_calibrated_one(
     unsure_run, tmp_path, monkeypatch
 ):
-    write = exporting.write_tflite
+    content_of = tflite_family.float32_content
 
-    def raw(model, info, path):
-        write(model, info.at_temperatures({}), path)
+    def raw(model, info, *arguments):
+        return content_of(model, info.at_temperatures({}), *arguments)
 
-    monkeypatch.setattr(exporting, "write_tflite", raw)
+    monkeypatch.setattr(tflite_family, "float32_content", raw)
     with pytest.raises(GateError, match="does not answer as the Keras model"):
         export(unsure_run, formats=["tflite"], output=tmp_path / "out", calibrated=True)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 from rich import box
@@ -12,9 +12,32 @@ from tfft import api
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
+from tfft.config.recipe import Precision
+from tfft.errors import GateError, nearest
 
 if TYPE_CHECKING:
     from tfft.export.export import Export
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+
+def precisions_of(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """Returns the precisions of a list with commas.
+
+    Raises:
+        click.BadParameter: There is no such precision.
+    """
+    if value is None:
+        return None
+    found = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    for unknown in [name for name in found if name not in PRECISIONS] or ([] if found else [""]):
+        raise click.BadParameter(
+            f"no precision {unknown!r}; there are {', '.join(PRECISIONS)}."
+            f"{nearest(unknown, PRECISIONS)} Received: {value}"
+        )
+    return found
 
 
 @click.command()
@@ -41,6 +64,27 @@ if TYPE_CHECKING:
     help="Probabilities at the temperature fitted on validation images (tfft calibrate). "
     "Default: the recipe's export.calibrated.",
 )
+@click.option(
+    "--tflite",
+    "precisions",
+    metavar="PRECISION[,…]",
+    callback=precisions_of,
+    help=f"TFLite files to write: {', '.join(PRECISIONS)}. Default: the recipe's.",
+)
+@click.option(
+    "--batch",
+    "batch_size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Images that a TFLite file takes at once. Default: the recipe's, which is 1 unless set.",
+)
+@click.option(
+    "--max-accuracy-drop",
+    type=click.FloatRange(0.0, 1.0),
+    metavar="SHARE",
+    help="Refuse smaller TFLite files that are less accurate by more. Default: the recipe's, "
+    "which is 0.01 unless set.",
+)
 @json_option
 @quiet_option
 def command(
@@ -49,34 +93,59 @@ def command(
     output: Path,
     name: str | None,
     calibrated: bool | None,
+    precisions: tuple[str, ...] | None,
+    batch_size: int | None,
+    max_accuracy_drop: float | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Write a run as SavedModel and TFLite.
 
     Each file is compared with the Keras model on images of the run's data, and put in place only
-    if it agrees. Versions never overwrite each other.
+    if it agrees; smaller TFLite files, if they are about as accurate. If a file is refused, the
+    others are in place and the exit code is 3. Versions never overwrite each other.
 
     \b
     Example:
       tfft export runs/classifier
       tfft export runs/classifier --format tflite --name flowers
       tfft export runs/classifier --calibrated
+      tfft export runs/classifier --tflite float32,float16,dynamic_int8,int8
     """
+    tflite = {
+        "precisions": precisions,
+        "batch_size": batch_size,
+        "max_accuracy_drop": max_accuracy_drop,
+    }
+    refusal: GateError | None = None
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            written = api.export(
-                run,
-                formats=formats or None,
-                output=output,
-                name=name,
-                calibrated=calibrated,
-                progress=progress,
-            )
+            try:
+                written = api.export(
+                    run,
+                    formats=formats or None,
+                    output=output,
+                    name=name,
+                    calibrated=calibrated,
+                    tflite={key: value for key, value in tflite.items() if value is not None},
+                    progress=progress,
+                )
+            except GateError as error:
+                if error.result is None:
+                    raise
+                refusal, written = error, cast("Export", error.result)
         if as_json:
             print_json(results, written.to_json())
         else:
-            print_rich(results, _files_table(written), _checks_table(written.checks))
+            print_rich(results, *_tables(written))
+    if refusal is not None:
+        raise refusal
+
+
+def _tables(written: "Export") -> list[Table]:
+    tables = [_files_table(written), _checks_table(written.checks)]
+    tried = _tried_table(written.checks)
+    return [*tables, tried] if tried.row_count else tables
 
 
 def _files_table(written: "Export") -> Table:
@@ -87,6 +156,8 @@ def _files_table(written: "Export") -> Table:
         table.add_row("SavedModel", str(written.savedmodel))
     for name, path in written.tflite.items():
         table.add_row(f"TFLite {name}", str(path))
+    for name in written.refused:
+        table.add_row(f"TFLite {name}", "refused")
     return table
 
 
@@ -103,13 +174,50 @@ def _checks_table(checks: Mapping[str, Any]) -> Table:
     return table
 
 
+def _tried_table(checks: Mapping[str, Any]) -> Table:
+    """Returns what was tried to get a file through, where the plain way was not enough."""
+    table = Table(title="tried", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("file")
+    table.add_column("what", overflow="fold")
+    table.add_column("accuracy drop", justify="right")
+    for checked, figures in checks.items():
+        tried = figures.get("tried", [])
+        for attempt in tried if len(tried) > 1 else []:
+            table.add_row(checked, attempt["what"], _figure(attempt["accuracy_drop"]))
+        for layer in figures.get("noisiest_layers", []):
+            name = layer["layer"].partition(";")[0]
+            table.add_row(checked, f"adds noise {layer['noise']:.2g}: {name}", "")
+    return table
+
+
 def _check_rows(checks: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields a row for each file, or for each of its heads where there are several."""
     for checked, figures in checks.items():
-        if "heads" not in figures:
-            yield checked, figures
-        for head, of_head in figures.get("heads", {}).items():
+        heads = figures.get("heads", {})
+        if not heads or "size_bytes" in figures:
+            shared = {name: value for name, value in figures.items() if _is_shown(name, value)}
+            yield checked, {**shared, **_of_the_file(figures)}
+        for head, of_head in heads.items():
             yield f"{checked}, {head}", {"images": figures["images"], **of_head}
+
+
+def _is_shown(name: str, value: Any) -> bool:
+    """Says whether a figure is shown as it is; those of the file itself have their own form."""
+    if name in ("size_bytes", "memory_mb") or isinstance(value, bool):
+        return False
+    return isinstance(value, int | float)
+
+
+def _of_the_file(figures: Mapping[str, Any]) -> dict[str, str]:
+    """Returns size, memory and speed of a file, where they were measured."""
+    found = {}
+    if "size_bytes" in figures:
+        found["MB"] = f"{figures['size_bytes'] / 1e6:.2f}"
+    if figures.get("memory_mb") is not None:
+        found["MB in memory"] = f"{figures['memory_mb']:.0f}"
+    for threads, latency in figures.get("latency_ms", {}).items():
+        found[f"ms (p90), {threads} thr."] = f"{latency['p50']:.1f} ({latency['p90']:.1f})"
+    return found
 
 
 def _figure(value: Any) -> str:

@@ -25,6 +25,7 @@ COMMANDS = {
     "publish": ("publish", "Put a SavedModel where a server polls, whole or not at all."),
     "serve-check": ("serve_check", "Compare a served model with its run."),
     "predict": ("predict", "Say what is in images."),
+    "benchmark": ("benchmark", "Measure how fast models answer, cold and warm."),
     "data": ("data", "Prepare the data of a recipe, or check them."),
     "probe": ("probe", "Say which depth of a backbone carries over to the data."),
     "cache": ("cache", "List and clean what was computed once."),

@@ -9,6 +9,40 @@ from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.model import BackboneConfig, ClassificationHead, HeadsConfig
 from tfft.config.train import TrainConfig
 
+Precision = Literal["float32", "float16", "dynamic_int8", "int8"]
+
+
+class TfliteConfig(Section):
+    """The TFLite files that are written."""
+
+    precisions: tuple[Precision, ...] = Field(
+        default=("float32",),
+        min_length=1,
+        description="a file each: float32; float16 weights; int8 weights (dynamic_int8); int8 "
+        "weights and activations (int8)",
+    )
+    batch_size: PositiveInt = Field(
+        default=1,
+        description="images that a file takes at once; browsers and phones want 1",
+    )
+    int8_input: Literal["uint8", "float32"] = Field(
+        default="uint8", description="of the int8 file, values 0..255 in both"
+    )
+    calibration_images: PositiveInt = Field(
+        default=200,
+        description="training images, equally many of each class, that set the ranges of int8",
+    )
+    max_accuracy_drop: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        default=0.01,
+        description="a smaller file whose figure (accuracy, F1, mean IoU; for numbers the mean "
+        "error as a share of their spread) is worse than the Keras model's by more is not put in "
+        "place",
+    )
+    timed: bool = Field(
+        default=True,
+        description="measure latency and memory of each file, in processes of its own",
+    )
+
 
 class WarmUpConfig(Section):
     """The requests that TF Serving runs on a SavedModel before it serves it."""
@@ -46,6 +80,7 @@ class ExportConfig(Section):
     warm_up: WarmUpConfig = Field(
         default=WarmUpConfig(), description="what TF Serving runs before it serves the SavedModel"
     )
+    tflite: TfliteConfig = Field(default=TfliteConfig(), description="which TFLite files")
 
 
 class Recipe(Section):

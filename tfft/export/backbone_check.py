@@ -20,7 +20,7 @@ from tfft.config.train import AdamWOptimizer, GradientPhase
 from tfft.errors import TfftError
 from tfft.export.parity import FLOAT_ROUNDING
 from tfft.export.saved_model import write_saved_model
-from tfft.export.tflite import write_tflite
+from tfft.export.tflite import float32_content, write_tflite
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
@@ -175,7 +175,8 @@ class _Trial:
     def export_tflite(self) -> str:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "model.tflite"
-            write_tflite(self._classifier.model, self._info, path)
+            content = float32_content(self._classifier.model, self._info)
+            write_tflite(content, self._info, path, version="0", description="a check")
             return self._same(TflitePredictor(path, self._info).logits(self._images)["label"])
 
     def _same(self, actual: np.ndarray) -> str:

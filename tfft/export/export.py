@@ -1,18 +1,20 @@
 """Exports a run: each file is checked against the Keras model before it is put in place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tfft.config.load import load_recipe
-from tfft.config.recipe import ExportConfig, Recipe
-from tfft.errors import ModelFileError, UsageError, nearest
+from tfft.config.recipe import ExportConfig, Recipe, TfliteConfig
+from tfft.data.index import ImageIndex
+from tfft.errors import GateError, ModelFileError, UsageError, nearest
 from tfft.evaluate.calibrate import calibrate
 from tfft.evaluate.data import recorded_data, targets_of_model
 from tfft.export.bundle import write_bundle
 from tfft.export.parity import (
-    OTHER_DECODER,
     SAVED_MODEL_TOLERANCE,
     ParityCheck,
     Reference,
@@ -21,13 +23,12 @@ from tfft.export.parity import (
 )
 from tfft.export.record import record_export
 from tfft.export.saved_model import write_saved_model
-from tfft.export.tflite import write_tflite
+from tfft.export.tflite_family import TfliteFamily, export_tflite
 from tfft.export.versions import next_version, saved_versions
 from tfft.export.warm_up import write_warm_up
 from tfft.runtime.keras_predictor import KerasPredictor
-from tfft.runtime.load import load_predictor, read_saved_model_info, read_tflite_info
+from tfft.runtime.load import load_predictor, read_saved_model_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.runtime.tflite_predictor import TflitePredictor
 from tfft.system.files import atomic_directory, write_json
 from tfft.system.progress import SILENT, Progress
 
@@ -42,11 +43,13 @@ class Export:
         savedmodel: the version's directory, or None.
         tflite: files by precision.
         checks: figures against the Keras model, by file and signature.
+        refused: TFLite files that are not in place, by precision, and why.
     """
 
     savedmodel: Path | None
     tflite: dict[str, Path]
     checks: dict[str, dict[str, Any]]
+    refused: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft export --json`` prints."""
@@ -54,6 +57,7 @@ class Export:
             "savedmodel": str(self.savedmodel) if self.savedmodel else None,
             "tflite": {precision: str(path) for precision, path in self.tflite.items()},
             "checks": self.checks,
+            "refused": self.refused,
         }
 
 
@@ -64,6 +68,7 @@ def export(
     output: Path = Path("saved_models"),
     name: str | None = None,
     calibrated: bool | None = None,
+    tflite: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> Export:
     """Exports a run as SavedModel and TFLite.
@@ -78,10 +83,12 @@ def export(
         name: of this export; default: the recipe's.
         calibrated: probabilities at the run's temperature, fitted where it is not yet; the files
             are then compared with the calibrated Keras model. Default: the recipe's.
+        tflite: values in place of those of the recipe's ``export.tflite``.
         progress: where the work is reported.
 
     Raises:
-        GateError: A file does not answer as the Keras model does; it is not put in place.
+        GateError: A file does not answer as the Keras model does; it is not put in place. Its
+            `result` is an `Export` of what is, unless the SavedModel failed.
         ModelFileError: `run` is no run with a model.
         UsageError: There is no such format.
         TfftError: The disk is full, or `output` cannot be written to.
@@ -95,28 +102,40 @@ def export(
             f"no format {unknown!r}; there are {', '.join(FORMATS)}."
             f"{nearest(unknown, FORMATS)} Received: {unknown}"
         )
+    config = _tflite_config(recipe, tflite or {})
     name = str(name or recipe.export.name or recipe.name)
-    reference = _reference(keras, recipe.export.check_images, progress)
-    saved_models, tflite = Path(output) / name, Path(output) / name / "tflite"
-    version = str(next_version([saved_models, tflite]))
-    checks: dict[str, ParityCheck] = {}
-    written: dict[str, Path] = {}
+    reference, training = _reference(keras, recipe.export.check_images, progress)
+    saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
+    version = str(next_version([saved_models, tflite_files]))
+    checks: dict[str, dict[str, Any]] = {}
     if "savedmodel" in wanted:
-        written["savedmodel"] = saved_models / version
-        checks |= _export_saved_model(
+        saved_model = _export_saved_model(
             reference, saved_models / version, recipe.export, name, progress
         )
+        checks |= {what: check.to_json() for what, check in saved_model.items()}
+    family = TfliteFamily()
     if "tflite" in wanted:
-        file = f"{name}_float32.tflite"
-        written["tflite"] = tflite / version / file
-        checks |= _export_tflite(reference, tflite / version, file, progress)
-    export = Export(
-        savedmodel=written.get("savedmodel"),
-        tflite={"float32": written["tflite"]} if "tflite" in written else {},
-        checks={what: check.to_json() for what, check in checks.items()},
+        family = export_tflite(
+            keras, reference, training, tflite_files / version, name, config, progress
+        )
+    result = Export(
+        savedmodel=saved_models / version if "savedmodel" in wanted else None,
+        tflite=family.files,
+        checks=checks | family.checks,
+        refused=family.refused,
     )
-    record_export(Path(run), {"savedmodel": export.savedmodel, **export.tflite})
-    return export
+    record_export(Path(run), {"savedmodel": result.savedmodel, **result.tflite})
+    if family.refused:
+        raise GateError("\n".join(family.refused.values()), result)
+    return result
+
+
+def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:
+    try:
+        return TfliteConfig.model_validate({**recipe.export.tflite.model_dump(), **values})
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise UsageError(f"export.tflite: {faults}. Received: {dict(values)}") from error
 
 
 def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
@@ -130,13 +149,19 @@ def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
     return keras, load_recipe(run / "recipe.yaml")
 
 
-def _reference(keras: KerasPredictor, count: int, progress: Progress) -> Reference:
-    """The test images, spread over the classes; the validation images where there are none."""
+def _reference(
+    keras: KerasPredictor, count: int, progress: Progress
+) -> tuple[Reference, ImageIndex]:
+    """Returns images to compare on, spread over the classes, and the training images.
+
+    Compared is on the test images; on the validation images where there are none.
+    """
     data = recorded_data(keras.info, progress)
     split = next(name for name in ("test", "validation", "train") if name in data.splits)
     index = data.splits[split]
     index = index.take(spread_over_classes(index.targets["label"], count))
-    return Reference(keras, index, targets_of_model(keras.info, index, data.class_names))
+    reference = Reference(keras, index, targets_of_model(keras.info, index, data.class_names))
+    return reference, data.splits["train"]
 
 
 def _export_saved_model(
@@ -166,27 +191,6 @@ def _export_saved_model(
                 task.advance(1)
             _write_checks(temporary / "assets.extra" / "checks.json", checks)
         write_bundle(directory.parent / "serving", info, saved_versions(directory.parent))
-    finally:
-        task.close()
-    return checks
-
-
-def _export_tflite(
-    reference: Reference, directory: Path, file: str, progress: Progress
-) -> dict[str, ParityCheck]:
-    keras = reference.keras
-    task = progress.start("TFLite float32", 2, "steps")
-    try:
-        with atomic_directory(directory) as temporary:
-            path = temporary / file
-            write_tflite(keras.model, keras.info, path)
-            task.advance(1)
-            predictor = TflitePredictor(path, read_tflite_info(path))
-            checks = {
-                "TFLite float32": reference.compare(predictor, "TFLite float32", OTHER_DECODER)
-            }
-            _write_checks(temporary / "checks.json", checks)
-            task.advance(1)
     finally:
         task.close()
     return checks

@@ -1,7 +1,7 @@
 """Does an exported file answer as the Keras model does? Compared on real images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,36 @@ class ParityCheck:
 
 
 @dataclass(frozen=True, eq=False)
+class Comparison:
+    """The answers of a file beside those of the Keras model.
+
+    Attributes:
+        heads: of the Keras model.
+        file_heads: what the file says of its heads.
+        actual: the file's answers by head.
+        expected: the Keras model's.
+        targets: the right answers.
+        check: the figures.
+    """
+
+    heads: dict[str, HeadInfo]
+    file_heads: dict[str, HeadInfo]
+    actual: Outputs
+    expected: Outputs
+    targets: dict[str, np.ndarray]
+    check: ParityCheck
+
+    def require_same(self, what: str, tolerance: float) -> None:
+        """Raises a GateError unless all answers are equal to a tolerance, as for float files."""
+        for name, head in self.heads.items():
+            where = what if len(self.heads) == 1 else f"{what}, head {name}"
+            check = self.check.heads[name]
+            _require(head, check, self.actual[name], self.expected[name], where, tolerance)
+        if self.file_heads != self.heads:
+            raise GateError(f"{what}: its class names are not those of the model; not put in place")
+
+
+@dataclass(frozen=True, eq=False)
 class Reference:
     """The images of a check with their labels, and how the Keras model answers.
 
@@ -65,6 +95,8 @@ class Reference:
     keras: Predictor
     images: ImageIndex
     targets: dict[str, np.ndarray]
+    # What the Keras model answered, by kind of input; it is asked once.
+    _expected: dict[tuple[bool, bool], Outputs] = field(default_factory=dict)
 
     def compare(
         self,
@@ -87,21 +119,33 @@ class Reference:
         Raises:
             GateError: It does not agree.
         """
+        comparison = self.comparison(predictor, rounded=rounded, from_bytes=from_bytes)
+        comparison.require_same(what, tolerance)
+        return comparison.check
+
+    def comparison(
+        self, predictor: Predictor, *, rounded: bool = False, from_bytes: bool = False
+    ) -> "Comparison":
+        """Lets a file answer beside the Keras model, and judges nothing; arguments of `compare`."""
         boxes = None if from_bytes else self.images.boxes
-        expected = self._answers(self._keras_answer(rounded), boxes)
+        kind = (rounded, from_bytes)
+        if kind not in self._expected:
+            self._expected[kind] = self._answers(self._keras_answer(rounded), boxes)
         actual = self._answers(predictor.answers_from_bytes, boxes)
         heads = self.keras.info.heads
         checks = {
-            name: _check(head, actual[name], expected[name], self.targets[name])
+            name: _check(head, actual[name], self._expected[kind][name], self.targets[name])
             for name, head in heads.items()
         }
-        for name, head in heads.items():
-            where = what if len(heads) == 1 else f"{what}, head {name}"
-            _require(head, checks[name], actual[name], expected[name], where, tolerance)
-        if predictor.info.heads != heads:
-            raise GateError(f"{what}: its class names are not those of the model; not put in place")
         worst = max(_largest(check) for check in checks.values())
-        return ParityCheck(len(self.images), worst, checks)
+        return Comparison(
+            heads,
+            predictor.info.heads,
+            actual,
+            self._expected[kind],
+            self.targets,
+            ParityCheck(len(self.images), worst, checks),
+        )
 
     def _keras_answer(self, rounded: bool) -> Callable[..., Outputs]:
         def answer(encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:

@@ -24,6 +24,7 @@ def load_predictor(
     signature: str | None = None,
     info: Path | None = None,
     timeout_s: float | None = None,
+    threads: int | None = None,
 ) -> Predictor:
     """Loads a MODEL; a `.tflite` file, or one served over HTTP, without importing TensorFlow.
 
@@ -34,6 +35,8 @@ def load_predictor(
         info: of a served model that does not describe itself, a MODEL that is the same or its
             ``tfft.json``.
         timeout_s: how long one request to a server may take.
+        threads: that a ``.tflite`` file computes with; default: all processors. The others take
+            TensorFlow's.
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
@@ -60,7 +63,7 @@ def load_predictor(
     if path.suffix == ".tflite" and path.is_file():
         from tfft.runtime.tflite_predictor import TflitePredictor
 
-        return TflitePredictor(path, read_tflite_info(path))
+        return TflitePredictor(path, read_tflite_info(path), threads)
     keras_file = path / "model.keras" if path.is_dir() else path
     if keras_file.suffix == ".keras" and keras_file.is_file():
         from tfft.runtime.keras_predictor import KerasPredictor

@@ -15,6 +15,11 @@ from tfft.runtime.tflite_runner import TfliteFunction
 class TflitePredictor:
     """Answers with the TFLite runtime; images are decoded by Pillow.
 
+    Args:
+        path: of the file.
+        info: what it says of itself.
+        threads: to compute with; default: all processors that this process may use.
+
     Raises:
         ModelFileError: The file is no TFLite model that runs here, or not one of tfft's.
     """
@@ -22,10 +27,10 @@ class TflitePredictor:
     kind = "tflite"
     decoder = "pillow"
 
-    def __init__(self, path: Path, info: ModelInfo) -> None:
+    def __init__(self, path: Path, info: ModelInfo, threads: int | None = None) -> None:
         self.path = str(path)
         self.info = info
-        self._function = TfliteFunction(Path(path).read_bytes())
+        self._function = TfliteFunction(Path(path).read_bytes(), threads)
         wanted = {answer_name(head, info.heads) for head in info.heads}
         if not wanted <= set(self._function.output_names):
             raise ModelFileError(

@@ -12,6 +12,7 @@ class TfliteFunction:
     """Runs a TFLite model with one input and any number of outputs, in the order of their names.
 
     The model has a fixed batch; any number of rows can be given, the last batch is filled up.
+    Numbers are rounded to the steps of an input that is quantised, such as one of uint8.
 
     Args:
         content: of the file.
@@ -31,7 +32,7 @@ class TfliteFunction:
         with descriptors_kept_aside(2):
             try:
                 self._interpreter = Interpreter(
-                    model_content=content, num_threads=threads or _processors()
+                    model_content=content, num_threads=threads or processors()
                 )
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:
@@ -56,16 +57,23 @@ class TfliteFunction:
             if count < self.batch_size:
                 filling = np.repeat(batch[-1:], self.batch_size - count, axis=0)
                 batch = np.concatenate([batch, filling])
-            self._interpreter.set_tensor(
-                self._input["index"], np.ascontiguousarray(batch, self._input["dtype"])
-            )
+            self._interpreter.set_tensor(self._input["index"], self._as_input(batch))
             self._interpreter.invoke()
             for result, output in zip(results, self._outputs, strict=True):
                 result.append(self._interpreter.get_tensor(output["index"])[:count])
         return tuple(np.concatenate(parts) for parts in results)
 
+    def _as_input(self, batch: np.ndarray) -> np.ndarray:
+        kind = self._input["dtype"]
+        scale, zero_point = self._input["quantization"]
+        if scale and np.issubdtype(kind, np.integer):
+            limits = np.iinfo(kind)
+            batch = np.clip(np.rint(batch / scale) + zero_point, limits.min, limits.max)
+        return np.ascontiguousarray(batch, kind)
 
-def _processors() -> int:
+
+def processors() -> int:
+    """Returns the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,0 +1,39 @@
+"""`tfft benchmark` as a user runs it."""
+
+import json
+
+
+def test_a_table_has_a_row_for_each_batch_and_number_of_threads(tfft, exported):
+    path = exported.tflite["float32"]
+    done = tfft("benchmark", path, "--batch", "1,4", "--threads", "1", "--seconds", "0.02")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line[-1:].isdigit()]
+    assert [len(row) for row in rows] == [10, 5]
+    assert [row[-5] for row in rows] == ["1", "4"]
+
+
+def test_json_has_the_documented_form(tfft, exported):
+    path = exported.tflite["float32"]
+    done = tfft("benchmark", path, "--threads", "1", "--seconds", "0.02", "--json")
+    (timing,) = json.loads(done.stdout)
+    assert timing["kind"] == "tflite"
+    assert timing["threads"] == 1
+    assert {"cold_s", "load_s", "first_answer_s", "memory_mb"} <= set(timing)
+    (batch,) = timing["batches"]
+    assert set(batch) == {
+        *("batch_size", "calls", "p50_ms", "p90_ms", "p99_ms", "images_per_second")
+    }
+
+
+def test_tflite_files_are_timed_without_tensorflow(tfft, exported, tmp_path):
+    """A tensorflow that cannot be imported comes first on the path."""
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
+    path = exported.tflite["float32"]
+    done = tfft("benchmark", path, "--threads", "1", "--seconds", "0.02")
+    assert done.returncode == 0, done.stderr
+
+
+def test_numbers_that_are_none_are_named(tfft):
+    done = tfft("benchmark", "a.tflite", "--batch", "1,x")
+    assert done.returncode == 2
+    assert "Received: 1,x" in done.stderr

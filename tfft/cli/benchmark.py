@@ -1,0 +1,110 @@
+"""`tfft benchmark`: how fast a MODEL answers, cold and warm."""
+
+from typing import TYPE_CHECKING
+
+import click
+from rich import box
+from rich.table import Table
+
+from tfft import api
+from tfft.cli.options import json_option, quiet_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from tfft.runtime.timing import Timing
+
+
+def numbers_of(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """Returns the numbers of a list with commas.
+
+    Raises:
+        click.BadParameter: One is no positive number.
+    """
+    numbers = [part.strip() for part in value.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in numbers):
+        raise click.BadParameter(f"give numbers from 1 on, such as 1,8,32. Received: {value}")
+    return tuple(dict.fromkeys(int(part) for part in numbers))
+
+
+@click.command()
+@click.argument("models", metavar="MODEL…", nargs=-1, required=True)
+@click.option(
+    "--batch",
+    "batch_sizes",
+    default="1",
+    show_default=True,
+    callback=numbers_of,
+    metavar="N[,…]",
+    help="Images in a call.",
+)
+@click.option(
+    "--threads",
+    callback=lambda context, parameter, value: value and numbers_of(context, parameter, value),
+    metavar="N[,…]",
+    help="Threads to compute with. Default: 1 and all processors.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.01),
+    default=2.0,
+    show_default=True,
+    help="Of warm calls, for each line of the table.",
+)
+@click.option("--signature", help="Of a SavedModel. Default: serving_default.")
+@json_option
+@quiet_option
+def command(
+    models: tuple[str, ...],
+    batch_sizes: tuple[int, ...],
+    threads: tuple[int, ...] | None,
+    seconds: float,
+    signature: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure how fast models answer.
+
+    MODEL is a run, a .keras file, a SavedModel or a .tflite file. Each is loaded in processes of
+    its own and given random pixels of its size: `cold` is the time from the start of the process
+    to the first answer, the rest are warm calls. Other work on the machine is measured with it.
+
+    \b
+    Example:
+      tfft benchmark saved_models/classifier/tflite/1/classifier_float32.tflite
+      tfft benchmark runs/classifier saved_models/classifier --batch 1,32 --threads 1
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            timings = api.benchmark(
+                models,
+                batch_sizes=batch_sizes,
+                threads=threads,
+                seconds=seconds,
+                signature=signature,
+                progress=progress,
+            )
+        if as_json:
+            print_json(results, [timing.to_json() for timing in timings])
+        else:
+            print_rich(results, timings_table(timings))
+
+
+def timings_table(timings: "list[Timing]") -> Table:
+    """Returns a row for each model, number of threads and batch size."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("model", overflow="fold")
+    for name in ("threads", "cold s", "load s", "memory MB", "batch"):
+        table.add_column(name, justify="right")
+    for name in ("p50 ms", "p90 ms", "p99 ms", "images/s"):
+        table.add_column(name, justify="right")
+    for timing in timings:
+        memory = "" if timing.memory_mb is None else f"{timing.memory_mb:.0f}"
+        once = [timing.model, str(timing.threads or "")]
+        once += [f"{timing.cold_s:.2f}", f"{timing.load_s:.2f}", memory]
+        for batch in timing.batches:
+            percentiles = (f"{ms:.2f}" for ms in (batch.p50_ms, batch.p90_ms, batch.p99_ms))
+            speed = f"{batch.images_per_second:.1f}"
+            table.add_row(*once, str(batch.batch_size), *percentiles, speed)
+            once = [""] * len(once)
+    return table
