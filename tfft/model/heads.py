@@ -113,6 +113,6 @@ def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
 
 def number_size(values: np.ndarray) -> HeadSize:
     """Returns the size of a regression head for training targets float32 [n, 1], NaN if missing."""
-    known = values[np.isfinite(values)]
+    known = values[np.isfinite(values)].astype(np.float64)  # float32 finds equal values to deviate
     deviation = float(known.std()) if len(known) else 1.0
     return HeadSize(1, float(known.mean()) if len(known) else 0.0, deviation or 1.0)

@@ -40,7 +40,7 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT) -> FreezePlan:
     Raises:
         TfftError: As `train`.
     """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = _load(recipe, progress)
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     return make_plan(recipe, classifier, _counts(data))
 
@@ -61,7 +61,7 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         BackboneError: The backbone or its weights are not to be had.
         TfftError: Values are not finite, the disk is full, …
     """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = _load(recipe, progress)
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     opened = create_run(recipe, run)
@@ -80,11 +80,18 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
         TfftError: As `train`.
     """
     opened, recipe = open_run(path)
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = _load(recipe, progress)
     _require_same_data(opened, data)
     classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     return _train(recipe, opened, data, classifier, plan, progress)
+
+
+def _load(recipe: Recipe, progress: Progress) -> ImageData:
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    if "train" not in data.splits:
+        raise DataError(f"{data.name} has no training images, only {', '.join(data.splits)}")
+    return data
 
 
 def _require_same_data(run: Run, data: ImageData) -> None:
