@@ -32,7 +32,9 @@ def test_a_class_is_found_by_the_identifier_in_its_name(name: str, source: str):
     assert source_names([name], _KNOWN, {}) == ({name: source}, [])
 
 
-@pytest.mark.parametrize("name", ["chihuahua", "n0208562", "n020856201", "pin02085620", "n02099999"])
+@pytest.mark.parametrize(
+    "name", ["chihuahua", "n0208562", "n020856201", "pin02085620", "n02099999"]
+)
 def test_what_only_looks_like_an_identifier_is_none(name: str):
     found, (fault,) = source_names([name], _KNOWN, {})
     assert found == {}

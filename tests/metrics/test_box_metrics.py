@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from tfft.metrics.boxes import box_metrics, iou, mean_interval
 
 
-
 @st.composite
 def boxes(draw) -> np.ndarray:
     """One box of at least 1/64 a side, float32 [1, 4]: its edges are exact in float32."""
@@ -86,7 +85,9 @@ def test_without_boxes_there_are_no_figures():
 
 def test_the_interval_of_a_mean_is_the_normal_one():
     # Standard deviation 1 with n - 1 = 2 in the denominator, by the square root of 3.
-    assert mean_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx([2 - 1.1316, 2 + 1.1316], abs=1e-4)
+    assert mean_interval(np.array([1.0, 2.0, 3.0])) == pytest.approx(
+        [2 - 1.1316, 2 + 1.1316], abs=1e-4
+    )
     assert mean_interval(np.array([1.0])) is None
 
 

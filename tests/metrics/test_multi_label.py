@@ -11,7 +11,7 @@ _NAMES = ("wet", "old", "big", "red")
 
 @pytest.fixture(scope="module")
 def many() -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and labels of 200 images; some have no label, and none is predicted for some."""
+    """Probabilities and labels of 200 images: some have no label, for some none is predicted."""
     generator = np.random.default_rng(0)
     labels = (generator.random((200, 4)) < [0.1, 0.3, 0.5, 0.7]).astype(np.float32)
     guesses = 0.45 * labels + 0.55 * generator.random((200, 4))

@@ -66,7 +66,9 @@ def test_sets_of_labels_have_the_mean_binary_cross_entropy():
     labels = (generator.random((20, 5)) < 0.4).astype(np.float32)
     logits = generator.normal(scale=3, size=(20, 5)).astype(np.float32)
     probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    expected = [log_loss(row, p, labels=[0, 1]) for row, p in zip(labels, probabilities, strict=True)]
+    expected = [
+        log_loss(row, p, labels=[0, 1]) for row, p in zip(labels, probabilities, strict=True)
+    ]
     head = _head(_TAGS, HeadSize(5))
     np.testing.assert_allclose(validation_loss(head)(labels, logits), expected, rtol=1e-4)
     np.testing.assert_array_equal(

@@ -41,7 +41,9 @@ def test_only_a_head_that_asks_for_them_starts_from_the_source():
     assert starts_from_source(_head())
     assert not starts_from_source(_head(init="zeros", source_classes={}))
     assert not starts_from_source(number)
-    assert not list(warm_start_faults(number, ApplicationBackbone(kind="application", name="VGG16")))
+    assert not list(
+        warm_start_faults(number, ApplicationBackbone(kind="application", name="VGG16"))
+    )
 
 
 @pytest.mark.parametrize(

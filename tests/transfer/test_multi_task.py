@@ -11,12 +11,13 @@ from drawn_scenes import scenes_recipe, write_scenes
 from shapes import SIZE_PX, weights_of, write_weights
 
 from tfft.cli.predict import predict_files
+from tfft.errors import RecipeError
 from tfft.evaluate.evaluate import evaluate
 from tfft.export.export import Export, export
 from tfft.runtime.load import load_predictor
 from tfft.system.progress import SILENT
 from tfft.transfer.run import Run
-from tfft.transfer.train import resume, train
+from tfft.transfer.train import dry_run, resume, train
 
 _FIGURES = {"shape": "top1", "look": "f1", "size": "mae", "where": "mean_iou"}
 _PHASES = (
@@ -54,14 +55,14 @@ class _Interrupting:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("scenes")
-    (root / "pictures").mkdir()
-    return write_scenes(root / "pictures")
+    root = tmp_path_factory.mktemp("scenes") / "all" / "pictures"
+    root.mkdir(parents=True)
+    return write_scenes(root)
 
 
 @pytest.fixture(scope="module")
 def weights(manifest: Path) -> Path:
-    return write_weights(manifest.parent)
+    return write_weights(manifest.parents[1])
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,17 @@ def test_an_interrupted_run_ends_as_the_whole_one(
     assert expected.keys() == actual.keys()
     for name, value in expected.items():
         np.testing.assert_array_equal(actual[name], value, err_msg=name)
+
+
+def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path, weights: Path):
+    phase = {"unfreeze": "all", "epochs": 1, "learning_rate": 1e-3, "augment": "rand_augment"}
+    phases = (phase, {**phase, "augment": "random_crop", "mix": {"kind": "mixup"}})
+    with pytest.raises(RecipeError) as caught:
+        dry_run(scenes_recipe(manifest, weights, *phases))
+    assert [line.split(",")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+        "train.phases.0.augment: rand_augment turns",
+        "train.phases.1.mix: a mixture of two images has no one box",
+    ]
 
 
 def test_evaluation_is_what_training_measured(run: Run):

@@ -19,7 +19,7 @@ def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int
             *_without_validation(phase, images["validation"]),
             *_without_pretrained_weights(phase, recipe),
             *_unsolvable(phase, recipe),
-            *_unmixable(phase, recipe),
+            *_losing_boxes(phase, recipe),
         ]
         faults += [f"{where}.{fault}" for fault in found]
     return faults
@@ -76,10 +76,17 @@ def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _unmixable(phase: Phase, recipe: Recipe) -> Iterator[str]:
-    boxes = [name for name, head in recipe.heads.items() if head.kind == "box"]
-    if isinstance(phase, GradientPhase) and phase.mix is not None and boxes:
+def _losing_boxes(phase: Phase, recipe: Recipe) -> Iterator[str]:
+    boxes = ", ".join(name for name, head in recipe.heads.items() if head.kind == "box")
+    if not boxes or not isinstance(phase, GradientPhase):
+        return
+    if phase.mix is not None:
         yield (
-            f"mix: a mixture of two images has no one box, which {', '.join(boxes)} predicts. "
+            f"mix: a mixture of two images has no one box, which {boxes} predicts. "
             "Use augment instead"
+        )
+    if phase.augment == "rand_augment":
+        yield (
+            f"augment: rand_augment turns, shears and shifts pictures, and no box follows, which "
+            f"{boxes} predicts. Use random_crop_color, random_crop or flip"
         )
