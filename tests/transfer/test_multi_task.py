@@ -11,7 +11,7 @@ from drawn_scenes import scenes_recipe, write_scenes
 from shapes import SIZE_PX, weights_of, write_weights
 
 from tfft.cli.predict import predict_files
-from tfft.errors import RecipeError
+from tfft.errors import DataError, RecipeError
 from tfft.evaluate.evaluate import evaluate
 from tfft.export.export import Export, export
 from tfft.runtime.load import load_predictor
@@ -81,6 +81,25 @@ def _history(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path):
+    phase = {"unfreeze": "all", "epochs": 1, "learning_rate": 1e-3, "augment": "rand_augment"}
+    phases = (phase, {**phase, "augment": "random_crop", "mix": {"kind": "mixup"}})
+    with pytest.raises(RecipeError) as caught:
+        dry_run(scenes_recipe(manifest, Path("random"), *phases))
+    assert [line.split(",")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+        "train.phases.0.augment: rand_augment turns",
+        "train.phases.1.mix: a mixture of two images has no one box",
+    ]
+
+
+def test_a_list_of_test_images_alone_trains_nothing(tmp_path: Path):
+    path = write_scenes(tmp_path, count=3)
+    path.write_text(path.read_text().replace(",train", ",test"))
+    with pytest.raises(DataError, match="list has no training images, only test"):
+        dry_run(scenes_recipe(path, Path("random"), *_PHASES))
+
+
+@pytest.mark.slow
 def test_each_head_has_its_own_figures(run: Run):
     assert {head: set(figures) for head, figures in run.metrics.items()} == {
         head: {"loss", figure} for head, figure in _FIGURES.items()
@@ -94,12 +113,14 @@ def test_each_head_has_its_own_figures(run: Run):
                 assert float(row[f"{split}/{head}/{figure}"]) >= 0
 
 
+@pytest.mark.slow
 def test_each_head_learns(run: Run):
     first, *_, last = _history(run.path)[: _PHASES[0]["epochs"]]
     for head in _FIGURES:
         assert float(last[f"train/{head}/loss"]) < float(first[f"train/{head}/loss"]), head
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_the_whole_one(
     manifest: Path, weights: Path, run: Run, tmp_path: Path
 ):
@@ -116,17 +137,7 @@ def test_an_interrupted_run_ends_as_the_whole_one(
         np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
-def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path, weights: Path):
-    phase = {"unfreeze": "all", "epochs": 1, "learning_rate": 1e-3, "augment": "rand_augment"}
-    phases = (phase, {**phase, "augment": "random_crop", "mix": {"kind": "mixup"}})
-    with pytest.raises(RecipeError) as caught:
-        dry_run(scenes_recipe(manifest, weights, *phases))
-    assert [line.split(",")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
-        "train.phases.0.augment: rand_augment turns",
-        "train.phases.1.mix: a mixture of two images has no one box",
-    ]
-
-
+@pytest.mark.slow
 def test_evaluation_is_what_training_measured(run: Run):
     """But for the loss and the number of examples: the same figures on the same images."""
     metrics = evaluate(run.path, split="validation").metrics
@@ -134,6 +145,7 @@ def test_evaluation_is_what_training_measured(run: Run):
         assert metrics[head][figure] == pytest.approx(run.metrics[head][figure], rel=1e-4), head
 
 
+@pytest.mark.slow
 def test_missing_targets_are_not_counted(run: Run, manifest: Path):
     with manifest.open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
@@ -144,6 +156,7 @@ def test_missing_targets_are_not_counted(run: Run, manifest: Path):
         assert evaluation.metrics[head]["examples"] == there < 12
 
 
+@pytest.mark.slow
 def test_every_form_of_the_model_has_the_figures_of_keras(run: Run, exported: Export):
     keras_figures = evaluate(run.path).metrics
     for model in (exported.savedmodel, exported.tflite["float32"]):
@@ -154,6 +167,7 @@ def test_every_form_of_the_model_has_the_figures_of_keras(run: Run, exported: Ex
             assert metrics[head][figure] == pytest.approx(expected, rel=1e-3), (model, head)
 
 
+@pytest.mark.slow
 def test_exports_name_what_each_head_says(exported: Export):
     answers = {
         *("shape_logits", "shape_probabilities", "look_logits", "look_probabilities"),
@@ -169,6 +183,7 @@ def test_exports_name_what_each_head_says(exported: Export):
         assert check["largest_difference"] < 1e-3
 
 
+@pytest.mark.slow
 def test_a_predicted_box_is_in_the_whole_picture(run: Run, exported: Export, manifest: Path):
     """The model sees the middle square of a picture of 64 x 48: columns 8 to 56."""
     paths = [str(manifest.with_name(f"{number:02d}.png")) for number in range(6)]
@@ -187,6 +202,7 @@ def test_a_predicted_box_is_in_the_whole_picture(run: Run, exported: Export, man
             assert other["predictions"]["where"]["box"] == pytest.approx(box, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_model_needs_nothing_but_keras(run: Run):
     model = keras.saving.load_model(run.path / "model.keras", compile=False, safe_mode=True)
     outputs = model(np.zeros((2, SIZE_PX, SIZE_PX, 3), np.float32))

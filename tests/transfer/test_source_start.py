@@ -24,6 +24,8 @@ from tfft.system.progress import SILENT
 from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, train
 
+pytestmark = pytest.mark.slow
+
 _BREEDS = ("n02085620-chihuahua", "n02110958-pug")
 _NO_STEP = {"unfreeze": "none", "epochs": 1, "learning_rate": 1e-30}
 
@@ -119,7 +121,6 @@ def spoiled(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.shared
-@pytest.mark.slow
 def test_a_run_that_training_spoils_ends_with_the_source_s_rows(spoiled: Run):
     untrained, trained = (float(r["validation/breed/top1"]) for r in _history(spoiled.path))
     assert trained < untrained - 0.1
@@ -128,7 +129,6 @@ def test_a_run_that_training_spoils_ends_with_the_source_s_rows(spoiled: Run):
 
 
 @pytest.mark.shared
-@pytest.mark.slow
 def test_lite0_s_own_rows_know_the_breeds(spoiled: Run, shared_data: Path):
     """0.822 of all 8,580 test photos; here, of about 1,000 of them, the same share a breed."""
     archives = shared_data / "stanford_dogs_crops160"
