@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from shapes import SIZE_PX
-
 from tfft.config.recipe import Recipe
 
 _KINDS = ("disc", "square", "cross")
-_SIDE = 48
+_SIDE, _WIDTH = 48, 72
+SIZE_PX = 64  # the backbone's last activations are 2 x 2: a box head has somewhere to look
 
 
 def write_scenes(root: Path, count: int = 60) -> Path:
@@ -22,20 +21,19 @@ def write_scenes(root: Path, count: int = 60) -> Path:
     rows = []
     for number in range(count):
         size = int(generator.integers(14, 30))
-        width = _SIDE + 16
-        x, y = (int(generator.integers(0, side - size)) for side in (width, _SIDE))
+        x, y = (int(generator.integers(0, side - size)) for side in (_WIDTH, _SIDE))
         dark, red = generator.random(2) < 0.5
-        image = Image.new("RGB", (width, _SIDE), (10, 10, 40) if dark else (90, 110, 130))
+        image = Image.new("RGB", (_WIDTH, _SIDE), (10, 10, 40) if dark else (90, 110, 130))
         _draw(ImageDraw.Draw(image), _KINDS[number % 3], [x, y, x + size, y + size], bool(red))
         image.save(root / f"{number:02d}.png")
-        edges = (y / _SIDE, x / width, (y + size) / _SIDE, (x + size) / width)
+        edges = (y / _SIDE, x / _WIDTH, (y + size) / _SIDE, (x + size) / _WIDTH)
         rows.append(
             {
                 "path": f"{number:02d}.png",
                 "kind": _KINDS[number % 3],
                 "tags": "|".join(tag for tag, is_so in (("dark", dark), ("red", red)) if is_so),
                 "size": "" if number % 7 == 6 else str(size),
-                "box": "" if number % 8 == 7 else " ".join(f"{edge:.6f}" for edge in edges),
+                "box": "" if number % 8 == 5 else " ".join(f"{edge:.6f}" for edge in edges),
                 "split": ("train", "train", "train", "validation", "test")[number // 3 % 5],
             }
         )

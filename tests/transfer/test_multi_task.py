@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from drawn_scenes import scenes_recipe, write_scenes
-from shapes import SIZE_PX, weights_of, write_weights
+from drawn_scenes import SIZE_PX, scenes_recipe, write_scenes
+from shapes import weights_of, write_weights
 
 from tfft.cli.predict import predict_files
 from tfft.errors import DataError, RecipeError
@@ -92,6 +92,17 @@ def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path):
     ]
 
 
+def test_a_box_head_needs_more_than_one_place_to_look_at(manifest: Path):
+    recipe = scenes_recipe(manifest, Path("random"), *_PHASES)
+    small = recipe.model_copy(update={"image": recipe.image.model_copy(update={"size_px": 32})})
+    with pytest.raises(RecipeError) as caught:
+        dry_run(small)
+    assert str(caught.value).splitlines()[1].strip() == (
+        "heads.where.pooling: grid needs activations of more than one position, and those of "
+        "MobileNet at 32 px are 1 x 1: raise image.size_px, or use pooling: avg"
+    )
+
+
 def test_a_list_of_test_images_alone_trains_nothing(tmp_path: Path):
     path = write_scenes(tmp_path, count=3)
     path.write_text(path.read_text().replace(",train", ",test"))
@@ -139,10 +150,9 @@ def test_an_interrupted_run_ends_as_the_whole_one(
 
 @pytest.mark.slow
 def test_evaluation_is_what_training_measured(run: Run):
-    """But for the loss and the number of examples: the same figures on the same images."""
     metrics = evaluate(run.path, split="validation").metrics
     for head, figure in _FIGURES.items():
-        assert metrics[head][figure] == pytest.approx(run.metrics[head][figure], rel=1e-4), head
+        assert metrics[head][figure] == pytest.approx(run.metrics[head][figure], rel=1e-3), head
 
 
 @pytest.mark.slow
@@ -185,13 +195,13 @@ def test_exports_name_what_each_head_says(exported: Export):
 
 @pytest.mark.slow
 def test_a_predicted_box_is_in_the_whole_picture(run: Run, exported: Export, manifest: Path):
-    """The model sees the middle square of a picture of 64 x 48: columns 8 to 56."""
+    """The model sees the middle square of a picture of 72 x 48: columns 12 to 60."""
     paths = [str(manifest.with_name(f"{number:02d}.png")) for number in range(6)]
     answers = list(predict_files(load_predictor(run.path), paths, 5, SILENT))
     predictor = load_predictor(run.path)
     seen = predictor.answers(predictor.pixels([Path(path).read_bytes() for path in paths]))
     for answer, (ymin, xmin, ymax, xmax) in zip(answers, seen["where"].tolist(), strict=True):
-        columns = [(8 + 48 * share) / 64 for share in (xmin, xmax)]
+        columns = [(12 + 48 * share) / 72 for share in (xmin, xmax)]
         assert answer["predictions"]["where"]["box"] == pytest.approx(
             [ymin, columns[0], ymax, columns[1]], abs=1e-5
         )

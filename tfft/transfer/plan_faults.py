@@ -11,7 +11,7 @@ from tfft.transfer.unfreeze import unmatched
 
 def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
     """Returns a line for each fault, with the place of the value in the recipe."""
-    faults = [*_warm_start(recipe, classifier)]
+    faults = [*_warm_start(recipe, classifier), *_nowhere_to_look(classifier)]
     for number, phase in enumerate(recipe.train.phases):
         where = f"train.phases.{number}"
         found = [
@@ -29,6 +29,17 @@ def _warm_start(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
     for name, head in classifier.heads.items():
         for fault in warm_start_faults(head, recipe.backbone):
             yield f"heads.{name}.init: {fault}"
+
+
+def _nowhere_to_look(classifier: Classifier) -> Iterator[str]:
+    height, width = classifier.backbone.model.output_shape[1:3]
+    for name, head in classifier.heads.items():
+        if head.config.pooling == "grid" and height * width == 1:
+            yield (
+                f"heads.{name}.pooling: grid needs activations of more than one position, and "
+                f"those of {classifier.backbone.spec.name} at {classifier.model.input_shape[1]} px "
+                "are 1 x 1: raise image.size_px, or use pooling: avg"
+            )
 
 
 def _unfreeze(phase: Phase, classifier: Classifier) -> Iterator[str]:
