@@ -56,6 +56,16 @@ def test_labels_are_matched_by_name(small_run, pictures, tmp_path):
     )
 
 
+def test_a_list_of_test_images_alone_is_enough(small_run, pictures, tmp_path):
+    """As Excel writes it: with a mark of its own at the start."""
+    photos = sorted((pictures / "green").iterdir())[:3] + sorted((pictures / "red").iterdir())[:2]
+    lines = [f"test,{photo},{photo.parent.name}" for photo in photos]
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["split,path,label", *lines]), encoding="utf-8-sig")
+    evaluation = evaluate(small_run, data=path)
+    assert (evaluation.split, evaluation.examples) == ("test", 5)
+
+
 def test_a_class_that_the_model_does_not_know_is_named(small_run, pictures, tmp_path):
     shutil.copytree(pictures / "green", tmp_path / "some" / "green")
     shutil.copytree(pictures / "red", tmp_path / "some" / "reed")

@@ -17,7 +17,7 @@ from tfft.config.model import BackboneConfig
 from tfft.errors import BackboneError, RecipeError, nearest
 
 # WordNet identifiers, as ImageNet names its classes; Stanford Dogs puts them before the breed.
-_WNID = re.compile(r"n\d{8}(?=$|\W|_)")
+_WNID = re.compile(r"(?<![^\W_])n\d{8}(?=$|\W|_)")
 _IMAGENET_LABELS = Path("datasets") / "imagenet2012" / "labels.txt"
 
 

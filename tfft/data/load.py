@@ -207,6 +207,8 @@ def _check_split_counts(source: Source, usable: np.ndarray, left_out: dict[int, 
 
 def _gap_notes(splits: dict[str, ImageIndex], class_names: tuple[str, ...]) -> tuple[str, ...]:
     """Says which classes have no training images: they can only be predicted wrongly."""
+    if "train" not in splits:  # images to evaluate on
+        return ()
     counts = _class_counts(splits["train"], class_names)
     missing = [name for name, count in counts.items() if not count]
     return (f"no training image of: {', '.join(missing)}",) if missing else ()

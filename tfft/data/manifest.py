@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -49,10 +49,6 @@ def manifest_source(
     path = Path(path).absolute()
     rows = _rows(path, targets)
     class_names = tuple(sorted({row.label for row in rows}))
-    if "label" in targets and len(class_names) < 2:
-        raise DataError(
-            f"{path} needs two classes or more. Received: {', '.join(class_names) or 'no image'}"
-        )
     numbers = {name: number for number, name in enumerate(class_names)}
     names: dict[str, tuple[str, ...]] = {}
     others: dict[str, np.ndarray] = {}
@@ -60,6 +56,8 @@ def manifest_source(
         if name != "label":
             texts = [row.others[name] for row in rows]
             others[name], names[name] = _target(texts, kind)
+    if faults := list(_name_faults(path, {"label": class_names, **names}, targets)):
+        raise DataError("\n".join(faults))
     return Source(
         name=path.stem,
         index=index_of_files(
@@ -73,6 +71,17 @@ def manifest_source(
         class_names=class_names,
         other_names={name: found for name, found in names.items() if found},
     )
+
+
+def _name_faults(
+    path: Path, names: Mapping[str, tuple[str, ...]], targets: Mapping[str, str]
+) -> Iterator[str]:
+    """Yields why a column has too few classes or labels to learn from."""
+    for name, kind in targets.items():
+        if kind == "classification" and len(names[name]) < 2:
+            yield f"{path}: {name} needs two classes or more. Received: {', '.join(names[name])}"
+        if kind == "multi_label" and not names[name]:
+            yield f"{path}: {name} is empty on every line; put its labels there, | between them"
 
 
 def _target(texts: list[str], kind: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -116,6 +125,8 @@ def _rows(path: Path, targets: Mapping[str, str]) -> list[_Row]:
         raise DataError(f"cannot read the manifest {path}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no CSV file in UTF-8: {error}") from error
+    if not lines:
+        raise DataError(f"{path} lists no images: each line after the first names one")
     faults: list[str] = []
     seen: dict[str, int] = {}
     rows = [_row(path, number, line, targets, seen, faults) for number, line in lines]

@@ -127,7 +127,7 @@ def _has_splits(data: Path) -> bool:
         return any((data / name).is_dir() for name in _SPLIT_FOLDERS)
     if not data.is_file():
         return False
-    with data.open(encoding="utf-8", newline="") as stream:
+    with data.open(encoding="utf-8-sig", newline="") as stream:
         return "split" in next(csv.reader(stream), [])
 
 

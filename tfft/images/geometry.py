@@ -86,10 +86,13 @@ def boxes_in_part(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def boxes_in_image(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Returns boxes float32 [..., 4], given as shares of what is seen, as shares of the image."""
+    """Returns boxes float32 [..., 4], given as shares of what is seen, as shares of the image.
+
+    Parts are those of `boxes_in_part`, mirrored ones included.
+    """
     low, high = parts[..., :2], parts[..., 2:]
     points = [low + boxes[..., :2] * (high - low), low + boxes[..., 2:] * (high - low)]
-    return np.concatenate(points, axis=-1)
+    return np.concatenate([np.minimum(*points), np.maximum(*points)], axis=-1)
 
 
 def _in_part(points: np.ndarray, parts: np.ndarray) -> np.ndarray:

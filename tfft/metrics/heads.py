@@ -29,8 +29,8 @@ def head_metrics(head: HeadInfo, answers: np.ndarray, targets: np.ndarray) -> di
     return regression_metrics(answers[known, 0], targets[known, 0])
 
 
-def main_figure(head: HeadInfo, metrics: dict[str, Any]) -> tuple[str, float]:
-    """Returns name and value of the figure by which a head is judged."""
+def main_figure(head: HeadInfo, metrics: dict[str, Any]) -> tuple[str, float | None]:
+    """Returns name and value of the figure by which a head is judged; None without targets."""
     names = {"classification": "top1", "multi_label": "f1", "regression": "mae", "box": "mean_iou"}
     name = names[head.kind]
     return name, metrics[name]

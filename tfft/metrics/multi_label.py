@@ -1,6 +1,5 @@
 """Figures of a head with any number of labels an image."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,37 +24,40 @@ def multi_label_metrics(
         occur), ``exact`` (share of images with every label right), ``map`` (mean average precision
         over the labels that occur) and ``per_label`` (label, examples, f1, average_precision).
     """
-    from sklearn.metrics import average_precision_score
-
-    truth: Any = labels > 0.5  # scikit-learn's own annotations are narrower than what it takes
-    predicted: Any = probabilities > 0.5
-    occurs = truth.any(axis=0)
+    truth, predicted = labels > 0.5, probabilities > 0.5
+    occurs = truth.sum(axis=0) > 0
     limited = np.clip(probabilities.astype(np.float64), _SMALLEST, 1 - _SMALLEST)
-    of_label = np.atleast_1d(_f1(truth, predicted, None, 0.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # labels that do not occur are left out below
-        options: Any = {"average": None}
-        precision = np.atleast_1d(average_precision_score(truth, probabilities, **options))
+    of_label = _f1(truth, predicted, axis=0, empty=0.0)
+    precision = [_average_precision(truth[:, k], probabilities[:, k]) for k in range(len(occurs))]
     return {
         "loss": float(-np.where(truth, np.log(limited), np.log(1 - limited)).mean()),
-        "f1": float(_f1(truth, predicted, "samples", 1.0)),
+        "f1": float(_f1(truth, predicted, axis=1, empty=1.0).mean()),
         "macro_f1": float(np.mean(of_label[occurs])) if occurs.any() else None,
         "exact": float((truth == predicted).all(axis=1).mean()),
-        "map": float(np.mean(precision[occurs])) if occurs.any() else None,
+        "map": float(np.mean([p for p in precision if p is not None])) if occurs.any() else None,
         "per_label": [
             {
                 "label": name,
                 "examples": int(truth[:, k].sum()),
                 "f1": float(of_label[k]) if occurs[k] else None,
-                "average_precision": float(precision[k]) if occurs[k] else None,
+                "average_precision": precision[k],
             }
             for k, name in enumerate(label_names)
         ],
     }
 
 
-def _f1(truth: np.ndarray, predicted: np.ndarray, average: str | None, empty: float) -> Any:
-    from sklearn.metrics import f1_score
+def _f1(truth: np.ndarray, predicted: np.ndarray, axis: int, empty: float) -> np.ndarray:
+    """F1 along an axis; `empty` where nothing is true and nothing predicted."""
+    right = (truth & predicted).sum(axis=axis)
+    either = truth.sum(axis=axis) + predicted.sum(axis=axis)
+    return np.where(either > 0, 2.0 * right / np.maximum(either, 1), empty)
 
-    options: Any = {"average": average, "zero_division": empty}
-    return f1_score(truth, predicted, **options)
+
+def _average_precision(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Of one label; None if it does not occur."""
+    from sklearn.metrics import average_precision_score
+
+    if not truth.any():
+        return None
+    return float(average_precision_score(np.asarray(truth, int), probabilities))

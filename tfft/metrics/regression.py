@@ -17,7 +17,8 @@ def regression_metrics(values: np.ndarray, targets: np.ndarray) -> dict[str, Any
     Returns:
         ``r2`` is null where the targets do not vary; every figure is null without examples.
     """
-    errors = values.astype(np.float64) - targets.astype(np.float64)
+    targets = targets.astype(np.float64)  # float32 finds a spread where all targets are equal
+    errors = values.astype(np.float64) - targets
     if not len(errors):
         return {"mae": None, "mae_interval": None, "rmse": None, "r2": None, "examples": 0}
     spread = float(((targets - targets.mean()) ** 2).sum())

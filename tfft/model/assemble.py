@@ -146,12 +146,13 @@ def build_classifier(
     backbone_px = backbone.model.input_shape[1]
     size_px = image.size_px or backbone_px
     adapter = build_adapter(size_px, image.channels, backbone_px, image.adapter)
+    rank = len(backbone.model.output_shape)
     built = {
-        name: build_head(name, config, sizes[name], seed + index)
+        name: build_head(name, config, sizes[name], seed + index, spatial=rank == 4)
         for index, (name, config) in enumerate(heads.items())
     }
     kinds = sorted({config.pooling for config in heads.values()})
-    poolings = {kind: build_pooling(kind, len(backbone.model.output_shape)) for kind in kinds}
+    poolings = {kind: build_pooling(kind, rank) for kind in kinds}
     images: Any = keras.Input((size_px, size_px, image.channels), name="images")
     activations = backbone.model(preprocess(adapter(images), backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}

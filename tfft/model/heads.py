@@ -81,18 +81,21 @@ def build_pooling(kind: str, rank: int) -> keras.layers.Layer:
     return _POOLINGS[kind](name=f"{kind}_pooling")
 
 
-def build_head(name: str, config: HeadConfig, size: HeadSize, seed: int) -> Head:
+def build_head(
+    name: str, config: HeadConfig, size: HeadSize, seed: int, *, spatial: bool = True
+) -> Head:
     """Builds a head; its dense layer starts at zero.
 
     Zero weights give every class the same probability (a number its mean, a box the middle of the
     picture) and so a first gradient that is not noise through the backbone. Outputs are float32
-    under every dtype policy.
+    under every dtype policy. Attention needs activations that are `spatial`, not features that are
+    pooled already; the freeze plan refuses to do without.
     """
     dense = keras.layers.Dense(
         size.outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits"
     )
     layers: list[keras.layers.Layer] = [dense]
-    if config.pooling == "grid":
+    if config.pooling == "grid" and spatial:
         layers = [*_attention(name, seed), dense]
     if config.dropout > 0:
         layers.insert(0, keras.layers.Dropout(config.dropout, seed=seed, name=f"{name}_dropout"))
@@ -125,6 +128,6 @@ def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
 
 def number_size(values: np.ndarray) -> HeadSize:
     """Returns the size of a regression head for training targets float32 [n, 1], NaN if missing."""
-    known = values[np.isfinite(values)]
+    known = values[np.isfinite(values)].astype(np.float64)  # float32 finds equal values to deviate
     deviation = float(known.std()) if len(known) else 1.0
     return HeadSize(1, float(known.mean()) if len(known) else 0.0, deviation or 1.0)

@@ -11,7 +11,11 @@ from tfft.transfer.unfreeze import unmatched
 
 def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
     """Returns a line for each fault, with the place of the value in the recipe."""
-    faults = [*_pooling(classifier), *_warm_start(recipe, classifier)]
+    faults = [
+        *_pooling(classifier),
+        *_warm_start(recipe, classifier),
+        *_nowhere_to_look(classifier),
+    ]
     for number, phase in enumerate(recipe.train.phases):
         where = f"train.phases.{number}"
         found = [
@@ -20,7 +24,7 @@ def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int
             *_without_validation(phase, images["validation"]),
             *_without_pretrained_weights(phase, recipe),
             *_unsolvable(phase, recipe),
-            *_unmixable(phase, recipe),
+            *_losing_boxes(phase, recipe),
         ]
         faults += [f"{where}.{fault}" for fault in found]
     return faults
@@ -30,6 +34,17 @@ def _warm_start(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
     for name, head in classifier.heads.items():
         for fault in warm_start_faults(head, recipe.backbone):
             yield f"heads.{name}.init: {fault}"
+
+
+def _nowhere_to_look(classifier: Classifier) -> Iterator[str]:
+    output = classifier.backbone.model.output_shape
+    for name, head in classifier.heads.items():
+        if head.config.pooling == "grid" and output[1:3] == (1, 1):
+            yield (
+                f"heads.{name}.pooling: grid needs activations of more than one position, and "
+                f"those of {classifier.backbone.spec.name} at {classifier.model.input_shape[1]} px "
+                "are 1 x 1: raise image.size_px, or use pooling: avg"
+            )
 
 
 def _unfreeze(phase: Phase, classifier: Classifier) -> Iterator[str]:
@@ -68,7 +83,7 @@ def _pooling(classifier: Classifier) -> Iterator[str]:
             if head.config.pooling != "avg":
                 yield (
                     f"heads.{name}.pooling: {classifier.backbone.spec.name} gives features that "
-                    f"are pooled already: leave pooling out. Received: {head.config.pooling}"
+                    f"are pooled already: set pooling: avg. Received: {head.config.pooling}"
                 )
 
 
@@ -105,10 +120,17 @@ def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _unmixable(phase: Phase, recipe: Recipe) -> Iterator[str]:
-    boxes = [name for name, head in recipe.heads.items() if head.kind == "box"]
-    if isinstance(phase, GradientPhase) and phase.mix is not None and boxes:
+def _losing_boxes(phase: Phase, recipe: Recipe) -> Iterator[str]:
+    boxes = ", ".join(name for name, head in recipe.heads.items() if head.kind == "box")
+    if not boxes or not isinstance(phase, GradientPhase):
+        return
+    if phase.mix is not None:
         yield (
-            f"mix: a mixture of two images has no one box, which {', '.join(boxes)} predicts. "
+            f"mix: a mixture of two images has no one box, which {boxes} predicts. "
             "Use augment instead"
+        )
+    if phase.augment == "rand_augment":
+        yield (
+            f"augment: rand_augment turns, shears and shifts pictures, and no box follows, which "
+            f"{boxes} predicts. Use random_crop_color, random_crop or flip"
         )

@@ -7,6 +7,7 @@ from tfft.config.model import HeadConfig, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.load import load_data
+from tfft.errors import DataError
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.model.heads import HeadSize, number_size
@@ -33,10 +34,22 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         DataError: The images are not what the recipe says.
         BackboneError: The backbone or its weights are not to be had.
     """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = load_of_recipe(recipe, progress)
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
     return Prepared(data, classifier, pixels)
+
+
+def load_of_recipe(recipe: Recipe, progress: Progress) -> ImageData:
+    """Loads the data of a recipe.
+
+    Raises:
+        DataError: The images are not what the recipe says, or none are for training.
+    """
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    if "train" not in data.splits:
+        raise DataError(f"{data.name} has no training images, only {', '.join(data.splits)}")
+    return data
 
 
 def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tfft.backbones.record import FILE_NAME, backbone_to_json
-from tfft.config.model import HubBackbone, targets_of
+from tfft.config.model import HubBackbone
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.model.assemble import Classifier, pixel_spec
 from tfft.runtime.info import HeadInfo, ModelInfo
@@ -22,7 +21,7 @@ from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
 from tfft.transfer.optimizers import PhaseOptimizer, build_optimizer
 from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
-from tfft.transfer.prepare import build_of_recipe
+from tfft.transfer.prepare import build_of_recipe, load_of_recipe
 from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
@@ -45,7 +44,7 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = Fals
     Raises:
         TfftError: As `train`.
     """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = load_of_recipe(recipe, progress)
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     if not measure:
@@ -78,7 +77,7 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         BackboneError: The backbone or its weights are not to be had.
         TfftError: Values are not finite, the disk is full, …
     """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = load_of_recipe(recipe, progress)
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data))
     opened = create_run(recipe, run)
@@ -97,7 +96,7 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
         TfftError: As `train`.
     """
     opened, recipe = open_run(path)
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = load_of_recipe(recipe, progress)
     _require_same_data(opened, data)
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     plan = make_plan(recipe, classifier, _counts(data), _decided(opened))

@@ -1,0 +1,88 @@
+"""Figures of sets of labels, against scikit-learn and by hand."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, log_loss
+
+from tfft.metrics.multi_label import multi_label_metrics
+
+_NAMES = ("wet", "old", "big", "red")
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels of 200 images: some have no label, for some none is predicted."""
+    generator = np.random.default_rng(0)
+    labels = (generator.random((200, 4)) < [0.1, 0.3, 0.5, 0.7]).astype(np.float32)
+    guesses = 0.45 * labels + 0.55 * generator.random((200, 4))
+    labels[:5] = 0
+    guesses[:3] *= 0.2
+    return guesses.astype(np.float32), labels
+
+
+def test_every_figure_is_scikit_learns(many: tuple[np.ndarray, np.ndarray]):
+    probabilities, labels = many
+    predicted = probabilities > 0.5
+    metrics = multi_label_metrics(probabilities, labels, _NAMES)
+    samples = f1_score(labels, predicted, average="samples", zero_division=1.0)
+    assert metrics["f1"] == pytest.approx(samples)
+    assert metrics["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert metrics["map"] == pytest.approx(average_precision_score(labels, probabilities))
+    losses = [log_loss(labels[:, k], probabilities[:, k].astype(np.float64)) for k in range(4)]
+    assert metrics["loss"] == pytest.approx(np.mean(losses))
+    assert metrics["exact"] == pytest.approx(accuracy_score(labels, predicted))
+
+
+def test_each_label_has_its_figures(many: tuple[np.ndarray, np.ndarray]):
+    probabilities, labels = many
+    rows = multi_label_metrics(probabilities, labels, _NAMES)["per_label"]
+    for k, row in enumerate(rows):
+        assert row == {
+            "label": _NAMES[k],
+            "examples": int(labels[:, k].sum()),
+            "f1": pytest.approx(f1_score(labels[:, k], probabilities[:, k] > 0.5)),
+            "average_precision": pytest.approx(
+                average_precision_score(labels[:, k], probabilities[:, k])
+            ),
+        }
+
+
+def test_by_hand():
+    probabilities = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.3], [0.4, 0.1, 0.2]])
+    labels = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    metrics = multi_label_metrics(probabilities, labels, ("a", "b", "c"))
+    assert metrics["f1"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert metrics["exact"] == pytest.approx(2 / 3)
+    assert metrics["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert metrics["map"] == pytest.approx((1 + 1 / 2) / 2)  # c does not occur
+
+
+def test_a_label_that_does_not_occur_has_no_figures():
+    probabilities = np.array([[0.9, 0.8], [0.2, 0.6]])
+    metrics = multi_label_metrics(probabilities, np.array([[1.0, 0.0], [0.0, 0.0]]), ("a", "b"))
+    assert metrics["per_label"][1] == {
+        "label": "b",
+        "examples": 0,
+        "f1": None,
+        "average_precision": None,
+    }
+    assert metrics["macro_f1"] == metrics["map"] == 1.0
+
+
+def test_images_without_any_label_can_be_right():
+    metrics = multi_label_metrics(np.full((3, 2), 0.1), np.zeros((3, 2)), ("a", "b"))
+    assert (metrics["f1"], metrics["exact"]) == (1.0, 1.0)
+    assert metrics["macro_f1"] is metrics["map"] is None
+
+
+def test_one_label_alone_is_a_set_too():
+    probabilities, labels = np.array([[0.9], [0.6], [0.2]]), np.array([[1.0], [0.0], [0.0]])
+    metrics = multi_label_metrics(probabilities, labels, ("a",))
+    assert metrics["f1"] == pytest.approx(2 / 3)
+    assert metrics["macro_f1"] == pytest.approx(2 / 3)
+    assert metrics["map"] == 1.0
+
+
+def test_the_loss_of_a_certain_error_is_finite():
+    metrics = multi_label_metrics(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), ("a", "b"))
+    assert metrics["loss"] == pytest.approx(-np.log(1e-7), rel=1e-6)

@@ -1,0 +1,224 @@
+"""Four heads on one backbone, from a manifest to every form of the model."""
+
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from drawn_scenes import SIZE_PX, scenes_recipe, write_scenes
+from shapes import weights_of, write_weights
+
+from tfft.cli.predict import predict_files
+from tfft.errors import DataError, RecipeError
+from tfft.evaluate.evaluate import evaluate
+from tfft.export.export import Export, export
+from tfft.runtime.load import load_predictor
+from tfft.system.progress import SILENT
+from tfft.transfer.run import Run
+from tfft.transfer.train import dry_run, resume, train
+
+_FIGURES = {"shape": "top1", "look": "f1", "size": "mae", "where": "mean_iou"}
+_PHASES = (
+    {"unfreeze": "none", "epochs": 8, "learning_rate": 0.01},
+    {
+        "unfreeze": {"last_blocks": 2},
+        "epochs": 2,
+        "learning_rate": 1e-3,
+        "augment": "random_crop",
+    },
+)
+
+
+class _Interrupting:
+    """Progress that presses Ctrl-C after the nth piece of training."""
+
+    def __init__(self, piece: int) -> None:
+        self._left = piece
+
+    def start(self, description: str, total: int | None, unit: str = "images"):
+        self._armed = description.startswith("phase")
+        return self
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        self._left -= bool(self._armed and figures)
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+    def close(self) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scenes") / "all" / "pictures"
+    root.mkdir(parents=True)
+    return write_scenes(root)
+
+
+@pytest.fixture(scope="module")
+def weights(manifest: Path) -> Path:
+    return write_weights(manifest.parents[1])
+
+
+@pytest.fixture(scope="module")
+def run(manifest: Path, weights: Path) -> Run:
+    """A run that nothing interrupted."""
+    return train(scenes_recipe(manifest, weights, *_PHASES), run=weights.with_name("run"))
+
+
+@pytest.fixture(scope="module")
+def exported(run: Run) -> Export:
+    return export(run.path, output=run.path.with_name("saved_models"))
+
+
+def _history(run: Path) -> list[dict[str, str]]:
+    with (run / "history.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path):
+    phase = {"unfreeze": "all", "epochs": 1, "learning_rate": 1e-3, "augment": "rand_augment"}
+    phases = (phase, {**phase, "augment": "random_crop", "mix": {"kind": "mixup"}})
+    with pytest.raises(RecipeError) as caught:
+        dry_run(scenes_recipe(manifest, Path("random"), *phases))
+    assert [line.split(",")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
+        "train.phases.0.augment: rand_augment turns",
+        "train.phases.1.mix: a mixture of two images has no one box",
+    ]
+
+
+def test_a_box_head_needs_more_than_one_place_to_look_at(manifest: Path):
+    recipe = scenes_recipe(manifest, Path("random"), *_PHASES)
+    small = recipe.model_copy(update={"image": recipe.image.model_copy(update={"size_px": 32})})
+    with pytest.raises(RecipeError) as caught:
+        dry_run(small)
+    assert str(caught.value).splitlines()[1].strip() == (
+        "heads.where.pooling: grid needs activations of more than one position, and those of "
+        "MobileNet at 32 px are 1 x 1: raise image.size_px, or use pooling: avg"
+    )
+
+
+def test_a_list_of_test_images_alone_trains_nothing(tmp_path: Path):
+    path = write_scenes(tmp_path, count=3)
+    path.write_text(path.read_text().replace(",train", ",test"))
+    with pytest.raises(DataError, match="list has no training images, only test"):
+        dry_run(scenes_recipe(path, Path("random"), *_PHASES))
+
+
+@pytest.mark.slow
+def test_each_head_has_its_own_figures(run: Run):
+    assert {head: set(figures) for head, figures in run.metrics.items()} == {
+        head: {"loss", figure} for head, figure in _FIGURES.items()
+    }
+    kept = json.loads((run.path / "metrics.json").read_text())
+    assert kept["validation"] == run.metrics
+    for row in _history(run.path):
+        for split in ("train", "validation"):
+            for head, figure in _FIGURES.items():
+                assert np.isfinite(float(row[f"{split}/{head}/loss"]))
+                assert float(row[f"{split}/{head}/{figure}"]) >= 0
+
+
+@pytest.mark.slow
+def test_each_head_learns(run: Run):
+    first, *_, last = _history(run.path)[: _PHASES[0]["epochs"]]
+    for head in _FIGURES:
+        assert float(last[f"train/{head}/loss"]) < float(first[f"train/{head}/loss"]), head
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_as_the_whole_one(
+    manifest: Path, weights: Path, run: Run, tmp_path: Path
+):
+    recipe = scenes_recipe(manifest, weights, *_PHASES, checkpoint_seconds=1e-9)
+    pieces = 8 * 2 + 2  # two pieces an epoch from cached features, then one a step
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, run=tmp_path / "cut", progress=_Interrupting(pieces))
+    assert json.loads((tmp_path / "cut" / "run.json").read_text())["status"] == "interrupted"
+    again = resume(tmp_path / "cut")
+    assert again.metrics == run.metrics
+    expected, actual = weights_of(run.path), weights_of(again.path)
+    assert expected.keys() == actual.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
+
+
+@pytest.mark.slow
+def test_evaluation_is_what_training_measured(run: Run):
+    metrics = evaluate(run.path, split="validation").metrics
+    for head, figure in _FIGURES.items():
+        assert metrics[head][figure] == pytest.approx(run.metrics[head][figure], rel=1e-3), head
+
+
+@pytest.mark.slow
+def test_missing_targets_are_not_counted(run: Run, manifest: Path):
+    with manifest.open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["split"] == "test"]
+    evaluation = evaluate(run.path)
+    assert evaluation.examples == len(rows) == 12
+    for head, column in (("size", "size"), ("where", "box")):
+        there = sum(bool(row[column]) for row in rows)
+        assert evaluation.metrics[head]["examples"] == there < 12
+
+
+@pytest.mark.slow
+def test_every_form_of_the_model_has_the_figures_of_keras(run: Run, exported: Export):
+    keras_figures = evaluate(run.path).metrics
+    for model in (exported.savedmodel, exported.tflite["float32"]):
+        metrics = evaluate(model).metrics
+        assert metrics.keys() == keras_figures.keys()
+        for head, figure in _FIGURES.items():
+            expected = keras_figures[head][figure]
+            assert metrics[head][figure] == pytest.approx(expected, rel=1e-3), (model, head)
+
+
+@pytest.mark.slow
+def test_exports_name_what_each_head_says(exported: Export):
+    answers = {
+        *("shape_logits", "shape_probabilities", "look_logits", "look_probabilities"),
+        *("size", "where"),
+    }
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(str(exported.savedmodel)).signatures
+    for signature in signatures.values():
+        assert answers <= set(signature.structured_outputs)
+    for check in exported.checks.values():
+        assert check["heads"].keys() == _FIGURES.keys()
+        assert check["largest_difference"] < 1e-3
+
+
+@pytest.mark.slow
+def test_a_predicted_box_is_in_the_whole_picture(run: Run, exported: Export, manifest: Path):
+    """The model sees the middle square of a picture of 72 x 48: columns 12 to 60."""
+    paths = [str(manifest.with_name(f"{number:02d}.png")) for number in range(6)]
+    answers = list(predict_files(load_predictor(run.path), paths, 5, SILENT))
+    predictor = load_predictor(run.path)
+    seen = predictor.answers(predictor.pixels([Path(path).read_bytes() for path in paths]))
+    for answer, (ymin, xmin, ymax, xmax) in zip(answers, seen["where"].tolist(), strict=True):
+        columns = [(12 + 48 * share) / 72 for share in (xmin, xmax)]
+        assert answer["predictions"]["where"]["box"] == pytest.approx(
+            [ymin, columns[0], ymax, columns[1]], abs=1e-5
+        )
+    for model in (exported.savedmodel, exported.tflite["float32"]):
+        others = predict_files(load_predictor(model), paths, 5, SILENT)
+        for one, other in zip(answers, others, strict=True):
+            box = one["predictions"]["where"]["box"]
+            assert other["predictions"]["where"]["box"] == pytest.approx(box, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_model_needs_nothing_but_keras(run: Run):
+    model = keras.saving.load_model(run.path / "model.keras", compile=False, safe_mode=True)
+    outputs = model(np.zeros((2, SIZE_PX, SIZE_PX, 3), np.float32))
+    assert {name: tuple(output.shape) for name, output in outputs.items()} == {
+        "shape": (2, 3),
+        "look": (2, 2),
+        "size": (2, 1),
+        "where": (2, 4),
+    }
