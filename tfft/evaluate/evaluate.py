@@ -11,6 +11,7 @@ import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError
+from tfft.evaluate.answers import save_answers
 from tfft.evaluate.data import evaluation_images, targets_of_model
 from tfft.metrics.heads import head_metrics
 from tfft.runtime.load import load_predictor
@@ -59,7 +60,8 @@ def evaluate(
     """Evaluates a MODEL; the images are decoded by that model's own client.
 
     Memory does not grow with the number of images, but for 4 bytes a class and image. Where the
-    model is a run directory, the figures are also written to its ``evaluation/<split>.json``.
+    model is a run directory, the figures are also written to its ``evaluation/<split>.json``, and
+    what it says about each image beside them.
 
     Args:
         model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, or
@@ -86,6 +88,7 @@ def evaluate(
     run = Path(evaluation.model)
     if data is None and (run / "run.json").is_file():
         write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
+        save_answers(run, split, index.ids, targets, answers)
     return evaluation
 
 
