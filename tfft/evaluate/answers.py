@@ -60,7 +60,8 @@ def load_answers(run: Path, split: str) -> Answers:
             f"Run: tfft evaluate {run} --split {split}"
         )
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        # Opened here, since np.load (2.4) leaves a file open that is no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
         ids = arrays.pop("ids")
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
