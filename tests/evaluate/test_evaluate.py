@@ -39,7 +39,7 @@ def test_a_run_keeps_what_it_said_about_each_image(small_run):
 
 
 def test_answers_that_are_not_there_or_damaged_are_named(small_run, tmp_path):
-    with pytest.raises(ModelFileError, match="tfft evaluate .* --split test"):
+    with pytest.raises(ModelFileError, match=r"tfft evaluate .* --split test"):
         load_answers(tmp_path, "test")
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "test.npz").write_bytes(b"PK\3\4 cut short")

@@ -100,5 +100,6 @@ def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
         table.add_column(name, justify="right")
     for head, figures in run.metrics.items():
         table.add_row(head, *(f"{figures[name]:.4g}" for name in names))
+    diagnosis = [Text(finding.text) for finding in run.diagnosis]
     following = f"run: {run.path}\nnext: tfft evaluate {run.path}\n      tfft export {run.path}"
-    print_rich(results, *([table] if names else []), Text(following))
+    print_rich(results, *([table] if names else []), *diagnosis, Text(following))

@@ -104,6 +104,7 @@ def _train_epoch(
             state.step += piece.steps
             state.epoch_sums = totals.values
             state.epoch_seconds = spent + time.perf_counter() - started
+            state.elapsed_seconds += training.stopwatch.lap()
             training.checkpoints.save_if_older(training.recipe.train.checkpoint_seconds, state)
     finally:
         task.close()

@@ -19,6 +19,7 @@ from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
+from tfft.transfer.diagnosis import diagnose
 from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
 from tfft.transfer.optimizers import build_optimizer
@@ -189,8 +190,11 @@ def _finish(run: Run, training: Training, state: TrainingState) -> Run:
     best = state.best
     metrics = best.metrics if best else {}
     place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
-    write_json(run.metrics_file, {"validation": metrics, "best": place})
-    return Run(run.path, metrics)
+    validation_images = training.plan.images["validation"]
+    diagnosis = tuple(diagnose(state.history, training.recipe, validation_images))
+    found = [finding.to_json() for finding in diagnosis]
+    write_json(run.metrics_file, {"validation": metrics, "best": place, "diagnosis": found})
+    return Run(run.path, metrics, diagnosis)
 
 
 def _in_float32(training: Training) -> keras.Model:
