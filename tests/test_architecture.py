@@ -23,6 +23,7 @@ STAGES = (
     "transfer",
     "evaluate",
     "export",
+    "studies",
     "api",
     "cli",
 )

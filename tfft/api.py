@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
     from tfft.runtime.predictor import Predictor
+    from tfft.studies.report import StudyReport
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.run import Run
 
@@ -113,6 +114,59 @@ def evaluate(
     return evaluation.evaluate(
         model, split=split, data=_path(data), batch_size=batch_size, progress=progress
     )
+
+
+def compare(
+    *arms: str | Path,
+    recipe: str | Path = "classifier",
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    seeds: int = 3,
+    fractions: Sequence[float] = (1.0,),
+    scratch_epochs: int = 60,
+    target: float | None = None,
+    name: str | None = None,
+    progress: Progress = SILENT,
+) -> "StudyReport":
+    """Compares ways of training on the same data, and says whether transfer helped.
+
+    What was done before in the same study is kept: an interrupted comparison goes on, and one with
+    more seeds or fractions adds what is missing.
+
+    Args:
+        arms: strategies (as `train.strategy`, or ``scratch``), recipes, directories of finished
+            runs.
+        recipe: that strategies are applied to.
+        data: a directory with one folder a class, or a manifest, instead of the recipes' data.
+        overrides: of all recipes.
+        seeds: runs of each arm on each part of the data.
+        fractions: parts of the training images.
+        scratch_epochs: of the arm ``scratch`` on all of the data.
+        target: validation top-1 for the time to reach it; default: what every arm reaches.
+        name: of the directory in ``studies``.
+        progress: where the work is reported.
+
+    Returns:
+        Results and verdicts; the study's directory has them as JSON, Markdown and HTML.
+
+    Raises:
+        UsageError: Fewer than two arms, or arms that cannot be compared.
+        RecipeError: A recipe is wrong.
+        DataError: The arms were not tested on the same images.
+    """
+    from tfft.studies.arms import make_arms
+    from tfft.studies.compare import plan_study
+    from tfft.studies.report import report_study
+
+    made = make_arms(
+        [str(arm) for arm in arms],
+        recipe=recipe,
+        data=_path(data),
+        overrides=overrides,
+        scratch_epochs=scratch_epochs,
+    )
+    study = plan_study(made, seeds=seeds, fractions=fractions, name=name)
+    return report_study(study, target=target, progress=progress)
 
 
 def export(

@@ -19,6 +19,7 @@ COMMANDS = {
     "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in a minute."),
     "train": ("train", "Train a recipe, or go on with a run that was stopped."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
+    "compare": ("compare", "Compare ways of training: did transfer help, is it real?"),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),

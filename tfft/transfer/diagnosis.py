@@ -179,7 +179,7 @@ def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
         "underfits",
         curves.phase,
         f"phase {curves.phase} underfits: it ends at {curves.train_top1[-1]:.1%} of the training "
-        f"and {curves.top1[-1]:.1%} of the validation images, and more epochs of the same would change "
+        f"and {curves.top1[-1]:.1%} of the validation images, and more such epochs would change "
         f"little. In {curves.where}: {', or '.join(changes)}; or take a larger backbone or image.",
     )
 
