@@ -2,13 +2,15 @@
 
 import base64
 import html
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tfft.metrics.intervals import Interval
 from tfft.studies.compare import Study
 from tfft.studies.results import Comparison, Results, Row
-from tfft.studies.verdict import p_text, percent, verdicts
+from tfft.studies.verdict import percent, verdicts
 from tfft.system.files import write_json, write_text
 
 # Where a figure does not exist.
@@ -60,14 +62,14 @@ def write_pages(study: Study, results: Results, curves: Path | None) -> None:
 
 
 def tables(results: Results) -> dict[str, Table]:
-    """Returns a title and a table (columns, rows of text) for each part of the data."""
-    return {
-        f"{percent(fraction)} of the training data, {row.train_images:,} images": _table(
-            results, fraction
-        )
-        for fraction in results.fractions
-        for row in results.at(fraction)[:1]
-    }
+    """Returns two tables (columns, rows of text) for each part of the data, by their titles."""
+    found = {}
+    for fraction in results.fractions:
+        images = results.at(fraction)[0].train_images
+        title = f"{percent(fraction)} of the training data, {images:,} images"
+        found[title] = _accuracy_table(results, fraction)
+        found[f"{title}: cost"] = _cost_table(results, fraction)
+    return found
 
 
 def markdown_page(study: Study, results: Results, curves: Path | None) -> str:
@@ -133,42 +135,57 @@ def _html_table(title: str, table: Table) -> str:
     )
 
 
-def _table(results: Results, fraction: float) -> Table:
-    target = results.target[fraction]
-    reached = "s to target" if target is None else f"s to {target:.3f}"
+def _accuracy_table(results: Results, fraction: float) -> Table:
     scratch = {c.arm: c for c in results.with_scratch if c.fraction == fraction}
     best = {c.arm: c for c in results.with_best if c.fraction == fraction}
     columns: dict[str, Callable[[Row], str]] = {
         "arm": lambda row: row.arm,
         "runs": lambda row: str(row.seeds),
         "top-1": lambda row: f"{row.top1:.4f}",
-        "over images": lambda row: _span(row.over_images.low, row.over_images.high),
-        "over seeds": lambda row: (
-            _span(row.over_seeds.low, row.over_seeds.high) if row.over_seeds else _NOTHING
-        ),
-        **({"against scratch": lambda row: _against(scratch.get(row.arm))} if scratch else {}),
-        "against the best": lambda row: _against(best.get(row.arm)),
+        "over images": lambda row: _span(row.over_images),
+        "over seeds": lambda row: _span(row.over_seeds) if row.over_seeds else _NOTHING,
+    }
+    for name, found in (("scratch", scratch), ("the best", best)):
+        if found:
+            columns[f"points from {name}"] = partial(_points, found)
+            columns[f"p, McNemar's ({name})"] = partial(_tests, found)
+    return list(columns), [[of(row) for of in columns.values()] for row in results.at(fraction)]
+
+
+def _cost_table(results: Results, fraction: float) -> Table:
+    target = results.target[fraction]
+    to_target = "s to target" if target is None else f"s to validation {target:.3f}"
+    columns: dict[str, Callable[[Row], str]] = {
+        "arm": lambda row: row.arm,
         "s a run": lambda row: _number(row.seconds),
-        reached: lambda row: _number(row.seconds_to_target),
+        "CPU s": lambda row: _number(row.cpu_seconds),
+        to_target: lambda row: _number(row.seconds_to_target),
         "images seen": lambda row: f"{row.images_seen:,}",
-        "trainable": lambda row: f"{row.trainable_parameters:,}",
+        "trainable parameters": lambda row: f"{row.trainable_parameters:,}",
         "peak MB": lambda row: _number(row.peak_memory_mb),
     }
     return list(columns), [[of(row) for of in columns.values()] for row in results.at(fraction)]
 
 
-def _span(low: float, high: float) -> str:
-    return f"{low:.3f} to {high:.3f}"
+def _span(interval: Interval) -> str:
+    return f"{interval.low:.3f} to {interval.high:.3f}"
 
 
-def _against(comparison: Comparison | None) -> str:
-    """The difference in points with its interval, and both p-values."""
-    if comparison is None:
+def _points(found: Mapping[str, Comparison], row: Row) -> str:
+    if row.arm not in found:
         return _NOTHING
-    difference = comparison.difference
-    span = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
-    tests = f"{p_text(comparison.p_corrected)}, McNemar {p_text(comparison.mcnemar)}"
-    return f"{100 * difference.mean:+.1f} ({span}; {tests})"
+    difference = found[row.arm].difference
+    low, high = 100 * difference.low, 100 * difference.high
+    return f"{100 * difference.mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _tests(found: Mapping[str, Comparison], row: Row) -> str:
+    if row.arm not in found:
+        return _NOTHING
+    values = (found[row.arm].p_corrected, found[row.arm].mcnemar)
+    return ", ".join(
+        p_text(value).removeprefix("p").removeprefix(" = ").strip() for value in values
+    )
 
 
 def _number(value: float | None) -> str:

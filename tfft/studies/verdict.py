@@ -61,8 +61,8 @@ def _sentence(kind: str, comparison: Comparison, results: Results) -> str:
     if kind == "negative_transfer":
         return (
             f"NEGATIVE TRANSFER. {arm} is {points:.1f} points worse than {other}, which learned "
-            f"the same images without transfer ({numbers}). Unfreeze more of the backbone, take one "
-            "whose source is nearer to these images, or train from scratch."
+            f"the same images without transfer ({numbers}). Unfreeze more of the backbone, take "
+            "one whose source is nearer to these images, or train from scratch."
         )
     if kind == "worse_than_best":
         return f"{arm} is {points:.1f} points worse than {other}, the best ({numbers})."
@@ -80,7 +80,7 @@ def _numbers(comparison: Comparison, results: Results) -> str:
     return (
         f"test top-1 {rows[comparison.arm].top1:.3f} against {rows[comparison.other].top1:.3f}, "
         f"difference {low:+.1f} to {high:+.1f} points at 95 %, "
-        f"{p_text(comparison.p_corrected)}{scope}"
+        f"{_p_text(comparison.p_corrected)}{scope}"
     )
 
 
@@ -103,6 +103,11 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.3g} %"
 
 
-def p_text(p_value: float) -> str:
-    """Returns a p-value as it is read: ``p = 0.031`` or ``p < 0.001``."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+def p_figure(p_value: float) -> str:
+    """Returns a p-value as it stands in a table: ``0.031`` or ``<0.001``."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.2g}"
+
+
+def _p_text(p_value: float) -> str:
+    figure = p_figure(p_value)
+    return f"p < {figure[1:]}" if figure.startswith("<") else f"p = {figure}"
