@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfft.export.export import Export
     from tfft.runtime.predictor import Predictor
     from tfft.studies.report import StudyReport
+    from tfft.transfer.lr_range import RangeTest
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.run import Run
 
@@ -85,6 +86,31 @@ def plan(
     from tfft.transfer import train as training
 
     return training.dry_run(loaded, progress)
+
+
+def find_learning_rate(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    phase: int | None = None,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    progress: Progress = SILENT,
+) -> "RangeTest":
+    """Does a learning-rate range test of a phase (1 for the first); nothing is kept.
+
+    Other arguments and errors as of `train`.
+    """
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    from tfft.transfer import lr_range
+
+    return lr_range.find_learning_rate(
+        loaded, phase=phase, lowest=lowest, highest=highest, steps=steps, progress=progress
+    )
 
 
 def evaluate(

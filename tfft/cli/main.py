@@ -18,6 +18,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in a minute."),
     "train": ("train", "Train a recipe, or go on with a run that was stopped."),
+    "lr-find": ("lr_find", "Find a learning rate: the loss while the rate rises."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "compare": ("compare", "Compare ways of training: did transfer help, is it real?"),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),

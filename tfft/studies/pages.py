@@ -10,7 +10,7 @@ from typing import Any
 from tfft.metrics.intervals import Interval
 from tfft.studies.compare import Study
 from tfft.studies.results import Comparison, Results, Row
-from tfft.studies.verdict import percent, verdicts
+from tfft.studies.verdict import p_figure, percent, verdicts
 from tfft.system.files import write_json, write_text
 
 # Where a figure does not exist.
@@ -182,10 +182,8 @@ def _points(found: Mapping[str, Comparison], row: Row) -> str:
 def _tests(found: Mapping[str, Comparison], row: Row) -> str:
     if row.arm not in found:
         return _NOTHING
-    values = (found[row.arm].p_corrected, found[row.arm].mcnemar)
-    return ", ".join(
-        p_text(value).removeprefix("p").removeprefix(" = ").strip() for value in values
-    )
+    comparison = found[row.arm]
+    return f"{p_figure(comparison.p_corrected)}, {p_figure(comparison.mcnemar)}"
 
 
 def _number(value: float | None) -> str:

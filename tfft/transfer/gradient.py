@@ -2,6 +2,7 @@
 
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
 from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.average import WeightAverage
 from tfft.transfer.features import cached_features
 from tfft.transfer.inputs import ImageStream, PhaseInputs
 from tfft.transfer.optimizers import inner_optimizer
@@ -24,10 +26,20 @@ start_tensorflow()
 import keras  # noqa: E402
 
 
-def train_by_gradient(
-    training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
-) -> None:
-    """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
+@dataclass(frozen=True, eq=False)
+class PreparedPhase:
+    """What a phase is trained with: set up for it, and nothing trained yet."""
+
+    inputs: PhaseInputs
+    step: TrainStep
+    evaluation: EvaluationStep
+    average: WeightAverage | None
+
+
+def prepare_phase(
+    training: Training, plan: PhasePlan, phase: GradientPhase, *, new: bool = True
+) -> PreparedPhase:
+    """Sets the model and the optimizer up for a phase; `new`: from its first step on."""
     classifier, config = training.classifier, training.recipe.train
     trained = unfrozen(classifier, phase.unfreeze)
     _set_batch_norm(training, trained, phase.batch_norm)
@@ -40,7 +52,6 @@ def train_by_gradient(
     inner_optimizer(training.optimizer).begin_phase(rules)
     average = training.average if phase.ema_decay else None
     if average is not None and phase.ema_decay:
-        new = state.epoch == 0 and state.epoch_step == 0
         average.begin_phase([*variables, *_statistics(phase, trained)], phase.ema_decay, new)
     step = TrainStep(
         cut,
@@ -51,7 +62,16 @@ def train_by_gradient(
         class_weights=training.class_weights,
         after_update=average.update if average else None,
     )
-    evaluation = EvaluationStep(cut, classifier.heads)
+    return PreparedPhase(inputs, step, EvaluationStep(cut, classifier.heads), average)
+
+
+def train_by_gradient(
+    training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
+) -> None:
+    """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
+    new = state.epoch == 0 and state.epoch_step == 0
+    prepared = prepare_phase(training, plan, phase, new=new)
+    inputs, average = prepared.inputs, prepared.average
     rates = learning_rates(
         phase.learning_rate,
         phase.schedule,
@@ -61,10 +81,15 @@ def train_by_gradient(
     while state.epoch < plan.epochs and not _has_stopped(phase, state):
         first = state.epoch * plan.steps_per_epoch
         row = _train_epoch(
-            training, plan, inputs, step, state, rates[first : first + plan.steps_per_epoch]
+            training,
+            plan,
+            inputs,
+            prepared.step,
+            state,
+            rates[first : first + plan.steps_per_epoch],
         )
         with average.in_place() if average else nullcontext():
-            validated = validate(training, inputs, evaluation)
+            validated = validate(training, inputs, prepared.evaluation)
             end_epoch(training, state, {**row, **columns("validation", validated)}, validated)
         training.checkpoints.save(state)
     if average is not None:

@@ -97,14 +97,26 @@ def _require_same_data(run: Run, data: ImageData) -> None:
         )
 
 
-def _train(
+def prepare_training(recipe: Recipe, run: Run, progress: Progress = SILENT) -> Training:
+    """Loads data and weights, plans, and returns what the phases of `run` work on.
+
+    Raises:
+        TfftError: As `train`.
+    """
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    classifier = _build(recipe, data, recipe.train.mixed_precision, progress)
+    plan = make_plan(recipe, classifier, _counts(data))
+    return _training(recipe, run, data, classifier, plan, progress)
+
+
+def _training(
     recipe: Recipe,
     run: Run,
     data: ImageData,
     classifier: Classifier,
     plan: FreezePlan,
     progress: Progress,
-) -> Run:
+) -> Training:
     optimizer = build_optimizer(
         recipe.train.optimizer,
         classifier.weights,
@@ -115,7 +127,7 @@ def _train(
     average = WeightAverage(_float_variables(classifier)) if averaged else None
     beside = [*optimizer.variables, *(average.variables if average else ())]
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
-    training = Training(
+    return Training(
         recipe,
         data,
         pixels,
@@ -127,6 +139,17 @@ def _train(
         History(run.path),
         progress,
     )
+
+
+def _train(
+    recipe: Recipe,
+    run: Run,
+    data: ImageData,
+    classifier: Classifier,
+    plan: FreezePlan,
+    progress: Progress,
+) -> Run:
+    training = _training(recipe, run, data, classifier, plan, progress)
     state = training.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
@@ -134,7 +157,7 @@ def _train(
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
         for phase in plan.phases[state.phase :]:
-            _run_phase(training, phase, state)
+            run_phase(training, phase, state)
     finished = _finish(run, training, state)
     record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
@@ -151,7 +174,8 @@ def _done(state: TrainingState) -> str:
     return f"{epochs} and {state.epoch_step} step{'' if state.epoch_step == 1 else 's'}"
 
 
-def _run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None:
+def run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None:
+    """Trains what of a phase `state` has not done yet."""
     if plan.config.solver == "linear":
         train_by_solver(training, plan, plan.config, state)
     else:
