@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from tfft.evaluate.evaluate import Evaluation
     from tfft.export.export import Export
     from tfft.runtime.predictor import Predictor
+    from tfft.studies.advise import Advice
     from tfft.studies.report import StudyReport
+    from tfft.studies.tune import Tuned
     from tfft.transfer.lr_range import RangeTest
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.run import Run
@@ -193,6 +195,66 @@ def compare(
     )
     study = plan_study(made, seeds=seeds, fractions=fractions, name=name)
     return report_study(study, target=target, progress=progress)
+
+
+def tune(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    trials: int | None = None,
+    name: str | None = None,
+    progress: Progress = SILENT,
+) -> "Tuned":
+    """Searches values of a recipe on its validation images, and writes the winner as a recipe.
+
+    Args:
+        recipe: with or without a `tune` section.
+        data: as of `train`.
+        overrides: as of `train`.
+        trials: in place of `tune.trials`.
+        name: of the directory in ``studies``.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: The extra `tune` is not installed.
+        RecipeError: The recipe is wrong, or a value of its space does not fit it.
+    """
+    from tfft.config.load import load_recipe
+    from tfft.studies import tune as tuning
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    return tuning.tune(loaded, trials=trials, name=name, progress=progress)
+
+
+def advise(
+    recipe: str | Path = "classifier",
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "Advice":
+    """Recommends a strategy for images, from their number and two probes of the backbone.
+
+    Args:
+        recipe: whose backbone and image size are used.
+        data: as of `train`.
+        overrides: as of `train`.
+        progress: where the work is reported.
+
+    Returns:
+        The strategy, the reason in a sentence, and the recipe that follows it.
+
+    Raises:
+        RecipeError: The recipe is wrong.
+        DataError: The images are not what the recipe says.
+    """
+    from tfft.config.load import load_recipe
+    from tfft.studies import advise as advising
+
+    return advising.advise(
+        load_recipe(recipe, overrides=overrides, data=_path(data)), progress=progress
+    )
 
 
 def export(

@@ -54,7 +54,7 @@ def compare(directory: Path, recipe: Path) -> subprocess.Popen:
     )
 
 
-def wait_for(path: Path, seconds: float = 240.0) -> None:
+def wait_for(path: Path, seconds: float = 900.0) -> None:
     deadline = time.monotonic() + seconds
     while not path.is_file():
         assert time.monotonic() < deadline, f"{path} did not appear"
@@ -66,16 +66,16 @@ def test_ill_fitting_features_are_called_negative_transfer_also_after_a_kill(tmp
     recipe = recipe_of_ill_fitting_weights(tmp_path)
     runs = tmp_path / "studies" / "unfit" / "runs"
     first, second = runs / "feature_extraction/1/seed-0", runs / "scratch/1/seed-0"
-    killed = compare(tmp_path, recipe)
-    wait_for(second / "history.csv")
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    with compare(tmp_path, recipe) as killed:
+        wait_for(second / "history.csv")
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
     done = (first / "cost.json").read_bytes()
     # The run that was going on stops by itself, and notes what it had cost.
     wait_for(second / "cost.json")
 
-    again = compare(tmp_path, recipe)
-    output, errors = again.communicate(timeout=400)
+    with compare(tmp_path, recipe) as again:
+        output, errors = again.communicate(timeout=1200)
     assert again.returncode == 0, errors
     assert (first / "cost.json").read_bytes() == done
     assert json.loads((second / "cost.json").read_text())["resumed"]

@@ -21,6 +21,8 @@ COMMANDS = {
     "lr-find": ("lr_find", "Find a learning rate: the loss while the rate rises."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "compare": ("compare", "Compare ways of training: did transfer help, is it real?"),
+    "tune": ("tune", "Search the values of a recipe on validation images."),
+    "advise": ("advise", "Recommend a strategy for images, with the recipe that follows it."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "predict": ("predict", "Say what is in images."),
     "data": ("data", "Prepare the data of a recipe, or check them."),

@@ -10,6 +10,7 @@ from tfft.config.model import BackboneConfig, HeadsConfig
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
+from tfft.config.tune import Range, TuneConfig
 from tfft.errors import BackboneError
 
 Found = Iterator[tuple[Path, str]]
@@ -30,6 +31,7 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _heads_on_data: ("heads", "data"),
         _train: ("train",),
         _export: ("export",),
+        _tune: ("tune",),
     }
     for check, names in checks.items():
         if all(name in sections for name in names):
@@ -184,6 +186,16 @@ def _linear_phase(phase: LinearPhase, where: Path, last: bool) -> Found:
 
 def _export(export: ExportConfig) -> Found:
     yield from _repeated(("export", "formats"), export.formats)
+
+
+def _tune(tune: TuneConfig | None) -> Found:
+    for path, searched in tune.space.items() if tune else ():
+        where: Path = ("tune", "space", path)
+        if isinstance(searched, Range):
+            if searched.low >= searched.high:
+                yield (*where, "high"), f"must be above low. Received: {searched.high:g}"
+            if searched.log and searched.low <= 0:
+                yield (*where, "low"), f"must be above 0 with log: true. Received: {searched.low:g}"
 
 
 def _repeated(where: Path, values: tuple[Any, ...]) -> Found:
