@@ -5,25 +5,33 @@
 import tfft.evaluate
 import tfft.export  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
+    advise,
     check_data,
+    compare,
     evaluate,
     export,
+    find_learning_rate,
     load_predictor,
     plan,
     prepare_data,
     resume,
     train,
+    tune,
 )
 from tfft.version import __version__
 
 __all__ = [
     "__version__",
+    "advise",
     "check_data",
+    "compare",
     "evaluate",
     "export",
+    "find_learning_rate",
     "load_predictor",
     "plan",
     "prepare_data",
     "resume",
     "train",
+    "tune",
 ]

@@ -83,7 +83,7 @@ def test_a_space_that_does_not_fit_is_named_before_anything_runs(space, message)
     [
         ({"low": 2, "high": 1}, "must be above low"),
         ({"low": 0, "high": 1, "log": True}, "must be above 0 with log: true"),
-        ({"choices": ["none"]}, "at least 2"),
+        ({"choices": ["none"]}, "two values or more"),
         ({"low": 1}, "high: is missing"),
     ],
 )

@@ -10,7 +10,7 @@ from tfft.config.model import BackboneConfig, HeadsConfig
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
-from tfft.config.tune import Range, TuneConfig
+from tfft.config.tune import Choices, Range, TuneConfig
 from tfft.errors import BackboneError
 
 Found = Iterator[tuple[Path, str]]
@@ -191,6 +191,8 @@ def _export(export: ExportConfig) -> Found:
 def _tune(tune: TuneConfig | None) -> Found:
     for path, searched in tune.space.items() if tune else ():
         where: Path = ("tune", "space", path)
+        if isinstance(searched, Choices) and len(searched.choices) < 2:
+            yield (*where, "choices"), "needs two values or more, else there is nothing to search"
         if isinstance(searched, Range):
             if searched.low >= searched.high:
                 yield (*where, "high"), f"must be above low. Received: {searched.high:g}"

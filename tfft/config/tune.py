@@ -11,7 +11,7 @@ class Choices(Section):
     """One of several values."""
 
     choices: tuple[Any, ...] = Field(
-        min_length=2, description="values, sections among them, as the recipe would have them"
+        description="two values or more, sections among them, as the recipe would have them"
     )
 
 
