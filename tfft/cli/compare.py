@@ -55,7 +55,7 @@ def _fractions(context: click.Context, parameter: click.Parameter, value: str) -
     default=60,
     show_default=True,
     metavar="N",
-    help="Of the arm scratch, on all of the data; up to 5 times as many on a part.",
+    help="Of the arm scratch, on all of the data.",
 )
 @click.option(
     "--target",
@@ -82,7 +82,8 @@ def command(
     """Compare ways of training on the same data: did transfer help, is the difference real?
 
     An ARM is a strategy (scratch, feature_extraction, full, partial, progressive, lp_ft) applied to
-    --recipe, a recipe, or the directory of a finished run. Ctrl-C stops a comparison, and the same
+    --recipe, a recipe, or the directory of a finished run. On a part of the data strategies train
+    for up to 5 times as many epochs, so that the steps do not get too few; recipes do not. Ctrl-C stops a comparison, and the same
     command goes on with it; so does one with more seeds or fractions.
 
     \b

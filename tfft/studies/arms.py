@@ -13,8 +13,8 @@ from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.transfer.run import open_run
 
 SCRATCH = "scratch"
-# A part of the data is seen more often from scratch, so that the steps do not get too few: by
-# 1 / fraction, and at most this many times.
+# With a strategy a part of the data is seen more often than all of it, so that the steps do not get
+# too few: by 1 / fraction, and at most this many times.
 _MOST_REPEATS = 5
 # What decides which images are tested on; arms must have it in common.
 _SAME_DATA = ("kind", "name", "path", "archives", "split_seed", "validation_fraction")
@@ -28,7 +28,8 @@ class Arm:
     Attributes:
         name: as the tables show it.
         recipe: on all of the data, with the first seed.
-        repeats: train longer on a part of the data, so that the number of steps stays near.
+        repeats: train for more epochs on a part of the data, as strategies do; a recipe is taken as
+            it is.
         runs: finished runs that are taken as they are; empty where runs are to be made.
     """
 
@@ -53,7 +54,7 @@ class Arm:
         values["seed"] += seed
         values["data"]["fraction"] = fraction
         if self.repeats:
-            for phase in values["train"]["phases"]:
+            for phase in (p for p in values["train"]["phases"] if p.get("epochs")):
                 phase["epochs"] = round(phase["epochs"] * min(1 / fraction, _MOST_REPEATS))
         return recipe_from_dict(values)
 
@@ -104,7 +105,7 @@ def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
     if word != SCRATCH:
         values["train"]["strategy"] = word
         del values["train"]["phases"]
-        return Arm(word, recipe_from_dict(values))
+        return Arm(word, recipe_from_dict(values), repeats=True)
     values["backbone"]["weights"] = "random"
     values["train"]["phases"] = [_from_scratch(scratch_epochs)]
     return Arm(word, recipe_from_dict(values), repeats=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tfft.config.recipe import Recipe
 from tfft.errors import UsageError
 from tfft.studies.arms import Arm
-from tfft.studies.process import WorkerError, is_finished, run_worker
+from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.system.progress import SILENT, Progress
 
 STUDIES = Path("studies")
@@ -101,10 +101,10 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
 
     Raises:
         KeyboardInterrupt: With a note that says how to go on.
-        UsageError: A run is there already with another recipe.
+        UsageError: A run is there already with another recipe, or another process runs the study.
     """
     failed = {}
-    try:
+    with owned_study(study.path):
         for number, cell in enumerate(study.cells, start=1):
             title = f"run {number} of {len(study.cells)}, {_title(cell)}"
             try:
@@ -112,9 +112,6 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
             except WorkerError as error:
                 progress.message(f"{title} failed: {error}")
                 failed[str(cell.run)] = str(error)
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(f"{study.path} keeps what was done. The same command goes on with it.")
-        raise
     return Study(study.path, study.arms, study.cells, failed)
 
 

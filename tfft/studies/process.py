@@ -4,9 +4,9 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
@@ -22,6 +22,38 @@ _LINES_OF_LOG = 5
 
 class WorkerError(TfftError):
     """A run of a study failed; the message is the run's own."""
+
+
+@contextlib.contextmanager
+def owned_study(path: Path) -> Iterator[None]:
+    """Makes the directory of a study and holds it for this process, where the system can say so.
+
+    Ctrl-C gets a note that says how to go on.
+
+    Raises:
+        UsageError: Another process holds it.
+    """
+    with explained_os_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    with lock:
+        _hold(lock, path)
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"{path} keeps what was done. The same command goes on with it.")
+            raise
+
+
+def _hold(lock: TextIO, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"{path} is being run by another process") from error
 
 
 def is_finished(run: Path) -> bool:

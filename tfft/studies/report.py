@@ -40,7 +40,6 @@ def report_study(
     """
     study = run_study(study, progress)
     results = collect(study, target)
-    study.path.mkdir(parents=True, exist_ok=True)
     curves = study.path / "curves.png"
     try:
         require_plots()

@@ -233,7 +233,7 @@ def _reached(history: Sequence[dict[str, float]], head: str) -> float | None:
 
 
 def _common_target(groups: Sequence[_Group], fraction: float, head: str) -> float | None:
-    """The highest validation top-1 that at least one run of every arm reaches."""
+    """The highest validation top-1 that at least half of the runs of every arm reach."""
     best = []
     for group in (g for g in groups if g.fraction == fraction):
         found = [_reached(read_history(cell.run), head) for cell in group.cells]

@@ -1,10 +1,9 @@
 """Searches the values of a recipe on its validation images (extra `tune`)."""
 
-import contextlib
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,10 +18,10 @@ from tfft.errors import RecipeError, UsageError
 from tfft.evaluate.answers import load_answers
 from tfft.metrics.paired import accuracy_difference
 from tfft.studies.compare import STUDIES
-from tfft.studies.process import WorkerError, is_finished, run_worker
+from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.studies.results import read_history
 from tfft.studies.space import recipe_of_trial, searched_recipe, suggest_values
-from tfft.system.files import explained_os_errors, write_json, write_text
+from tfft.system.files import write_json, write_text
 from tfft.system.progress import SILENT, Progress
 
 _LEVEL = 0.05
@@ -90,7 +89,7 @@ def tune(
     base, space = searched_recipe(recipe)
     head = _head(recipe)
     path = STUDIES / (name or _name(recipe))
-    with _owned(path), _interrupt_explained(path):
+    with owned_study(path):
         default = path / "runs" / "default"
         _run_default(recipe, default, progress)
         study = _open_study(optuna, path, config)
@@ -127,34 +126,6 @@ def _head(recipe: Recipe) -> str:
 def _name(recipe: Recipe) -> str:
     digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
     return f"tune-{recipe.name}-{digest[:6]}"
-
-
-@contextlib.contextmanager
-def _owned(path: Path) -> Iterator[None]:
-    """Holds the study for this process, where the system can say so."""
-    with explained_os_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
-    with lock:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            yield
-            return
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{path} is being run by another process") from error
-        yield
-
-
-@contextlib.contextmanager
-def _interrupt_explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(f"{path} keeps what was done. The same command goes on with it.")
-        raise
 
 
 def _run_default(recipe: Recipe, run: Path, progress: Progress) -> None:
