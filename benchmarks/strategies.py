@@ -1,8 +1,8 @@
 """Strategies side by side: test accuracy, time and memory, with intervals over seeds.
 
-Each cell is a `tfft train` and a `tfft evaluate` in processes of their own, with an empty cache.
-Cells are stored in results/strategies.json as they are measured; run it again to go on. Then
-`strategies.py --table` writes the tables into docs/strategies.md.
+Each cell is a `tfft train` and a `tfft evaluate` in processes of their own, without any cached
+features. Cells are stored in results/strategies.json as they are measured; run it again to go on.
+Then `strategies.py --table` writes the tables into docs/strategies.md.
 
     python benchmarks/strategies.py --shared ../shared/data
 """
@@ -10,6 +10,7 @@ Cells are stored in results/strategies.json as they are measured; run it again t
 import argparse
 import csv
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -22,11 +23,12 @@ import yaml
 from cells import Cells, run_tfft
 from tables import interval_text, put_into, table_text
 
+WORK = Path(__file__).parent / "work" / "strategies"
 DOCS = Path(__file__).parents[1] / "docs" / "strategies.md"
 BACKBONES = ("EfficientNetLite0", "MobileNet-0.25")
 # Seeds of weights, order, augmentation and of the validation split.
 SEEDS = {"flowers": (0, 1, 2), "dogs": (0,)}
-SIZE_PX = {"flowers": 160, "dogs": 128}
+SIZE_PX = 96
 _TUNED = {"epochs": 5, "augment": "random_crop"}
 STRATEGIES: dict[str, dict[str, Any]] = {
     "head, solved": {"phases": [{"solver": "linear"}]},
@@ -63,11 +65,14 @@ def _key(data: str, backbone: str, seed: int) -> dict[str, Any]:
 
 def measure(key: dict[str, Any], shared: Path, directory: Path) -> dict[str, Any]:
     """Trains and evaluates one cell."""
+    cache = WORK / key["data"]
     recipe = directory / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(recipe_of(key, shared)))
-    cache, run = directory / "cache", directory / "run"
-    # Listing and scanning the images is no part of a strategy.
-    run_tfft("data", "check", str(recipe), cache=cache)
+    run = directory / "run"
+    # Listing and scanning the images is no part of a strategy; computing features is.
+    shutil.rmtree(cache / "features", ignore_errors=True)
+    if not cache.is_dir():
+        run_tfft("data", "check", str(recipe), cache=cache)
     trained, cost = run_tfft("train", str(recipe), "--run", str(run), cache=cache)
     evaluated, _ = run_tfft("evaluate", str(run), cache=cache)
     metrics = evaluated["metrics"]["label"]
@@ -90,7 +95,7 @@ def recipe_of(key: dict[str, Any], shared: Path) -> dict[str, Any]:
         "name": "cell",
         "seed": seed,
         "data": {**_data(key, shared), "split_seed": seed, "validation_fraction": 0.15},
-        "image": {"size_px": SIZE_PX[key["data"]], "fit": "stretch"},
+        "image": {"size_px": SIZE_PX, "fit": "stretch"},
         "backbone": _backbone(key["backbone"], shared),
         "train": _train(key),
     }

@@ -56,7 +56,8 @@ def recipe_with(**sections):
         ),
         (
             {"image": {"size_px": 31}},
-            "image.size_px: must be at least 32 for EfficientNetLite0. Received: 31",
+            "image.size_px: must be at least 32 for EfficientNetLite0 (or let the model enlarge "
+            "them: backbone_px). Received: 31",
         ),
         (
             {"backbone": {"kind": "lite", "name": "ResNet50"}},

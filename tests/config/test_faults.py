@@ -80,8 +80,9 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "my.yaml:8: image.resize_px: must be a whole number. Received: yes",
         "my.yaml:9: backbone.kind: is missing. Allowed: application, lite",
         "my.yaml:12: heads.breed.dropout: must be less than 1. Received: 1.5",
-        "my.yaml:12: heads.breed.droput: unknown key. Allowed: pooling, dropout, weight, kind, "
-        "target, label_smoothing, class_weights. Did you mean 'dropout'?",
+        "my.yaml:12: heads.breed.droput: unknown key. Allowed: pooling, dropout, weight, "
+        "learning_rate_factor, kind, target, label_smoothing, init, source_classes, "
+        "class_weights. Did you mean 'dropout'?",
         "my.yaml:14: train.batch_size: must be greater than 0. Received: -3",
         "my.yaml:15: train.optimizer.name: must be one of sgd, adam, adamw. "
         "Did you mean 'adamw'? Received: admw",
@@ -227,7 +228,8 @@ def test_faults_of_a_strategy_are_named_where_it_is_written(train, faults):
 def test_a_fault_between_two_sections_is_named_beside_faults_of_a_third():
     text = GOOD + "image:\n  size_px: 9\ntrain: {strategy: {kind: full, epochs: no}}\n"
     assert faults_of(text) == [
-        "my.yaml:5: image.size_px: must be at least 32 for EfficientNetLite0. Received: 9",
+        "my.yaml:5: image.size_px: must be at least 32 for EfficientNetLite0 (or let the model "
+        "enlarge them: backbone_px). Received: 9",
         "my.yaml:6: train.strategy.epochs: must be a whole number. Received: no",
     ]
 

@@ -14,8 +14,10 @@ from tfft.config.source import read_yaml
 from tfft.errors import RecipeError
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ["classifier", "quickstart", "stanford_dogs", "stanford_dogs_crops"]
-NAMES.append("stanford_dogs_resnet50")
+NAMES = ["classifier", "quickstart"]
+NAMES += [
+    "stanford_dogs" + end for end in ("", "_crops", "_multi_task", "_resnet50", "_warm_start")
+]
 
 
 def load_bundled(name: str):
@@ -126,7 +128,7 @@ EVERY_KEY = {
     "": "name description seed data image backbone heads train export",
     "data": "validation_fraction fraction limit_per_class split_seed on_bad_image "
     "on_label_conflict test_fraction kind",
-    "image": "size_px fit resize_px interpolation",
+    "image": "size_px fit resize_px interpolation channels adapter backbone_px",
     "export": "name formats check_images",
 }
 

@@ -56,6 +56,29 @@ def test_resized_pixels_agree(kinds, spec, box):
         assert difference.max() < 0.001, name
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_channels_agree(kinds, channels):
+    spec = PixelSpec(96, 112, channels=channels)
+    in_graph = tf.function(
+        lambda encoded: decode_exact(encoded, spec), input_signature=[tf.TensorSpec([], tf.string)]
+    )
+    for name, encoded in kinds.items():
+        actual, expected = in_graph(encoded).numpy(), encoded_to_pixels(encoded, spec)
+        assert expected.shape == (96, 112, channels)
+        np.testing.assert_allclose(actual, expected, atol=0.01, err_msg=name)
+
+
+def test_alpha_is_how_opaque_a_pixel_is(kinds):
+    spec = PixelSpec(151, 203, channels=4)
+    alpha = {name: encoded_to_pixels(encoded, spec)[..., 3] for name, encoded in kinds.items()}
+    written = (np.arange(151 * 203) % 256).reshape(151, 203)
+    for name in ("PNG, alpha", "PNG, grey and alpha", "WebP, alpha"):
+        np.testing.assert_allclose(alpha[name], written, atol=0.01)
+    assert 0 < (alpha["PNG, transparent colour"] == 0).mean() < 0.1
+    for name in ("JPEG", "PNG", "WebP", "GIF", "BMP, alpha"):
+        assert (alpha[name] == 255).all()
+
+
 def test_the_decoder_can_be_saved_and_loaded_without_python_code(kinds, tmp_path):
     module = tf.Module()
     module.pixels = tf.function(

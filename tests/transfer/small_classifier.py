@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.catalog.spec import BackboneSpec, BlockSpec
+from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
@@ -38,7 +39,9 @@ def small_classifier(seed: int = 0, **head: float) -> Classifier:
     model = keras.Model(images, x, name="small")
     backbone = Backbone(_SPEC, model, find_blocks(model, _SPEC.blocks), "")
     heads = {"label": ClassificationHead(**head)}
-    return build_classifier(backbone, heads, {"label": HeadSize(CLASSES)}, SIZE_PX, seed)
+    return build_classifier(
+        backbone, heads, {"label": HeadSize(CLASSES)}, ImageConfig(size_px=SIZE_PX), seed
+    )
 
 
 def small_batch(count: int = 12, seed: int = 0) -> tuple:

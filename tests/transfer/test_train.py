@@ -5,97 +5,34 @@ import json
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from shapes import (
+    ALL,
+    HEADS,
+    LAST,
+    LINEAR,
+    THREE_PHASES,
+    shapes_recipe,
+    weights_of,
+    write_photos,
+    write_weights,
+)
 
 from tfft.config.load import load_recipe
-from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
 from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, resume, train
 
-_SIZE_PX = 32
-
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """90 pictures: a disc, a square or a cross, somewhere on a coloured ground."""
-    root = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(0)
-    for number in range(90):
-        kind = ("disc", "square", "cross")[number % 3]
-        image = Image.new("RGB", (40, 40), tuple(generator.integers(0, 120, 3)))
-        draw = ImageDraw.Draw(image)
-        x, y = generator.integers(2, 18, 2)
-        box, colour = [x, y, x + 18, y + 18], tuple(generator.integers(150, 255, 3))
-        if kind == "disc":
-            draw.ellipse(box, colour)
-        elif kind == "square":
-            draw.rectangle(box, colour)
-        else:
-            draw.line(box, colour, 5)
-            draw.line([x, y + 18, x + 18, y], colour, 5)
-        (root / kind).mkdir(exist_ok=True)
-        image.save(root / kind / f"{number:03d}.png")
-    return root
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def weights(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of a MobileNet whose BatchNormalization knows what it normalises."""
-    path = photos.with_name("mobilenet.weights.h5")
-    keras.utils.set_random_seed(0)
-    model = keras.applications.MobileNet(
-        alpha=0.25, include_top=False, weights=None, input_shape=(_SIZE_PX, _SIZE_PX, 3)
-    )
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.5
-    files = sorted(photos.glob("*/*.png"))
-    images = np.stack([np.asarray(Image.open(f).resize((_SIZE_PX,) * 2)) for f in files])
-    for _ in range(20):
-        model(images / 127.5 - 1.0, training=True)
-    model.save_weights(path)
-    return path
-
-
-def _recipe(photos: Path, *phases: dict, **train_section: object) -> Recipe:
-    return Recipe.model_validate(
-        {
-            "name": "shapes",
-            "data": {
-                "kind": "image_folder",
-                "path": str(photos),
-                "validation_fraction": 0.25,
-            },
-            "image": {"size_px": _SIZE_PX},
-            "backbone": {
-                "kind": "application",
-                "name": "MobileNet",
-                "weights": str(photos.with_name("mobilenet.weights.h5")),
-                "arguments": {"alpha": 0.25},
-            },
-            "heads": {"label": {"dropout": 0.2}},
-            "train": {"phases": phases, "batch_size": 16, **train_section},
-        }
-    )
-
-
-_HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
-_LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 2, "learning_rate": 1e-3, "augment": "flip"}
-_AVERAGED = {**_LAST, "ema_decay": 0.8, "l2sp": {"alpha": 0.1, "beta": 0.01}, "layer_decay": 0.5}
-_ALL = {"unfreeze": "all", "epochs": 2, "learning_rate": 1e-3, "batch_norm": "adapt"}
-_LINEAR = {"solver": "linear"}
-_THREE_PHASES = (_HEADS, _AVERAGED, _ALL)
-
-
-def _weights(run: Path) -> dict[str, np.ndarray]:
-    model = keras.saving.load_model(run / "model.keras", compile=False)
-    weights = {v.path: v.numpy() for v in model.variables if "seed" not in v.path}
-    seeds = [v.numpy() for v in model.variables if "seed" in v.path]
-    return {**weights, "seeds": np.stack(seeds)}
+def weights(photos: Path) -> Path:
+    return write_weights(photos)
 
 
 def _backbone(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -152,17 +89,17 @@ class _Listening:
 @pytest.fixture(scope="module")
 def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of three phases that nothing interrupted."""
-    return train(_recipe(photos, *_THREE_PHASES), run=tmp_path_factory.mktemp("whole") / "run")
+    return train(shapes_recipe(photos, *THREE_PHASES), run=tmp_path_factory.mktemp("whole") / "run")
 
 
 @pytest.fixture(scope="module")
 def solved(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of one solved phase: its backbone is as it was loaded."""
-    return train(_recipe(photos, _LINEAR), run=tmp_path_factory.mktemp("solved") / "run")
+    return train(shapes_recipe(photos, LINEAR), run=tmp_path_factory.mktemp("solved") / "run")
 
 
 def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, whole: Run):
-    run, recipe = whole, _recipe(photos, *_THREE_PHASES)
+    run, recipe = whole, shapes_recipe(photos, *THREE_PHASES)
     files = {p.name for p in run.path.iterdir()}
     assert files >= {
         *("recipe.yaml", "run.json", "plan.json", "history.csv", "metrics.json"),
@@ -179,24 +116,24 @@ def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, whol
 def test_a_heads_only_phase_leaves_every_bit_of_the_backbone(
     photos: Path, tmp_path: Path, solved: Run
 ):
-    trained = train(_recipe(photos, _HEADS), run=tmp_path / "trained")
-    streamed = train(_recipe(photos, {**_HEADS, "augment": "flip"}), run=tmp_path / "streamed")
-    first = _backbone(_weights(solved.path))
+    trained = train(shapes_recipe(photos, HEADS), run=tmp_path / "trained")
+    streamed = train(shapes_recipe(photos, {**HEADS, "augment": "flip"}), run=tmp_path / "streamed")
+    first = _backbone(weights_of(solved.path))
     assert len(first) > 100
     for run in (trained, streamed):
-        for name, value in _backbone(_weights(run.path)).items():
+        for name, value in _backbone(weights_of(run.path)).items():
             np.testing.assert_array_equal(value, first[name])
 
 
 def test_frozen_blocks_and_their_statistics_keep_every_bit(
     photos: Path, tmp_path: Path, solved: Run
 ):
-    start = _backbone(_weights(solved.path))
-    phase = {**_LAST, "batch_norm": "adapt"}
-    run = train(_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
+    start = _backbone(weights_of(solved.path))
+    phase = {**LAST, "batch_norm": "adapt"}
+    run = train(shapes_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
     changed = {
         name.split("/")[0]
-        for name, value in _backbone(_weights(run.path)).items()
+        for name, value in _backbone(weights_of(run.path)).items()
         if not np.array_equal(value, start[name])
     }
     assert changed == {
@@ -209,20 +146,20 @@ def test_frozen_blocks_and_their_statistics_keep_every_bit(
 def test_batch_norm_statistics_move_only_when_asked(
     photos: Path, tmp_path: Path, solved: Run, mode: str, moves: bool
 ):
-    start = _weights(solved.path)
-    phase = {**_ALL, "batch_norm": mode}
-    run = train(_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
-    statistics = {k: v for k, v in _weights(run.path).items() if "moving_" in k}
+    start = weights_of(solved.path)
+    phase = {**ALL, "batch_norm": mode}
+    run = train(shapes_recipe(photos, phase, keep_best=False), run=tmp_path / "b")
+    statistics = {k: v for k, v in weights_of(run.path).items() if "moving_" in k}
     assert len(statistics) == 54
     moved = [not np.array_equal(value, start[name]) for name, value in statistics.items()]
     assert all(moved) if moves else not any(moved)
 
 
 def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path: Path):
-    cached = train(_recipe(photos, _HEADS, keep_best=False), run=tmp_path / "cached")
-    recipe = _recipe(photos, _HEADS, keep_best=False, feature_cache=False)
+    cached = train(shapes_recipe(photos, HEADS, keep_best=False), run=tmp_path / "cached")
+    recipe = shapes_recipe(photos, HEADS, keep_best=False, feature_cache=False)
     streamed = train(recipe, run=tmp_path / "streamed")
-    one, other = _weights(cached.path), _weights(streamed.path)
+    one, other = weights_of(cached.path), weights_of(streamed.path)
     for name in one:
         np.testing.assert_allclose(one[name], other[name], atol=1e-4, err_msg=name)
 
@@ -247,7 +184,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     checkpoint_seconds: float,
     place: str,
 ):
-    recipe = _recipe(photos, *_THREE_PHASES, checkpoint_seconds=checkpoint_seconds)
+    recipe = shapes_recipe(photos, *THREE_PHASES, checkpoint_seconds=checkpoint_seconds)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, run=tmp_path / "cut", progress=_Interrupting(piece))
     record = json.loads((tmp_path / "cut" / "run.json").read_text())
@@ -258,7 +195,7 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
         [f"going on in {place}"] if place else []
     )
     assert again.metrics == whole.metrics
-    expected, actual = _weights(whole.path), _weights(again.path)
+    expected, actual = weights_of(whole.path), weights_of(again.path)
     for name in expected:
         np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
     assert [_figures(row) for row in _history(again.path)] == [
@@ -272,50 +209,50 @@ def _figures(row: dict[str, str]) -> dict[str, str]:
 
 def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
-        train(_recipe(photos, _HEADS, _ALL), run=tmp_path / "cut", progress=_Interrupting(6))
-    assert all(np.isfinite(value).all() for value in _weights(tmp_path / "cut").values())
+        train(shapes_recipe(photos, HEADS, ALL), run=tmp_path / "cut", progress=_Interrupting(6))
+    assert all(np.isfinite(value).all() for value in weights_of(tmp_path / "cut").values())
     assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, solved: Run):
     run = Run(shutil.copytree(solved.path, tmp_path / "run"), solved.metrics)
-    before = _weights(run.path)
+    before = weights_of(run.path)
     again = resume(run.path)
     assert again.metrics == run.metrics
-    for name, value in _weights(again.path).items():
+    for name, value in weights_of(again.path).items():
         np.testing.assert_array_equal(value, before[name])
 
 
 def test_a_run_ends_with_the_best_weights_of_any_phase(photos: Path, tmp_path: Path, solved: Run):
     destructive = {"unfreeze": "all", "epochs": 1, "learning_rate": 1.0}
-    run = train(_recipe(photos, _LINEAR, destructive), run=tmp_path / "run")
+    run = train(shapes_recipe(photos, LINEAR, destructive), run=tmp_path / "run")
     assert run.metrics == solved.metrics
-    expected = _weights(solved.path)
-    for name, value in _weights(run.path).items():
+    expected = weights_of(solved.path)
+    for name, value in weights_of(run.path).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
 def test_early_stopping_ends_a_phase(photos: Path, tmp_path: Path):
-    phase = {**_HEADS, "epochs": 50, "learning_rate": 1e-12, "early_stop": {"patience_epochs": 3}}
-    run = train(_recipe(photos, phase, monitor="loss"), run=tmp_path / "run")
+    phase = {**HEADS, "epochs": 50, "learning_rate": 1e-12, "early_stop": {"patience_epochs": 3}}
+    run = train(shapes_recipe(photos, phase, monitor="loss"), run=tmp_path / "run")
     assert len(_history(run.path)) < 50
 
 
 def test_values_that_are_not_finite_stop_the_run_with_one_clear_error(photos: Path, tmp_path: Path):
-    phase = {**_ALL, "learning_rate": 1e38}
+    phase = {**ALL, "learning_rate": 1e38}
     with pytest.raises(TfftError, match=r"not finite.*learning rate"):
-        train(_recipe(photos, phase, optimizer={"name": "sgd"}), run=tmp_path / "run")
+        train(shapes_recipe(photos, phase, optimizer={"name": "sgd"}), run=tmp_path / "run")
     for checkpoint in (tmp_path / "run" / "checkpoints").glob("*.npz"):
         with np.load(checkpoint) as saved:
             assert all(np.isfinite(saved[name]).all() for name in saved.files)
 
 
 def test_every_fault_of_the_plan_is_named(photos: Path):
-    recipe = _recipe(
+    recipe = shapes_recipe(
         photos,
         {"solver": "linear"},
         {"unfreeze": {"last_blocks": 99}, "epochs": 1, "learning_rate": 1e-3},
-        {**_HEADS, "early_stop": {"patience_epochs": 1}},
+        {**HEADS, "early_stop": {"patience_epochs": 1}},
     )
     data = recipe.data.model_copy(update={"validation_fraction": 0.0})
     with pytest.raises(RecipeError) as caught:
@@ -329,7 +266,7 @@ def test_every_fault_of_the_plan_is_named(photos: Path):
 
 
 def test_the_plan_covers_every_parameter_once(photos: Path):
-    plan = dry_run(_recipe(photos, _HEADS, _LAST, _ALL))
+    plan = dry_run(shapes_recipe(photos, HEADS, LAST, ALL))
     assert sum(block.parameters for block in plan.blocks) == 218_544 - 5_472  # statistics apart
     heads, last, everything = plan.phases
     assert heads.trained_parameters == 257 * 3
@@ -343,7 +280,7 @@ def test_a_directory_with_content_is_not_replaced(photos: Path, tmp_path: Path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        train(_recipe(photos, _HEADS), run=tmp_path / "run")
+        train(shapes_recipe(photos, HEADS), run=tmp_path / "run")
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
@@ -353,7 +290,7 @@ def test_there_must_be_a_run_to_resume(tmp_path: Path):
 
 
 def test_without_validation_images_the_last_weights_are_kept(photos: Path, tmp_path: Path):
-    recipe = _recipe(photos, _HEADS)
+    recipe = shapes_recipe(photos, HEADS)
     whole = recipe.data.model_copy(update={"validation_fraction": 0.0})
     run = train(recipe.model_copy(update={"data": whole}), run=tmp_path / "run")
     assert run.metrics == {}
@@ -362,7 +299,7 @@ def test_without_validation_images_the_last_weights_are_kept(photos: Path, tmp_p
 
 def test_a_run_does_not_go_on_with_other_images(photos: Path, tmp_path: Path):
     own = Path(shutil.copytree(photos, tmp_path / "own"))
-    recipe = _recipe(photos, _HEADS, _ALL)
+    recipe = shapes_recipe(photos, HEADS, ALL)
     moved = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": own})})
     with pytest.raises(KeyboardInterrupt):
         train(moved, run=tmp_path / "cut", progress=_Interrupting(3))

@@ -30,7 +30,8 @@ def plan_table(plan: "FreezePlan") -> Table:
         table.add_row(block.name, f"{block.parameters:,}", *cells)
     table.add_section()
     for head in plan.heads:
-        cells = [_trained_text(phase.config, phase.head_factor) for phase in plan.phases]
+        own = head.learning_rate_factor
+        cells = [_trained_text(phase.config, phase.head_factor * own) for phase in plan.phases]
         table.add_row(f"head {head.name}", f"{head.parameters:,}", *cells)
     return table
 

@@ -99,7 +99,8 @@ def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
     for name in names:
         table.add_column(name, justify="right")
     for head, figures in run.metrics.items():
-        table.add_row(head, *(f"{figures[name]:.4g}" for name in names))
+        cells = (f"{figures[name]:.4g}" if name in figures else "" for name in names)
+        table.add_row(head, *cells)
     diagnosis = [Text(finding.text) for finding in run.diagnosis]
     following = f"run: {run.path}\nnext: tfft evaluate {run.path}\n      tfft export {run.path}"
     print_rich(results, *([table] if names else []), *diagnosis, Text(following))

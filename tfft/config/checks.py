@@ -13,6 +13,7 @@ from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.config.tune import Choices, Range, TuneConfig
 from tfft.errors import BackboneError
 
+_WITH_ALPHA = (2, 4)  # numbers of channels
 Found = Iterator[tuple[Path, str]]
 
 
@@ -27,6 +28,7 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _image: ("image",),
         _backbone: ("backbone",),
         _image_for_backbone: ("image", "backbone"),
+        _augmentation_of_image: ("image", "train"),
         _heads: ("heads",),
         _heads_on_data: ("heads", "data"),
         _train: ("train",),
@@ -62,6 +64,19 @@ def _tfds(data: TfdsData) -> Found:
 
 
 def _image(image: ImageConfig) -> Found:
+    if image.channels != 3 and image.adapter is None:
+        yield (
+            ("image", "adapter"),
+            f"{image.channels} channels must become three for the backbone: set adapter to "
+            "repeat, inflate or conv",
+        )
+    if image.channels == 3 and image.adapter is not None:
+        yield (
+            ("image", "adapter"),
+            f"is for other channels than RGB; set image.channels. Received: {image.adapter}",
+        )
+    if image.backbone_px is not None and image.size_px is None:
+        yield ("image", "backbone_px"), "enlarges images of size_px, which is not set"
     if image.resize_px is None:
         return
     if image.fit == "stretch":
@@ -94,10 +109,13 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
     spec = _spec(backbone)
     if spec is None:
         return
-    if image.size_px is not None and image.size_px < spec.min_size_px:
+    name = "size_px" if image.backbone_px is None else "backbone_px"
+    size_px = image.backbone_px or image.size_px
+    if size_px is not None and size_px < spec.min_size_px:
+        hint = " (or let the model enlarge them: backbone_px)" if name == "size_px" else ""
         yield (
-            ("image", "size_px"),
-            f"must be at least {spec.min_size_px} for {spec.name}. Received: {image.size_px}",
+            ("image", name),
+            f"must be at least {spec.min_size_px} for {spec.name}{hint}. Received: {size_px}",
         )
     if image.size_px is None and (image.resize_px or spec.default_size_px) < spec.default_size_px:
         yield (
@@ -105,6 +123,17 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
             f"must be at least size_px, {spec.default_size_px} with {spec.name} unless it is set. "
             f"Received: {image.resize_px}",
         )
+
+
+def _augmentation_of_image(image: ImageConfig, train: TrainConfig) -> Found:
+    for number, phase in enumerate(train.phases):
+        augment = getattr(phase, "augment", "none")
+        if image.channels in _WITH_ALPHA and augment in ("random_crop_color", "rand_augment"):
+            yield (
+                ("train", "phases", number, "augment"),
+                "changes colours, which is not defined with an alpha channel; use none, flip or "
+                f"random_crop. Received: {augment}",
+            )
 
 
 def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
@@ -122,6 +151,11 @@ def _heads(heads: HeadsConfig) -> Found:
             yield (
                 ("heads", name, "target"),
                 f"{head.target!r} is a {known} for another head and cannot be a {head.kind} too",
+            )
+        if head.kind == "classification" and head.source_classes and head.init == "zeros":
+            yield (
+                ("heads", name, "source_classes"),
+                "belongs to init: source_classes, which this head does not have",
             )
 
 

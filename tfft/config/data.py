@@ -121,3 +121,17 @@ class ImageConfig(Section):
     interpolation: Literal["bilinear", "bicubic"] = Field(
         default="bilinear", description="antialiased in either case"
     )
+    channels: Annotated[int, Field(ge=1, le=4)] = Field(
+        default=3, description="1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha)"
+    )
+    adapter: Literal["repeat", "inflate", "conv"] | None = Field(
+        default=None,
+        description="how other channels than RGB reach the backbone, inside the model. repeat: "
+        "their mean, three times; inflate: the backbone's first kernels dealt out to them; conv: a "
+        "1x1 convolution that starts as inflate and is trained with the heads",
+    )
+    backbone_px: PositiveInt | None = Field(
+        default=None,
+        description="height and width to which the model enlarges its input for the backbone, "
+        "where size_px is too small for it; default: size_px",
+    )

@@ -43,6 +43,11 @@ class _Head(Section):
     weight: PositiveFloat = Field(
         default=1.0, description="of this head's loss in the sum over all heads"
     )
+    learning_rate_factor: PositiveFloat = Field(
+        default=1.0,
+        description="of this head, beside its phase's; less than 1 for a head that starts trained "
+        "beside one that does not",
+    )
 
 
 class ClassificationHead(_Head):
@@ -52,6 +57,16 @@ class ClassificationHead(_Head):
     target: str = Field(default="label", description="what the data call the thing to predict")
     label_smoothing: Fraction = Field(
         default=0.0, description="share of the target given to the other classes"
+    )
+    init: Literal["zeros", "source_classes"] = Field(
+        default="zeros",
+        description="zeros, or the rows of the backbone's own classifier for the same classes, "
+        "matched by name or WordNet identifier",
+    )
+    source_classes: dict[str, str] = Field(
+        default_factory=dict,
+        description="class of the data: class of the backbone's classifier, where their names "
+        "differ; belongs to init: source_classes",
     )
     class_weights: Literal["none", "balanced"] = Field(
         default="none",
@@ -75,10 +90,18 @@ class RegressionHead(_Head):
 
 
 class BoxHead(_Head):
-    """One box: (ymin, xmin, ymax, xmax) as shares of the model's input, by its centre and size."""
+    """One box: (ymin, xmin, ymax, xmax) as shares of the model's input, by its centre and size.
+
+    With pooling: grid, 16 attention maps say where to look, and one dense layer what box that is.
+    """
 
     kind: Literal["box"]
     target: str = Field(default="box", description="what the data call the box")
+    pooling: Literal["grid", "avg", "max"] = Field(
+        default="grid",
+        description="grid: where in the picture the backbone's last activations are is kept, which "
+        "avg and max lose",
+    )
     loss: Literal["giou", "smooth_l1"] = Field(
         default="giou", description="giou: 1 - GIoU (Rezatofighi et al. 2019); smooth_l1: Huber's"
     )

@@ -109,6 +109,20 @@ class EarlyStop(Section):
     )
 
 
+class Mix(Section):
+    """Training on mixtures of two images, each with its share of the loss."""
+
+    kind: Literal["mixup", "cutmix"] = Field(
+        description="mixup: weighted sums (Zhang et al. 2018); cutmix: a rectangle of one in the "
+        "other (Yun et al. 2019)"
+    )
+    alpha: PositiveFloat = Field(
+        default=0.2,
+        description="the shares are drawn from Beta(alpha, alpha): 0.2 is usual for mixup, 1 for "
+        "cutmix",
+    )
+
+
 class GradientPhase(Section):
     """A phase trained by gradient descent."""
 
@@ -152,6 +166,9 @@ class GradientPhase(Section):
         "data",
     )
     augment: Augmentation = Field(default="none", description="preset of image augmentation")
+    mix: Mix | None = Field(
+        default=None, description="train on mixtures of two images each (mixup or cutmix)"
+    )
     early_stop: EarlyStop | None = Field(
         default=None, description="end the phase when validation no longer gets better"
     )

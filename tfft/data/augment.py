@@ -13,11 +13,13 @@ import tensorflow as tf  # noqa: E402
 from tfft.data.decode import (  # noqa: E402
     box_pixels,
     decode_upright,
+    in_channels,
     is_upright_jpeg,
     resize_exact,
     visible_part,
 )
 from tfft.data.rand_augment import rand_augmented  # noqa: E402
+from tfft.images.channels import has_alpha  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
 
 # Random-resized-crop (Szegedy et al. 2015), with the area of field practice for fine-tuning.
@@ -45,9 +47,9 @@ def augmented_view(
         seed: int32 [2], of this view.
 
     Returns:
-        Pixels float32 [spec.height, spec.width, 3] in 0..255, and which part of the upright image
-        they show, float32 [4], (ymin, xmin, ymax, xmax) as shares; of a mirrored one, xmin and
-        xmax are exchanged.
+        Pixels float32 [spec.height, spec.width, spec.channels] in 0..255, and which part of the
+        upright image they show, float32 [4], (ymin, xmin, ymax, xmax) as shares; of a mirrored one,
+        xmin and xmax are exchanged.
     """
     if augmentation == "none":
         return exact_view(encoded, spec, box)
@@ -60,15 +62,16 @@ def augmented_view(
         pixels = rand_augmented(pixels, seed)
     elif augmentation == "random_crop_color":
         pixels = _recoloured(pixels, seed)
-    return pixels, part
+    return in_channels(pixels, spec.channels), part
 
 
 def exact_view(
     encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the pixels of evaluation and the part of the image that they show."""
-    image = decode_upright(encoded)
-    return resize_exact(image, spec, box), visible_part(tf.shape(image), spec, box)
+    image = decode_upright(encoded, has_alpha(spec.channels))
+    pixels = in_channels(resize_exact(image, spec, box), spec.channels)
+    return pixels, visible_part(tf.shape(image), spec, box)
 
 
 def boxes_in_part(boxes: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
@@ -92,17 +95,20 @@ def _random_crop(
         pixels = tf.io.decode_and_crop_jpeg(
             encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
         )
+        if has_alpha(spec.channels):  # a JPEG is opaque
+            pixels = tf.pad(pixels, [[0, 0], [0, 0], [0, 1]], constant_values=255)
         return pixels, _shares(window, shape)
 
     def from_any() -> tuple[tf.Tensor, tf.Tensor]:
-        image = decode_upright(encoded)
+        image = decode_upright(encoded, has_alpha(spec.channels))
         window = _random_window(tf.shape(image), box, seed)
         top, left, height, width = tf.unstack(window)
         return image[top : top + height, left : left + width], _shares(window, tf.shape(image))
 
     pixels, part = tf.cond(is_upright_jpeg(encoded), from_jpeg, from_any)
     stretched = PixelSpec(spec.height, spec.width, "stretch", None, spec.interpolation)
-    return resize_exact(tf.ensure_shape(pixels, [None, None, 3]), stretched), part
+    shape = [None, None, 4 if has_alpha(spec.channels) else 3]
+    return resize_exact(tf.ensure_shape(pixels, shape), stretched), part
 
 
 def _shares(window: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:

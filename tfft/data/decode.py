@@ -12,6 +12,7 @@ import tensorflow as tf  # noqa: E402
 
 from tfft.data.bmp import decode_bmp  # noqa: E402
 from tfft.data.exif import exif_orientation, turned_upright  # noqa: E402
+from tfft.images.channels import LUMA, has_alpha  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
 
 # Keys' cubic kernel has a = -0.5, as Pillow's; tf.image's "bicubic" means the same kernel.
@@ -27,32 +28,47 @@ def decode_exact(encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = No
         box: float32 [4], (ymin, xmin, ymax, xmax) as shares of the upright image, or None.
 
     Returns:
-        float32 [spec.height, spec.width, 3] in 0..255.
+        float32 [spec.height, spec.width, spec.channels] in 0..255.
 
     Raises:
         tf.errors.InvalidArgumentError: When run, on bytes that are no such image.
     """
-    return resize_exact(decode_upright(encoded), spec, box)
+    image = decode_upright(encoded, has_alpha(spec.channels))
+    return in_channels(resize_exact(image, spec, box), spec.channels)
 
 
-def decode_upright(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes one image to uint8 [height, width, 3], RGB, EXIF orientation applied."""
+def decode_upright(encoded: tf.Tensor, alpha: bool = False) -> tf.Tensor:
+    """Decodes one image to uint8 [height, width, 3], RGB, EXIF orientation applied.
+
+    With `alpha` there is a fourth channel, as of `tfft.images.decode.decode_image`.
+    """
     image = tf.cond(
         _is_jpeg(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_other(encoded)
     )
-    return tf.ensure_shape(image, [None, None, 3])
+    image = tf.ensure_shape(image, [None, None, 3])
+    if not alpha:
+        return image
+    return tf.concat([image, _decode_alpha(encoded, tf.shape(image))], axis=-1)
+
+
+def in_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
+    """Returns pixels float32 [h, w, channels] as `tfft.images.channels.in_channels` does."""
+    if channels in (3, 4):
+        return pixels
+    colours, alpha = pixels[:, :, :3], pixels[:, :, 3:]
+    return tf.concat([tf.tensordot(colours, tf.constant(LUMA[:, None]), 1), alpha], axis=-1)
 
 
 def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None) -> tf.Tensor:
     """Cuts and resizes a decoded image as `tfft.images.pixels.to_pixels` does.
 
     Args:
-        image: uint8 or float32 [height, width, 3], upright.
+        image: uint8 or float32 [height, width, c], upright.
         spec: The pixels wanted.
         box: As in `decode_exact`.
 
     Returns:
-        float32 [spec.height, spec.width, 3] in 0..255.
+        float32 [spec.height, spec.width, c] in 0..255.
     """
     if box is not None:
         top, left, bottom, right = box_pixels(tf.shape(image), box)
@@ -67,7 +83,8 @@ def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
         kernel_type=_KERNELS[spec.interpolation],
         antialias=True,
     )[0]
-    return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), [spec.height, spec.width, 3])
+    shape = [spec.height, spec.width, image.shape[-1]]
+    return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), shape)
 
 
 def visible_part(shape: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None) -> tf.Tensor:
@@ -154,6 +171,27 @@ def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     # TensorFlow 2.21 corrupts memory on an animated WebP: it is given nothing, and refuses that.
     encoded = tf.where(is_animated, tf.constant(b"", tf.string), encoded)
     return tf.io.decode_image(encoded, expand_animations=False)[..., :3]
+
+
+def _decode_alpha(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Returns how opaque each pixel is, uint8 [height, width, 1]."""
+    is_png = tf.strings.substr(encoded, 0, 4) == b"\x89PNG"
+    # Of samples of fewer than 8 bits TensorFlow 2.21 gives an alpha that is not scaled to 255.
+    for bits in (b"\x01", b"\x02", b"\x04"):
+        is_png &= tf.strings.substr(encoded, 24, 1) != bits
+    is_webp = tf.strings.substr(encoded, 0, 4) == b"RIFF"
+    opaque = tf.fill([shape[0], shape[1], 1], tf.constant(255, tf.uint8))
+
+    def of_webp() -> tf.Tensor:
+        decoded = tf.io.decode_image(encoded, expand_animations=False)
+        return tf.cond(tf.shape(decoded)[-1] == 4, lambda: decoded[..., 3:], lambda: opaque)
+
+    alpha = tf.cond(
+        is_png,
+        lambda: tf.io.decode_png(encoded, channels=4)[..., 3:],
+        lambda: tf.cond(is_webp, of_webp, lambda: opaque),
+    )
+    return tf.ensure_shape(alpha, [None, None, 1])
 
 
 def _output_window(

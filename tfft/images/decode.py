@@ -31,18 +31,26 @@ class OpenedImage:
     orientation: int
 
 
-def decode_image(encoded: bytes) -> np.ndarray:
+def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
     """Decodes an image as it is meant to be seen.
 
+    Args:
+        encoded: the bytes of the file.
+        alpha: give how opaque each pixel is as a fourth channel; PNG and WebP can say so, other
+            images are opaque (255).
+
     Returns:
-        uint8 [height, width, 3], RGB, EXIF orientation applied.
+        uint8 [height, width, 3], RGB, EXIF orientation applied; with `alpha` [height, width, 4].
 
     Raises:
         DataError: Not an allowed format, truncated or broken, or too large. The message has no
             path: the caller knows it.
     """
     opened = open_image(encoded)
-    return np.ascontiguousarray(turned_upright(_rgb(opened, encoded), opened.orientation))
+    image = _rgb(opened, encoded)
+    if alpha:
+        image = np.concatenate([image, _alpha(opened, encoded, image.shape)], axis=-1)
+    return np.ascontiguousarray(turned_upright(image, opened.orientation))
 
 
 def open_image(encoded: bytes) -> OpenedImage:
@@ -77,6 +85,16 @@ def _rgb(opened: OpenedImage, encoded: bytes) -> np.ndarray:
     else:
         rgb = _samples_to_rgb(np.asarray(image), image.mode)
     return _first_frame(rgb, image, encoded) if opened.format == "GIF" else rgb
+
+
+def _alpha(opened: OpenedImage, encoded: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns uint8 [height, width, 1]; a PNG of fewer than 8 bits a sample counts as opaque."""
+    image = opened.image
+    says_so = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA")
+    few_bits = opened.format == "PNG" and encoded[24] < 8
+    if opened.format not in ("PNG", "WEBP") or not says_so or few_bits:
+        return np.full((*shape[:2], 1), 255, np.uint8)
+    return np.asarray(image.convert("RGBA"))[..., 3:]
 
 
 def _samples_to_rgb(samples: np.ndarray, mode: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tfft.images.channels import has_alpha, in_channels
 from tfft.images.decode import decode_image
 from tfft.images.geometry import box_pixels, output_window
 from tfft.images.resample import resampled
@@ -16,7 +17,7 @@ def encoded_to_pixels(
     Raises:
         DataError: The image cannot be read.
     """
-    return to_pixels(decode_image(encoded), spec, box)
+    return to_pixels(decode_image(encoded, has_alpha(spec.channels)), spec, box)
 
 
 def to_pixels(
@@ -25,12 +26,12 @@ def to_pixels(
     """Cuts and resizes a decoded image as `spec` says.
 
     Args:
-        image: uint8 [h, w, 3], upright.
+        image: uint8 [h, w, 3], upright; [h, w, 4] where `spec` has alpha.
         spec: The pixels wanted.
         box: The part to keep, cut before resizing.
 
     Returns:
-        float32 [spec.height, spec.width, 3] in 0..255, not rounded. Equal to
+        float32 [spec.height, spec.width, spec.channels] in 0..255, not rounded. Equal to
         `tfft.data.decode.decode_exact` within 0.01.
     """
     if box is not None:
@@ -44,4 +45,4 @@ def to_pixels(
         size=(spec.height, spec.width),
         interpolation=spec.interpolation,
     )
-    return np.clip(pixels, 0.0, 255.0)
+    return in_channels(np.clip(pixels, 0.0, 255.0), spec.channels)

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from tfft.images.channels import check_channels
+
 Fit = Literal["crop", "stretch"]
 Interpolation = Literal["bilinear", "bicubic"]
 Box = tuple[float, float, float, float]
@@ -11,16 +13,17 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class PixelSpec:
-    """How a decoded image becomes float32 [height, width, 3] with values in 0..255.
+    """How a decoded image becomes float32 [height, width, channels] with values in 0..255.
 
     The image is turned upright (EXIF), cut to its box if it has one, and resized with antialias:
     ``fit="crop"`` keeps the aspect ratio, brings the shorter side to `resize` pixels (None: as few
     as cover the output) and cuts the centre; ``fit="stretch"`` brings each side to its size.
-    Bicubic is Keys' kernel with a = -0.5; what it overshoots is clipped to 0..255.
+    Bicubic is Keys' kernel with a = -0.5; what it overshoots is clipped to 0..255. Channels are 1
+    (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
 
     Raises:
-        ValueError: A size is not positive, `resize` cannot cover the output, or `channels` is
-            not 3.
+        ValueError: A size is not positive, `resize` cannot cover the output, or there is no such
+            number of `channels`.
     """
 
     height: int
@@ -35,8 +38,7 @@ class PixelSpec:
             raise ValueError(
                 f"an image size is positive. Received: height={self.height}, width={self.width}"
             )
-        if self.channels != 3:
-            raise ValueError(f"images have 3 channels (RGB). Received: channels={self.channels}")
+        check_channels(self.channels)
         if self.fit == "stretch" and self.resize is not None:
             raise ValueError(
                 f"resize belongs to fit='crop' and not to 'stretch'. Received: resize={self.resize}"

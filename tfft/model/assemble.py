@@ -9,6 +9,7 @@ from tfft.backbones.split import split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
+from tfft.model.adapter import InputAdapter, build_adapter
 from tfft.model.heads import POOLINGS, Head, HeadSize, build_head
 from tfft.model.preprocess import preprocess
 from tfft.system.tensorflow import start_tensorflow
@@ -23,8 +24,8 @@ class Cut:
     """A model in two parts that share its layers; suffix after prefix is the whole model.
 
     Attributes:
-        prefix: images float32 [batch, H, W, 3], 0..255, to one or more tensors; None: nothing is
-            below the cut.
+        prefix: images float32 [batch, H, W, channels], 0..255, to one or more tensors; None:
+            nothing is below the cut.
         suffix: those tensors (or the images) to a dict of outputs by head.
     """
 
@@ -50,12 +51,14 @@ class Classifier:
     """A backbone with heads as one Keras model that carries its preprocessing.
 
     Attributes:
-        model: images float32 [batch, H, W, 3], RGB, 0..255, to ``{head: output}``: see `Head`.
+        model: images float32 [batch, H, W, channels], 0..255, to ``{head: output}``: see `Head`.
+        adapter: makes RGB images at the backbone's size of other ones.
         block_weights: the variables of each block that gradients can train, in block order.
         head_weights: the variables of all heads that gradients can train.
     """
 
     model: keras.Model
+    adapter: InputAdapter
     backbone: Backbone
     heads: dict[str, Head]
     poolings: dict[str, keras.layers.Layer]
@@ -70,7 +73,7 @@ class Classifier:
         if frozen_blocks == 0:
             return Cut(None, self.model)
         images: Any = keras.Input(self.model.input_shape[1:], name="images")
-        pixels = preprocess(images, self.backbone.spec.preprocessing)
+        pixels = preprocess(self.adapter(images), self.backbone.spec.preprocessing)
         if frozen_blocks == len(self.backbone.blocks):
             activations = self.backbone.model(pixels)
             features = [pooling(activations) for pooling in self.poolings.values()]
@@ -92,7 +95,8 @@ class Classifier:
     @property
     def weights(self) -> tuple[keras.Variable, ...]:
         """Every variable that a gradient can train, from input to output."""
-        return (*(v for block in self.block_weights for v in block), *self.head_weights)
+        blocks = (v for block in self.block_weights for v in block)
+        return (*self.adapter.weights, *blocks, *self.head_weights)
 
     def layers(self, block: int) -> tuple[keras.layers.Layer, ...]:
         """The layers of one block, those inside other layers included."""
@@ -112,42 +116,52 @@ class Classifier:
 
 
 def build_classifier(
-    backbone: Backbone, heads: HeadsConfig, sizes: Mapping[str, HeadSize], size_px: int, seed: int
+    backbone: Backbone,
+    heads: HeadsConfig,
+    sizes: Mapping[str, HeadSize],
+    image: ImageConfig,
+    seed: int,
 ) -> Classifier:
-    """Puts preprocessing, `backbone`, pooling and `heads` into one Keras model.
+    """Puts adapter, preprocessing, `backbone`, pooling and `heads` into one Keras model.
 
     Args:
-        backbone: takes float32 [batch, size_px, size_px, 3].
+        backbone: takes float32 [batch, height, width, 3].
         heads: by name; each becomes an output of the model.
         sizes: of each head, from the data.
-        size_px: height and width of the input.
+        image: the input's size and channels, and how they become the backbone's.
         seed: of dropout.
     """
+    backbone_px = backbone.model.input_shape[1]
+    size_px = image.size_px or backbone_px
+    adapter = build_adapter(size_px, image.channels, backbone_px, image.adapter)
     built = {
         name: build_head(name, config, sizes[name], seed + index)
         for index, (name, config) in enumerate(heads.items())
     }
     kinds = sorted({config.pooling for config in heads.values()})
     poolings = {kind: POOLINGS[kind](name=f"{kind}_pooling") for kind in kinds}
-    images: Any = keras.Input((size_px, size_px, 3), name="images")
-    activations = backbone.model(preprocess(images, backbone.spec.preprocessing))
+    images: Any = keras.Input((size_px, size_px, image.channels), name="images")
+    activations = backbone.model(preprocess(adapter(images), backbone.spec.preprocessing))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
     outputs = {name: head(pooled[head.config.pooling]) for name, head in built.items()}
     model = keras.Model(images, outputs, name="classifier")
     return Classifier(
         model,
+        adapter,
         backbone,
         built,
         poolings,
         block_weights=tuple(_weights(block.layers) for block in backbone.blocks),
-        head_weights=tuple(v for head in built.values() for v in _weights(head.layers)),
+        head_weights=tuple(v for head in built.values() for v in head.weights),
     )
 
 
 def pixel_spec(image: ImageConfig, default_size_px: int) -> PixelSpec:
     """Returns the exact definition of the pixels that a recipe's `image:` section stands for."""
     size = image.size_px or default_size_px
-    return PixelSpec(size, size, image.fit, image.resize_px, image.interpolation)
+    return PixelSpec(
+        size, size, image.fit, image.resize_px, image.interpolation, channels=image.channels
+    )
 
 
 def _weights(layers: tuple[keras.layers.Layer, ...]) -> tuple[keras.Variable, ...]:

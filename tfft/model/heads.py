@@ -12,7 +12,12 @@ from tfft.system.tensorflow import start_tensorflow
 start_tensorflow()
 import keras  # noqa: E402
 
-POOLINGS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+POOLINGS = {
+    "avg": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "grid": keras.layers.Identity,
+}
+_MAPS = 16
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,13 @@ class HeadSize:
         outputs: classes or labels; 4 for a box, 1 for a number.
         mean: of a number in the training data; deviation: likewise. A head of another kind has
             0 and 1.
+        class_names: of the outputs; empty where they are no classes or labels.
     """
 
     outputs: int
     mean: float = 0.0
     deviation: float = 1.0
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +54,16 @@ class Head:
     layers: tuple[keras.layers.Layer, ...]
     dense: Any  # a keras.layers.Dense; Keras types its weights as optional
 
+    @property
+    def weights(self) -> tuple[keras.Variable, ...]:
+        """The variables that gradients can train."""
+        return tuple(v for layer in self.layers for v in layer.trainable_variables)
+
     def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns the output, float32, of features [batch, feature_size]."""
+        """Returns the output, float32, of features [batch, feature_size].
+
+        With pooling "grid" they are activations [batch, height, width, channels].
+        """
         for layer in self.layers:
             features = layer(features)
         return corners(features) if self.config.kind == "box" else features
@@ -65,6 +80,8 @@ def build_head(name: str, config: HeadConfig, size: HeadSize, seed: int) -> Head
         size.outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits"
     )
     layers: list[keras.layers.Layer] = [dense]
+    if config.pooling == "grid":
+        layers = [*_attention(name, seed), dense]
     if config.dropout > 0:
         layers.insert(0, keras.layers.Dropout(config.dropout, seed=seed, name=f"{name}_dropout"))
     if config.kind == "regression":
@@ -73,6 +90,25 @@ def build_head(name: str, config: HeadConfig, size: HeadSize, seed: int) -> Head
         )
         layers.append(unit)
     return Head(name, config, size, tuple(layers), dense)
+
+
+def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
+    """From activations [batch, h, w, channels] to maps of where to look, [batch, maps * h * w].
+
+    Each map is a softmax over the positions. With a dense layer after it this is the spatial
+    soft-argmax of Finn et al. 2016, "Deep Spatial Autoencoders", with learned coordinates.
+    """
+    initializer: Any = keras.initializers.GlorotUniform(seed=seed)
+    maps = keras.layers.Conv2D(
+        _MAPS, 1, kernel_initializer=initializer, dtype="float32", name=f"{name}_maps"
+    )
+    return [
+        maps,
+        keras.layers.Reshape((-1, _MAPS), dtype="float32", name=f"{name}_positions"),
+        keras.layers.Permute((2, 1), dtype="float32", name=f"{name}_by_map"),
+        keras.layers.Softmax(dtype="float32", name=f"{name}_attention"),
+        keras.layers.Flatten(dtype="float32", name=f"{name}_flat"),
+    ]
 
 
 def number_size(values: np.ndarray) -> HeadSize:

@@ -8,6 +8,7 @@ from typing import Any
 from tfft.config.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
+from tfft.studies.arms import forget_source
 from tfft.system.files import write_text
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
@@ -97,9 +98,11 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     if [head.kind for head in recipe.heads.values()] != ["classification"]:
         raise RecipeError("advice is for a recipe with one head for classes")
     progress.message("probe of the pretrained features")
-    pretrained = _probe(recipe, recipe.backbone.weights, progress)
+    pretrained = _probe(recipe.model_dump(mode="json"), progress)
     progress.message("probe of the same backbone with random weights")
-    random = _probe(recipe, "random", progress)
+    untrained = recipe.model_dump(mode="json")
+    forget_source(untrained)
+    random = _probe(untrained, progress)
     probes = Probes(*pretrained[1:], pretrained[0], random[0])
     strategy, reason = recommend(probes)
     return Advice(strategy, reason, probes, _following(recipe, strategy))
@@ -135,15 +138,13 @@ def recommend(probes: Probes) -> tuple[str, str]:
     return "lp_ft", f"{features}, and {each} are enough to fine-tune everything from there."
 
 
-def _probe(recipe: Recipe, weights: str, progress: Progress) -> tuple[float, int, int, int]:
+def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int, int]:
     """Solves a linear head; returns validation top-1, training images, classes, validation."""
     start_tensorflow()
     from tfft.transfer.run import create_run
     from tfft.transfer.state import TrainingState
     from tfft.transfer.train import prepare_training, run_phase
 
-    values = recipe.model_dump(mode="json")
-    values["backbone"]["weights"] = weights
     values["train"] = {"phases": [{"solver": "linear"}]}
     probe = recipe_from_dict(values)
     with tempfile.TemporaryDirectory() as directory:

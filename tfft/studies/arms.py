@@ -106,9 +106,17 @@ def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
         values["train"]["strategy"] = word
         del values["train"]["phases"]
         return Arm(word, recipe_from_dict(values), repeats=True)
-    values["backbone"]["weights"] = "random"
+    forget_source(values)
     values["train"]["phases"] = [_from_scratch(scratch_epochs)]
     return Arm(word, recipe_from_dict(values), repeats=True)
+
+
+def forget_source(values: dict[str, Any]) -> None:
+    """Takes what is transferred out of a recipe's values: the weights of backbone and heads."""
+    values["backbone"]["weights"] = "random"
+    for head in values["heads"].values():
+        head.pop("init", None)
+        head.pop("source_classes", None)
 
 
 def _from_scratch(epochs: int) -> dict[str, Any]:

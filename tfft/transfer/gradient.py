@@ -43,7 +43,8 @@ def prepare_phase(
     classifier, config = training.classifier, training.recipe.train
     trained = unfrozen(classifier, phase.unfreeze)
     _set_batch_norm(training, trained, phase.batch_norm)
-    cut = classifier.cut(plan.frozen_blocks)
+    # An adapter that is trained lies below all blocks, so that nothing is fixed then.
+    cut = classifier.cut(0 if classifier.adapter.weights else plan.frozen_blocks)
     inputs = _inputs(training, plan, phase, cut)
     if plan.cached:
         cut = Cut(None, cut.suffix)
@@ -60,6 +61,8 @@ def prepare_phase(
         variables,
         micro_batch_size=config.micro_batch_size,
         class_weights=training.class_weights,
+        mix=phase.mix,
+        seed=training.recipe.seed,
         after_update=average.update if average else None,
     )
     return PreparedPhase(inputs, step, EvaluationStep(cut, classifier.heads), average)

@@ -18,10 +18,15 @@ _FLOAT32_BYTES = 4
 
 @dataclass(frozen=True)
 class PartPlan:
-    """A block of the backbone, or a head, with the number of its parameters."""
+    """A block of the backbone, or a head, with the number of its parameters.
+
+    Attributes:
+        learning_rate_factor: of a head, beside that of its phase.
+    """
 
     name: str
     parameters: int
+    learning_rate_factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,12 +113,17 @@ def make_plan(recipe: Recipe, classifier: Classifier, images: Mapping[str, int])
         PartPlan(block.name, sum(math.prod(v.shape) for v in weights))
         for block, weights in zip(classifier.backbone.blocks, classifier.block_weights, strict=True)
     )
-    features = {n: head.dense.kernel.shape[0] for n, head in classifier.heads.items()}
     heads = tuple(
-        PartPlan(name, (features[name] + 1) * head.size.outputs)
+        PartPlan(
+            name,
+            sum(math.prod(v.shape) for v in head.weights),
+            head.config.learning_rate_factor,
+        )
         for name, head in classifier.heads.items()
     )
-    floats_per_image = next(iter(features.values())) * len(classifier.poolings)
+    prefix = classifier.cut(len(blocks)).prefix
+    features = prefix.outputs if prefix else []
+    floats_per_image = sum(math.prod(output.shape[1:]) for output in features)
     phases = tuple(
         _phase(recipe, number, phase, classifier, blocks, heads, images, floats_per_image)
         for number, phase in enumerate(recipe.train.phases, start=1)
@@ -137,15 +147,16 @@ def _phase(
     trained = tuple(sum(math.prod(v.shape) for v in weights) for weights in part.weights)
     gradient = isinstance(phase, GradientPhase)
     steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
-    cached, reason = _cache_decision(recipe, phase, frozen == len(blocks))
+    adapting = bool(classifier.adapter.weights)
+    cached, reason = _cache_decision(recipe, phase, frozen == len(blocks), adapting)
     cached_images = images["train"] + images["validation"]
     return PhasePlan(
         number=number,
         config=phase,
         frozen_blocks=frozen,
-        cut=blocks[frozen - 1].name if frozen else None,
+        cut=blocks[frozen - 1].name if frozen and not (gradient and adapting) else None,
         trained_by_block=trained,
-        trained_parameters=sum(trained) + sum(head.parameters for head in heads),
+        trained_parameters=sum(trained) + _new_parameters(classifier, heads, gradient),
         block_factors=tuple(block_factors(phase, len(blocks)))
         if gradient
         else (1.0,) * len(blocks),
@@ -158,13 +169,25 @@ def _phase(
     )
 
 
-def _cache_decision(recipe: Recipe, phase: Phase, heads_only: bool) -> tuple[bool, str]:
+def _new_parameters(classifier: Classifier, heads: tuple[PartPlan, ...], gradient: bool) -> int:
+    """Counts what no source has trained: heads and, in phases of gradient steps, the adapter."""
+    adapter = sum(math.prod(v.shape) for v in classifier.adapter.weights) if gradient else 0
+    return adapter + sum(head.parameters for head in heads)
+
+
+def _cache_decision(
+    recipe: Recipe, phase: Phase, heads_only: bool, adapting: bool
+) -> tuple[bool, str]:
     if isinstance(phase, LinearPhase):
         return True, "a solved phase needs the features of all images"
+    if adapting:
+        return False, "the adapter of the channels is trained below all blocks"
     if not heads_only:
         return False, "a part of the backbone is trained"
     if phase.augment != "none":
         return False, f"every epoch sees other pixels (augment: {phase.augment})"
+    if phase.mix is not None:
+        return False, f"images are mixed (mix: {phase.mix.kind})"
     if not recipe.train.feature_cache:
         return False, "feature_cache: false"
     return True, "heads only, without augmentation"

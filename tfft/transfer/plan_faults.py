@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
 from tfft.model.assemble import Classifier
+from tfft.model.warm_start import warm_start_faults
 from tfft.transfer.unfreeze import unmatched
 
 
 def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
     """Returns a line for each fault, with the place of the value in the recipe."""
-    faults = []
+    faults = [*_warm_start(recipe, classifier)]
     for number, phase in enumerate(recipe.train.phases):
         where = f"train.phases.{number}"
         found = [
@@ -18,9 +19,16 @@ def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int
             *_without_validation(phase, images["validation"]),
             *_without_pretrained_weights(phase, recipe),
             *_unsolvable(phase, recipe),
+            *_unmixable(phase, recipe),
         ]
         faults += [f"{where}.{fault}" for fault in found]
     return faults
+
+
+def _warm_start(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
+    for name, head in classifier.heads.items():
+        for fault in warm_start_faults(head, recipe.backbone):
+            yield f"heads.{name}.init: {fault}"
 
 
 def _unfreeze(phase: Phase, classifier: Classifier) -> Iterator[str]:
@@ -65,4 +73,13 @@ def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:
         yield (
             f"solver: linear solves classification heads only, not {', '.join(others)}. Train them "
             "by steps: {unfreeze: none, epochs: 20, learning_rate: 1e-3}"
+        )
+
+
+def _unmixable(phase: Phase, recipe: Recipe) -> Iterator[str]:
+    boxes = [name for name, head in recipe.heads.items() if head.kind == "box"]
+    if isinstance(phase, GradientPhase) and phase.mix is not None and boxes:
+        yield (
+            f"mix: a mixture of two images has no one box, which {', '.join(boxes)} predicts. "
+            "Use augment instead"
         )

@@ -29,9 +29,13 @@ def update_rules(
         for factor, weights in zip(factors, trained.weights, strict=True)
         for variable in weights
     ]
-    factor = phase.head_learning_rate_factor
-    for variable in classifier.head_weights:
+    for variable in classifier.adapter.weights:
+        factor = phase.head_learning_rate_factor
         rules.append((variable, _rule(phase, variable, factor, pull=beta, to_start=False)))
+    for head in classifier.heads.values():
+        factor = phase.head_learning_rate_factor * head.config.learning_rate_factor
+        for variable in head.weights:
+            rules.append((variable, _rule(phase, variable, factor, pull=beta, to_start=False)))
     return rules
 
 

@@ -11,10 +11,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from tfft.config.train import Mix
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
 from tfft.model.losses import FIGURES, figure, known, target_spec, training_loss, validation_loss
 from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.mix import Mixed, mixed
 from tfft.transfer.optimizers import PhaseOptimizer, inner_optimizer
 
 start_tensorflow()
@@ -54,6 +56,8 @@ class TrainStep:
         variables: the ones that this phase trains.
         micro_batch_size: images that go through the model at once; None: the whole batch.
         class_weights: float [classes] by head, for those that have them.
+        mix: how images are mixed, where inputs are images; None: not at all.
+        seed: of the mixing.
         after_update: called in the compiled step once the variables are updated.
 
     Attributes:
@@ -72,10 +76,14 @@ class TrainStep:
         *,
         micro_batch_size: int | None = None,
         class_weights: Mapping[str, np.ndarray] = MappingProxyType({}),
+        mix: Mix | None = None,
+        seed: int = 0,
         after_update: Callable[[], None] | None = None,
     ) -> None:
         self._cut = cut
         self._micro_batch_size = micro_batch_size
+        self._mix = mix
+        self._seed = seed
         self._after_update = after_update
         self._measures = _Measures(heads)
         self._losses = {
@@ -108,7 +116,7 @@ class TrainStep:
             "SUM", tf.cast(count, tf.float32)
         )
         if self._micro_batch_size is None:
-            gradients, sums = self._gradients(batch, everywhere)
+            gradients, sums = self._gradients(batch, everywhere, tf.constant(0))
         else:
             gradients, sums = self._accumulated(batch, count, everywhere, self._micro_batch_size)
         self._optimizer.apply(gradients, self._variables)
@@ -116,20 +124,49 @@ class TrainStep:
             self._after_update()
         return sums
 
-    def _gradients(self, batch: Batch, everywhere: tf.Tensor) -> tuple[list, tf.Tensor]:
-        """The batch's part of the gradients of the mean loss over `everywhere` images."""
+    def _gradients(
+        self, batch: Batch, everywhere: tf.Tensor, part: tf.Tensor
+    ) -> tuple[list, tf.Tensor]:
+        """The batch's part of the gradients of the mean loss over `everywhere` images.
+
+        `part` tells the parts of an accumulated batch apart.
+        """
         inputs, targets = batch
+        pairing = None
+        if self._mix is not None:
+            pairing = mixed(inputs[0], self._mix, self._mix_seed(part))
+            inputs = (pairing.images,)
         inputs = self._cut.below(inputs)
         with tf.GradientTape() as tape:
             outputs = self._cut.above(inputs, training=True)
-            losses = {
-                name: loss(targets[name], outputs[name]) for name, loss in self._losses.items()
-            }
+            losses = self._losses_of(targets, outputs, pairing)
             weighted = [self._weights[n] * tf.reduce_sum(loss) for n, loss in losses.items()]
             objective = tf.add_n(weighted) / everywhere
             scaled = self._optimizer.scale_loss(objective)
         gradients = tape.gradient(scaled, [variable.value for variable in self._variables])
         return gradients, self._measures.sums(losses, targets, outputs)
+
+    def _losses_of(
+        self,
+        targets: Mapping[str, tf.Tensor],
+        outputs: Mapping[str, tf.Tensor],
+        pairing: Mixed | None,
+    ) -> dict[str, tf.Tensor]:
+        """The loss of each example [batch] by head; of a mixture, the mixture of the losses."""
+        losses = {name: loss(targets[name], outputs[name]) for name, loss in self._losses.items()}
+        if pairing is None:
+            return losses
+        mixtures = {}
+        for name, loss in self._losses.items():
+            of_partner = loss(tf.gather(targets[name], pairing.partners), outputs[name])
+            mixtures[name] = pairing.share * losses[name] + (1.0 - pairing.share) * of_partner
+        return mixtures
+
+    def _mix_seed(self, part: tf.Tensor) -> tf.Tensor:
+        step = tf.cast(inner_optimizer(self._optimizer).iterations, tf.int32)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        fold = tf.random.experimental.stateless_fold_in
+        return fold(fold(tf.stack([self._seed, step]), part), tf.cast(replica, tf.int32))
 
     def _accumulated(
         self, batch: Batch, count: tf.Tensor, everywhere: tf.Tensor, size: int
@@ -138,7 +175,7 @@ class TrainStep:
         sums = self._measures.nothing()
         for start in tf.range(0, count, size):
             part = tf.nest.map_structure(lambda tensor: tensor[start : start + size], batch)  # noqa: B023
-            more, of_part = self._gradients(part, everywhere)
+            more, of_part = self._gradients(part, everywhere, start)
             gradients = [one + other for one, other in zip(gradients, more, strict=True)]
             sums += of_part
         return gradients, sums

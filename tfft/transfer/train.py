@@ -28,6 +28,7 @@ from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.training import Training
+from tfft.transfer.warm_start import start_from_source_classes
 from tfft.version import __version__
 
 start_tensorflow()
@@ -156,6 +157,8 @@ def _train(
     write_json(run.path / "plan.json", plan.to_json())
     record(run, status="running", data=_data_record(data), seed=recipe.seed)
     with _what_is_left_is_usable(run, training, state):
+        if not state.saves:
+            start_from_source_classes(training, state)
         for phase in plan.phases[state.phase :]:
             run_phase(training, phase, state)
     finished = _finish(run, training, state)
@@ -236,13 +239,14 @@ def _in_float32(training: Training) -> keras.Model:
 
 def _build(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
     spec = backbone_spec(recipe.backbone.kind, recipe.backbone.name)
-    size_px = recipe.image.size_px or spec.default_size_px
+    image = recipe.image
+    backbone_px = image.backbone_px or image.size_px or spec.default_size_px
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        backbone = build_backbone(recipe.backbone, size_px, recipe.seed, progress)
+        backbone = build_backbone(recipe.backbone, backbone_px, recipe.seed, progress)
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
-        return build_classifier(backbone, recipe.heads, sizes, size_px, recipe.seed)
+        return build_classifier(backbone, recipe.heads, sizes, image, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -252,7 +256,8 @@ def _head_size(head: HeadConfig, data: ImageData) -> HeadSize:
         return HeadSize(4)
     if head.kind == "regression":
         return number_size(data.splits["train"].targets[head.target])
-    return HeadSize(len(data.class_names[head.target]))
+    names = data.class_names[head.target]
+    return HeadSize(len(names), class_names=names)
 
 
 def _model_info(training: Training) -> ModelInfo:

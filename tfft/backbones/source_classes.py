@@ -1,0 +1,107 @@
+"""The classifier that a backbone was pretrained with, where it still has one.
+
+No TensorFlow is needed.
+"""
+
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfft.backbones.lite_package import read_lite0_classifier
+from tfft.config.model import BackboneConfig
+from tfft.errors import BackboneError, nearest
+
+# WordNet identifiers, as ImageNet names its classes; Stanford Dogs puts them before the breed.
+_WNID = re.compile(r"n\d{8}(?=$|\W|_)")
+_IMAGENET_LABELS = Path("datasets") / "imagenet2012" / "labels.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class SourceClassifier:
+    """Rows of a linear classifier on average-pooled features.
+
+    Attributes:
+        kernel: float32 [features, classes].
+        bias: float32 [classes].
+        class_names: of the classes.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    class_names: tuple[str, ...]
+
+    def rows(self, names: Sequence[str]) -> "SourceClassifier":
+        """Returns the classifier of `names`, which are among the class names, in their order."""
+        number = {name: position for position, name in enumerate(self.class_names)}
+        chosen = [number[name] for name in names]
+        return SourceClassifier(self.kernel[:, chosen], self.bias[chosen], tuple(names))
+
+
+def has_source_classifier(config: BackboneConfig) -> bool:
+    """Returns whether the backbone's source keeps its classifier beside its weights."""
+    return config.kind == "lite" and config.weights == "imagenet"
+
+
+def source_classifier(config: BackboneConfig) -> SourceClassifier:
+    """Returns the classifier that a backbone's weights were trained with.
+
+    Raises:
+        BackboneError: The source publishes none, or its package is not installed.
+    """
+    if not has_source_classifier(config):
+        raise BackboneError(
+            "the classifier that this backbone was trained with is not to be had; "
+            "EfficientNetLite0 with `weights: imagenet` has one"
+        )
+    classifier = read_lite0_classifier()
+    return SourceClassifier(classifier.kernel, classifier.bias, imagenet_wnids())
+
+
+def imagenet_wnids() -> tuple[str, ...]:
+    """Returns the 1,000 classes of ImageNet 2012 as WordNet identifiers, in their usual order.
+
+    Source: the labels of TFDS's `imagenet2012`, which is found but not imported.
+    """
+    found = importlib.util.find_spec("tensorflow_datasets")
+    for directory in (found and found.submodule_search_locations) or ():
+        labels = Path(directory) / _IMAGENET_LABELS
+        if labels.is_file():
+            return tuple(labels.read_text(encoding="utf-8").split())
+    raise BackboneError("tensorflow-datasets is not installed as a package with its labels")
+
+
+def source_names(
+    class_names: Sequence[str], known: Sequence[str], mapping: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Finds the source's class of each target class.
+
+    A class is found by the explicit `mapping`, by an equal name, or by the WordNet identifier in
+    its name (``n02085620-chihuahua``).
+
+    Args:
+        class_names: of the target.
+        known: names of the source's classes.
+        mapping: target class → source class.
+
+    Returns:
+        Target class → source class, and a line for each fault.
+    """
+    allowed, found, faults = set(known), {}, []
+    for name in class_names:
+        wnid = _WNID.search(name)
+        candidates = [mapping[name]] if name in mapping else [name, *([wnid[0]] if wnid else [])]
+        source = next((candidate for candidate in candidates if candidate in allowed), None)
+        if source is None:
+            faults.append(f"{name!r} is no class of the source.{nearest(candidates[-1], known)}")
+        else:
+            found[name] = source
+    faults += [
+        f"the mapping names {name!r}, which is no class of the data.{nearest(name, class_names)}"
+        for name in mapping
+        if name not in set(class_names)
+    ]
+    return found, faults

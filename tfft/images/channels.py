@@ -1,0 +1,29 @@
+"""How many channels pixels have: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+
+import numpy as np
+
+CHANNELS = (1, 2, 3, 4)
+# Luma of ITU-R BT.601, as JPEG has it; of pixels that are resized already, in float32.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def has_alpha(channels: int) -> bool:
+    """Returns whether the last channel is how opaque a pixel is, 0..255."""
+    return channels in (2, 4)
+
+
+def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Returns pixels float32 [..., channels] of pixels [..., 3] or, with alpha, [..., 4]."""
+    if channels in (3, 4):
+        return pixels
+    grey = pixels[..., :3] @ LUMA[:, None]
+    return np.concatenate([grey, pixels[..., 3:]], axis=-1)
+
+
+def check_channels(channels: int) -> None:
+    """Raises ValueError unless pixels can have so many channels."""
+    if channels not in CHANNELS:
+        raise ValueError(
+            f"images have 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. "
+            f"Received: channels={channels}"
+        )
