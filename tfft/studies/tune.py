@@ -279,7 +279,7 @@ def _words(
 ) -> str:
     images = f"{len(default):,} validation images"
     if not values:
-        return f"none of {tried} trials is better than the recipe as it is: {top1:.3f} on {images}."
+        return f"no trial of {tried} is better than the recipe as it is: {top1:.3f} on {images}."
     reached = f"{top1:.3f} against {default_top1:.3f}"
     numbers = f"{reached} on {images}, p {p_value:.2g} for the best of {tried} trials"
     if better:
