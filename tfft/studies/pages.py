@@ -22,7 +22,8 @@ _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
-th, td { white-space: nowrap; padding: .3rem .7rem; border-bottom: 1px solid #8886; text-align: right; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid #8886; }
+th, td { text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; height: auto; background: #fff; }
 .scroll { overflow-x: auto; }

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfft.config.load import dump_recipe
 from tfft.config.recipe import Recipe
-from tfft.config.tune import TuneConfig
+from tfft.config.tune import Searched, TuneConfig
 from tfft.errors import RecipeError, UsageError
 from tfft.evaluate.answers import load_answers
 from tfft.metrics.paired import accuracy_difference
@@ -27,7 +27,8 @@ from tfft.system.progress import SILENT, Progress
 _LEVEL = 0.05
 # Trials that are never pruned: what later ones are compared with.
 _FIRST_TRIALS = 4
-_RUN = "run"
+# What is kept with a trial: the number of its run's directory, and its values by path.
+_RUN, _VALUES = "run", "values"
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,43 @@ def tune(
     head = _head(recipe)
     path = STUDIES / (name or _name(recipe))
     with owned_study(path):
-        default = path / "runs" / "default"
-        _run_default(recipe, default, progress)
+        _run_default(recipe, path / "runs" / "default", progress)
         study = _open_study(optuna, path, config)
+        search = _Search(optuna, study, base, space, path, head, progress)
         wanted = trials or config.trials
-        _requeue_interrupted(optuna, study)
-        while (number := len(_finished(optuna, study))) < wanted:
+        _requeue_interrupted(search)
+        while (number := len(search.finished())) < wanted:
             # Seeded anew, so that what is suggested depends on the trials before, not on restarts.
             seed = config.seed + len(study.get_trials(deepcopy=False))
             study.sampler = optuna.samplers.TPESampler(seed=seed)
-            trial = study.ask()
-            title = f"trial {number + 1} of {wanted}"
-            _run_trial(optuna, study, trial, base, space, path, head, title, config, progress)
-    return _outcome(optuna, study, recipe, base, path, head)
+            _run_trial(search, study.ask(), f"trial {number + 1} of {wanted}")
+    return _outcome(search, recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What the trials of a search share."""
+
+    optuna: ModuleType
+    study: Any
+    base: Recipe
+    space: dict[str, Searched]
+    path: Path
+    head: str
+    progress: Progress
+
+    def finished(self) -> list[Any]:
+        """The trials that need not run any more."""
+        states = self.optuna.trial.TrialState
+        return self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+
+    def run(self, trial: Any) -> Path:
+        """The directory of a trial's run; one that was interrupted has that of its first try."""
+        return self.path / "runs" / f"trial-{trial.user_attrs.get(_RUN, trial.number)}"
+
+    def right(self, run: Path) -> np.ndarray:
+        """Where a run is right on the validation images, bool [images]."""
+        return load_answers(run, "validation").right(self.head)
 
 
 def _require_optuna() -> ModuleType:
@@ -153,54 +178,37 @@ def _open_study(optuna: ModuleType, path: Path, config: TuneConfig) -> Any:
     )
 
 
-def _finished(optuna: ModuleType, study: Any) -> list[Any]:
-    states = optuna.trial.TrialState
-    return study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
-
-
-def _requeue_interrupted(optuna: ModuleType, study: Any) -> None:
+def _requeue_interrupted(search: _Search) -> None:
     """Puts trials that were under way when the search stopped in line again, with their runs."""
-    states = optuna.trial.TrialState
-    for trial in study.get_trials(states=(states.RUNNING,)):
-        study.tell(trial.number, state=states.FAIL)
+    states = search.optuna.trial.TrialState
+    for trial in search.study.get_trials(states=(states.RUNNING,)):
+        search.study.tell(trial.number, state=states.FAIL)
         if trial.params:
             attributes = {_RUN: trial.user_attrs.get(_RUN, trial.number)}
-            study.enqueue_trial(trial.params, user_attrs=attributes)
+            search.study.enqueue_trial(trial.params, user_attrs=attributes)
 
 
-def _run_trial(
-    optuna: ModuleType,
-    study: Any,
-    trial: Any,
-    base: Recipe,
-    space: dict[str, Any],
-    path: Path,
-    head: str,
-    title: str,
-    config: TuneConfig,
-    progress: Progress,
-) -> None:
-    values = suggest_values(trial, space)
-    run = path / "runs" / f"trial-{trial.user_attrs.get(_RUN, trial.number)}"
-    trial.set_user_attr(_RUN, trial.user_attrs.get(_RUN, trial.number))
-    trial.set_user_attr("values", values)
+def _run_trial(search: _Search, trial: Any, title: str) -> None:
+    values = suggest_values(trial, search.space)
+    trial.set_user_attr(_VALUES, values)
+    run, pruned = search.run(trial), search.optuna.trial.TrialState.PRUNED
     try:
-        recipe = recipe_of_trial(base, values)
-        progress.message(f"{title}: {_shown(values)}")
-        watch = _watch(optuna, trial, run, head)
-        run_worker(recipe, run, "validation", title=title, progress=progress, watch=watch)
-    except optuna.TrialPruned:
+        recipe = recipe_of_trial(search.base, values)
+        search.progress.message(f"{title}: {_shown(values)}")
+        watch = _watch(search, trial, run)
+        run_worker(recipe, run, "validation", title=title, progress=search.progress, watch=watch)
+    except search.optuna.TrialPruned:
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        search.study.tell(trial, state=pruned)
     except (RecipeError, WorkerError) as error:
         # Counts as tried: values that do not fit each other, or that end in NaN, are no winner.
-        progress.message(f"{title} does not run: {error}")
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        search.progress.message(f"{title} does not run: {error}")
+        search.study.tell(trial, state=pruned)
     else:
-        study.tell(trial, _top1(run, head))
+        search.study.tell(trial, float(search.right(run).mean()))
 
 
-def _watch(optuna: ModuleType, trial: Any, run: Path, head: str) -> Callable[[], None]:
+def _watch(search: _Search, trial: Any, run: Path) -> Callable[[], None]:
     """Reports each new epoch's best validation figure so far, and prunes where it is too low."""
     known = 0
 
@@ -208,20 +216,15 @@ def _watch(optuna: ModuleType, trial: Any, run: Path, head: str) -> Callable[[],
         nonlocal known
         if not (run / "history.csv").is_file():
             return
-        rows = read_history(run)
-        figures = [row[f"validation/{head}/top1"] for row in rows]
+        figures = [row[f"validation/{search.head}/top1"] for row in read_history(run)]
         for epoch in range(known, len(figures)):
             trial.report(max(figures[: epoch + 1]), epoch)
         if len(figures) > known:
             known = len(figures)
             if trial.should_prune():
-                raise optuna.TrialPruned
+                raise search.optuna.TrialPruned
 
     return watch
-
-
-def _top1(run: Path, head: str) -> float:
-    return float(load_answers(run, "validation").right(head).mean())
 
 
 def _shown(values: dict[str, Any]) -> str:
@@ -231,21 +234,19 @@ def _shown(values: dict[str, Any]) -> str:
     )
 
 
-def _outcome(
-    optuna: ModuleType, study: Any, recipe: Recipe, base: Recipe, path: Path, head: str
-) -> Tuned:
+def _outcome(search: _Search, recipe: Recipe) -> Tuned:
     """Compares the best trial with the recipe as it was, and writes the winner as a recipe."""
-    complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
-    tried = len(_finished(optuna, study))
-    default = load_answers(path / "runs" / "default", "validation").right(head)
+    path = search.path
+    complete = search.study.get_trials(states=(search.optuna.trial.TrialState.COMPLETE,))
+    tried = len(search.finished())
+    default = search.right(path / "runs" / "default")
     best = max(complete, key=lambda trial: trial.value, default=None)
     values, p_value, better = {}, 1.0, False
     winner, top1, default_top1 = recipe, float(default.mean()), float(default.mean())
     if best is not None and best.value > default_top1:
-        values, top1 = best.user_attrs["values"], best.value
-        winner = recipe_of_trial(base, values)
-        right = load_answers(path / "runs" / f"trial-{best.user_attrs[_RUN]}", "validation")
-        difference = accuracy_difference(right.right(head)[None], default[None])
+        values, top1 = best.user_attrs[_VALUES], best.value
+        winner = recipe_of_trial(search.base, values)
+        difference = accuracy_difference(search.right(search.run(best))[None], default[None])
         p_value = min(1.0, difference.p_value * tried)
         better = p_value < _LEVEL
     text = _words(values, top1, default_top1, better, p_value, tried, default)
