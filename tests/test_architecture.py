@@ -24,6 +24,7 @@ STAGES = (
     "evaluate",
     "export",
     "report",
+    "studies",
     "api",
     "cli",
 )

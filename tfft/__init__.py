@@ -6,11 +6,14 @@ import tfft.evaluate
 import tfft.export
 import tfft.report  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
+    advise,
     benchmark,
     calibrate,
     check_data,
+    compare,
     evaluate,
     export,
+    find_learning_rate,
     load_predictor,
     plan,
     prepare_data,
@@ -21,16 +24,20 @@ from tfft.api import (
     resume,
     serve_check,
     train,
+    tune,
 )
 from tfft.version import __version__
 
 __all__ = [
     "__version__",
+    "advise",
     "benchmark",
     "calibrate",
     "check_data",
+    "compare",
     "evaluate",
     "export",
+    "find_learning_rate",
     "load_predictor",
     "plan",
     "prepare_data",
@@ -41,4 +48,5 @@ __all__ = [
     "resume",
     "serve_check",
     "train",
+    "tune",
 ]

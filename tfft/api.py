@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from tfft.report.report import Report
     from tfft.runtime.predictor import Predictor
     from tfft.runtime.timing import Timing
+    from tfft.studies.advise import Advice
+    from tfft.studies.report import StudyReport
+    from tfft.studies.tune import Tuned
     from tfft.transfer.cache_room import Listed
+    from tfft.transfer.lr_range import RangeTest
     from tfft.transfer.plan import FreezePlan
     from tfft.transfer.probe import Probe
     from tfft.transfer.rank import Ranking
@@ -102,6 +106,31 @@ def plan(
     return training.dry_run(loaded, progress, measure=measure)
 
 
+def find_learning_rate(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    phase: int | None = None,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    progress: Progress = SILENT,
+) -> "RangeTest":
+    """Does a learning-rate range test of a phase (1 for the first); nothing is kept.
+
+    Other arguments and errors as of `train`.
+    """
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    from tfft.transfer import lr_range
+
+    return lr_range.find_learning_rate(
+        loaded, phase=phase, lowest=lowest, highest=highest, steps=steps, progress=progress
+    )
+
+
 def evaluate(
     model: "str | Path | Predictor",
     *,
@@ -128,6 +157,119 @@ def evaluate(
 
     return evaluation.evaluate(
         model, split=split, data=_path(data), batch_size=batch_size, progress=progress
+    )
+
+
+def compare(
+    *arms: str | Path,
+    recipe: str | Path = "classifier",
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    seeds: int = 3,
+    fractions: Sequence[float] = (1.0,),
+    scratch_epochs: int = 60,
+    target: float | None = None,
+    name: str | None = None,
+    progress: Progress = SILENT,
+) -> "StudyReport":
+    """Compares ways of training on the same data, and says whether transfer helped.
+
+    What was done before in the same study is kept: an interrupted comparison goes on, and one with
+    more seeds or fractions adds what is missing.
+
+    Args:
+        arms: strategies (as `train.strategy`, or ``scratch``), recipes, directories of finished
+            runs.
+        recipe: that strategies are applied to.
+        data: a directory with one folder a class, or a manifest, instead of the recipes' data.
+        overrides: of all recipes.
+        seeds: runs of each arm on each part of the data.
+        fractions: parts of the training images.
+        scratch_epochs: of the arm ``scratch`` on all of the data.
+        target: validation top-1 for the time to reach it; default: what every arm reaches.
+        name: of the directory in ``studies``.
+        progress: where the work is reported.
+
+    Returns:
+        Results and verdicts; the study's directory has them as JSON, Markdown and HTML.
+
+    Raises:
+        UsageError: Fewer than two arms, or arms that cannot be compared.
+        RecipeError: A recipe is wrong.
+        DataError: The arms were not tested on the same images.
+    """
+    from tfft.studies.arms import make_arms
+    from tfft.studies.compare import plan_study
+    from tfft.studies.report import report_study
+
+    made = make_arms(
+        [str(arm) for arm in arms],
+        recipe=recipe,
+        data=_path(data),
+        overrides=overrides,
+        scratch_epochs=scratch_epochs,
+    )
+    study = plan_study(made, seeds=seeds, fractions=fractions, name=name)
+    return report_study(study, target=target, progress=progress)
+
+
+def tune(
+    recipe: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    trials: int | None = None,
+    name: str | None = None,
+    progress: Progress = SILENT,
+) -> "Tuned":
+    """Searches values of a recipe on its validation images, and writes the winner as a recipe.
+
+    Args:
+        recipe: with or without a `tune` section.
+        data: as of `train`.
+        overrides: as of `train`.
+        trials: in place of `tune.trials`.
+        name: of the directory in ``studies``.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: The extra `tune` is not installed.
+        RecipeError: The recipe is wrong, or a value of its space does not fit it.
+    """
+    from tfft.config.load import load_recipe
+    from tfft.studies import tune as tuning
+
+    loaded = load_recipe(recipe, overrides=overrides, data=_path(data))
+    return tuning.tune(loaded, trials=trials, name=name, progress=progress)
+
+
+def advise(
+    recipe: str | Path = "classifier",
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "Advice":
+    """Recommends a strategy for images, from their number and two probes of the backbone.
+
+    Args:
+        recipe: whose backbone and image size are used.
+        data: as of `train`.
+        overrides: as of `train`.
+        progress: where the work is reported.
+
+    Returns:
+        The strategy, the reason in a sentence, and the recipe that follows it.
+
+    Raises:
+        RecipeError: The recipe is wrong.
+        DataError: The images are not what the recipe says.
+    """
+    from tfft.config.load import load_recipe
+    from tfft.studies import advise as advising
+
+    return advising.advise(
+        load_recipe(recipe, overrides=overrides, data=_path(data)), progress=progress
     )
 
 

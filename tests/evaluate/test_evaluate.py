@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfft.errors import DataError
+from tfft.errors import DataError, ModelFileError
+from tfft.evaluate.answers import load_answers
 from tfft.evaluate.evaluate import evaluate
 from tfft.runtime.load import load_predictor
 
@@ -27,6 +28,23 @@ def test_a_run_keeps_its_evaluations(small_run):
     evaluation = evaluate(small_run, split="train")
     kept = json.loads((small_run / "evaluation" / "train.json").read_text())
     assert kept == evaluation.to_json()
+
+
+def test_a_run_keeps_what_it_said_about_each_image(small_run):
+    evaluation = evaluate(small_run, split="train")
+    answers = load_answers(small_run, "train")
+    assert len(set(answers.ids)) == len(answers.ids) == evaluation.examples
+    assert answers.right("label").mean() == evaluation.metrics["label"]["top1"]
+    np.testing.assert_allclose(answers.outputs["label"].sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_answers_that_are_not_there_or_damaged_are_named(small_run, tmp_path):
+    with pytest.raises(ModelFileError, match=r"tfft evaluate .* --split test"):
+        load_answers(tmp_path, "test")
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "test.npz").write_bytes(b"PK\3\4 cut short")
+    with pytest.raises(ModelFileError, match="cannot read"):
+        load_answers(tmp_path, "test")
 
 
 @pytest.mark.parametrize("signature", ["serving_default", "serve_uint8", "serve_bytes"])

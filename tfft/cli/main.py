@@ -18,8 +18,12 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in a minute."),
     "train": ("train", "Train a recipe, or go on with a run that was stopped."),
+    "lr-find": ("lr_find", "Find a learning rate: the loss while the rate rises."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
     "calibrate": ("calibrate", "Fit how sure a run is to how often it is right."),
+    "compare": ("compare", "Compare ways of training: did transfer help, is it real?"),
+    "tune": ("tune", "Search the values of a recipe on validation images."),
+    "advise": ("advise", "Recommend a strategy for images, with the recipe that follows it."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
     "report": ("report", "Write a page about a run: figures, mistakes, leaks, exports."),
     "publish": ("publish", "Put a SavedModel where a server polls, whole or not at all."),

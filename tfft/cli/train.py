@@ -107,5 +107,6 @@ def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
     for head, figures in run.metrics.items():
         cells = (f"{figures[name]:.4g}" if name in figures else "" for name in names)
         table.add_row(head, *cells)
+    diagnosis = [Text(finding.text) for finding in run.diagnosis]
     following = f"run: {run.path}\nnext: tfft evaluate {run.path}\n      tfft export {run.path}"
-    print_rich(results, *([table] if names else []), Text(following))
+    print_rich(results, *([table] if names else []), *diagnosis, Text(following))

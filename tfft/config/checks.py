@@ -17,6 +17,7 @@ from tfft.config.model import (
 from tfft.config.recipe import ExportConfig
 from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
+from tfft.config.tune import Choices, Range, TuneConfig
 from tfft.errors import BackboneError
 
 _WITH_ALPHA = (2, 4)  # numbers of channels
@@ -42,6 +43,7 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _heads_on_data: ("heads", "data"),
         _train: ("train",),
         _export: ("export",),
+        _tune: ("tune",),
     }
     for check, names in checks.items():
         if all(name in sections for name in names):
@@ -246,6 +248,18 @@ def _export(export: ExportConfig) -> Found:
     yield from _repeated(("export", "formats"), export.formats)
     yield from _repeated(("export", "warm_up", "signatures"), export.warm_up.signatures)
     yield from _repeated(("export", "warm_up", "batch_sizes"), export.warm_up.batch_sizes)
+
+
+def _tune(tune: TuneConfig | None) -> Found:
+    for path, searched in tune.space.items() if tune else ():
+        where: Path = ("tune", "space", path)
+        if isinstance(searched, Choices) and len(searched.choices) < 2:
+            yield (*where, "choices"), "needs two values or more, else there is nothing to search"
+        if isinstance(searched, Range):
+            if searched.low >= searched.high:
+                yield (*where, "high"), f"must be above low. Received: {searched.high:g}"
+            if searched.log and searched.low <= 0:
+                yield (*where, "low"), f"must be above 0 with log: true. Received: {searched.low:g}"
 
 
 def _repeated(where: Path, values: tuple[Any, ...]) -> Found:

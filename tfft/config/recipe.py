@@ -8,6 +8,7 @@ from tfft.config.base import Name, PositiveInt, Section
 from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.model import BackboneConfig, ClassificationHead, HeadsConfig
 from tfft.config.train import TrainConfig
+from tfft.config.tune import TuneConfig
 
 Precision = Literal["float32", "float16", "dynamic_int8", "int8"]
 
@@ -103,3 +104,4 @@ class Recipe(Section):
     )
     train: TrainConfig = Field(description="how it is trained")
     export: ExportConfig = Field(default=ExportConfig(), description="what is exported")
+    tune: TuneConfig | None = Field(default=None, description="what `tfft tune` searches")

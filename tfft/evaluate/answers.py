@@ -1,22 +1,47 @@
-"""What a run's model says of the images of a split, computed once and kept with the run."""
+"""What a run's model says of each image of a split, kept with the run.
+
+Calibration and report take the answers instead of computing them again; paired tests need to know
+which images two models get right.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tfft.data.index import ImageIndex
-from tfft.errors import TfftError
+from tfft.errors import ModelFileError, TfftError
 from tfft.evaluate.predict import predict_index
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.arrays import read_arrays, write_arrays
 from tfft.system.progress import Progress
 
-# Splits whose answers are kept; a training set can be too large for it, and nothing asks for them.
-KEPT_SPLITS = ("validation", "test")
 _BATCH_SIZE = 32
-_KEY = "key"
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers of a model on one split.
+
+    Attributes:
+        ids: of the images, str [images].
+        targets: by head, as the model counts them, [images, ...]; empty where only answers were
+            asked for.
+        outputs: by head, as `Predictor.answers` gives them, float32 [images, ...].
+        key: sha256 of what decides the outputs: the model, its pixels, the images.
+    """
+
+    ids: np.ndarray
+    targets: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+    key: str = ""
+
+    def right(self, head: str) -> np.ndarray:
+        """Returns where a head for classes is right, bool [images]."""
+        return self.outputs[head].argmax(axis=1) == self.targets[head]
 
 
 def answers_of_run(
@@ -26,28 +51,56 @@ def answers_of_run(
 
     Args:
         predictor: of a run.
-        split: ``validation`` or ``test``.
+        split: of the run's data.
         index: its images.
         progress: where the work is reported.
 
     Returns:
         As `Predictor.answers`, in the order of `index`.
     """
-    run = run_directory(predictor)
-    kept = None if run is None else _read(_file(run, split), answers_key(predictor, index))
-    if kept is not None:
-        return kept
-    answers = predict_index(predictor, index, _BATCH_SIZE, f"predicting {split} images", progress)
-    keep_answers(predictor, split, index, answers)
-    return answers
+    run, key = run_directory(predictor), answers_key(predictor, index)
+    if run is not None and _file(run, split).is_file():
+        try:
+            kept = load_answers(run, split)
+        except ModelFileError:  # damaged: computed anew
+            kept = None
+        if kept is not None and kept.key == key:
+            return kept.outputs
+    outputs = predict_index(predictor, index, _BATCH_SIZE, f"predicting {split} images", progress)
+    if run is not None:
+        save_answers(run, split, Answers(np.array(index.ids), {}, outputs, key))
+    return outputs
 
 
-def keep_answers(predictor: Predictor, split: str, index: ImageIndex, answers: Outputs) -> None:
-    """Writes what a run's model says of a split to ``evaluation/<split>.npz`` of the run."""
-    run = run_directory(predictor)
-    if run is not None and split in KEPT_SPLITS:
-        key = np.array(answers_key(predictor, index))
-        write_arrays(_file(run, split), {**answers, _KEY: key})
+def save_answers(run: Path, split: str, answers: Answers) -> None:
+    """Writes ``evaluation/<split>.npz`` of a run: 4 bytes a class and image."""
+    arrays = {
+        "ids": answers.ids,
+        "key": np.array(answers.key),
+        **{f"targets/{head}": values for head, values in answers.targets.items()},
+        **{f"outputs/{head}": values for head, values in answers.outputs.items()},
+    }
+    write_arrays(_file(run, split), arrays)
+
+
+def load_answers(run: Path, split: str) -> Answers:
+    """Reads what `save_answers` wrote.
+
+    Raises:
+        ModelFileError: The run was not evaluated on this split, or the file is damaged.
+    """
+    path = _file(run, split)
+    if not path.is_file():
+        raise ModelFileError(
+            f"{run} has no answers on its {split} images: {path} is missing. "
+            f"Run: tfft evaluate {run} --split {split}"
+        )
+    try:
+        arrays = read_arrays(path)
+        ids, key = arrays.pop("ids"), str(arrays.pop("key"))
+    except (TfftError, KeyError) as error:
+        raise ModelFileError(f"cannot read {path}: {error}") from error
+    return Answers(ids, _group(arrays, "targets"), _group(arrays, "outputs"), key)
 
 
 def answers_key(predictor: Predictor, index: ImageIndex) -> str:
@@ -68,11 +121,6 @@ def _file(run: Path, split: str) -> Path:
     return run / "evaluation" / f"{split}.npz"
 
 
-def _read(path: Path, key: str) -> Outputs | None:
-    if not path.is_file():
-        return None
-    try:
-        arrays = read_arrays(path)
-    except TfftError:  # written by something else; it is computed and written again
-        return None
-    return arrays if str(arrays.pop(_KEY, "")) == key else None
+def _group(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, np.ndarray]:
+    prefix = f"{group}/"
+    return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}

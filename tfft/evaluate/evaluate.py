@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfft.evaluate.answers import keep_answers, run_directory
+import numpy as np
+
+from tfft.evaluate.answers import Answers, answers_key, run_directory, save_answers
 from tfft.evaluate.data import evaluation_images, targets_of_model
 from tfft.evaluate.predict import predict_index
 from tfft.metrics.heads import head_metrics
@@ -52,7 +54,7 @@ def evaluate(
 
     Memory does not grow with the number of images, but for 4 bytes a class and image. Where the
     model is a run directory, the figures are also written to its ``evaluation/<split>.json``, and
-    the answers on validation and test images beside it, for calibration and report.
+    what it says about each image beside them.
 
     Args:
         model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
@@ -79,5 +81,6 @@ def evaluate(
     evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics)
     if data is None and run is not None:
         write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
-        keep_answers(predictor, split, index, answers)
+        key = answers_key(predictor, index)
+        save_answers(run, split, Answers(np.array(index.ids), targets, answers, key))
     return evaluation

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
 from tfft.model.assemble import Classifier, Cut
 from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.average import WeightAverage
 from tfft.transfer.features import cached_inputs
 from tfft.transfer.inputs import ImageStream, PhaseInputs
 from tfft.transfer.optimizers import inner_optimizer
@@ -24,35 +26,34 @@ start_tensorflow()
 import keras  # noqa: E402
 
 
-def train_by_gradient(
-    training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
-) -> None:
-    """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
-    classifier = training.classifier
+@dataclass(frozen=True, eq=False)
+class PreparedPhase:
+    """What a phase is trained with: set up for it, and nothing trained yet.
+
+    Its inputs may hold files open: close them.
+    """
+
+    inputs: PhaseInputs
+    step: TrainStep
+    evaluation: EvaluationStep
+    average: WeightAverage | None
+
+
+def prepare_phase(
+    training: Training, plan: PhasePlan, phase: GradientPhase, *, new: bool = True
+) -> PreparedPhase:
+    """Sets the model and the optimizer up for a phase; `new`: from its first step on."""
+    classifier, config = training.classifier, training.recipe.train
     trained = unfrozen(classifier, phase.unfreeze)
     set_batch_norm(classifier, trained, phase.batch_norm)
     cut = classifier.cut(plan.unchanged_blocks)
-    with closing(_inputs(training, plan, phase)) as inputs:
-        cut = Cut(None, cut.suffix) if plan.cached else cut
-        _train_epochs(training, plan, phase, state, trained, cut, inputs)
-
-
-def _train_epochs(
-    training: Training,
-    plan: PhasePlan,
-    phase: GradientPhase,
-    state: TrainingState,
-    trained: Unfrozen,
-    cut: Cut,
-    inputs: PhaseInputs,
-) -> None:
-    classifier, config = training.classifier, training.recipe.train
+    if plan.cached:
+        cut = Cut(None, cut.suffix)
     rules = update_rules(classifier, phase, trained)
     variables = [variable for variable, _ in rules]
     inner_optimizer(training.optimizer).begin_phase(rules)
     average = training.average if phase.ema_decay else None
     if average is not None and phase.ema_decay:
-        new = state.epoch == 0 and state.epoch_step == 0
         average.begin_phase([*variables, *_statistics(phase, trained)], phase.ema_decay, new)
     step = TrainStep(
         cut,
@@ -65,7 +66,28 @@ def _train_epochs(
         seed=training.recipe.seed,
         after_update=average.update if average else None,
     )
-    evaluation = EvaluationStep(cut, classifier.heads)
+    inputs = _inputs(training, plan, phase)
+    return PreparedPhase(inputs, step, EvaluationStep(cut, classifier.heads), average)
+
+
+def train_by_gradient(
+    training: Training, plan: PhasePlan, phase: GradientPhase, state: TrainingState
+) -> None:
+    """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
+    new = state.epoch == 0 and state.epoch_step == 0
+    prepared = prepare_phase(training, plan, phase, new=new)
+    with closing(prepared.inputs):
+        _train_epochs(training, plan, phase, state, prepared)
+
+
+def _train_epochs(
+    training: Training,
+    plan: PhasePlan,
+    phase: GradientPhase,
+    state: TrainingState,
+    prepared: PreparedPhase,
+) -> None:
+    inputs, average = prepared.inputs, prepared.average
     rates = learning_rates(
         phase.learning_rate,
         phase.schedule,
@@ -75,10 +97,15 @@ def _train_epochs(
     while state.epoch < plan.epochs and not _has_stopped(phase, state):
         first = state.epoch * plan.steps_per_epoch
         row = _train_epoch(
-            training, plan, inputs, step, state, rates[first : first + plan.steps_per_epoch]
+            training,
+            plan,
+            inputs,
+            prepared.step,
+            state,
+            rates[first : first + plan.steps_per_epoch],
         )
         with average.in_place() if average else nullcontext():
-            validated = validate(training, inputs, evaluation)
+            validated = validate(training, inputs, prepared.evaluation)
             end_epoch(training, state, {**row, **columns("validation", validated)}, validated)
         training.checkpoints.save(state)
     if average is not None:
@@ -118,6 +145,7 @@ def _train_epoch(
             state.step += piece.steps
             state.epoch_sums = totals.values
             state.epoch_seconds = spent + time.perf_counter() - started
+            state.elapsed_seconds += training.stopwatch.lap()
             training.checkpoints.save_if_older(training.recipe.train.checkpoint_seconds, state)
     finally:
         task.close()

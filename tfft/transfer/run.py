@@ -13,6 +13,7 @@ from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError
 from tfft.system.files import explained_os_errors, read_json, write_json, write_text
+from tfft.transfer.diagnosis import Finding
 from tfft.version import __version__
 
 _RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
@@ -26,14 +27,17 @@ class Run:
         path: the directory.
         metrics: on validation data, of the weights that were kept: ``{head: {name: value}}``;
             empty until there are any.
+        diagnosis: what the epochs say: overfitting and the like.
     """
 
     path: Path
     metrics: dict[str, dict[str, float]]
+    diagnosis: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft train --json`` prints."""
-        return {"run": str(self.path), "metrics": self.metrics}
+        diagnosis = [finding.to_json() for finding in self.diagnosis]
+        return {"run": str(self.path), "metrics": self.metrics, "diagnosis": diagnosis}
 
     @property
     def recipe_file(self) -> Path:

@@ -45,6 +45,8 @@ class TrainingState:
         epoch_step: steps of the next epoch that are done already.
         epoch_sums: what these steps returned, added up; empty before the first.
         epoch_seconds: the time that they took.
+        elapsed_seconds: since the training began, features and validation included, but for what
+            an interruption took.
         step: optimizer steps taken in all.
         saves: checkpoints and best weights that were saved.
         stale_epochs: epochs of this phase since its best validation result.
@@ -58,6 +60,7 @@ class TrainingState:
     epoch_step: int = 0
     epoch_sums: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0
+    elapsed_seconds: float = 0.0
     step: int = 0
     saves: int = 0
     stale_epochs: int = 0

@@ -16,6 +16,7 @@ from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
+from tfft.transfer.diagnosis import diagnose
 from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
@@ -120,20 +121,32 @@ def _require_same_data(run: Run, data: ImageData) -> None:
         )
 
 
-def _train(
+def prepare_training(recipe: Recipe, run: Run, progress: Progress = SILENT) -> Training:
+    """Loads data and weights, plans, and returns what the phases of `run` work on.
+
+    Raises:
+        TfftError: As `train`.
+    """
+    data = load_of_recipe(recipe, progress)
+    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
+    plan = make_plan(recipe, classifier, _counts(data))
+    return _training(recipe, run, data, classifier, plan, progress)
+
+
+def _training(
     recipe: Recipe,
     run: Run,
     data: ImageData,
     classifier: Classifier,
     plan: FreezePlan,
     progress: Progress,
-) -> Run:
+) -> Training:
     optimizer = _optimizer(recipe, classifier)
     averaged = any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases)
     average = WeightAverage(_float_variables(classifier)) if averaged else None
     beside = [*optimizer.variables, *(average.variables if average else ())]
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
-    training = Training(
+    return Training(
         recipe,
         data,
         pixels,
@@ -146,6 +159,17 @@ def _train(
         progress,
         run,
     )
+
+
+def _train(
+    recipe: Recipe,
+    run: Run,
+    data: ImageData,
+    classifier: Classifier,
+    plan: FreezePlan,
+    progress: Progress,
+) -> Run:
+    training = _training(recipe, run, data, classifier, plan, progress)
     state = training.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
@@ -156,7 +180,7 @@ def _train(
         if not state.saves:
             start_from_source_classes(training, state)
         for phase in plan.phases[state.phase :]:
-            _run_phase(training, phase, state)
+            run_phase(training, phase, state)
     finished = _finish(run, training, state)
     record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
@@ -182,7 +206,8 @@ def _done(state: TrainingState) -> str:
     return f"{epochs} and {state.epoch_step} step{'' if state.epoch_step == 1 else 's'}"
 
 
-def _run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None:
+def run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None:
+    """Trains what of a phase `state` has not done yet."""
     if plan.config.solver == "linear":
         train_by_solver(training, plan, plan.config, state)
     else:
@@ -221,8 +246,11 @@ def _finish(run: Run, training: Training, state: TrainingState) -> Run:
     best = state.best
     metrics = best.metrics if best else {}
     place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
-    write_json(run.metrics_file, {"validation": metrics, "best": place})
-    return Run(run.path, metrics)
+    validation_images = training.plan.images["validation"]
+    diagnosis = tuple(diagnose(state.history, training.recipe, validation_images))
+    found = [finding.to_json() for finding in diagnosis]
+    write_json(run.metrics_file, {"validation": metrics, "best": place, "diagnosis": found})
+    return Run(run.path, metrics, diagnosis)
 
 
 def _in_float32(training: Training) -> keras.Model:

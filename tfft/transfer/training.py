@@ -1,7 +1,8 @@
 """What the phases of a run share, and what happens at the end of each epoch."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,18 @@ import tensorflow as tf  # noqa: E402
 HeadMetrics = dict[str, dict[str, float]]
 
 
+class Stopwatch:
+    """Seconds since it was last read, or made."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        return seconds
+
+
 @dataclass(frozen=True, eq=False)
 class Training:
     """What every phase of a run works on."""
@@ -47,6 +60,7 @@ class Training:
     history: History
     progress: Progress
     run: Run
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def train_images(self) -> ImageIndex:
@@ -126,7 +140,8 @@ def end_epoch(
 ) -> None:
     """Records an epoch and keeps its weights, those in the model now, if they are the best."""
     place = {"phase": state.phase + 1, "epoch": state.epoch, "step": state.step}
-    state.history.append({**place, **row})
+    state.elapsed_seconds += training.stopwatch.lap()
+    state.history.append({**place, **row, "elapsed_seconds": state.elapsed_seconds})
     training.history.write(state.history)
     reached = quality(training, validated)
     best = state.best

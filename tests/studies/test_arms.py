@@ -1,0 +1,77 @@
+"""What the words of `tfft compare` stand for, and which runs they make."""
+
+import numpy as np
+import pytest
+from made_study import write_run
+
+from tfft.config.load import load_recipe
+from tfft.errors import RecipeError, UsageError
+from tfft.studies.arms import make_arms
+from tfft.studies.compare import plan_study
+
+
+def test_a_strategy_is_applied_to_the_recipe():
+    (partial, scratch) = make_arms(["partial", "scratch"], recipe="quickstart")
+    assert [p.solver for p in partial.recipe.train.phases] == ["linear", "gradient"]
+    assert partial.recipe.backbone.weights == "imagenet"
+    (phase,) = scratch.recipe.train.phases
+    assert (scratch.is_scratch, phase.unfreeze, phase.batch_norm) == (True, "all", "adapt")
+    assert partial.recipe.data == scratch.recipe.data
+
+
+def test_with_a_strategy_a_part_of_the_data_is_seen_more_often():
+    partial, scratch = make_arms(["partial", "scratch"], recipe="quickstart", scratch_epochs=20)
+    for arm, whole in ((partial, 5), (scratch, 20)):
+        epochs = {f: arm.recipe_at(f, 0).train.phases[-1].epochs for f in (1.0, 0.25, 0.05)}
+        assert epochs == {1.0: whole, 0.25: 4 * whole, 0.05: 5 * whole}
+
+
+def test_cells_differ_in_fraction_and_seed_alone_and_small_ones_come_first():
+    arms = make_arms(["scratch", "partial"], recipe="quickstart")
+    cells = plan_study(arms, seeds=2, fractions=(1.0, 0.1)).cells
+    assert [cell.fraction for cell in cells] == [0.1] * 4 + [1.0] * 4
+    assert [cell.recipe.seed for cell in cells[:4]] == [0, 0, 1, 1]
+    assert len({cell.run for cell in cells}) == 8
+    assert {cell.recipe.data.split_seed for cell in cells} == {0}
+
+
+def test_more_seeds_and_fractions_are_the_same_study():
+    arms = make_arms(["scratch", "partial"], recipe="quickstart")
+    small, large = plan_study(arms, seeds=1), plan_study(arms, seeds=3, fractions=(0.1, 1.0))
+    assert small.path == large.path
+    assert {c.run for c in small.cells} < {c.run for c in large.cells}
+    other = make_arms(["scratch", "partial"], recipe="quickstart", scratch_epochs=9)
+    assert plan_study(other).path != small.path
+
+
+def test_finished_runs_that_differ_in_seed_and_fraction_are_one_arm(tmp_path):
+    recipe = load_recipe("quickstart")
+    for seed in (0, 1):
+        seeded = recipe.model_copy(update={"seed": seed})
+        write_run(tmp_path / f"run-{seed}", np.ones(9, bool), seeded)
+    arms = make_arms(
+        ["full", str(tmp_path / "run-0"), str(tmp_path / "run-1")], recipe="quickstart"
+    )
+    assert [arm.name for arm in arms] == ["full", "quickstart"]
+    assert [cell.seed for cell in plan_study(arms, seeds=1).cells] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["scratch"], "two or more"),
+        (["scratch", "scratch"], "called 'scratch'"),
+        (["scratch", "progresive"], "Did you mean 'progressive'"),
+        (["quickstart", "stanford_dogs_crops"], r"differ in data\.kind"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_anything_runs(words, message):
+    with pytest.raises((UsageError, RecipeError), match=message):
+        make_arms(words, recipe="quickstart")
+
+
+@pytest.mark.parametrize(("seeds", "fractions"), [(0, (1.0,)), (1, (0.0,)), (1, (1.5,))])
+def test_numbers_out_of_range_are_refused(seeds, fractions):
+    arms = make_arms(["scratch", "partial"], recipe="quickstart")
+    with pytest.raises(UsageError, match="Received"):
+        plan_study(arms, seeds=seeds, fractions=fractions)

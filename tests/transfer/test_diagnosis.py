@@ -1,0 +1,103 @@
+"""What the epochs of a run say, on curves drawn by hand."""
+
+import pytest
+
+from tfft.config.load import recipe_from_dict
+from tfft.transfer.diagnosis import diagnose
+
+SPLITS = ("train", "validation")
+_PHASE = {"unfreeze": "all", "epochs": 6, "learning_rate": 1e-3}
+
+
+def recipe(*phases: dict, **train: object):
+    return recipe_from_dict(
+        {
+            "name": "drawn",
+            "data": {"kind": "digits"},
+            "backbone": {"kind": "lite"},
+            "train": {"phases": list(phases) or [_PHASE], **train},
+        }
+    )
+
+
+def rows(train_loss, loss, train_top1, top1, phase=1):
+    columns = zip(train_loss, loss, train_top1, top1, strict=True)
+    names = (
+        "train/label/loss",
+        "validation/label/loss",
+        "train/label/top1",
+        "validation/label/top1",
+    )
+    return [{"phase": phase, **dict(zip(names, row, strict=True))} for row in columns]
+
+
+OVERFIT = rows(
+    [1.0, 0.6, 0.3, 0.2, 0.1, 0.05],
+    [1.0, 0.7, 0.6, 0.7, 0.8, 0.9],
+    [0.60, 0.80, 0.90, 0.95, 0.99, 1.00],
+    [0.60, 0.75, 0.80, 0.80, 0.79, 0.79],
+)
+FALLING = rows(
+    [1.5, 1.3, 1.1, 0.9, 0.8, 0.7],
+    [1.5, 1.3, 1.1, 1.0, 0.9, 0.8],
+    [0.40, 0.50, 0.60, 0.65, 0.70, 0.72],
+    [0.40, 0.50, 0.60, 0.64, 0.69, 0.71],
+)
+FLAT = rows(
+    [1.5, 1.2, 1.11, 1.10, 1.10, 1.10],
+    [1.5, 1.2, 1.12, 1.11, 1.11, 1.11],
+    [0.40, 0.50, 0.55, 0.56, 0.56, 0.56],
+    [0.40, 0.50, 0.55, 0.55, 0.55, 0.55],
+)
+FINE = rows(
+    [0.5, 0.2, 0.15, 0.12, 0.11, 0.11],
+    [0.5, 0.3, 0.21, 0.20, 0.199, 0.199],
+    [0.85, 0.93, 0.96, 0.97, 0.97, 0.97],
+    [0.84, 0.90, 0.93, 0.94, 0.94, 0.94],
+)
+
+
+@pytest.mark.parametrize(
+    ("history", "kind", "says"),
+    [
+        (OVERFIT, "overfits", "lowest, 0.6, in epoch 3 of 6 and rose to 0.9"),
+        (FALLING, "stopped_early", "fell by 20% over the last 2 of 6 epochs"),
+        (FLAT, "underfits", "56.0% of the training and 55.0% of the validation images"),
+        (FINE, "fine", "no sign of over- or underfitting"),
+    ],
+    ids=["overfits", "stopped early", "underfits", "fine"],
+)
+def test_a_curve_is_named_with_its_figures(history, kind, says):
+    (finding,) = diagnose(history, recipe(), 400)
+    assert (finding.kind, finding.phase) == (kind, 1)
+    assert says in finding.text
+
+
+def test_advice_is_what_the_recipe_does_not_have_yet():
+    (bare,) = diagnose(OVERFIT, recipe(), 400)
+    assert "Set in train.phases.0: early_stop" in bare.text
+    assert "augment: random_crop" in bare.text
+    careful = {**_PHASE, "augment": "random_crop", "early_stop": {"patience_epochs": 5}}
+    (finding,) = diagnose(OVERFIT, recipe({**careful, "weight_decay": 0.1}), 400)
+    assert "epochs: 3" in finding.text
+    assert "augment" not in finding.text
+    assert "weight_decay" not in finding.text
+
+
+def test_a_gap_that_few_validation_images_explain_is_no_overfitting():
+    assert [f.kind for f in diagnose(OVERFIT, recipe(), 10)] == ["fine"]
+
+
+def test_a_phase_that_loses_what_was_there_is_named():
+    solved = [{"phase": 1, "validation/label/loss": 0.2, "validation/label/top1": 0.9}]
+    history = solved + rows([2.0] * 3, [2.1] * 3, [0.5] * 3, [0.5] * 3, phase=2)
+    schedule = recipe({"solver": "linear"}, {**_PHASE, "epochs": 3})
+    kinds = {finding.kind: finding for finding in diagnose(history, schedule, 400)}
+    assert "phase 2 lost what phase 1 had: validation top-1 0.500 at best, after 0.900" in (
+        kinds["lost"].text
+    )
+    assert "Lower train.phases.1.learning_rate" in kinds["lost"].text
+
+
+def test_without_validation_images_nothing_is_said():
+    assert diagnose(OVERFIT, recipe(), 0) == []

@@ -1,0 +1,57 @@
+"""`tfft advise`: which strategy to begin with."""
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+from tfft.errors import UsageError
+
+
+@click.command()
+@click.argument("recipe", metavar="[RECIPE]", default="classifier")
+@data_option
+@set_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="advised.yaml",
+    show_default=True,
+    metavar="FILE",
+    help="Where the recipe goes.",
+)
+@json_option
+@quiet_option
+def command(
+    recipe: str,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Recommend a strategy for images, and write the recipe that follows it.
+
+    A linear head is solved on the features of the backbone, pretrained and random: what the former
+    has over the latter says how near the source is. RECIPE names backbone and image size; its
+    schedule does not matter.
+
+    \b
+    Example:
+      tfft advise --data photos/
+      tfft train advised.yaml
+    """
+    if output.exists():
+        raise UsageError(f"{output} exists already and is not replaced. Choose another --output")
+    with results_stream() as results, shown_progress(quiet) as progress:
+        advice = api.advise(recipe, data=data, overrides=overrides, progress=progress)
+        advice.write(output)
+        if as_json:
+            print_json(results, {**advice.to_json(), "recipe": str(output)})
+            return
+        words = f"{advice.strategy}: {advice.reason}"
+        print_rich(results, Text(words), Text(f"recipe: {output}\nnext: tfft train {output}"))

@@ -1,0 +1,132 @@
+"""`tfft compare`: did transfer help, and is the difference real?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+from tfft.errors import TfftError, UsageError
+
+if TYPE_CHECKING:
+    from tfft.studies.report import StudyReport
+
+
+def _fractions(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--fractions takes numbers with commas between, such as 0.05,0.25,1. Received: {value}"
+        ) from None
+
+
+@click.command()
+@click.argument("arms", metavar="ARM…", nargs=-1, required=True)
+@click.option(
+    "--recipe",
+    default="classifier",
+    show_default=True,
+    metavar="RECIPE",
+    help="What strategies are applied to.",
+)
+@data_option
+@set_option
+@click.option(
+    "--seeds", default=3, show_default=True, metavar="N", help="Runs of each arm and fraction."
+)
+@click.option(
+    "--fractions",
+    default="1",
+    show_default=True,
+    metavar="X,…",
+    callback=_fractions,
+    help="Shares of the training images.",
+)
+@click.option(
+    "--scratch-epochs",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    metavar="N",
+    help="Of the arm scratch, on all of the data.",
+)
+@click.option(
+    "--target",
+    type=click.FloatRange(0.0, 1.0),
+    metavar="X",
+    help="Validation top-1 for the time to reach it. Default: what every arm reaches.",
+)
+@click.option("--name", metavar="NAME", help="Of the directory in studies/.")
+@json_option
+@quiet_option
+def command(
+    arms: tuple[str, ...],
+    recipe: str,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    seeds: int,
+    fractions: tuple[float, ...],
+    scratch_epochs: int,
+    target: float | None,
+    name: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compare ways of training on the same data: did transfer help, is the difference real?
+
+    An ARM is a strategy (scratch, feature_extraction, full, partial, progressive, lp_ft) applied to
+    --recipe, a recipe, or the directory of a finished run. On a part of the data strategies train
+    for up to 5 times as many epochs, so that the steps do not get too few; recipes do not.
+
+    Ctrl-C stops a comparison, and the same command goes on with it; so does one with more seeds or
+    fractions.
+
+    \b
+    Example:
+      tfft compare scratch feature_extraction progressive --data photos/
+      tfft compare scratch progressive --recipe quickstart --fractions 0.05,0.25,1
+      tfft compare runs/small runs/large
+    """
+    with results_stream() as results, shown_progress(quiet) as progress:
+        report = api.compare(
+            *arms,
+            recipe=recipe,
+            data=data,
+            overrides=overrides,
+            seeds=seeds,
+            fractions=fractions,
+            scratch_epochs=scratch_epochs,
+            target=target,
+            name=name,
+            progress=progress,
+        )
+        if as_json:
+            print_json(results, report.to_json())
+        else:
+            _show(results, report)
+    failed = report.study.failed
+    if failed:
+        raise TfftError("\n".join(f"{run} failed: {why}" for run, why in failed.items()))
+
+
+def _show(stream: TextIO, report: "StudyReport") -> None:
+    from tfft.studies.pages import tables
+
+    shown = []
+    for title, (columns, rows) in tables(report.results).items():
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        for number, column in enumerate(columns):
+            table.add_column(column, justify="right" if number else "left")
+        for row in rows:
+            table.add_row(*row)
+        shown.append(table)
+    words = "\n".join(verdict.text for verdict in report.verdicts)
+    page = f"page: {report.study.path / 'comparison.html'}"
+    print_rich(stream, *shown, Text(words), Text(page))

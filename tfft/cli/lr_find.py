@@ -1,0 +1,95 @@
+"""`tfft lr-find`: a learning-rate range test."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+if TYPE_CHECKING:
+    from tfft.transfer.lr_range import RangeTest
+
+
+@click.command()
+@recipe_argument
+@data_option
+@set_option
+@click.option(
+    "--phase",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="1 for the first. Default: the first with a learning rate.",
+)
+@click.option("--lowest", default=1e-6, show_default=True, metavar="X", help="Rate to begin with.")
+@click.option("--highest", default=1.0, show_default=True, metavar="X", help="Rate to end with.")
+@click.option("--steps", default=100, show_default=True, metavar="N", help="Batches, at most.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png",
+    help="Draw the loss against the rate (extra `plots`).",
+)
+@json_option
+@quiet_option
+def command(
+    recipe: str,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    phase: int | None,
+    lowest: float,
+    highest: float,
+    steps: int,
+    plot: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find a learning rate: raise it from batch to batch and watch the loss (Smith 2017).
+
+    The suggestion is the rate at which the loss falls fastest. Phases before the one that is tested
+    are trained first; nothing is kept but the picture.
+
+    \b
+    Example:
+      tfft lr-find quickstart --plot rates.png
+      tfft lr-find classifier --data photos/ --set train.strategy=progressive --phase 3
+    """
+    if plot is not None:
+        from tfft.studies.curves import require_plots
+
+        require_plots()
+    with results_stream() as results, shown_progress(quiet) as progress:
+        found = api.find_learning_rate(
+            recipe,
+            data=data,
+            overrides=overrides,
+            phase=phase,
+            lowest=lowest,
+            highest=highest,
+            steps=steps,
+            progress=progress,
+        )
+        if plot is not None:
+            from tfft.studies.curves import draw_range_test
+
+            draw_range_test(found.learning_rates, found.losses, found.suggestion, plot)
+        if as_json:
+            print_json(results, found.to_json())
+        else:
+            print_rich(results, Text(_words(found, plot)))
+
+
+def _words(found: "RangeTest", plot: Path | None) -> str:
+    where = f"train.phases.{found.phase - 1}.learning_rate"
+    tried = f"{found.learning_rates[0]:.2g} to {found.learning_rates[-1]:.2g}"
+    lines = [f"phase {found.phase}, {len(found.losses)} steps from {tried}"]
+    if found.suggestion is None:
+        lines.append("the loss did not fall at any of these rates: begin with a lower one")
+    else:
+        lines.append(f"suggestion: --set {where}={found.suggestion:.2g}")
+    lines.append(f"the recipe has {found.configured:.2g}")
+    return "\n".join([*lines, *([f"picture: {plot}"] if plot else [])])

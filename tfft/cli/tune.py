@@ -1,0 +1,53 @@
+"""`tfft tune`: a search over the values of a recipe."""
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from tfft import api
+from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
+from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.progress import shown_progress
+
+
+@click.command()
+@recipe_argument
+@data_option
+@set_option
+@click.option(
+    "--trials", type=click.IntRange(min=1), metavar="N", help="Default: tune.trials of the recipe."
+)
+@click.option("--name", metavar="NAME", help="Of the directory in studies/.")
+@json_option
+@quiet_option
+def command(
+    recipe: str,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    trials: int | None,
+    name: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Search the values of a recipe on its validation images (extra `tune`).
+
+    What is searched stands in the recipe's tune section; without one it is the learning rate,
+    depth, decay and augmentation of the last phase that trains blocks. The winner is written as a
+    recipe. Ctrl-C stops a search, and the same command goes on with it.
+
+    \b
+    Example:
+      tfft tune classifier --data photos/
+      tfft tune quickstart --trials 12
+    """
+    with results_stream() as results, shown_progress(quiet) as progress:
+        tuned = api.tune(
+            recipe, data=data, overrides=overrides, trials=trials, name=name, progress=progress
+        )
+        if as_json:
+            print_json(results, tuned.to_json())
+            return
+        values = "\n".join(f"  {path}: {value}" for path, value in tuned.values.items())
+        following = f"recipe: {tuned.recipe}\nnext: tfft train {tuned.recipe}"
+        print_rich(results, Text(tuned.text), *([Text(values)] if values else []), Text(following))

@@ -1,0 +1,146 @@
+"""Is the difference between two models, or two ways of training, on one test set real?"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The accuracy of one way of training minus that of another, on the same images.
+
+    Attributes:
+        mean: over images and seeds; low, high: ends of its 95 % interval.
+        p_value: of there being no difference, two-sided.
+        over_seeds: the interval takes in that other seeds would give other models; with a single
+            seed it is about these two models and other images alone.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    over_seeds: bool
+
+
+def mcnemar(right: np.ndarray, other_right: np.ndarray) -> float:
+    """Returns the p-value of McNemar's exact test that two models are equally often right.
+
+    Args:
+        right: bool [images], where the one model is right; other_right: likewise the other one.
+
+    Source: McNemar 1947; for two classifiers on one test set Dietterich 1998, exact by the binomial
+    distribution, two-sided.
+    """
+    from scipy.stats import binomtest
+
+    only_one = int((right & ~other_right).sum())
+    only_other = int((other_right & ~right).sum())
+    if only_one + only_other == 0:
+        return 1.0
+    return float(binomtest(only_one, only_one + only_other).pvalue)
+
+
+def mcnemar_over_seeds(right: np.ndarray, other_right: np.ndarray) -> float:
+    """Returns one p-value of McNemar's exact test on the pairs of models of the same seeds.
+
+    The p-values of the pairs depend on each other, since the images are the same; twice their
+    median holds the level whatever the dependence is.
+
+    Args:
+        right: bool [seeds, images]; other_right: likewise. Seeds beyond the shorter one are left
+            out.
+
+    Source: twice the median, Rüger 1978; for p-values from several splits, Meinshausen, Meier and
+    Bühlmann 2009.
+    """
+    values = [mcnemar(one, other) for one, other in zip(right, other_right, strict=False)]
+    return values[0] if len(values) == 1 else min(1.0, 2.0 * statistics.median(values))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Returns p-values corrected for their number, in their order: the family-wise error holds.
+
+    Source: Holm 1979.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def accuracy_difference(right: np.ndarray, other_right: np.ndarray) -> Difference:
+    """Returns the difference of two ways of training, with what images and seeds leave open.
+
+    The variance of the mean difference has a part from the images, which both have in common, one
+    from the seeds, which each has its own, and their interaction; they are estimated from the
+    table of images and seeds. Where one side has a single seed, its seeds are taken to vary as the
+    other side's do; where both have, McNemar's exact test says whether these two models differ, and
+    the interval is over images alone.
+
+    Args:
+        right: bool [seeds, images], where the models of the one are right.
+        other_right: bool [other seeds, images], likewise on the same images.
+
+    Source: analysis of variance of readers and cases, Dorfman, Berbaum and Metz 1992, seeds in
+    place of readers, with the degrees of freedom of Satterthwaite 1946.
+    """
+    from scipy.stats import t as student_t
+
+    right, other_right = np.asarray(right, np.float64), np.asarray(other_right, np.float64)
+    by_image = right.mean(axis=0) - other_right.mean(axis=0)
+    mean, images = float(by_image.mean()), len(by_image)
+    of_images = float(by_image.var(ddof=1)) / images if images > 1 else 0.0
+    parts = _parts(right, other_right)
+    if not parts:
+        half = float(student_t.ppf(0.975, max(images - 1, 1))) * math.sqrt(of_images)
+        p_value = mcnemar(right[0] > 0, other_right[0] > 0)
+        return Difference(mean, mean - half, mean + half, p_value, False)
+    of_seeds = sum(part.of_seeds for part in parts)
+    interaction = sum(part.interaction for part in parts)
+    # The interaction is in both parts and counts once; an estimate below the larger part is noise.
+    variance = max(of_seeds + of_images - interaction, of_seeds, of_images)
+    if variance == 0.0:
+        return Difference(mean, mean, mean, 1.0 if mean == 0.0 else 0.0, True)
+    squares = sum(part.of_seeds**2 / part.freedom for part in parts) + of_images**2 / (images - 1)
+    freedom = max(variance**2 / squares, min(part.freedom for part in parts))
+    error = math.sqrt(variance)
+    half = float(student_t.ppf(0.975, freedom)) * error
+    p_value = float(2.0 * student_t.sf(abs(mean) / error, freedom))
+    return Difference(mean, mean - half, mean + half, p_value, True)
+
+
+@dataclass(frozen=True)
+class _SeedParts:
+    """Of one way of training: the variance of its mean from seeds, and from seeds by images."""
+
+    of_seeds: float
+    interaction: float
+    freedom: int
+
+
+def _parts(right: np.ndarray, other_right: np.ndarray) -> list[_SeedParts]:
+    """The parts of both sides; empty if neither has several seeds."""
+    sides = (right, other_right)
+    found = [_seed_parts(answers) if len(answers) > 1 else None for answers in sides]
+    known = [part for part in found if part is not None]
+    if len(known) == 1:
+        (part,) = known
+        seeds = part.freedom + 1
+        known.append(_SeedParts(part.of_seeds * seeds, part.interaction * seeds, part.freedom))
+    return known
+
+
+def _seed_parts(answers: np.ndarray) -> _SeedParts:
+    seeds, images = answers.shape
+    by_seed = answers.mean(axis=1)
+    residuals = answers - by_seed[:, None] - answers.mean(axis=0)[None, :] + answers.mean()
+    freedom = (seeds - 1) * max(images - 1, 1)
+    interaction = float((residuals**2).sum()) / freedom / (seeds * images)
+    return _SeedParts(float(by_seed.var(ddof=1)) / seeds, interaction, seeds - 1)

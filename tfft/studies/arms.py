@@ -1,0 +1,187 @@
+"""What is compared: recipes, strategies applied to one recipe, and finished runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.config.expand import STRATEGY_NAMES
+from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.overrides import Overrides
+from tfft.config.recipe import Recipe
+from tfft.errors import ModelFileError, UsageError, nearest
+from tfft.transfer.run import open_run
+
+SCRATCH = "scratch"
+# With a strategy a part of the data is seen more often than all of it, so that the steps do not get
+# too few: by 1 / fraction, and at most this many times.
+_MOST_REPEATS = 5
+# What decides which images are tested on; arms must have it in common.
+_SAME_DATA = ("kind", "name", "path", "archives", "split_seed", "validation_fraction")
+_SAME_DATA += ("test_fraction", "train_split", "validation_split", "test_split")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of training.
+
+    Attributes:
+        name: as the tables show it.
+        recipe: on all of the data, with the first seed.
+        repeats: train for more epochs on a part of the data, as strategies do; a recipe is taken as
+            it is.
+        runs: finished runs that are taken as they are; empty where runs are to be made.
+    """
+
+    name: str
+    recipe: Recipe
+    repeats: bool = False
+    runs: tuple[Path, ...] = ()
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether nothing is transferred."""
+        return self.recipe.backbone.weights == "random"
+
+    def recipe_at(self, fraction: float, seed: int) -> Recipe:
+        """Returns the recipe of one cell.
+
+        Args:
+            fraction: share of the training images.
+            seed: counted from the recipe's own.
+        """
+        values = self.recipe.model_dump(mode="json")
+        values["seed"] += seed
+        values["data"]["fraction"] = fraction
+        if self.repeats:
+            for phase in (p for p in values["train"]["phases"] if p.get("epochs")):
+                phase["epochs"] = round(phase["epochs"] * min(1 / fraction, _MOST_REPEATS))
+        return recipe_from_dict(values)
+
+
+def make_arms(
+    words: Sequence[str],
+    *,
+    recipe: str | Path = "classifier",
+    data: Path | None = None,
+    overrides: Overrides = (),
+    scratch_epochs: int = 60,
+) -> list[Arm]:
+    """Returns the arms that words stand for, in their order.
+
+    Args:
+        words: each a strategy (as `train.strategy`, or ``scratch``), a recipe, or a directory of a
+            finished run; runs that differ in nothing but seed and fraction become one arm.
+        recipe: that strategies are applied to.
+        data: replaces the source of images of all recipes.
+        overrides: applied to all recipes.
+        scratch_epochs: of the arm ``scratch``, on all of the data.
+
+    Raises:
+        UsageError: There are fewer than two, or two of one name.
+        RecipeError: A recipe is wrong, or a word is none of these.
+        ModelFileError: A run is not finished.
+    """
+    arms: list[Arm] = []
+    runs: dict[str, Arm] = {}
+    for word in words:
+        if word == SCRATCH or word in STRATEGY_NAMES:
+            base = load_recipe(recipe, overrides=overrides, data=data)
+            arms.append(_strategy(word, base, scratch_epochs))
+        elif (Path(word) / "run.json").is_file():
+            _add_run(Path(word), runs, arms)
+        elif Path(word).is_dir():
+            raise ModelFileError(f"{word} is no run: it has no run.json")
+        else:
+            loaded = load_recipe(_recipe_word(word), overrides=overrides, data=data)
+            arms.append(Arm(Path(word).stem, loaded))
+    arms += runs.values()
+    _check(arms)
+    return arms
+
+
+def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
+    values = base.model_dump(mode="json")
+    if word != SCRATCH:
+        values["train"]["strategy"] = word
+        del values["train"]["phases"]
+        return Arm(word, recipe_from_dict(values), repeats=True)
+    forget_source(values)
+    values["train"]["phases"] = [_from_scratch(scratch_epochs)]
+    return Arm(word, recipe_from_dict(values), repeats=True)
+
+
+def forget_source(values: dict[str, Any]) -> None:
+    """Takes what is transferred out of a recipe's values: the weights of backbone and heads."""
+    values["backbone"]["weights"] = "random"
+    for head in values["heads"].values():
+        head.pop("init", None)
+        head.pop("source_classes", None)
+
+
+def _from_scratch(epochs: int) -> dict[str, Any]:
+    """Everything from random weights, as long as a fair comparison takes."""
+    return {
+        "unfreeze": "all",
+        "epochs": epochs,
+        "learning_rate": 1e-3,
+        "schedule": {"kind": "cosine", "warmup_epochs": epochs / 20},
+        "weight_decay": 0.05,
+        "batch_norm": "adapt",
+        "augment": "random_crop",
+    }
+
+
+def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
+    opened, recipe = open_run(path)
+    if not opened.model_file.is_file():
+        raise ModelFileError(
+            f"{path} is not finished: it has no model.keras. Go on with it: "
+            f"tfft train --resume {path}"
+        )
+    data = recipe.data.model_copy(update={"fraction": 1.0})
+    key = recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()
+    if key in runs:
+        arm = runs[key]
+        runs[key] = Arm(arm.name, arm.recipe, runs=(*arm.runs, path))
+        return
+    taken = {arm.name for arm in (*arms, *runs.values())}
+    runs[key] = Arm(path.name if recipe.name in taken else recipe.name, recipe, runs=(path,))
+
+
+def _recipe_word(word: str) -> str:
+    close = nearest(word, (SCRATCH, *STRATEGY_NAMES))
+    if close and not Path(word).suffix:
+        from tfft.config.load import bundled_recipes
+
+        if word not in bundled_recipes():
+            raise UsageError(
+                f"{word!r} is no strategy, recipe or run.{close} Strategies: "
+                f"{', '.join((SCRATCH, *STRATEGY_NAMES))}."
+            )
+    return word
+
+
+def _check(arms: Sequence[Arm]) -> None:
+    if len(arms) < 2:
+        raise UsageError(
+            "a comparison needs two or more of strategies "
+            f"({', '.join((SCRATCH, *STRATEGY_NAMES))}), recipes and runs. "
+            f"Received: {', '.join(arm.name for arm in arms) or 'nothing'}"
+        )
+    names = [arm.name for arm in arms]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two different arms are called {name!r}: rename one of the files")
+    first, *others = ({k: v for k, v in _data(arm).items() if k in _SAME_DATA} for arm in arms)
+    for arm, other in zip(arms[1:], others, strict=True):
+        different = [key for key in _SAME_DATA if first.get(key) != other.get(key)]
+        if different:
+            raise UsageError(
+                f"{arms[0].name} and {arm.name} are not on the same data: they differ in "
+                f"{', '.join(f'data.{key}' for key in different)}"
+            )
+
+
+def _data(arm: Arm) -> dict[str, Any]:
+    return arm.recipe.data.model_dump(mode="json")

@@ -1,0 +1,103 @@
+"""Pictures of a study (extra `plots`)."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tfft.errors import UsageError
+from tfft.studies.results import Results
+from tfft.studies.verdict import percent
+from tfft.system.files import atomic_path
+
+_SIZE_INCHES = (7.0, 4.2)
+_DPI = 144
+# Of Okabe and Ito 2008: told apart by the colour-blind too.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = "osD^vPX"
+
+
+def require_plots() -> ModuleType:
+    """Returns matplotlib's figure module, which draws without a display.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib import figure
+    except ImportError as error:
+        raise UsageError(
+            f"pictures need the extra `plots`: pip install 'tfft[plots]' ({error})"
+        ) from error
+    return figure
+
+
+def draw_learning_curves(results: Results, path: Path) -> None:
+    """Writes test top-1 against the number of training images as a PNG, a line an arm.
+
+    Bars are 95 % intervals: over seeds, or over test images where there is one seed.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    figure, axes = _axes()
+    arms = list(dict.fromkeys(row.arm for row in results.rows))
+    for number, arm in enumerate(arms):
+        rows = [row for row in results.rows if row.arm == arm]
+        intervals = [row.over_seeds or row.over_images for row in rows]
+        below = [max(row.top1 - i.low, 0.0) for row, i in zip(rows, intervals, strict=True)]
+        above = [max(i.high - row.top1, 0.0) for row, i in zip(rows, intervals, strict=True)]
+        style = {
+            "marker": _MARKERS[number % len(_MARKERS)],
+            "color": _COLOURS[number % len(_COLOURS)],
+            "linestyle": "--" if rows[0].scratch else "-",
+        }
+        # Side by side, so that bars at the same number of images can be told apart.
+        shift = 1.0 + 0.02 * (number - (len(arms) - 1) / 2)
+        images = [row.train_images * shift for row in rows]
+        axes.errorbar(
+            images, [row.top1 for row in rows], [below, above], label=arm, capsize=3, **style
+        )
+    ticks = {row.train_images: row.fraction for row in results.rows}
+    axes.set_xscale("log")
+    axes.set_xticks(list(ticks), [f"{n:,}\n{percent(f)}" for n, f in ticks.items()], minor=False)
+    axes.minorticks_off()
+    axes.set_xlabel("training images")
+    axes.set_ylabel(f"top-1 on {results.test_images:,} test images")
+    axes.legend(frameon=False)
+    _write(figure, path)
+
+
+def draw_range_test(
+    learning_rates: Sequence[float], losses: Sequence[float], suggestion: float | None, path: Path
+) -> None:
+    """Writes the loss of a learning-rate range test against the rate as a PNG.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    figure, axes = _axes()
+    axes.plot(learning_rates, losses, color=_COLOURS[0])
+    if suggestion is not None:
+        axes.axvline(suggestion, color=_COLOURS[1], linestyle="--", label=f"{suggestion:.2g}")
+        axes.legend(frameon=False, title="suggestion")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("training loss, smoothed")
+    _write(figure, path)
+
+
+def _axes() -> tuple[Any, Any]:
+    figure = require_plots().Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _write(figure: Any, path: Path) -> None:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(picture.getvalue())

@@ -1,0 +1,170 @@
+"""Runs a worker in a process of its own and shows its progress as one's own."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.recipe import Recipe
+from tfft.errors import TfftError, UsageError
+from tfft.system.files import explained_os_errors, read_json, write_text
+from tfft.system.progress import Progress, Task
+
+# Seconds that a worker has to write its checkpoint when it is stopped.
+_GRACE_S = 60.0
+COST_FILE = "cost.json"
+_LINES_OF_LOG = 5
+
+
+class WorkerError(TfftError):
+    """A run of a study failed; the message is the run's own."""
+
+
+@contextlib.contextmanager
+def owned_study(path: Path) -> Iterator[None]:
+    """Makes the directory of a study and holds it for this process, where the system can say so.
+
+    Ctrl-C gets a note that says how to go on.
+
+    Raises:
+        UsageError: Another process holds it.
+    """
+    with explained_os_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    with lock:
+        _hold(lock, path)
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"{path} keeps what was done. The same command goes on with it.")
+            raise
+
+
+def _hold(lock: TextIO, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(f"{path} is being run by another process") from error
+
+
+def is_finished(run: Path) -> bool:
+    """Says whether a worker finished this run."""
+    cost = run / COST_FILE
+    return cost.is_file() and bool(read_json(cost).get("finished"))
+
+
+def run_worker(
+    recipe: Recipe,
+    run: Path,
+    split: str,
+    *,
+    title: str,
+    progress: Progress,
+    watch: Callable[[], None] = lambda: None,
+) -> None:
+    """Trains and evaluates one run of a study, or goes on with it; returns when it is finished.
+
+    Ctrl-C, or an exception of `watch`, stops the worker, which leaves a checkpoint to go on from.
+
+    Args:
+        recipe: of the run.
+        run: its directory; ``<run>.yaml`` and ``<run>.log`` are written beside it.
+        split: that it is evaluated on.
+        title: what the run is called beside its progress.
+        progress: where the work is reported.
+        watch: called whenever the worker reports something.
+
+    Raises:
+        UsageError: The run was started with another recipe.
+        WorkerError: The run failed.
+    """
+    recipe_file = run.with_name(f"{run.name}.yaml")
+    _require_same_recipe(recipe, run, recipe_file)
+    write_text(recipe_file, dump_recipe(recipe))
+    log = run.with_name(f"{run.name}.log")
+    command = [sys.executable, "-m", "tfft.studies.worker", str(recipe_file), str(run), split]
+    with explained_os_errors(log), log.open("a", encoding="utf-8") as errors:
+        # In a session of its own: Ctrl-C in the terminal reaches it through this process, once.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        try:
+            error = _follow(process, title, progress, watch)
+        finally:
+            _stop(process)
+    if process.returncode:
+        raise WorkerError(error or _last_lines(log))
+
+
+def _require_same_recipe(recipe: Recipe, run: Path, recipe_file: Path) -> None:
+    if recipe_file.is_file() and run.is_dir() and load_recipe(recipe_file) != recipe:
+        raise UsageError(
+            f"{run} was started with another recipe ({recipe_file}). Choose another --name, or "
+            "remove this directory to run it again."
+        )
+
+
+def _follow(
+    process: subprocess.Popen, title: str, progress: Progress, watch: Callable[[], None]
+) -> str:
+    """Shows what the worker reports until it ends; returns its error, if it sent one."""
+    error, task = "", None
+    try:
+        for line in process.stdout or ():
+            event = json.loads(line)
+            error = event.get("error", error)
+            task = _replay(event, task, title, progress)
+            watch()
+        process.wait()
+    finally:
+        if task is not None:
+            task.close()
+    return error
+
+
+def _replay(
+    event: dict[str, Any], task: Task | None, title: str, progress: Progress
+) -> Task | None:
+    if "start" in event:
+        return progress.start(f"{title}: {event['start']}", event["total"], event["unit"])
+    if task is not None and "advance" in event:
+        task.advance(event["advance"], **event["figures"])
+    if task is not None and "close" in event:
+        task.close()
+        return None
+    return task
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """Lets a worker that still runs stop by itself, or ends it; closes what is open."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return "\n".join([*lines[-_LINES_OF_LOG:], f"The whole log: {log}"])

@@ -1,0 +1,291 @@
+"""Searches the values of a recipe on its validation images (extra `tune`)."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tfft.config.load import dump_recipe
+from tfft.config.recipe import Recipe
+from tfft.config.tune import Searched, TuneConfig
+from tfft.errors import RecipeError, UsageError
+from tfft.evaluate.answers import load_answers
+from tfft.metrics.paired import accuracy_difference
+from tfft.studies.compare import STUDIES
+from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
+from tfft.studies.results import read_history
+from tfft.studies.space import recipe_of_trial, searched_recipe, suggest_values
+from tfft.system.files import write_json, write_text
+from tfft.system.progress import SILENT, Progress
+
+_LEVEL = 0.05
+# Trials that are never pruned: what later ones are compared with.
+_FIRST_TRIALS = 4
+# What is kept with a trial: the number of its run's directory, and its values by path.
+_RUN, _VALUES = "run", "values"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The outcome of a search.
+
+    Attributes:
+        study: its directory; recipe: the file of the winner.
+        trials: that were finished; pruned: of which stopped early.
+        values: of the winner, by dotted path; empty if the recipe as it was is not beaten.
+        validation_top1: of the winner; default_top1: of the recipe as it was.
+        better: the winner is better than the recipe as it was by more than chance explains, its
+            p-value (McNemar's exact test) corrected for the number of trials.
+        p_value: that corrected p-value.
+        text: in words.
+    """
+
+    study: str
+    recipe: str
+    trials: int
+    pruned: int
+    values: dict[str, Any]
+    validation_top1: float
+    default_top1: float
+    better: bool
+    p_value: float
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft tune --json`` prints."""
+        return asdict(self)
+
+
+def tune(
+    recipe: Recipe,
+    *,
+    trials: int | None = None,
+    name: str | None = None,
+    progress: Progress = SILENT,
+) -> Tuned:
+    """Searches the values that `recipe.tune` names, judged by validation images alone.
+
+    The recipe as it is runs first. A search that was stopped, however it was, goes on: one process
+    owns a study, so a trial that is under way when it starts was interrupted and is resumed.
+
+    Args:
+        recipe: with or without a `tune` section.
+        trials: in place of `tune.trials`.
+        name: of the directory in ``studies``.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: Optuna is not installed, or the study is being run by another process.
+        RecipeError: A value of the space does not fit the recipe.
+        TfftError: The recipe as it is does not run.
+    """
+    optuna = _require_optuna()
+    config = recipe.tune or TuneConfig()
+    base, space = searched_recipe(recipe)
+    head = _head(recipe)
+    path = STUDIES / (name or _name(recipe))
+    with owned_study(path):
+        _run_default(recipe, path / "runs" / "default", progress)
+        study = _open_study(optuna, path, config)
+        search = _Search(optuna, study, base, space, path, head, progress)
+        wanted = trials or config.trials
+        _requeue_interrupted(search)
+        while (number := len(search.finished())) < wanted:
+            # Seeded anew, so that what is suggested depends on the trials before, not on restarts.
+            seed = config.seed + len(study.get_trials(deepcopy=False))
+            study.sampler = optuna.samplers.TPESampler(seed=seed)
+            _run_trial(search, study.ask(), f"trial {number + 1} of {wanted}")
+    return _outcome(search, recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What the trials of a search share."""
+
+    optuna: ModuleType
+    study: Any
+    base: Recipe
+    space: dict[str, Searched]
+    path: Path
+    head: str
+    progress: Progress
+
+    def finished(self) -> list[Any]:
+        """The trials that need not run any more."""
+        states = self.optuna.trial.TrialState
+        return self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
+
+    def run(self, trial: Any) -> Path:
+        """The directory of a trial's run; one that was interrupted has that of its first try."""
+        return self.path / "runs" / f"trial-{trial.user_attrs.get(_RUN, trial.number)}"
+
+    def right(self, run: Path) -> np.ndarray:
+        """Where a run is right on the validation images, bool [images]."""
+        return load_answers(run, "validation").right(self.head)
+
+
+def _require_optuna() -> ModuleType:
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError(
+            f"a search needs the extra `tune`: pip install 'tfft[tune]' ({error})"
+        ) from error
+    optuna.logging.set_verbosity(logging.WARNING)
+    return optuna
+
+
+def _head(recipe: Recipe) -> str:
+    head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
+    if head is None:
+        raise RecipeError("tfft tune maximises top-1, and the recipe has no head for classes")
+    return head
+
+
+def _name(recipe: Recipe) -> str:
+    digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+    return f"tune-{recipe.name}-{digest[:6]}"
+
+
+def _run_default(recipe: Recipe, run: Path, progress: Progress) -> None:
+    """Runs the recipe as it is, but for a refit on the validation images that judge it."""
+    if is_finished(run):
+        return
+    values = recipe.model_dump(mode="json")
+    for phase in values["train"]["phases"]:
+        phase.pop("refit", None)
+    values["tune"] = None
+    unrefitted = recipe_of_trial(Recipe.model_validate(values), {})
+    run_worker(unrefitted, run, "validation", title="the recipe as it is", progress=progress)
+
+
+def _open_study(optuna: ModuleType, path: Path, config: TuneConfig) -> Any:
+    pruner = optuna.pruners.NopPruner()
+    if config.prune:
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS, n_warmup_steps=1)
+    return optuna.create_study(
+        storage=f"sqlite:///{(path / 'trials.db').absolute()}",
+        study_name="tune",
+        direction="maximize",
+        pruner=pruner,
+        load_if_exists=True,
+    )
+
+
+def _requeue_interrupted(search: _Search) -> None:
+    """Puts trials that were under way when the search stopped in line again, with their runs."""
+    states = search.optuna.trial.TrialState
+    for trial in search.study.get_trials(states=(states.RUNNING,)):
+        search.study.tell(trial.number, state=states.FAIL)
+        if trial.params:
+            attributes = {_RUN: trial.user_attrs.get(_RUN, trial.number)}
+            search.study.enqueue_trial(trial.params, user_attrs=attributes)
+
+
+def _run_trial(search: _Search, trial: Any, title: str) -> None:
+    values = suggest_values(trial, search.space)
+    trial.set_user_attr(_VALUES, values)
+    run, pruned = search.run(trial), search.optuna.trial.TrialState.PRUNED
+    try:
+        recipe = recipe_of_trial(search.base, values)
+        search.progress.message(f"{title}: {_shown(values)}")
+        watch = _watch(search, trial, run)
+        run_worker(recipe, run, "validation", title=title, progress=search.progress, watch=watch)
+    except search.optuna.TrialPruned:
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)
+        search.study.tell(trial, state=pruned)
+    except (RecipeError, WorkerError) as error:
+        # Counts as tried: values that do not fit each other, or that end in NaN, are no winner.
+        search.progress.message(f"{title} does not run: {error}")
+        search.study.tell(trial, state=pruned)
+    else:
+        search.study.tell(trial, float(search.right(run).mean()))
+
+
+def _watch(search: _Search, trial: Any, run: Path) -> Callable[[], None]:
+    """Reports each new epoch's best validation figure so far, and prunes where it is too low."""
+    known = 0
+
+    def watch() -> None:
+        nonlocal known
+        if not (run / "history.csv").is_file():
+            return
+        figures = [row[f"validation/{search.head}/top1"] for row in read_history(run)]
+        for epoch in range(known, len(figures)):
+            trial.report(max(figures[: epoch + 1]), epoch)
+        if len(figures) > known:
+            known = len(figures)
+            if trial.should_prune():
+                raise search.optuna.TrialPruned
+
+    return watch
+
+
+def _shown(values: dict[str, Any]) -> str:
+    shown = (f"{v:.2g}" if isinstance(v, float) else str(v) for v in values.values())
+    return ", ".join(
+        f"{path.rpartition('.')[2]} {value}" for path, value in zip(values, shown, strict=True)
+    )
+
+
+def _outcome(search: _Search, recipe: Recipe) -> Tuned:
+    """Compares the best trial with the recipe as it was, and writes the winner as a recipe."""
+    path = search.path
+    complete = search.study.get_trials(states=(search.optuna.trial.TrialState.COMPLETE,))
+    tried = len(search.finished())
+    default = search.right(path / "runs" / "default")
+    best = max(complete, key=lambda trial: trial.value, default=None)
+    values, p_value, better = {}, 1.0, False
+    winner, top1, default_top1 = recipe, float(default.mean()), float(default.mean())
+    if best is not None and best.value > default_top1:
+        values, top1 = best.user_attrs[_VALUES], best.value
+        winner = recipe_of_trial(search.base, values)
+        difference = accuracy_difference(search.right(search.run(best))[None], default[None])
+        p_value = min(1.0, difference.p_value * tried)
+        better = p_value < _LEVEL
+    text = _words(values, top1, default_top1, better, p_value, tried, default)
+    file = path / "best.yaml"
+    winner = winner.model_copy(update={"tune": None})
+    write_text(file, f"# {text}\n" + dump_recipe(winner))
+    tuned = Tuned(
+        str(path),
+        str(file),
+        tried,
+        tried - len(complete),
+        values,
+        top1,
+        default_top1,
+        better,
+        p_value,
+        text,
+    )
+    write_json(path / "tuned.json", tuned.to_json())
+    return tuned
+
+
+def _words(
+    values: dict[str, Any],
+    top1: float,
+    default_top1: float,
+    better: bool,
+    p_value: float,
+    tried: int,
+    default: np.ndarray,
+) -> str:
+    images = f"{len(default):,} validation images"
+    if not values:
+        return f"no trial of {tried} is better than the recipe as it is: {top1:.3f} on {images}."
+    reached = f"{top1:.3f} against {default_top1:.3f}"
+    numbers = f"{reached} on {images}, p {p_value:.2g} for the best of {tried} trials"
+    if better:
+        return (
+            f"better than the recipe as it is: {numbers}. Chosen by these images, so expect "
+            "somewhat less on others."
+        )
+    return f"not shown to be better than the recipe as it is: {numbers}."

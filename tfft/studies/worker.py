@@ -1,0 +1,134 @@
+"""One run of a study in a process of its own: ``python -m tfft.studies.worker RECIPE RUN SPLIT``.
+
+It trains (or goes on), evaluates, notes what it cost and ends: its peak memory is that of this run
+alone, and a crash ends nothing else. Progress goes to stdout, a JSON document a line; stdin is held
+open by the study, and when it closes the run stops as on Ctrl-C, whatever became of the study.
+"""
+
+import _thread
+import contextlib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from tfft.errors import TfftError
+from tfft.evaluate.evaluate import evaluate
+from tfft.studies.process import COST_FILE
+from tfft.system.files import read_json, write_json
+
+_INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Does the work and returns the exit code."""
+    recipe, run, split = arguments
+    events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no event
+    threading.Thread(target=_stop_with_the_study, daemon=True).start()
+    try:
+        work(Path(recipe), Path(run), split, _Events(events))
+    except TfftError as error:
+        _send(events, error=str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
+
+
+def work(recipe: Path, run: Path, split: str, progress: "_Events") -> None:
+    """Trains a recipe into `run`, evaluates it on `split`, and writes what it cost.
+
+    Checkpoints are removed at the end: what a finished run of a study is for are its figures.
+
+    Raises:
+        TfftError: As training and evaluation do.
+    """
+    from tfft.config.load import load_recipe
+    from tfft.transfer import train as training
+
+    started = time.perf_counter()
+    before = read_json(run / COST_FILE) if (run / COST_FILE).is_file() else None
+    resumed = (run / "run.json").is_file() and (run / "recipe.yaml").is_file()
+    try:
+        if resumed:
+            training.resume(run, progress=progress)
+        else:
+            shutil.rmtree(run, ignore_errors=True)
+            training.train(load_recipe(recipe), run=run, progress=progress)
+        seconds = time.perf_counter() - started
+        evaluate(run, split=split, progress=progress)
+    except KeyboardInterrupt:
+        if run.is_dir():
+            write_json(run / COST_FILE, _cost(before, time.perf_counter() - started, resumed))
+        raise
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    write_json(run / COST_FILE, {**_cost(before, seconds, resumed), "finished": True})
+
+
+def _cost(before: dict[str, Any] | None, seconds: float, resumed: bool) -> dict[str, Any]:
+    """The cost of this attempt and, where they are known, of those before it."""
+    spent = before or {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_mb": 0}
+    return {
+        "seconds": round(spent["seconds"] + seconds, 2),
+        "cpu_seconds": round(spent["cpu_seconds"] + time.process_time(), 2),
+        "peak_memory_mb": max(spent["peak_memory_mb"], _peak_memory_mb()),
+        "resumed": resumed,
+    }
+
+
+def _peak_memory_mb() -> int:
+    """The peak of this process's resident memory.
+
+    Linux's figure for a process's children counts memory of the parent until it starts the program,
+    and so does the child's own `ru_maxrss`; VmHWM does not.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 1000)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
+
+
+def _stop_with_the_study() -> None:
+    # os.read, since a thread that waits inside sys.stdin would keep Python from ending.
+    while os.read(0, 1):
+        pass
+    _thread.interrupt_main()
+
+
+class _Events:
+    """Progress that is sent to the study."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def start(self, description: str, total: int | None, unit: str = "images") -> "_Events":
+        _send(self._stream, start=description, total=total, unit=unit)
+        return self
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        _send(self._stream, advance=steps, figures=figures)
+
+    def close(self) -> None:
+        _send(self._stream, close=True)
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def _send(stream: TextIO, **event: Any) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the study was killed; stdin says so too
+        stream.write(json.dumps(event) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,237 @@
+"""What the epochs of a run say: it overfits, underfits, stopped too early, or lost what it had.
+
+Rules, each with a margin that chance on so many validation images does not explain. They read the
+history of a run and its recipe, and name what to change in the recipe.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+from tfft.config.recipe import Recipe
+from tfft.config.train import GradientPhase
+
+# Epochs that a phase needs before its curves say something.
+_EPOCHS = 3
+# Validation loss this much above its lowest value: it rises.
+_RISE = 1.05
+# Validation loss that fell by this share over the last third of the epochs: it still falls.
+_FALL = 0.03
+# Training figures below this are low, if validation figures are no better.
+_LOW_TOP1 = 0.9
+# What chance explains: so many standard errors of a difference.
+_ERRORS = 2.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the epochs of a run say.
+
+    Attributes:
+        kind: ``overfits``, ``underfits``, ``stopped_early``, ``lost`` or ``fine``.
+        phase: the phase it is about, 1 for the first.
+        text: a sentence with the figures, and what to change in the recipe.
+    """
+
+    kind: str
+    phase: int
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the finding as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """One phase: figures by epoch of the head whose curves are read."""
+
+    phase: int
+    config: GradientPhase
+    train_loss: list[float]
+    loss: list[float]
+    train_top1: list[float]
+    top1: list[float]
+    validation_images: int
+
+    @property
+    def epochs(self) -> int:
+        return len(self.loss)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the lowest validation loss, counted from 1."""
+        return self.loss.index(min(self.loss)) + 1
+
+    @property
+    def gap(self) -> float:
+        """Training less validation accuracy at the end."""
+        return self.train_top1[-1] - self.top1[-1]
+
+    @property
+    def where(self) -> str:
+        return f"train.phases.{self.phase - 1}"
+
+    def chance(self) -> float:
+        """The difference of accuracies that chance explains on the validation images."""
+        share = min(max(self.top1[-1], 0.05), 0.95)
+        return _ERRORS * math.sqrt(share * (1.0 - share) / self.validation_images)
+
+
+def diagnose(
+    history: Sequence[Mapping[str, Any]], recipe: Recipe, validation_images: int
+) -> list[Finding]:
+    """Returns what the epochs of a run say, about its first head for classes.
+
+    Args:
+        history: a row for each epoch, as a run's ``history.csv`` has them, with numbers.
+        recipe: that was trained.
+        validation_images: their number; without any, the run says nothing.
+    """
+    head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
+    if head is None or not validation_images:
+        return []
+    rows = [row for row in history if f"validation/{head}/top1" in row]
+    findings = _lost(rows, head, recipe, validation_images)
+    for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
+        config = recipe.train.phases[phase - 1]
+        if not isinstance(config, GradientPhase):
+            continue
+        curves = _curves(phase, config, list(group), head, validation_images)
+        if curves.epochs >= _EPOCHS:
+            findings += [f for rule in _RULES if (f := rule(curves, recipe)) is not None]
+    return findings or _fine(rows, head)
+
+
+def _curves(
+    phase: int, config: GradientPhase, rows: list[Mapping[str, Any]], head: str, images: int
+) -> _Curves:
+    def column(name: str) -> list[float]:
+        return [float(row[name]) for row in rows]
+
+    return _Curves(
+        phase,
+        config,
+        column(f"train/{head}/loss"),
+        column(f"validation/{head}/loss"),
+        column(f"train/{head}/top1"),
+        column(f"validation/{head}/top1"),
+        images,
+    )
+
+
+def _overfits(curves: _Curves, recipe: Recipe) -> Finding | None:
+    best, last = curves.best_epoch, curves.epochs
+    rising = last - best >= 2 and curves.loss[-1] > _RISE * curves.loss[best - 1]
+    learning = curves.train_loss[-1] < curves.train_loss[best - 1]
+    if not (rising and learning and curves.gap > curves.chance()):
+        return None
+    changes = [
+        f"epochs: {best}" if curves.config.early_stop else "early_stop: {patience_epochs: 2}"
+    ]
+    if curves.config.augment == "none":
+        changes.append("augment: random_crop")
+    if not curves.config.weight_decay and recipe.train.optimizer.name != "adam":
+        changes.append("weight_decay: 0.05")
+    if curves.config.l2sp is None and curves.config.unfreeze != "none":
+        changes.append("l2sp: {alpha: 0.1}")
+    return Finding(
+        "overfits",
+        curves.phase,
+        f"phase {curves.phase} overfits: its validation loss was lowest, "
+        f"{min(curves.loss):.3g}, in epoch {best} of {last} and rose to {curves.loss[-1]:.3g}, "
+        f"while the training loss fell to {curves.train_loss[-1]:.3g}; at the end it is right on "
+        f"{curves.train_top1[-1]:.1%} of the training and {curves.top1[-1]:.1%} of the validation "
+        f"images. Set in {curves.where}: {', or '.join(changes)}; or unfreeze fewer blocks.",
+    )
+
+
+def _stopped_early(curves: _Curves, recipe: Recipe) -> Finding | None:
+    before = curves.loss[-1 - max(1, curves.epochs // 3)]
+    fall = 1.0 - curves.loss[-1] / before if before > 0 else 0.0
+    if fall < _FALL or curves.best_epoch != curves.epochs or curves.top1[-1] >= 0.995:
+        return None
+    more = f"epochs: {2 * curves.epochs}"
+    if curves.config.early_stop is not None and curves.epochs < (curves.config.epochs or 0):
+        more = f"early_stop: {{patience_epochs: {2 * curves.config.early_stop.patience_epochs}}}"
+    return Finding(
+        "stopped_early",
+        curves.phase,
+        f"phase {curves.phase} stopped too early: its validation loss still fell by {fall:.0%} "
+        f"over the last {max(1, curves.epochs // 3)} of {curves.epochs} epochs, to "
+        f"{curves.loss[-1]:.3g}, its lowest value. Set in {curves.where}: {more}, or a higher "
+        "learning_rate (tfft lr-find).",
+    )
+
+
+def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
+    low = curves.train_top1[-1] < _LOW_TOP1 and curves.gap < curves.chance()
+    last = curves.phase == len(recipe.train.phases)
+    if not (low and last) or _stopped_early(curves, recipe) is not None:
+        return None
+    changes = [] if curves.config.unfreeze == "all" else ["unfreeze more blocks"]
+    changes.append("a higher learning_rate (tfft lr-find)")
+    if curves.config.augment not in ("none", "flip"):
+        changes.append("augment: flip")
+    return Finding(
+        "underfits",
+        curves.phase,
+        f"phase {curves.phase} underfits: it ends at {curves.train_top1[-1]:.1%} of the training "
+        f"and {curves.top1[-1]:.1%} of the validation images, and more such epochs would change "
+        f"little. In {curves.where}: {', or '.join(changes)}; or take a larger backbone or image.",
+    )
+
+
+def _lost(
+    rows: Sequence[Mapping[str, Any]], head: str, recipe: Recipe, images: int
+) -> list[Finding]:
+    """Phases that end worse than an earlier phase was, by more than chance explains."""
+    findings, best, best_phase = [], -1.0, 0
+    for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
+        figures = [float(row[f"validation/{head}/top1"]) for row in group]
+        reached = max(figures)
+        if best_phase and best - reached > _ERRORS / 2 * math.sqrt(best * (1.0 - best) / images):
+            findings.append(
+                Finding(
+                    "lost",
+                    phase,
+                    f"phase {phase} lost what phase {best_phase} had: validation top-1 "
+                    f"{reached:.3f} at best, after {best:.3f}. "
+                    + (
+                        "The weights of the better phase were kept. "
+                        if recipe.train.keep_best
+                        else ""
+                    )
+                    + f"Lower train.phases.{phase - 1}.learning_rate, unfreeze fewer blocks, or "
+                    "leave the phase out.",
+                )
+            )
+        if reached > best:
+            best, best_phase = reached, phase
+    return findings
+
+
+def _fine(rows: Sequence[Mapping[str, Any]], head: str) -> list[Finding]:
+    """What the gap is, where none of the rules found a fault."""
+    trained = [row for row in rows if f"train/{head}/top1" in row]
+    if not trained:
+        return []
+    last = trained[-1]
+    return [
+        Finding(
+            "fine",
+            int(last["phase"]),
+            f"no sign of over- or underfitting: at the end right on "
+            f"{float(last[f'train/{head}/top1']):.1%} of the training and "
+            f"{float(last[f'validation/{head}/top1']):.1%} of the validation images.",
+        )
+    ]
+
+
+_RULES: tuple[Callable[[_Curves, Recipe], Finding | None], ...] = (
+    _overfits,
+    _stopped_early,
+    _underfits,
+)

@@ -1,0 +1,191 @@
+"""Learning-rate range test: the loss while the rate rises, and the rate where it falls fastest."""
+
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.config.recipe import Recipe
+from tfft.config.train import GradientPhase
+from tfft.errors import RecipeError, UsageError
+from tfft.system.progress import SILENT, Progress
+from tfft.transfer.gradient import PreparedPhase, prepare_phase
+from tfft.transfer.plan import PhasePlan
+from tfft.transfer.run import create_run
+from tfft.transfer.state import TrainingState
+from tfft.transfer.train import prepare_training, run_phase
+from tfft.transfer.training import Totals, Training
+
+# The share of the running mean that is kept at each step.
+_SMOOTHING = 0.9
+# The test ends when the smoothed loss is this many times its lowest value.
+_DIVERGED = 4.0
+# The first steps say more of the batches than of the rate.
+_IGNORED = 0.1
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """The outcome of a range test.
+
+    Attributes:
+        phase: that was tested, 1 for the first.
+        learning_rates: of each step, rising.
+        losses: training loss of each step, smoothed; as long as it was finite.
+        suggestion: the rate at which the loss falls fastest; None if it never falls.
+        configured: what the recipe says.
+    """
+
+    phase: int
+    learning_rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    suggestion: float | None
+    configured: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft lr-find --json`` prints."""
+        return asdict(self)
+
+
+def find_learning_rate(
+    recipe: Recipe,
+    *,
+    phase: int | None = None,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    progress: Progress = SILENT,
+) -> RangeTest:
+    """Raises the learning rate of a phase from `lowest` to `highest` and watches the loss.
+
+    The phases before it are trained first, in a directory that is removed; nothing is kept.
+
+    Args:
+        recipe: whose phase is tested.
+        phase: 1 for the first; default: the first that is trained by gradient steps.
+        lowest: rate of the first step; highest: of the last one.
+        steps: at most; fewer if the loss diverges.
+        progress: where the work is reported.
+
+    Raises:
+        RecipeError: The recipe has no such phase.
+        UsageError: A number is out of its range.
+        TfftError: As `train`.
+
+    Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks".
+    """
+    if not 0 < lowest < highest or steps < 10:
+        raise UsageError(
+            "a range test needs 0 < lowest < highest and 10 steps or more. "
+            f"Received: lowest {lowest:g}, highest {highest:g}, {steps} steps"
+        )
+    number = _phase_number(recipe, phase)
+    with tempfile.TemporaryDirectory() as directory:
+        run = create_run(recipe, Path(directory) / "run")
+        training = prepare_training(recipe, run, progress)
+        try:
+            state = TrainingState()
+            for before in training.plan.phases[: number - 1]:
+                run_phase(training, before, state)
+            return range_test(training, training.plan.phases[number - 1], lowest, highest, steps)
+        finally:
+            training.history.close()
+
+
+def range_test(
+    training: Training, plan: PhasePlan, lowest: float, highest: float, steps: int
+) -> RangeTest:
+    """Does the range test of one phase; model and optimizer are afterwards as they were."""
+    config = plan.config
+    if not isinstance(config, GradientPhase):
+        raise ValueError("a solved phase has no learning rate")
+    variables = [*training.classifier.model.variables, *training.optimizer.variables]
+    before = [variable.numpy() for variable in variables]
+    rates = np.geomspace(lowest, highest, steps).astype(np.float32)
+    task = training.progress.start(f"phase {plan.number} range test", steps, "steps")
+    losses: list[float] = []
+    try:
+        smoothing = Smoothing()
+        for loss in _losses(training, plan, prepare_phase(training, plan, config), rates):
+            smoothed = smoothing.add(loss)
+            if not math.isfinite(smoothed):
+                break
+            losses.append(smoothed)
+            task.advance(1, learning_rate=float(rates[len(losses) - 1]), loss=smoothed)
+            if smoothed > _DIVERGED * min(losses):
+                break
+    finally:
+        task.close()
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+    tried = rates[: len(losses)].tolist()
+    return RangeTest(
+        plan.number, tuple(tried), tuple(losses), suggest(tried, losses), config.learning_rate
+    )
+
+
+class Smoothing:
+    """A running mean that is not drawn towards 0 at its start."""
+
+    def __init__(self) -> None:
+        self._mean, self._weight = 0.0, 0.0
+
+    def add(self, value: float) -> float:
+        self._mean = _SMOOTHING * self._mean + (1.0 - _SMOOTHING) * value
+        self._weight = _SMOOTHING * self._weight + (1.0 - _SMOOTHING)
+        return self._mean / self._weight
+
+
+def suggest(learning_rates: list[float], losses: list[float]) -> float | None:
+    """Returns the rate at which a smoothed loss falls fastest over the rate's logarithm."""
+    first = round(_IGNORED * len(losses))
+    # Past its lowest value a loss rises: what falls there is noise.
+    last = int(np.argmin(losses)) + 1 if losses else 0
+    if last - first < 2:
+        return None
+    slopes = np.gradient(losses[:last], np.log(learning_rates[:last]))[first:]
+    steepest = int(np.argmin(slopes))
+    return learning_rates[first + steepest] if slopes[steepest] < 0 else None
+
+
+def _phase_number(recipe: Recipe, phase: int | None) -> int:
+    phases = recipe.train.phases
+    gradient = [n for n, p in enumerate(phases, start=1) if isinstance(p, GradientPhase)]
+    if not gradient:
+        raise RecipeError(
+            "the recipe has no phase with a learning rate: all are solved. "
+            "Give one with gradient steps, such as --set train.strategy=partial"
+        )
+    if phase is None:
+        return gradient[0]
+    if phase not in gradient:
+        raise RecipeError(
+            f"phases with a learning rate: {', '.join(map(str, gradient))} of {len(phases)}. "
+            f"Received: {phase}"
+        )
+    return phase
+
+
+def _losses(
+    training: Training, plan: PhasePlan, prepared: PreparedPhase, rates: np.ndarray
+) -> Iterator[float]:
+    """The mean training loss over all heads of each step, over as many epochs as it takes."""
+    heads = training.classifier.heads
+    weights = [head.config.weight for head in heads.values()]
+    done = 0
+    while done < len(rates):
+        epoch, first = divmod(done, plan.steps_per_epoch)
+        # Cached features come as sums over many steps; asked for one by one, they are of one.
+        wanted = 1 if plan.cached else len(rates) - done
+        end = min(first + wanted, plan.steps_per_epoch)
+        of_epoch = np.concatenate([np.zeros(first, np.float32), rates[done : done + end - first]])
+        for piece in prepared.inputs.train_epoch(prepared.step, epoch, of_epoch, first):
+            totals = Totals(heads)
+            totals.add(piece.sums)
+            losses = [figures["loss"] for figures in totals.metrics().values()]
+            yield float(np.average(losses, weights=weights))
+        done += end - first
