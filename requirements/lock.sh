@@ -9,4 +9,4 @@ lock() {
 }
 lock pyproject.toml -o requirements/core.lock
 lock pyproject.toml --extra offline --constraint requirements/core.lock -o requirements/offline.lock
-lock pyproject.toml --extra offline --extra dev --constraint requirements/core.lock -o requirements/dev.lock
+lock pyproject.toml --all-extras --constraint requirements/core.lock -o requirements/dev.lock

@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,14 +111,16 @@ def range_test(
     losses: list[float] = []
     try:
         smoothing = Smoothing()
-        for loss in _losses(training, plan, prepare_phase(training, plan, config), rates):
-            smoothed = smoothing.add(loss)
-            if not math.isfinite(smoothed):
-                break
-            losses.append(smoothed)
-            task.advance(1, learning_rate=float(rates[len(losses) - 1]), loss=smoothed)
-            if smoothed > _DIVERGED * min(losses):
-                break
+        prepared = prepare_phase(training, plan, config)
+        with closing(prepared.inputs):
+            for loss in _losses(training, plan, prepared, rates):
+                smoothed = smoothing.add(loss)
+                if not math.isfinite(smoothed):
+                    break
+                losses.append(smoothed)
+                task.advance(1, learning_rate=float(rates[len(losses) - 1]), loss=smoothed)
+                if smoothed > _DIVERGED * min(losses):
+                    break
     finally:
         task.close()
         for variable, value in zip(variables, before, strict=True):
