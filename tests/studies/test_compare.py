@@ -34,7 +34,8 @@ def recipe_of_ill_fitting_weights(directory: Path) -> Path:
             "weights": str(directory / "unfit.weights.h5"),
             "arguments": {"alpha": 0.25},
         },
-        "train": {"strategy": "feature_extraction"},
+        # Small batches: the statistics of BatchNormalization follow over some 100 steps.
+        "train": {"strategy": "feature_extraction", "batch_size": 8},
     }
     path = directory / "unfit.yaml"
     path.write_text(yaml.safe_dump(recipe))
