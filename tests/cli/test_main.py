@@ -15,16 +15,27 @@ from tfft.errors import BackboneError, GateError, TfftError
 LEAVES = [
     ("quickstart",),
     ("train",),
+    ("lr-find",),
     ("evaluate",),
     ("calibrate",),
+    ("compare",),
+    ("tune",),
+    ("advise",),
     ("export",),
     ("report",),
     ("publish",),
     ("serve-check",),
     ("predict",),
+    ("benchmark",),
     ("data", "check"),
     ("data", "prepare"),
-    ("backbones",),
+    ("probe",),
+    ("cache", "clean"),
+    ("cache", "list"),
+    ("rank",),
+    ("backbones", "check"),
+    ("backbones", "describe"),
+    ("backbones", "list"),
 ]
 
 

@@ -125,11 +125,11 @@ def test_loading_starts_no_tensorflow():
 
 MINIMAL = {"name": "mine", "data": {"kind": "digits"}, "backbone": {"kind": "lite"}}
 EVERY_KEY = {
-    "": "name description seed data image backbone heads train export",
+    "": "name description seed data image backbone heads train export tune",
     "data": "validation_fraction fraction limit_per_class split_seed on_bad_image "
     "on_label_conflict test_fraction kind",
     "image": "size_px fit resize_px interpolation channels adapter backbone_px",
-    "export": "name formats check_images savedmodel_weights warm_up",
+    "export": "name formats calibrated check_images savedmodel_weights warm_up tflite",
 }
 
 

@@ -38,7 +38,7 @@ def test_it_is_kept_with_the_run_and_no_image_is_predicted_twice(run):
     assert head.nll_after <= head.nll_before
     assert not calibration.held_out
     answers = read_arrays(run / "evaluation" / "validation.npz")
-    assert answers["label"].shape == (calibration.examples, 3)
+    assert answers["outputs/label"].shape == (calibration.examples, 3)
     (run / "evaluation" / "validation.npz").unlink()
     assert calibrate(run) == calibration
     assert not (run / "evaluation" / "validation.npz").exists()

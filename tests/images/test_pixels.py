@@ -20,7 +20,7 @@ def test_a_spec_survives_json():
     ("values", "fault"),
     [
         ({"height": 0, "width": 8}, "positive"),
-        ({"height": 8, "width": 8, "channels": 4}, "3 channels"),
+        ({"height": 8, "width": 8, "channels": 5}, "Received: channels=5"),
         ({"height": 8, "width": 8, "resize": 7}, "at least the output's longer side, 8"),
         ({"height": 8, "width": 8, "fit": "stretch", "resize": 9}, "not to 'stretch'"),
     ],

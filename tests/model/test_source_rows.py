@@ -50,7 +50,7 @@ def test_only_a_head_that_asks_for_them_starts_from_the_source():
     ("head", "backbone", "fault"),
     [
         ({}, LiteBackbone(kind="lite", weights="random"), "keeps its classifier"),
-        ({}, ApplicationBackbone(kind="application", name="VGG16"), "Received: VGG16"),
+        ({}, ApplicationBackbone(kind="application", name="VGG16"), "'name': 'VGG16'"),
         ({"pooling": "max"}, _LITE, "needs pooling: avg"),
         ({"source_classes": {}}, _LITE, "'my own dog' is no class of the source"),
         ({"source_classes": {**_OWN, "pug": "n02110958"}}, _LITE, "which is no class of the data"),

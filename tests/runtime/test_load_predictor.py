@@ -51,7 +51,7 @@ def _lambda_model(path: Path) -> None:
 def test_a_model_that_would_run_code_is_refused(small_run, tmp_path):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     _lambda_model(run / "model.keras")
-    with pytest.raises(ModelFileError, match="cannot load the Keras model"):
+    with pytest.raises(ModelFileError, match="Lambda layers, which hold Python code"):
         load_predictor(run)
 
 
@@ -59,7 +59,7 @@ def test_a_model_that_would_run_code_is_refused(small_run, tmp_path):
 def test_a_damaged_keras_file_is_one_clear_error(small_run, tmp_path, content):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     (run / "model.keras").write_bytes(content)
-    with pytest.raises(ModelFileError, match="cannot load the Keras model"):
+    with pytest.raises(ModelFileError, match=r"is no \.keras file"):
         load_predictor(run)
 
 

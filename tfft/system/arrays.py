@@ -25,7 +25,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         TfftError: The file is missing or not one.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since np.load (2.4) leaves a file open that is no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise TfftError(f"cannot read {path}: {error.strerror or error}") from error

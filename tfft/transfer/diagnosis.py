@@ -96,6 +96,8 @@ def diagnose(
     rows = [row for row in history if f"validation/{head}/top1" in row]
     findings = _lost(rows, head, recipe, validation_images)
     for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
+        if phase == 0:  # heads from the source, not trained yet
+            continue
         config = recipe.train.phases[phase - 1]
         if not isinstance(config, GradientPhase):
             continue

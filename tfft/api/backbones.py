@@ -1,0 +1,138 @@
+"""The Python interface to backbones: what they are and what they know.
+
+Each function imports what it needs when it is called, so that ``import tfft`` is fast.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfft.api.common import Overrides, optional_path, recipe_or_images
+from tfft.errors import UsageError
+from tfft.system.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from tfft.backbones.describe import BackboneDescription
+    from tfft.export.backbone_check import Finding
+    from tfft.transfer.probe import Probe
+    from tfft.transfer.rank import Ranking
+
+
+def probe(
+    source: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    head: str | None = None,
+    plot: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> "Probe":
+    """Measures a linear classifier at the end of each block of a backbone.
+
+    Args:
+        source: a recipe, probed with the weights that it starts from, or a run directory, probed
+            with those that it was trained to; a run takes no data and overrides.
+        data: as of `train`; overrides: likewise.
+        head: whose classes; default: the first one that classifies.
+        plot: file to write a picture to, ``.png``, ``.svg`` or ``.pdf``.
+        progress: where the work is reported.
+
+    Raises:
+        UsageError: There is no such head, or the picture cannot be made.
+        DataError: There are no validation images.
+        RecipeError, BackboneError, ModelFileError: As `train` and `resume`.
+    """
+    is_run = (Path(source) / "run.json").is_file()
+    if is_run and (data is not None or overrides):
+        raise UsageError("a run is probed on its own data: it takes no --data and no --set.")
+    recipe = None if is_run else recipe_or_images(source, data, overrides)
+    from tfft.transfer.probe import probe_recipe, probe_run
+    from tfft.transfer.probe_plot import require_plot, write_plot
+
+    if plot is not None:
+        require_plot(Path(plot))
+    if recipe is None:
+        found = probe_run(Path(source), head, progress)
+    else:
+        found = probe_recipe(recipe, head, progress)
+    if plot is not None:
+        write_plot(found, Path(plot))
+    return found
+
+
+def rank(
+    backbones: Sequence[str],
+    *,
+    recipe: str | Path = "classifier",
+    data: str | Path | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "Ranking":
+    """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
+
+    Args:
+        backbones: names (``EfficientNetLite0``, ``MobileNet:alpha=0.25,weights=FILE``), run
+            directories, ``keras_hub:PRESET``, or recipes, whose backbone is taken.
+        recipe: whose images and pixels are used.
+        data: as of `train`; overrides: likewise.
+        progress: where the work is reported.
+
+    Raises:
+        BackboneError: A name stands for no backbone, or its weights are not to be had.
+        DataError: The images are not what the recipe says.
+    """
+    from tfft.config.backbone_text import parse_backbones
+    from tfft.config.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
+    named = parse_backbones(backbones, optional_path(data))
+    from tfft.transfer.rank import rank as ranking
+
+    return ranking(loaded, named, progress)
+
+
+def describe_backbone(
+    name_or_handle: str,
+    *,
+    size_px: int | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "BackboneDescription":
+    """Builds a backbone and says what it is.
+
+    Args:
+        name_or_handle: a name of the catalog, or the path or address of a SavedModel.
+        size_px: height and width of its images; default: its own.
+        overrides: of the recipe's ``backbone`` section: ``{"backbone.output": "features"}``.
+        progress: told of a download.
+
+    Raises:
+        BackboneError: There is no such backbone, or it is not to be trusted.
+    """
+    from tfft.config.backbone import backbone_config
+
+    config = backbone_config(name_or_handle, overrides)
+    from tfft.backbones.build import build_backbone
+    from tfft.backbones.describe import describe
+
+    return describe(build_backbone(config, size_px, progress=progress))
+
+
+def check_backbone(
+    name_or_handle: str,
+    *,
+    size_px: int | None = None,
+    overrides: Overrides = (),
+    progress: Progress = SILENT,
+) -> "tuple[Finding, ...]":
+    """Tries out a backbone: a forward pass, training steps, saving, loading and exports.
+
+    Arguments and errors as of `describe_backbone`.
+    """
+    from tfft.config.backbone import backbone_config
+
+    config = backbone_config(name_or_handle, overrides)
+    from tfft.backbones.build import build_backbone
+    from tfft.export.backbone_check import check_backbone as check
+
+    return check(build_backbone(config, size_px, progress=progress), progress)

@@ -1,0 +1,26 @@
+"""What the functions of the Python interface share."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfft.config.recipe import Recipe
+
+# Values by dotted path, or the strings that `--set` takes.
+Overrides = Mapping[str, Any] | Sequence[str]
+
+
+def recipe_or_images(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":
+    """Loads a recipe, or the recipe `classifier` on a directory or manifest of images."""
+    from tfft.config.load import load_recipe
+
+    path = Path(recipe)
+    if data is None and (path.is_dir() or path.suffix == ".csv"):
+        return load_recipe("classifier", overrides=overrides, data=path)
+    return load_recipe(recipe, overrides=overrides, data=optional_path(data))
+
+
+def optional_path(path: str | Path | None) -> Path | None:
+    """Returns what a user gave for a path as one."""
+    return None if path is None else Path(path)
