@@ -13,6 +13,7 @@ from hub_modules import save_module, small_network
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
 from tfft.backbones.keras_file import load_keras_file
+from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, HubBackbone
 from tfft.config.train import AdamWOptimizer, GradientPhase, L2Sp, LastBlocks
 from tfft.export.saved_model import write_saved_model
@@ -70,7 +71,7 @@ def built(path: Path, **section) -> Backbone:
 
 def classifier_on(backbone: Backbone) -> Classifier:
     heads, sizes = {"label": ClassificationHead()}, {"label": HeadSize(len(CLASSES))}
-    return build_classifier(backbone, heads, sizes, 24, seed=0)
+    return build_classifier(backbone, heads, sizes, ImageConfig(), 0)
 
 
 def images(count: int = 6) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.keras_file import load_keras_file
+from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.train import AdamWOptimizer, GradientPhase
 from tfft.errors import TfftError
@@ -107,7 +108,7 @@ class _Trial:
         size_px = backbone.model.input_shape[1]
         heads: HeadsConfig = {"label": ClassificationHead()}
         sizes = {"label": HeadSize(len(_CLASSES))}
-        self._classifier: Classifier = build_classifier(backbone, heads, sizes, size_px, seed=0)
+        self._classifier: Classifier = build_classifier(backbone, heads, sizes, ImageConfig(), 0)
         generator = np.random.default_rng(0)
         shape = (_IMAGES, size_px, size_px, 3)
         self._images = generator.uniform(0, 255, shape).astype(np.float32)
