@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
+
 from tfft.config.recipe import Recipe
 
 _KINDS = ("disc", "square", "cross")
