@@ -24,8 +24,8 @@ def multi_label_metrics(
         occur), ``exact`` (share of images with every label right), ``map`` (mean average precision
         over the labels that occur) and ``per_label`` (label, examples, f1, average_precision).
     """
-    truth, predicted = np.asarray(labels > 0.5), np.asarray(probabilities > 0.5)
-    occurs = truth.any(axis=0)
+    truth, predicted = labels > 0.5, probabilities > 0.5
+    occurs = truth.sum(axis=0) > 0
     limited = np.clip(probabilities.astype(np.float64), _SMALLEST, 1 - _SMALLEST)
     of_label = _f1(truth, predicted, axis=0, empty=0.0)
     precision = [_average_precision(truth[:, k], probabilities[:, k]) for k in range(len(occurs))]
