@@ -27,7 +27,7 @@ from tfft.transfer.train import dry_run, train
 pytestmark = pytest.mark.slow
 
 _BREEDS = ("n02085620-chihuahua", "n02110958-pug")
-_NO_STEP = {"unfreeze": "none", "epochs": 1, "learning_rate": 1e-30}
+_SPOILING = {"unfreeze": "none", "epochs": 1, "learning_rate": 1.0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,12 +81,13 @@ def _head_weights(run: Run) -> list[np.ndarray]:
 def test_what_a_head_reaches_untrained_is_phase_0_and_kept_if_nothing_is_better(
     noise: Path, tmp_path: Path
 ):
-    run = train(_recipe(noise, _NO_STEP), run=tmp_path / "run")
+    run = train(_recipe(noise, _SPOILING, monitor="loss"), run=tmp_path / "run")
     untrained, trained = _history(run.path)
     assert [untrained[name] for name in ("phase", "epoch", "step")] == ["0", "0", "0"]
     assert float(untrained["validation/breed/top1"]) == run.metrics["breed"]["top1"]
     assert untrained["train/breed/loss"] == ""
     assert trained["phase"] == "1"
+    assert float(trained["validation/breed/loss"]) > float(untrained["validation/breed/loss"])
     assert _best(run) == {"phase": 0, "epoch": 0}
     kernel, bias = _head_weights(run)
     rows = source_classifier(LiteBackbone(kind="lite")).rows(["n02085620", "n02110958"])
@@ -97,7 +98,7 @@ def test_what_a_head_reaches_untrained_is_phase_0_and_kept_if_nothing_is_better(
 def test_every_fault_is_named_before_anything_is_trained(noise: Path):
     head = {"pooling": "max", "source_classes": {"n02110958-pug": "pug"}}
     with pytest.raises(RecipeError) as caught:
-        dry_run(_recipe(noise, _NO_STEP, head=head))
+        dry_run(_recipe(noise, _SPOILING, head=head))
     assert [line.strip()[:42] for line in str(caught.value).splitlines()[1:]] == [
         "heads.breed.init: source_classes needs poo",
         "heads.breed.init: 'n02110958-pug' is no cl",
