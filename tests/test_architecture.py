@@ -25,6 +25,7 @@ STAGES = (
     "export",
     "report",
     "studies",
+    "interface",
     "api",
     "cli",
 )

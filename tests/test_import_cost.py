@@ -57,6 +57,7 @@ def test_prediction_with_tflite_imports_no_heavy_library(module):
     assert modules_loaded_by(f"import {module}").isdisjoint({*HEAVY, "pydantic", "rich"})
 
 
+@pytest.mark.slow
 def test_the_functions_keep_their_names_when_their_packages_are_imported():
     code = (
         "import tfft, importlib; importlib.import_module('tfft.evaluate.evaluate'); "

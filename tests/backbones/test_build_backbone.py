@@ -79,6 +79,7 @@ def test_prefix_and_suffix_share_their_weights_with_the_whole(backbone: Backbone
     assert len(prefix.weights) + len(suffix.weights) == len(backbone.model.weights)
 
 
+@pytest.mark.slow
 def test_after_cuts_the_whole_can_still_be_saved(backbone: Backbone, tmp_path: Path):
     for frozen_blocks in (1, 3):
         split(backbone, frozen_blocks)
@@ -108,6 +109,7 @@ def test_every_tensor_that_crosses_the_cut_is_handed_over():
     assert len(suffix.inputs) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [LITE, QUARTER_MOBILENET, NASNET], ids=lambda c: c.name)
 def test_the_same_seed_gives_the_same_weights(config: BackboneConfig):
     first, again, other = (build_backbone(config, 32, seed=seed) for seed in (7, 7, 8))
@@ -142,6 +144,7 @@ def test_the_digest_follows_the_weights():
     assert weights_digest(backbone.model) != backbone.weights_digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.1, 0.35, 1.3])
 @pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small"])
 def test_any_width_can_be_divided_into_blocks(name: str, alpha: float):

@@ -208,6 +208,7 @@ def test_a_run_knows_its_pixels_and_its_cut(dogs: Path):
         build_backbone(of(dogs))
 
 
+@pytest.mark.slow
 def test_transfer_goes_on_from_run_to_run(dogs: Path, pictures: Path, tmp_path: Path):
     """Dogs to cats: the second run stands alone, names its source, and can be a source itself."""
     copy = shutil.copytree(dogs, tmp_path / "dogs")

@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 from tfft.cli.main import run
 from tfft.export import tflite_family
 from tfft.export.tflite import read_labels
 
 
+@pytest.mark.slow
 def test_precisions_and_batch_come_from_the_command_line(tfft, small_run):
     done = tfft(
         *("export", small_run, "--format", "tflite", "--tflite", "float32,int8"),

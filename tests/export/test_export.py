@@ -104,6 +104,7 @@ sys.exit("tfft was imported" if "tfft" in sys.modules else 0)
                 assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_versions_never_overwrite_each_other(small_run, tmp_path):
     first = export(small_run, formats=["tflite"], output=tmp_path, tflite=UNTIMED)
     before = first.tflite["float32"].read_bytes()
@@ -113,6 +114,7 @@ def test_versions_never_overwrite_each_other(small_run, tmp_path):
     assert first.tflite["float32"].read_bytes() == before
 
 
+@pytest.mark.slow
 def test_outputs_of_several_heads_bear_their_names(pictures, tmp_path):
     run = write_run(tmp_path / "run", pictures, heads=("colour", "tone"))
     written = export(run, output=tmp_path / "saved_models", tflite=UNTIMED)
@@ -283,6 +285,7 @@ def unsure_run(small_run, tmp_path) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
     unsure_run, pictures, tmp_path
 ):
@@ -300,6 +303,7 @@ def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
     assert all(check["largest_difference"] < 1e-3 for check in written.checks.values())
 
 
+@pytest.mark.slow
 def test_the_recipe_can_ask_for_calibrated_probabilities(unsure_run, tmp_path):
     recipe = unsure_run / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("calibrated: false", "calibrated: true"))
@@ -321,6 +325,7 @@ def test_an_uncalibrated_file_is_not_put_in_place_of_a_calibrated_one(
         export(unsure_run, formats=["tflite"], output=tmp_path / "out", calibrated=True)
 
 
+@pytest.mark.slow
 def test_a_run_knows_its_exports(small_run, tmp_path):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     first = export(run, formats=["tflite"], output=tmp_path / "out")

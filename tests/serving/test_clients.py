@@ -177,6 +177,7 @@ def test_an_error_inside_the_server_is_not_repeated(start_server, interface, enc
     assert server.model.answered == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_an_evaluation_goes_on_when_the_server_is_restarted(
     start_server, interface, small_run, served_model

@@ -25,6 +25,7 @@ def _recipe(photos: Path, image: dict, *phases: dict) -> Recipe:
     return Recipe.model_validate({**values, "image": image})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "image",
     [

@@ -51,6 +51,7 @@ def test_smoothing_begins_at_the_first_value():
     assert smoothing.add(0.0) == pytest.approx(3.0 * (0.9 - 0.9**3) / (1 - 0.9**3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False], ids=["cached features", "images"])
 def test_the_weights_are_afterwards_what_they_were(pictures, tmp_path, cached):
     phase = _HEADS if cached else {**_HEADS, "unfreeze": {"last_blocks": 1}}

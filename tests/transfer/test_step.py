@@ -171,6 +171,7 @@ def test_loss_scaling_changes_nothing_but_rounding():
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_step_that_one_takes(tmp_path: Path):
     script = Path(__file__).with_name("mirrored_step.py")
     arguments = [sys.executable, str(script), str(tmp_path / "weights.npz")]

@@ -142,6 +142,7 @@ def test_frozen_blocks_and_their_statistics_keep_every_bit(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "moves"), [("frozen", False), ("adapt", True)])
 def test_batch_norm_statistics_move_only_when_asked(
     photos: Path, tmp_path: Path, solved: Run, mode: str, moves: bool
@@ -155,6 +156,7 @@ def test_batch_norm_statistics_move_only_when_asked(
     assert all(moved) if moves else not any(moved)
 
 
+@pytest.mark.slow
 def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path: Path):
     cached = train(shapes_recipe(photos, HEADS, keep_best=False), run=tmp_path / "cached")
     recipe = shapes_recipe(photos, HEADS, keep_best=False, cache={"mode": "off"})
@@ -207,6 +209,7 @@ def _figures(row: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in row.items() if "second" not in name}
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         train(shapes_recipe(photos, HEADS, ALL), run=tmp_path / "cut", progress=_Interrupting(6))
@@ -223,6 +226,7 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, solved: Run):
         np.testing.assert_array_equal(value, before[name])
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_best_weights_of_any_phase(photos: Path, tmp_path: Path, solved: Run):
     destructive = {"unfreeze": "all", "epochs": 1, "learning_rate": 1.0}
     run = train(shapes_recipe(photos, LINEAR, destructive), run=tmp_path / "run")

@@ -85,7 +85,7 @@ def list_command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bo
 
     \b
     Example:
-      tfft backbones mobile
+      tfft backbones list mobile
       tfft backbones --on-this-machine
     """
     everything = list_backbones()

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfft import api
-from tfft.cli.options import json_option
+from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.errors import UsageError
 
@@ -36,7 +36,8 @@ def command() -> None:
 
 @command.command("list")
 @json_option
-def list_command(as_json: bool) -> None:
+@quiet_option
+def list_command(as_json: bool, quiet: bool) -> None:
     """List the entries, those first that were used last.
 
     \b
@@ -62,8 +63,9 @@ def list_command(as_json: bool) -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @json_option
+@quiet_option
 def clean_command(
-    older_than: str | None, max_gb: float | None, everything: bool, as_json: bool
+    older_than: str | None, max_gb: float | None, everything: bool, as_json: bool, quiet: bool
 ) -> None:
     """Remove entries, and what killed runs left half written.
 

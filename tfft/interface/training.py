@@ -6,7 +6,7 @@ Each function imports what it needs when it is called, so that ``import tfft`` i
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfft.api.common import Overrides, optional_path
+from tfft.interface.common import Overrides, optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:

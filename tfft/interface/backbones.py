@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfft.api.common import Overrides, optional_path, recipe_or_images
 from tfft.errors import UsageError
+from tfft.interface.common import Overrides, optional_path, recipe_or_images
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:

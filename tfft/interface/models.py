@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfft.api.common import optional_path
+from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:

@@ -1,0 +1,36 @@
+"""The Python interface: what the command line does, without it."""
+
+from tfft.interface.backbones import check_backbone, describe_backbone, probe, rank
+from tfft.interface.caches import cache_entries, cache_path, clean_cache
+from tfft.interface.images import check_data, prepare_data
+from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
+from tfft.interface.serving import publish, serve_check
+from tfft.interface.studies import advise, compare, tune
+from tfft.interface.training import find_learning_rate, plan, resume, train
+
+__all__ = [
+    "advise",
+    "benchmark",
+    "cache_entries",
+    "cache_path",
+    "calibrate",
+    "check_backbone",
+    "check_data",
+    "clean_cache",
+    "compare",
+    "describe_backbone",
+    "evaluate",
+    "export",
+    "find_learning_rate",
+    "load_predictor",
+    "plan",
+    "prepare_data",
+    "probe",
+    "publish",
+    "rank",
+    "report",
+    "resume",
+    "serve_check",
+    "train",
+    "tune",
+]
