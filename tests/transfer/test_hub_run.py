@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hub_modules import save_module, small_network
+from progresses import Interrupting
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.keras_file import load_keras_file
@@ -49,28 +50,6 @@ def recipe(
     )
 
 
-class _Stopping:
-    """Progress that presses Ctrl-C after so many training steps."""
-
-    def __init__(self, steps: int) -> None:
-        self._left = steps
-
-    def start(self, description: str, total: int | None, unit: str = "images"):
-        self._armed = description.startswith("phase")
-        return self
-
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        self._left -= bool(self._armed and figures)
-        if self._left == 0:
-            raise KeyboardInterrupt
-
-    def close(self) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        pass
-
-
 def values(run: Path) -> dict[str, np.ndarray]:
     return {v.path: v.numpy() for v in load_keras_file(run / "model.keras").variables}
 
@@ -85,7 +64,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits_and_exports_without_the_
     wanted = recipe(pictures, handle, _LINEAR, _LAST, _ALL)
     train(wanted, run=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train(wanted, run=tmp_path / "stopped", progress=_Stopping(5))
+        train(wanted, run=tmp_path / "stopped", progress=Interrupting(5))
     resume(tmp_path / "stopped")
     whole, stopped = values(tmp_path / "whole"), values(tmp_path / "stopped")
     assert whole.keys() == stopped.keys()

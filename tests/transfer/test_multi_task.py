@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from drawn_scenes import SIZE_PX, scenes_recipe, write_scenes
+from progresses import Interrupting
 from shapes import weights_of, write_weights
 
 from tfft.cli.predict import predict_files
@@ -29,28 +30,6 @@ _PHASES = (
         "augment": "random_crop",
     },
 )
-
-
-class _Interrupting:
-    """Progress that presses Ctrl-C after the nth piece of training."""
-
-    def __init__(self, piece: int) -> None:
-        self._left = piece
-
-    def start(self, description: str, total: int | None, unit: str = "images"):
-        self._armed = description.startswith("phase")
-        return self
-
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        self._left -= bool(self._armed and figures)
-        if self._left == 0:
-            raise KeyboardInterrupt
-
-    def close(self) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +117,7 @@ def test_an_interrupted_run_ends_as_the_whole_one(
     recipe = scenes_recipe(manifest, weights, *_PHASES, checkpoint_seconds=1e-9)
     pieces = 8 * 2 + 2  # two pieces an epoch from cached features, then one a step
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, run=tmp_path / "cut", progress=_Interrupting(pieces))
+        train(recipe, run=tmp_path / "cut", progress=Interrupting(pieces))
     assert json.loads((tmp_path / "cut" / "run.json").read_text())["status"] == "interrupted"
     again = resume(tmp_path / "cut")
     assert again.metrics == run.metrics

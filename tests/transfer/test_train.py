@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from progresses import Interrupting, Listening
 from shapes import (
     ALL,
     HEADS,
@@ -42,48 +43,6 @@ def _backbone(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _history(run: Path) -> list[dict[str, str]]:
     with (run / "history.csv").open() as stream:
         return list(csv.DictReader(stream))
-
-
-class _Interrupting:
-    """Progress that presses Ctrl-C in the middle of the nth piece of training."""
-
-    def __init__(self, piece: int) -> None:
-        self._left = piece
-
-    def start(self, description: str, total: int | None, unit: str = "images"):
-        self._armed = description.startswith("phase")
-        return self
-
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        if self._armed and figures:
-            self._left -= 1
-            if self._left == 0:
-                raise KeyboardInterrupt
-
-    def close(self) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        pass
-
-
-class _Listening:
-    """Progress that keeps the messages."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-
-    def start(self, description: str, total: int | None, unit: str = "images"):
-        return self
-
-    def advance(self, steps: int = 1, **figures: float) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -188,10 +147,10 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
 ):
     recipe = shapes_recipe(photos, *THREE_PHASES, checkpoint_seconds=checkpoint_seconds)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, run=tmp_path / "cut", progress=_Interrupting(piece))
+        train(recipe, run=tmp_path / "cut", progress=Interrupting(piece))
     record = json.loads((tmp_path / "cut" / "run.json").read_text())
     assert record["status"] == "interrupted"
-    heard = _Listening()
+    heard = Listening()
     again = resume(tmp_path / "cut", progress=heard)
     assert [text for text in heard.messages if text.startswith("going on")] == (
         [f"going on in {place}"] if place else []
@@ -212,7 +171,7 @@ def _figures(row: dict[str, str]) -> dict[str, str]:
 @pytest.mark.slow
 def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
-        train(shapes_recipe(photos, HEADS, ALL), run=tmp_path / "cut", progress=_Interrupting(6))
+        train(shapes_recipe(photos, HEADS, ALL), run=tmp_path / "cut", progress=Interrupting(6))
     assert all(np.isfinite(value).all() for value in weights_of(tmp_path / "cut").values())
     assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
 
@@ -306,7 +265,7 @@ def test_a_run_does_not_go_on_with_other_images(photos: Path, tmp_path: Path):
     recipe = shapes_recipe(photos, HEADS, ALL)
     moved = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": own})})
     with pytest.raises(KeyboardInterrupt):
-        train(moved, run=tmp_path / "cut", progress=_Interrupting(3))
+        train(moved, run=tmp_path / "cut", progress=Interrupting(3))
     next(own.glob("disc/*.png")).unlink()
     with pytest.raises(DataError, match=r"not those that .* was started with"):
         resume(tmp_path / "cut")
