@@ -25,6 +25,8 @@ from tfft.transfer.optimizers import build_optimizer
 from tfft.transfer.step import TrainStep
 
 _IMAGES, _BATCH, _CLASSES = 24, 8, 4
+# Equal to float rounding: within a thousandth of what training changed in a tensor, or a millionth
+# of the largest change of all: a gradient that nearly cancels out carries the rounding of others.
 _SHARE_OF_CHANGE = 1e-3
 _SMALL = {
     "MobileNet": {"alpha": 0.25},
@@ -105,11 +107,15 @@ def _check(name: str, share_below: float) -> None:
     with_images = _trained(classifier, frozen, cached=False)
     with_cache = _trained(classifier, frozen, cached=True)
     changed = 0
+    largest = max(
+        np.abs(value.astype(np.float64) - before).max()
+        for value, before in zip(with_images, start, strict=True)
+    )
     for variable, before, expected, actual in zip(
         classifier.model.variables, start, with_images, with_cache, strict=True
     ):
         change = np.abs(expected.astype(np.float64) - before).max()
-        allowed = _SHARE_OF_CHANGE * change + 1e-6 * np.abs(before).max()
+        allowed = _SHARE_OF_CHANGE * change + 1e-6 * np.abs(before).max() + 1e-6 * largest
         np.testing.assert_allclose(actual, expected, rtol=0, atol=allowed, err_msg=variable.path)
         changed += change > 0
     assert changed > 2

@@ -142,7 +142,6 @@ def end_epoch(
     place = {"phase": state.phase + 1, "epoch": state.epoch, "step": state.step}
     state.elapsed_seconds += training.stopwatch.lap()
     state.history.append({**place, **row, "elapsed_seconds": state.elapsed_seconds})
-    training.history.write(state.history)
     reached = quality(training, validated)
     best = state.best
     if (
@@ -156,6 +155,8 @@ def end_epoch(
         state.phase_best, state.stale_epochs = reached, 0
     else:
         state.stale_epochs += 1
+    # Last: who sees the epoch in the history can rely on its weights being kept.
+    training.history.write(state.history)
 
 
 def quality(training: Training, validated: HeadMetrics) -> tuple[float, float]:
