@@ -25,12 +25,7 @@ def write_recipe(directory: Path) -> Path:
         "name": "searched",
         "data": {"kind": "digits", "fraction": 0.1},
         "image": {"size_px": 32},
-        "backbone": {
-            "kind": "application",
-            "name": "MobileNet",
-            "weights": "random",
-            "arguments": {"alpha": 0.25},
-        },
+        "backbone": {"kind": "lite"},
         "train": {"strategy": {"kind": "feature_extraction", "epochs": 2, "learning_rate": 1e-6}},
         "tune": {
             "trials": _TRIALS,
