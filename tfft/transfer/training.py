@@ -33,7 +33,7 @@ import tensorflow as tf  # noqa: E402
 HeadMetrics = dict[str, dict[str, float]]
 
 
-class Stopwatch:
+class LapTimer:
     """Seconds since it was last read, or made."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Training:
     history: History
     progress: Progress
     run: Run
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    stopwatch: LapTimer = field(default_factory=LapTimer)
 
     @property
     def train_images(self) -> ImageIndex:
