@@ -159,7 +159,7 @@ def test_targets_of_evaluation_are_those_of_its_batches(index: ImageIndex, kind:
         found = np.concatenate([batch["targets"][name] for batch in batches])
         np.testing.assert_allclose(found, values, atol=1e-6, err_msg=name)
     assert np.isnan(targets["box"][8]).all()
-    images = np.concatenate([batch["images"] for batch in batches])
+    images = np.concatenate([batch["inputs"] for batch in batches])
     sides = [spec.height, spec.width, spec.height, spec.width]
     for image, box in zip(images[:8], targets["box"][:8], strict=True):
         np.testing.assert_allclose(_box_of_pixels(image), box * sides, atol=1.3)
@@ -175,7 +175,7 @@ def test_boxes_of_a_training_epoch_are_on_its_own_views(index: ImageIndex):
         seed=0,
         epoch=3,
     )
-    for image, box in zip(batch["images"].numpy(), batch["targets"]["box"].numpy(), strict=True):
+    for image, box in zip(batch["inputs"].numpy(), batch["targets"]["box"].numpy(), strict=True):
         if np.isfinite(box).all():
             np.testing.assert_allclose(_box_of_pixels(image), box * 64, atol=1.3)
     assert np.isnan(batch["targets"]["box"].numpy()[4]).all()

@@ -95,8 +95,8 @@ def test_the_odd_files_give_the_pixels_that_a_viewer_shows(odd_folder):
     (batch,) = evaluation_batches(index, spec, 32)
     for position, image_id in enumerate(index.ids):
         content = (odd_folder / image_id).read_bytes()
-        pixels = batch["images"][position].numpy()
+        pixels = batch["inputs"][position].numpy()
         np.testing.assert_allclose(pixels, encoded_to_pixels(content, spec), atol=0.001)
     shown = ImageOps.exif_transpose(Image.open(io.BytesIO(rotated_photo(6)))).convert("RGB")
     upright = encoded_to_pixels(encoded(shown, "PNG"), spec)
-    np.testing.assert_allclose(batch["images"][6].numpy(), upright, atol=0.001)
+    np.testing.assert_allclose(batch["inputs"][6].numpy(), upright, atol=0.001)

@@ -55,7 +55,7 @@ def test_evaluation_is_in_order_and_exact(index):
     assert positions.tolist() == list(range(14))
     labels = np.concatenate([batch["targets"]["label"] for batch in found])
     np.testing.assert_array_equal(labels, index.targets["label"])
-    images = np.concatenate([batch["images"] for batch in found])
+    images = np.concatenate([batch["inputs"] for batch in found])
     for position, image in enumerate(images):
         exact = encoded_to_pixels(index.read(position), SPEC)
         np.testing.assert_allclose(image, exact, atol=0.001)
@@ -64,7 +64,7 @@ def test_evaluation_is_in_order_and_exact(index):
 def test_images_inside_a_larger_file_are_the_same(index, tmp_path):
     inside = packed(index, tmp_path / "shard")
     for one, other in zip(batches(index), batches(inside), strict=True):
-        np.testing.assert_array_equal(one["images"], other["images"])
+        np.testing.assert_array_equal(one["inputs"], other["inputs"])
 
 
 def test_boxes_are_cut(index):
@@ -72,8 +72,8 @@ def test_boxes_are_cut(index):
     boxed = replace(index, boxes=boxes)
     (batch,) = evaluation_batches(boxed, SPEC, 32)
     exact = encoded_to_pixels(index.read(5), SPEC, boxes[5])
-    np.testing.assert_allclose(batch["images"][5], exact, atol=0.001)
-    assert batches(boxed, "random_crop")[0]["images"].shape == (4, 24, 24, 3)
+    np.testing.assert_allclose(batch["inputs"][5], exact, atol=0.001)
+    assert batches(boxed, "random_crop")[0]["inputs"].shape == (4, 24, 24, 3)
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
@@ -82,13 +82,13 @@ def test_an_epoch_has_every_image_once_and_is_repeatable(index, augmentation):
     positions = np.concatenate([batch["positions"] for batch in first])
     assert sorted(positions.tolist()) == list(range(14))
     for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one["images"], other["images"])
+        np.testing.assert_array_equal(one["inputs"], other["inputs"])
         np.testing.assert_array_equal(one["targets"]["label"], other["targets"]["label"])
         np.testing.assert_array_equal(
             one["targets"]["label"], index.targets["label"][one["positions"]]
         )
-        assert one["images"].dtype == np.float32
-        assert np.min(one["images"]) >= 0 and np.max(one["images"]) <= 255
+        assert one["inputs"].dtype == np.float32
+        assert np.min(one["inputs"]) >= 0 and np.max(one["inputs"]) <= 255
 
 
 @pytest.mark.parametrize("augmentation", ["none", "random_crop_color"])
@@ -97,13 +97,13 @@ def test_leaving_out_steps_changes_nothing_in_the_others(index, augmentation):
     rest = batches(index, augmentation, first_step=2)
     assert len(rest) == len(whole) - 2
     for one, other in zip(whole[2:], rest, strict=True):
-        np.testing.assert_array_equal(one["images"], other["images"])
+        np.testing.assert_array_equal(one["inputs"], other["inputs"])
         np.testing.assert_array_equal(one["positions"], other["positions"])
 
 
 def by_position(found) -> np.ndarray:
     positions = np.concatenate([batch["positions"] for batch in found])
-    return np.concatenate([batch["images"] for batch in found])[np.argsort(positions)]
+    return np.concatenate([batch["inputs"] for batch in found])[np.argsort(positions)]
 
 
 def test_epochs_and_seeds_differ_in_order_and_views(index):
@@ -136,4 +136,4 @@ def test_an_image_that_is_repeated_in_an_epoch_gets_another_view(index):
     (batch,) = batches(index, "random_crop", order=np.array([5, 5, 6, 5]))
     assert batch["positions"].numpy().tolist() == [5, 5, 6, 5]
     for one, other in ((0, 1), (0, 3), (1, 3)):
-        assert not np.array_equal(batch["images"][one], batch["images"][other])
+        assert not np.array_equal(batch["inputs"][one], batch["inputs"][other])

@@ -96,7 +96,7 @@ def test_boxes_are_the_annotated_ones_the_largest_first(archives):
     np.testing.assert_allclose(index.boxes[position], [10 / 63, 20 / 90, 50 / 63, 70 / 90], 1e-6)
     (batch,) = evaluation_batches(index, PixelSpec(20, 20), 32)
     exact = encoded_to_pixels(index.read(position), PixelSpec(20, 20), index.boxes[position])
-    np.testing.assert_allclose(batch["images"][position], exact, atol=0.001)
+    np.testing.assert_allclose(batch["inputs"][position], exact, atol=0.001)
 
 
 def test_the_second_time_is_instant(archives):
@@ -207,7 +207,7 @@ def test_any_classification_set_of_tfds_works(prepared_set):
         "test": 6,
     }
     (batch,) = evaluation_batches(data.splits["train"], PixelSpec(8, 8), 32)
-    levels = batch["images"][:, 0, 0, 0].numpy()
+    levels = batch["inputs"][:, 0, 0, 0].numpy()
     np.testing.assert_array_equal(batch["targets"]["label"], levels % 12 == 10)
     report = check_data(config(**wanted, test_split="train"))
     assert report.formats == {"PNG": 40}

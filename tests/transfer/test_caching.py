@@ -7,7 +7,8 @@ import pytest
 from small_classifier import SIZE_PX, small_classifier
 
 from tfft.config.recipe import Recipe
-from tfft.data.index import ImageIndex, index_of_files
+from tfft.data.examples import Images
+from tfft.data.index import index_of_files
 from tfft.errors import RecipeError
 from tfft.images.spec import PixelSpec
 from tfft.transfer.features import plans_of_one_pass
@@ -99,42 +100,41 @@ def test_one_pass_serves_later_phases_whose_frozen_part_stays_as_it_is():
 
 
 @pytest.fixture
-def index(pictures) -> ImageIndex:
+def examples(pictures) -> Images:
     files = sorted(pictures.rglob("*.png"))
-    return index_of_files(files, [file.name for file in files], np.zeros(len(files), np.int64))
+    names, labels = [file.name for file in files], np.zeros(len(files), np.int64)
+    return Images(index_of_files(files, names, labels), PixelSpec(SIZE_PX, SIZE_PX))
 
 
 def _frozen(*cuts: int) -> FrozenPart:
     contents = [CutContent({"cut": cut}, {"what": f"cut {cut}"}, 1) for cut in cuts]
-    pixels = PixelSpec(SIZE_PX, SIZE_PX)
-    cache = _recipe(_HEADS).train.cache
-    return FrozenPart(small_classifier().below(cuts), contents, pixels, cache)
+    return FrozenPart(small_classifier().below(cuts), contents, _recipe(_HEADS).train.cache)
 
 
-def _read(frozen: FrozenPart, index: ImageIndex, view: View | None = None) -> np.ndarray:
-    entry = frozen.outputs(index, "train", view)
+def _read(frozen: FrozenPart, examples: Images, view: View | None = None) -> np.ndarray:
+    entry = frozen.outputs(examples, "train", view)
     try:
         return entry.tensors[0][:]
     finally:
         entry.close()
 
 
-def test_a_pass_keeps_the_tensors_of_every_cut(index, tmp_path, monkeypatch):
+def test_a_pass_keeps_the_tensors_of_every_cut(examples, tmp_path, monkeypatch):
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "one"))
-    features = _read(_frozen(2, 1), index)
+    features = _read(_frozen(2, 1), examples)
     other = _frozen(1)
     monkeypatch.setattr(other, "_compute", None)  # it is there already
-    activations = _read(other, index)
+    activations = _read(other, examples)
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "each"))
-    np.testing.assert_allclose(features, _read(_frozen(2), index), atol=1e-5)
-    np.testing.assert_allclose(activations, _read(_frozen(1), index), atol=1e-5)
+    np.testing.assert_allclose(features, _read(_frozen(2), examples), atol=1e-5)
+    np.testing.assert_allclose(activations, _read(_frozen(1), examples), atol=1e-5)
 
 
-def test_views_differ_from_each_other_and_stay_the_same(index, tmp_path, monkeypatch):
+def test_views_differ_from_each_other_and_stay_the_same(examples, tmp_path, monkeypatch):
     def views(place: str) -> list[np.ndarray]:
         monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / place))
         frozen = _frozen(1)
-        return [_read(frozen, index, View("random_crop", 3, number)) for number in (0, 1)]
+        return [_read(frozen, examples, View("random_crop", 3, number)) for number in (0, 1)]
 
     first, second = views("a")
     assert not np.allclose(first, second)

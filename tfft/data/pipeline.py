@@ -30,7 +30,7 @@ def evaluation_batches(index: ImageIndex, pixels: PixelSpec, batch_size: int) ->
     """Returns the images in order, their pixels exact.
 
     Returns:
-        Batches ``{"images": float32 [b, height, width, 3] in 0..255, "targets": {name: [b, ...]},
+        Batches ``{"inputs": float32 [b, height, width, 3] in 0..255, "targets": {name: [b, ...]},
         "positions": int64 [b]}``; the last may be smaller. Targets that are boxes are shares of
         what the pixels show.
     """
@@ -100,7 +100,7 @@ def _batches(
         found = {name: values[position] for name, values in targets.items()}
         for name in index.box_targets:
             found[name] = boxes_in_part(found[name], part)
-        return {"images": pixels, "targets": found, "positions": position}
+        return {"inputs": pixels, "targets": found, "positions": position}
 
     # Nothing here branches on tensors in Python: converting it would only take time each epoch.
     element = tf.autograph.experimental.do_not_convert(element)

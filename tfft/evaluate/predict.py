@@ -41,7 +41,7 @@ def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterat
         from tfft.data.pipeline import evaluation_batches
 
         for batch in evaluation_batches(index, predictor.info.pixels, batch_size):
-            yield predictor.answers(batch["images"].numpy())
+            yield predictor.answers(batch["inputs"].numpy())
 
 
 def _from_bytes(predictor: Predictor, index: ImageIndex, batch: range) -> Outputs:

@@ -9,9 +9,9 @@ from tfft.backbones.split import crossing_tensors, split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
-from tfft.model.adapter import InputAdapter, build_adapter
+from tfft.model.adapter import build_adapter
+from tfft.model.front import Front, ImageFront, new_input
 from tfft.model.heads import Head, HeadSize, build_head, build_pooling
-from tfft.model.preprocess import preprocess
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
@@ -24,9 +24,9 @@ class Cut:
     """A model in two parts that share its layers; suffix after prefix is the whole model.
 
     Attributes:
-        prefix: images float32 [batch, H, W, channels], 0..255, to one or more tensors; None:
-            nothing is below the cut.
-        suffix: those tensors (or the images) to a dict of outputs by head.
+        prefix: inputs as the whole model takes them to one or more tensors; None: nothing is below
+            the cut.
+        suffix: those tensors (or the inputs) to a dict of outputs by head.
     """
 
     prefix: keras.Model | None
@@ -51,14 +51,15 @@ class Classifier:
     """A backbone with heads as one Keras model that carries its preprocessing.
 
     Attributes:
-        model: images float32 [batch, H, W, channels], 0..255, to ``{head: output}``: see `Head`.
-        adapter: makes RGB images at the backbone's size of other ones.
+        model: inputs [batch, ...] as `front` takes them (images float32 [batch, H, W, channels],
+            0..255) to ``{head: output}``: see `Head`.
+        front: from the model's input to the backbone's.
         block_weights: the variables of each block that gradients can train, in block order.
         head_weights: the variables of all heads that gradients can train.
     """
 
     model: keras.Model
-    adapter: InputAdapter
+    front: Front
     backbone: Backbone
     heads: dict[str, Head]
     poolings: dict[str, keras.layers.Layer]
@@ -72,25 +73,25 @@ class Classifier:
         """
         if frozen_blocks == 0:
             return Cut(None, self.model)
-        images: Any = keras.Input(self.model.input_shape[1:], name="images")
-        pixels = preprocess(self.adapter(images), self.backbone.spec.preprocessing)
+        inputs = new_input(self.front)
+        prepared = self.front(inputs)
         if frozen_blocks == len(self.backbone.blocks):
-            activations = self.backbone.model(pixels)
+            activations = self.backbone.model(prepared)
             features = [pooling(activations) for pooling in self.poolings.values()]
-            inputs: list[Any] = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
-            pooled = dict(zip(self.poolings, inputs, strict=True))
-            return Cut(keras.Model(images, features), keras.Model(inputs, self._outputs(pooled)))
+            kept: list[Any] = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
+            pooled = dict(zip(self.poolings, kept, strict=True))
+            return Cut(keras.Model(inputs, features), keras.Model(kept, self._outputs(pooled)))
         below, above = split(self.backbone, frozen_blocks)
         if below is None or above is None:
             raise ValueError(f"no cut inside the backbone after {frozen_blocks} blocks")
-        crossing = _as_list(below(pixels))
-        inputs = [keras.Input(t.shape[1:], dtype=t.dtype) for t in crossing]
-        activations = above(inputs if len(inputs) > 1 else inputs[0])
+        crossing = _as_list(below(prepared))
+        kept = [keras.Input(t.shape[1:], dtype=t.dtype) for t in crossing]
+        activations = above(kept if len(kept) > 1 else kept[0])
         pooled = {kind: pooling(activations) for kind, pooling in self.poolings.items()}
-        return Cut(keras.Model(images, crossing), keras.Model(inputs, self._outputs(pooled)))
+        return Cut(keras.Model(inputs, crossing), keras.Model(kept, self._outputs(pooled)))
 
     def below(self, cuts: Sequence[int]) -> keras.Model:
-        """Returns the model from images to the tensors at several cuts, those of each in turn.
+        """Returns the model from its inputs to the tensors at several cuts, those of each in turn.
 
         Args:
             cuts: how many blocks lie below each, at least one.
@@ -101,17 +102,17 @@ class Classifier:
             [inner.output] if cut == blocks else crossing_tensors(self.backbone, cut)
             for cut in cuts
         ]
-        images: Any = keras.Input(self.model.input_shape[1:], name="images")
-        pixels = preprocess(self.adapter(images), self.backbone.spec.preprocessing)
+        inputs = new_input(self.front)
+        prepared = self.front(inputs)
         every = keras.Model(inner.input, [tensor for tensors in found for tensor in tensors])
-        computed = iter(_as_list(every(pixels)))
+        computed = iter(_as_list(every(prepared)))
         outputs: list[Any] = []
         for cut, tensors in zip(cuts, found, strict=True):
             of_cut = [next(computed) for _ in tensors]
             if cut == blocks:
                 of_cut = [pooling(of_cut[0]) for pooling in self.poolings.values()]
             outputs += of_cut
-        return keras.Model(images, outputs)
+        return keras.Model(inputs, outputs)
 
     def _outputs(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
         return {name: head(pooled[head.config.pooling]) for name, head in self.heads.items()}
@@ -120,7 +121,7 @@ class Classifier:
     def weights(self) -> tuple[keras.Variable, ...]:
         """Every variable that a gradient can train, from input to output."""
         blocks = (v for block in self.block_weights for v in block)
-        return (*self.adapter.weights, *blocks, *self.head_weights)
+        return (*self.front.weights, *blocks, *self.head_weights)
 
     def batch_norms(self, block: int) -> tuple[BatchNorm, ...]:
         """The batch normalisations of one block that can adapt."""
@@ -146,6 +147,26 @@ def build_classifier(
     backbone_px = backbone.model.input_shape[1]
     size_px = image.size_px or backbone_px
     adapter = build_adapter(size_px, image.channels, backbone_px, image.adapter)
+    front = ImageFront(size_px, image.channels, adapter, backbone.spec.preprocessing)
+    return assemble(front, backbone, heads, sizes, seed)
+
+
+def assemble(
+    front: Front,
+    backbone: Backbone,
+    heads: HeadsConfig,
+    sizes: Mapping[str, HeadSize],
+    seed: int,
+) -> Classifier:
+    """Puts `front`, `backbone`, pooling and `heads` into one Keras model.
+
+    Args:
+        front: gives what the backbone takes.
+        backbone: gives [batch, ..., channels], its positions in between, or features.
+        heads: by name; each becomes an output of the model.
+        sizes: of each head, from the data.
+        seed: of dropout.
+    """
     rank = len(backbone.model.output_shape)
     built = {
         name: build_head(name, config, sizes[name], seed + index, spatial=rank == 4)
@@ -153,14 +174,14 @@ def build_classifier(
     }
     kinds = sorted({config.pooling for config in heads.values()})
     poolings = {kind: build_pooling(kind, rank) for kind in kinds}
-    images: Any = keras.Input((size_px, size_px, image.channels), name="images")
-    activations = backbone.model(preprocess(adapter(images), backbone.spec.preprocessing))
+    inputs = new_input(front)
+    activations = backbone.model(front(inputs))
     pooled = {kind: pooling(activations) for kind, pooling in poolings.items()}
     outputs = {name: head(pooled[head.config.pooling]) for name, head in built.items()}
-    model = keras.Model(images, outputs, name="classifier")
+    model = keras.Model(inputs, outputs, name="classifier")
     return Classifier(
         model,
-        adapter,
+        front,
         backbone,
         built,
         poolings,

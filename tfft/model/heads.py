@@ -12,10 +12,12 @@ from tfft.system.tensorflow import start_tensorflow
 start_tensorflow()
 import keras  # noqa: E402
 
+# By kind and rank of the activations: over the positions of a picture, or of a sequence.
 _POOLINGS = {
-    "avg": keras.layers.GlobalAveragePooling2D,
-    "max": keras.layers.GlobalMaxPooling2D,
-    "grid": keras.layers.Identity,
+    ("avg", 4): keras.layers.GlobalAveragePooling2D,
+    ("avg", 3): keras.layers.GlobalAveragePooling1D,
+    ("max", 4): keras.layers.GlobalMaxPooling2D,
+    ("max", 3): keras.layers.GlobalMaxPooling1D,
 }
 _MAPS = 16
 
@@ -73,12 +75,10 @@ def build_pooling(kind: str, rank: int) -> keras.layers.Layer:
     """Builds what makes features [batch, channels] of a backbone's output.
 
     Args:
-        kind: ``avg`` or ``max``.
+        kind: ``avg`` or ``max``; ``grid`` leaves the activations as they are.
         rank: of the output, batch included; 2: it is features already.
     """
-    if rank == 2:
-        return keras.layers.Identity(name=f"{kind}_pooling")
-    return _POOLINGS[kind](name=f"{kind}_pooling")
+    return _POOLINGS.get((kind, rank), keras.layers.Identity)(name=f"{kind}_pooling")
 
 
 def build_head(

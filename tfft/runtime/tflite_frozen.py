@@ -24,7 +24,7 @@ def convert_frozen(model: keras.Model, batch_size: int) -> bytes:
     """Converts a model in inference mode to a float32 TFLite file with a fixed batch.
 
     Args:
-        model: one input [batch, ...] float32; its outputs are a tensor or a list.
+        model: one input [batch, ...]; its outputs are a tensor or a list.
         batch_size: of the file.
 
     Returns:
@@ -34,10 +34,10 @@ def convert_frozen(model: keras.Model, batch_size: int) -> bytes:
         TfftError: TFLite cannot hold the model.
     """
 
-    def forward(images: tf.Tensor) -> list[tf.Tensor]:
-        return tf.nest.flatten(model(images, training=False))
+    def forward(inputs: tf.Tensor) -> list[tf.Tensor]:
+        return tf.nest.flatten(model(inputs, training=False))
 
-    spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), tf.float32)
+    spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), model.inputs[0].dtype)
     with descriptors_kept_aside(1, 2), contextlib.redirect_stdout(io.StringIO()):
         try:
             traced = tf.function(forward).get_concrete_function(spec)

@@ -105,7 +105,7 @@ def _impossible(recipe: Recipe, classifier: Classifier, phase: Phase, frozen_blo
     cache = recipe.train.cache
     if cache.mode == "off":
         return "train.cache.mode: off"
-    if classifier.adapter.weights:
+    if classifier.front.weights:
         return "the adapter of the channels is trained below all blocks"
     if frozen_blocks == 0:
         return "nothing is frozen below the first trained block"

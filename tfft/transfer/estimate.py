@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfft.config.train import GradientPhase
-from tfft.data.index import ImageIndex
-from tfft.data.pipeline import evaluation_batches, training_batches
-from tfft.images.spec import PixelSpec
+from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier, Cut
 from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
@@ -40,7 +38,7 @@ class Stopwatch:
     Args:
         classifier: what would be trained.
         optimizer: likewise.
-        images: the training images; pixels: how they are decoded.
+        examples: for training.
         batch_size: of the recipe.
         targets: what the data call the target of each head.
         progress: where the work is reported.
@@ -50,21 +48,19 @@ class Stopwatch:
         self,
         classifier: Classifier,
         optimizer: PhaseOptimizer,
-        images: ImageIndex,
-        pixels: PixelSpec,
+        examples: Examples,
         batch_size: int,
         targets: dict[str, str],
         progress: Progress,
     ) -> None:
         self._classifier = classifier
         self._optimizer = optimizer
-        self._sample = images.take(np.arange(min(len(images), (_BATCHES + 1) * batch_size)))
-        self._pixels = pixels
+        self._sample = examples.take(np.arange(min(len(examples), (_BATCHES + 1) * batch_size)))
         self._batch_size = min(batch_size, len(self._sample))
         self._targets = targets
         self._progress = progress
-        (batch,) = evaluation_batches(self._sample, pixels, self._batch_size).take(1)
-        self._images: tf.Tensor = batch["images"]
+        (batch,) = self._sample.exact_batches(self._batch_size).take(1)
+        self._inputs: tf.Tensor = batch["inputs"]
         self._labels = {head: batch["targets"][name] for head, name in targets.items()}
 
     def measured(self, plan: FreezePlan, max_gb: float) -> FreezePlan:
@@ -99,12 +95,12 @@ class Stopwatch:
         trained = whole.images["train"] * plan.steps / plan.steps_per_epoch
         validated = whole.images["validation"] * plan.epochs
         cut = self._classifier.cut(plan.unchanged_blocks)
-        step, evaluation = self._steps_s(phase, cut, (self._images,))
+        step, evaluation = self._steps_s(phase, cut, (self._inputs,))
         uncached = trained * (self._decoding_s(phase.augment) + step)
         uncached += validated * (self._decoding_s("none") + evaluation)
         if not plan.cached:
             return PhaseSeconds(None, uncached)
-        tensors = cut.below((self._images,))
+        tensors = cut.below((self._inputs,))
         above = Cut(None, cut.suffix)
         step, evaluation = self._steps_s(
             phase, above, tuple(tf.cast(t, "float32") for t in tensors)
@@ -113,9 +109,9 @@ class Stopwatch:
 
     def _building_s(self, plan: PhasePlan, whole: FreezePlan) -> float:
         """Seconds of making what a phase finds in the cache."""
-        images = self._images.numpy()
-        frozen = fastest_function(self._classifier.below([plan.frozen_blocks]), images)
-        computing = self._image_s(lambda: frozen(images))
+        inputs = self._inputs.numpy()
+        frozen = fastest_function(self._classifier.below([plan.frozen_blocks]), inputs)
+        computing = self._image_s(lambda: frozen(inputs))
         augmentation = getattr(plan.config, "augment", "none") if plan.views else "none"
         seconds = whole.images["train"] * max(plan.views, 1)
         seconds *= computing + self._decoding_s(augmentation)
@@ -146,9 +142,7 @@ class Stopwatch:
         return (time.perf_counter() - started) / (_BATCHES * self._batch_size)
 
     def _decoding_s(self, augmentation: str) -> float:
-        batches = training_batches(
-            self._sample,
-            self._pixels,
+        batches = self._sample.training_batches(
             self._batch_size,
             order=np.arange(len(self._sample)),
             augmentation=augmentation,

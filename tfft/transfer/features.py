@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfft.data.index import ImageIndex
-from tfft.data.parts import exact_targets
+from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier
 from tfft.transfer.cache import Entry
 from tfft.transfer.frozen import CutContent, FrozenPart, View
@@ -29,7 +28,6 @@ def cached_inputs(training: Training, plan: PhasePlan) -> CachedTensors:
     frozen = FrozenPart(
         training.classifier.below([phase.frozen_blocks for phase in phases]),
         [_content(training, phase) for phase in phases],
-        training.pixels,
         training.recipe.train.cache,
         training.progress,
     )
@@ -38,22 +36,22 @@ def cached_inputs(training: Training, plan: PhasePlan) -> CachedTensors:
     def train(epoch: int) -> Sequence[Rows]:
         number = epoch % plan.views if plan.views else None
         view = None if number is None else View(_augmentation(plan), training.recipe.seed, number)
-        return entries.get(number, lambda: frozen.outputs(training.train_images, "train", view))
+        return entries.get(number, lambda: frozen.outputs(training.train, "train", view))
 
     try:
         if not plan.views:
             train(0)
         validation = entries.get(
-            "validation", lambda: frozen.outputs(training.validation_images, "validation")
+            "validation", lambda: frozen.outputs(training.validation, "validation")
         )
     except BaseException:
         entries.close()
         raise
     return CachedTensors(
         train,
-        _by_head(training, training.train_images),
+        _by_head(training, training.train),
         validation,
-        _by_head(training, training.validation_images),
+        _by_head(training, training.validation),
         training.recipe.train.batch_size,
         training.order,
         entries.close,
@@ -129,8 +127,8 @@ def _augmentation(plan: PhasePlan) -> str:
     return getattr(plan.config, "augment", "none")
 
 
-def _by_head(training: Training, images: ImageIndex) -> dict[str, np.ndarray]:
-    values = exact_targets(images, training.pixels) if len(images) else images.targets
+def _by_head(training: Training, examples: Examples) -> dict[str, np.ndarray]:
+    values = examples.exact_targets()
     return {head: values[target] for head, target in training.targets.items()}
 
 
@@ -142,7 +140,7 @@ def weights_below(classifier: Classifier, blocks: int) -> str:
     digest, backbone = hashlib.sha256(), classifier.backbone
     below = [layer for block in backbone.blocks[:blocks] for layer in block.layers]
     whole = [backbone.model] if backbone.opaque else below
-    for layer in (*classifier.adapter.layers, *whole):
+    for layer in (*classifier.front.layers, *whole):
         for variable in layer.variables:
             digest.update(f"{variable.shape} {variable.dtype}".encode())
             digest.update(variable.numpy().tobytes())

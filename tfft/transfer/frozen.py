@@ -1,7 +1,7 @@
 """The frozen part of a model as a fixed function, run by the fastest exact way on this machine.
 
 Rule: on a CPU, TFLite with XNNPACK, if the prefix converts and its outputs agree with Keras's on
-the first images within `AGREEMENT`; otherwise, and on a GPU or in mixed precision, the compiled
+the first examples within `AGREEMENT`; otherwise, and on a GPU or in mixed precision, the compiled
 Keras graph.
 """
 
@@ -12,10 +12,8 @@ from importlib.metadata import version
 import numpy as np
 
 from tfft.config.train import CacheConfig
-from tfft.data.index import ImageIndex
-from tfft.data.pipeline import evaluation_batches, training_batches
+from tfft.data.examples import Examples
 from tfft.errors import TfftError
-from tfft.images.spec import PixelSpec
 from tfft.runtime.tflite_frozen import convert_frozen
 from tfft.runtime.tflite_runner import TfliteFunction
 from tfft.system.progress import SILENT, Progress
@@ -29,13 +27,13 @@ import tensorflow as tf  # noqa: E402
 
 # Largest difference from Keras, relative to the largest output, that float rounding explains.
 AGREEMENT = 1e-4
-# Images a call: measured fastest for TFLite with XNNPACK on 2 cores; Keras gains nothing over 32.
+# Examples a call: measured fastest for TFLite with XNNPACK on 2 cores; Keras gains nothing over 32.
 _TFLITE_BATCH = 8
 _STREAM_BATCH = 32
 # What decodes the images and computes the outputs.
 _DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 
-# images float32 [n, H, W, 3] to the tensors at the cut, [n, ...] each.
+# inputs [n, ...] as the model takes them to the tensors at the cut, [n, ...] each.
 FrozenFunction = Callable[[np.ndarray], Sequence[np.ndarray]]
 # Computes tensors into the writers of each cut; None: they are there already.
 Computation = Callable[[Sequence[Sequence[TensorWriter] | None]], None]
@@ -43,7 +41,7 @@ Computation = Callable[[Sequence[Sequence[TensorWriter] | None]], None]
 
 @dataclass(frozen=True)
 class View:
-    """An augmented view of each image.
+    """An augmented view of each example.
 
     Attributes:
         augmentation: its preset.
@@ -61,7 +59,7 @@ class CutContent:
     """What an entry with the tensors at one cut is.
 
     Attributes:
-        identity: what decides the tensors beside images and pixels: weights, cut.
+        identity: what decides the tensors beside the examples: weights, cut.
         about: what people want to know of it in the list of the cache.
         tensors: how many there are.
     """
@@ -75,10 +73,9 @@ class FrozenPart:
     """The part of a model below a cut, whose outputs are computed once and cached on disk.
 
     Args:
-        prefix: images float32 [n, H, W, 3], 0..255, to the tensors of each cut in turn; nothing in
-            it changes.
+        prefix: inputs as the model takes them to the tensors of each cut in turn; nothing in it
+            changes.
         cuts: the cut that is asked for, and others whose tensors are kept on the way.
-        pixels: how images are decoded.
         config: of the cache.
         progress: where the work is reported.
     """
@@ -87,38 +84,36 @@ class FrozenPart:
         self,
         prefix: keras.Model,
         cuts: Sequence[CutContent],
-        pixels: PixelSpec,
         config: CacheConfig,
         progress: Progress = SILENT,
     ) -> None:
         self._prefix = prefix
         self._cuts = cuts
-        self._pixels = pixels
         self._config = config
         self._progress = progress
         self._function: FrozenFunction | None = None
 
-    def outputs(self, index: ImageIndex, split: str, view: View | None = None) -> Entry:
-        """Returns the tensors at the first cut on every image of `index`, open for reading.
+    def outputs(self, examples: Examples, split: str, view: View | None = None) -> Entry:
+        """Returns the tensors at the first cut on every example, open for reading.
 
         Args:
-            index: the images, in whose order the tensors are.
+            examples: in whose order the tensors are.
             split: what they are called.
-            view: the augmented view of each image; None: its exact pixels.
+            view: the augmented view of each; None: as it is.
 
         Raises:
             TfftError: The cache cannot be written, or its bound is too small.
         """
-        contents = self._contents(index, split, view)
+        contents = self._contents(examples, split, view)
         name = f"{split} images" if view is None else f"view {view.number + 1} of {split} images"
         what = self._cuts[0].about["what"]
         entry = open_entry(contents[0])
         if entry is not None:
-            self._progress.message(f"{len(index):,} {name}: {what} from the cache")
+            self._progress.message(f"{len(examples):,} {name}: {what} from the cache")
             return entry
 
         def compute(writers: Sequence[Sequence[TensorWriter] | None]) -> None:
-            self._compute(index, view, writers, f"{what} of {name}")
+            self._compute(examples, view, writers, f"{what} of {name}")
 
         return self._make(contents, compute)
 
@@ -154,20 +149,19 @@ class FrozenPart:
         max_bytes = self._config.max_gb * 1e9
         return make_entry(content, fill, max_bytes=max_bytes, progress=self._progress)
 
-    def _contents(self, index: ImageIndex, split: str, view: View | None) -> list[Content]:
+    def _contents(self, examples: Examples, split: str, view: View | None) -> list[Content]:
         seen = None if view is None else asdict(view)
         shared = {
-            "images": index.fingerprint(),
+            "examples": examples.fingerprint(),
             "view": seen,
-            "pixels": self._pixels.to_json(),
             "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
         }
         outputs = iter(self._prefix.outputs)
         return [
             Content(
                 {**cut.identity, **shared},
-                {**cut.about, "split": split, "images": len(index), "view": seen},
-                [(len(index), *next(outputs).shape[1:]) for _ in range(cut.tensors)],
+                {**cut.about, "split": split, "images": len(examples), "view": seen},
+                [(len(examples), *next(outputs).shape[1:]) for _ in range(cut.tensors)],
                 self._config.dtype,
             )
             for cut in self._cuts
@@ -175,7 +169,7 @@ class FrozenPart:
 
     def _compute(
         self,
-        index: ImageIndex,
+        examples: Examples,
         view: View | None,
         writers: Sequence[Sequence[TensorWriter] | None],
         description: str,
@@ -185,35 +179,34 @@ class FrozenPart:
             for cut, of_cut in zip(self._cuts, writers, strict=True)
             for writer in of_cut or [None] * cut.tensors
         ]
-        task = self._progress.start(description, len(index))
+        task = self._progress.start(description, len(examples))
         try:
-            for batch in self._batches(index, view):
-                images = batch["images"].numpy()
+            for batch in _batches(examples, view):
+                inputs = batch["inputs"].numpy()
                 if self._function is None:
-                    self._function = fastest_function(self._prefix, images)
-                for writer, output in zip(by_output, self._function(images), strict=True):
+                    self._function = fastest_function(self._prefix, inputs)
+                for writer, output in zip(by_output, self._function(inputs), strict=True):
                     if writer is not None:
                         writer.append(output)
-                task.advance(len(images))
+                task.advance(len(inputs))
         finally:
             task.close()
 
-    def _batches(self, index: ImageIndex, view: View | None) -> tf.data.Dataset:
-        if view is None:
-            return evaluation_batches(index, self._pixels, _STREAM_BATCH)
-        return training_batches(
-            index,
-            self._pixels,
-            _STREAM_BATCH,
-            order=np.arange(len(index)),
-            augmentation=view.augmentation,
-            seed=view.seed,
-            epoch=view.number,
-        )
+
+def _batches(examples: Examples, view: View | None) -> tf.data.Dataset:
+    if view is None:
+        return examples.exact_batches(_STREAM_BATCH)
+    return examples.training_batches(
+        _STREAM_BATCH,
+        order=np.arange(len(examples)),
+        augmentation=view.augmentation,
+        seed=view.seed,
+        epoch=view.number,
+    )
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
-    """Returns the prefix as a function by the module's rule, checked on `sample` [n, H, W, 3]."""
+    """Returns the prefix as a function by the module's rule, checked on `sample` [n, ...]."""
     if tf.config.list_physical_devices("GPU") or any(o.dtype != "float32" for o in prefix.outputs):
         return _compiled(prefix)
     try:
@@ -227,11 +220,11 @@ def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
 
 def _compiled(prefix: keras.Model) -> FrozenFunction:
     @tf.function(reduce_retracing=True)
-    def forward(images: tf.Tensor) -> list[tf.Tensor]:
-        outputs = tf.nest.flatten(prefix(images, training=False))
+    def forward(inputs: tf.Tensor) -> list[tf.Tensor]:
+        outputs = tf.nest.flatten(prefix(inputs, training=False))
         return [tf.cast(output, tf.float32) for output in outputs]
 
-    return lambda images: [tensor.numpy() for tensor in forward(tf.constant(images))]
+    return lambda inputs: [tensor.numpy() for tensor in forward(tf.constant(inputs))]
 
 
 def _agree(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:

@@ -12,7 +12,7 @@ from tfft.model.assemble import Classifier, Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
 from tfft.transfer.features import cached_inputs
-from tfft.transfer.inputs import ImageStream, PhaseInputs
+from tfft.transfer.inputs import PhaseInputs
 from tfft.transfer.optimizers import inner_optimizer
 from tfft.transfer.plan import PhasePlan
 from tfft.transfer.rules import update_rules
@@ -190,13 +190,4 @@ def _statistics(phase: GradientPhase, trained: Unfrozen) -> list[keras.Variable]
 def _inputs(training: Training, plan: PhasePlan, phase: GradientPhase) -> PhaseInputs:
     if plan.cached:
         return cached_inputs(training, plan)
-    return ImageStream(
-        training.train_images,
-        training.validation_images,
-        training.pixels,
-        training.targets,
-        training.recipe.train.batch_size,
-        training.order,
-        phase.augment,
-        training.recipe.seed,
-    )
+    return training.stream(phase.augment)

@@ -1,4 +1,4 @@
-"""What feeds the steps of a phase: a stream of images, or tensors that were computed once."""
+"""What feeds the steps of a phase: a stream of examples, or tensors that were computed once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,9 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from tfft.data.index import ImageIndex
-from tfft.data.pipeline import evaluation_batches, training_batches
-from tfft.images.spec import PixelSpec
+from tfft.data.examples import Examples
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step import Batch, EvaluationStep, TrainStep
 from tfft.transfer.stored import Rows, row_bytes
@@ -64,17 +62,16 @@ class PhaseInputs(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class ImageStream:
-    """Decodes (and augments) the images anew in each epoch.
+class ExampleStream:
+    """Draws (and augments) the examples anew in each epoch.
 
     Attributes:
         targets: what the data call the target of each head.
-        order: of the training images.
+        order: of the training examples.
     """
 
-    train: ImageIndex
-    validation: ImageIndex
-    pixels: PixelSpec
+    train: Examples
+    validation: Examples
     targets: Mapping[str, str]
     batch_size: int
     order: Order
@@ -84,9 +81,7 @@ class ImageStream:
     def train_epoch(
         self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
     ) -> Iterator[Piece]:
-        batches = training_batches(
-            self.train,
-            self.pixels,
+        batches = self.train.training_batches(
             self.batch_size,
             order=self.order(epoch),
             augmentation=self.augmentation,
@@ -100,7 +95,7 @@ class ImageStream:
             yield Piece(1, count, step.on_batch(self._batch(batch), tf.constant(rate)))
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
-        for batch in evaluation_batches(self.validation, self.pixels, self.batch_size):
+        for batch in self.validation.exact_batches(self.batch_size):
             yield step.on_batch(self._batch(batch))
 
     def close(self) -> None:
@@ -108,7 +103,7 @@ class ImageStream:
 
     def _batch(self, batch: Mapping[str, Any]) -> Batch:
         targets = {head: batch["targets"][target] for head, target in self.targets.items()}
-        return (batch["images"],), targets
+        return (batch["inputs"],), targets
 
 
 @dataclass(frozen=True, eq=False)

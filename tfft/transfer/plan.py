@@ -185,7 +185,7 @@ def _phase(
     gradient = isinstance(phase, GradientPhase)
     steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
     steps = (phase.steps or (phase.epochs or 0) * steps_per_epoch) if gradient else 0
-    adapting = bool(classifier.adapter.weights)
+    adapting = bool(classifier.front.weights)
     cache = cache_decision(
         recipe,
         classifier,
@@ -240,5 +240,5 @@ def _require_room(recipe: Recipe, phases: Sequence[PhasePlan]) -> None:
 
 def _new_parameters(classifier: Classifier, heads: tuple[PartPlan, ...], gradient: bool) -> int:
     """Counts what no source has trained: heads and, in phases of gradient steps, the adapter."""
-    adapter = sum(math.prod(v.shape) for v in classifier.adapter.weights) if gradient else 0
+    adapter = sum(math.prod(v.shape) for v in classifier.front.weights) if gradient else 0
     return adapter + sum(head.parameters for head in heads)

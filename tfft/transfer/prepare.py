@@ -6,6 +6,7 @@ from tfft.backbones.build import build_backbone
 from tfft.config.model import HeadConfig, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
+from tfft.data.examples import Images
 from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.images.spec import PixelSpec
@@ -26,6 +27,16 @@ class Prepared:
     classifier: Classifier
     pixels: PixelSpec
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images by split, "validation" among them."""
+        return counts(self.data)
+
+    def examples(self, split: str) -> Images:
+        """Returns the images of a split as the model takes them; there may be none."""
+        nothing = self.data.splits["train"].take([])
+        return Images(self.data.splits.get(split, nothing), self.pixels)
+
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     """Loads the data of a recipe and builds its model.
@@ -34,10 +45,23 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         DataError: The images are not what the recipe says.
         BackboneError: The backbone or its weights are not to be had.
     """
-    data = load_of_recipe(recipe, progress)
+    return prepare_with(recipe, load_of_recipe(recipe, progress), progress)
+
+
+def prepare_with(recipe: Recipe, data: ImageData, progress: Progress) -> Prepared:
+    """Builds the model of a recipe for its data, which are loaded.
+
+    Raises:
+        BackboneError: The backbone or its weights are not to be had.
+    """
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
     return Prepared(data, classifier, pixels)
+
+
+def counts(data: ImageData) -> dict[str, int]:
+    """Returns the number of images by split, "validation" among them."""
+    return {"validation": 0, **{split: len(index) for split, index in data.splits.items()}}
 
 
 def load_of_recipe(recipe: Recipe, progress: Progress) -> ImageData:

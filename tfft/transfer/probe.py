@@ -14,11 +14,11 @@ from tfft.backbones.backbone import Backbone
 from tfft.backbones.cost import multiply_adds
 from tfft.backbones.split import crossing_tensors
 from tfft.config.recipe import Recipe
-from tfft.data.index import ImageIndex
+from tfft.data.examples import Examples
 from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.metrics.classification import wilson_interval
 from tfft.model.assemble import Classifier
-from tfft.model.preprocess import preprocess
+from tfft.model.front import new_input
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.features import weights_below
@@ -118,13 +118,12 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
 
 
 def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) -> Probe:
-    data, classifier = prepared.data, prepared.classifier
-    splits = {split: data.splits.get(split) for split in ("train", "validation")}
-    train, validation = splits["train"], splits["validation"]
-    if train is None or validation is None or not len(validation):
+    classifier = prepared.classifier
+    train, validation = prepared.examples("train"), prepared.examples("validation")
+    if not len(validation):
         raise DataError("a probe needs validation images: set data.validation_fraction > 0")
     frozen = _frozen_part(recipe, prepared, progress)
-    features = [_features(frozen, images, split) for split, images in splits.items() if images]
+    features = [_features(frozen, train, "train"), _features(frozen, validation, "validation")]
     target, blocks = recipe.heads[head].target, classifier.backbone.blocks
     everything = multiply_adds(classifier.backbone, len(blocks))
     probes = []
@@ -158,8 +157,8 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
     return Probe(classifier.backbone.spec.name, head, len(validation), tuple(probes))
 
 
-def _features(frozen: FrozenPart, images: ImageIndex, split: str) -> list[np.ndarray]:
-    entry = frozen.outputs(images, split)
+def _features(frozen: FrozenPart, examples: Examples, split: str) -> list[np.ndarray]:
+    entry = frozen.outputs(examples, split)
     try:
         return [np.asarray(tensor[:], np.float32) for tensor in entry.tensors]
     finally:
@@ -184,20 +183,18 @@ def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> Froz
     return FrozenPart(
         _pooled_blocks(classifier),
         [CutContent(identity, about, blocks)],
-        prepared.pixels,
         recipe.train.cache,
         progress,
     )
 
 
 def _pooled_blocks(classifier: Classifier) -> keras.Model:
-    """The model from images to the tensors at the end of each block, averaged over places."""
+    """The model from its inputs to the tensors at the end of each block, averaged over places."""
     backbone = classifier.backbone
     ends = [_end(backbone, number + 1) for number in range(len(backbone.blocks))]
     inner = keras.Model(backbone.model.input, [_averaged(tensors) for tensors in ends])
-    images: Any = keras.Input(classifier.model.input_shape[1:], name="images")
-    pixels = preprocess(classifier.adapter(images), backbone.spec.preprocessing)
-    return keras.Model(images, inner(pixels))
+    inputs = new_input(classifier.front)
+    return keras.Model(inputs, inner(classifier.front(inputs)))
 
 
 def _end(backbone: Backbone, blocks: int) -> list[keras.KerasTensor]:

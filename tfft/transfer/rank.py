@@ -19,10 +19,9 @@ from tfft.config.backbone_text import NamedBackbone
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.data.index import ImageIndex
+from tfft.data.examples import Examples, Images
 from tfft.data.load import load_data
 from tfft.errors import DataError
-from tfft.images.spec import PixelSpec
 from tfft.metrics.classification import wilson_interval
 from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
@@ -128,9 +127,10 @@ def _ranked(
     classifier = build_classifier(backbone, head, size, image, recipe.seed)
     pixels = pixel_spec(image, backbone.spec.default_size_px)
     started = time.perf_counter()
-    frozen = _frozen_part(recipe, named, classifier, pixels, progress)
+    frozen = _frozen_part(recipe, named, classifier, progress)
     train, validation = (
-        _features(frozen, data.splits[split], split) for split in ("train", "validation")
+        _features(frozen, Images(data.splits[split], pixels), split)
+        for split in ("train", "validation")
     )
     computed = time.perf_counter()
     labels = data.splits["train"].targets["label"]
@@ -156,9 +156,9 @@ def _ranked(
     )
 
 
-def _features(frozen: FrozenPart, images: ImageIndex, split: str) -> np.ndarray:
+def _features(frozen: FrozenPart, examples: Examples, split: str) -> np.ndarray:
     """Returns the features float32 [images, features] of a split."""
-    with closing(frozen.outputs(images, split)) as entry:
+    with closing(frozen.outputs(examples, split)) as entry:
         return np.asarray(entry.tensors[0][:], np.float32)
 
 
@@ -166,7 +166,6 @@ def _frozen_part(
     recipe: Recipe,
     named: NamedBackbone,
     classifier: Classifier,
-    pixels: PixelSpec,
     progress: Progress,
 ) -> FrozenPart:
     """Returns what computes average-pooled features, under the keys of a heads-only phase."""
@@ -183,7 +182,7 @@ def _frozen_part(
     about = {"what": "features", "backbone": classifier.backbone.spec.name, "recipe": "tfft rank"}
     prefix = classifier.below([blocks])
     content = CutContent(identity, about, 1)
-    return FrozenPart(prefix, [content], pixels, recipe.train.cache, progress)
+    return FrozenPart(prefix, [content], recipe.train.cache, progress)
 
 
 def _probe(

@@ -29,7 +29,7 @@ def update_rules(
         for factor, weights in zip(factors, trained.weights, strict=True)
         for variable in weights
     ]
-    for variable in classifier.adapter.weights:
+    for variable in classifier.front.weights:
         factor = phase.head_learning_rate_factor
         rules.append((variable, _rule(phase, variable, factor, pull=beta, to_start=False)))
     for head in classifier.heads.values():

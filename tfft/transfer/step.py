@@ -1,6 +1,6 @@
 """The compiled training and evaluation steps, the only ones there are.
 
-A step takes the tensors at the cut (or images, with the frozen prefix in front), and trains what
+A step takes the tensors at the cut (or inputs, with the frozen prefix in front), and trains what
 is above it. It runs inside ``strategy.run``, so that the same step serves one device and many; it
 is fed from a stream of batches or from tensors that stay in memory.
 """
@@ -23,7 +23,7 @@ start_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-# Tensors at the cut, or images, [batch, ...] each; and targets [batch, ...] by head.
+# Tensors at the cut, or inputs, [batch, ...] each; and targets [batch, ...] by head.
 Batch = tuple[tuple[tf.Tensor, ...], dict[str, tf.Tensor]]
 
 
@@ -54,7 +54,7 @@ class TrainStep:
         heads: by name.
         optimizer: built on all variables of the run.
         variables: the ones that this phase trains.
-        micro_batch_size: images that go through the model at once; None: the whole batch.
+        micro_batch_size: examples that go through the model at once; None: the whole batch.
         class_weights: float [classes] by head, for those that have them.
         mix: how images are mixed, where inputs are images; None: not at all.
         seed: of the mixing.
@@ -127,7 +127,7 @@ class TrainStep:
     def _gradients(
         self, batch: Batch, everywhere: tf.Tensor, part: tf.Tensor
     ) -> tuple[list, tf.Tensor]:
-        """The batch's part of the gradients of the mean loss over `everywhere` images.
+        """The batch's part of the gradients of the mean loss over `everywhere` examples.
 
         `part` tells the parts of an accumulated batch apart.
         """
@@ -142,7 +142,7 @@ class TrainStep:
             losses = self._losses_of(targets, outputs, pairing)
             weighted = [self._weights[n] * tf.reduce_sum(loss) for n, loss in losses.items()]
             # What layers add of themselves, such as a module's own regularisation, counts once a
-            # batch: here with the share of the images that are here.
+            # batch: here with the share of the examples that are here.
             share = tf.cast(tf.shape(inputs[0])[0], tf.float32)
             weighted += [share * loss for loss in self._cut.suffix.losses]
             objective = tf.add_n(weighted) / everywhere
@@ -244,5 +244,11 @@ def _compiled(function: Callable[..., tf.Tensor], signature: list) -> Callable[.
 
 def _batch_spec(cut: Cut, heads: Mapping[str, Head], leading: list[None]) -> tuple:
     tensors = (cut.prefix or cut.suffix).inputs
-    inputs = tuple(tf.TensorSpec([*leading, *t.shape[1:]], tf.float32) for t in tensors)
+    inputs = tuple(tf.TensorSpec([*leading, *t.shape[1:]], _fed_as(t)) for t in tensors)
     return inputs, {name: target_spec(head, leading) for name, head in heads.items()}
+
+
+def _fed_as(tensor: keras.KerasTensor) -> tf.DType:
+    """Numbers are fed in full precision, whatever the model computes in."""
+    dtype = tf.as_dtype(tensor.dtype)
+    return tf.float32 if dtype.is_floating else dtype

@@ -10,7 +10,7 @@ from tfft.config.model import HubBackbone
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError
-from tfft.model.assemble import Classifier, pixel_spec
+from tfft.model.assemble import Classifier
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
@@ -22,7 +22,14 @@ from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
 from tfft.transfer.optimizers import PhaseOptimizer, build_optimizer
 from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
-from tfft.transfer.prepare import build_of_recipe, load_of_recipe
+from tfft.transfer.prepare import (
+    Prepared,
+    build_of_recipe,
+    counts,
+    load_of_recipe,
+    prepare,
+    prepare_with,
+)
 from tfft.transfer.run import Run, create_run, open_run, record
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
@@ -45,16 +52,15 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = Fals
     Raises:
         TfftError: As `train`.
     """
-    data = load_of_recipe(recipe, progress)
-    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
-    plan = make_plan(recipe, classifier, _counts(data))
+    prepared = prepare(recipe, progress)
+    classifier = prepared.classifier
+    plan = make_plan(recipe, classifier, prepared.counts)
     if not measure:
         return plan
     stopwatch = Stopwatch(
         classifier,
         _optimizer(recipe, classifier),
-        data.splits["train"],
-        pixel_spec(recipe.image, classifier.backbone.spec.default_size_px),
+        prepared.examples("train"),
         recipe.train.batch_size,
         {name: head.config.target for name, head in classifier.heads.items()},
         progress,
@@ -78,12 +84,11 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         BackboneError: The backbone or its weights are not to be had.
         TfftError: Values are not finite, the disk is full, …
     """
-    data = load_of_recipe(recipe, progress)
-    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
-    plan = make_plan(recipe, classifier, _counts(data))
+    prepared = prepare(recipe, progress)
+    plan = make_plan(recipe, prepared.classifier, prepared.counts)
     opened = create_run(recipe, run)
     progress.message(f"run: {opened.path}")
-    return _train(recipe, opened, data, classifier, plan, progress)
+    return _train(recipe, opened, prepared, plan, progress)
 
 
 def resume(path: Path, *, progress: Progress = SILENT) -> Run:
@@ -99,9 +104,9 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
     opened, recipe = open_run(path)
     data = load_of_recipe(recipe, progress)
     _require_same_data(opened, data)
-    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
-    plan = make_plan(recipe, classifier, _counts(data), _decided(opened))
-    return _train(recipe, opened, data, classifier, plan, progress)
+    prepared = prepare_with(recipe, data, progress)
+    plan = make_plan(recipe, prepared.classifier, prepared.counts, _decided(opened))
+    return _train(recipe, opened, prepared, plan, progress)
 
 
 def _decided(run: Run) -> list[bool]:
@@ -116,7 +121,7 @@ def _require_same_data(run: Run, data: ImageData) -> None:
     if recorded is not None and recorded["fingerprint"] != data.fingerprint():
         raise DataError(
             f"the images are not those that {run.path} was started with: they were "
-            f"{recorded['images']} and are {_counts(data)}, or their content changed. "
+            f"{recorded['images']} and are {counts(data)}, or their content changed. "
             "Put them back, or start a new run."
         )
 
@@ -127,29 +132,23 @@ def prepare_training(recipe: Recipe, run: Run, progress: Progress = SILENT) -> T
     Raises:
         TfftError: As `train`.
     """
-    data = load_of_recipe(recipe, progress)
-    classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
-    plan = make_plan(recipe, classifier, _counts(data))
-    return _training(recipe, run, data, classifier, plan, progress)
+    prepared = prepare(recipe, progress)
+    plan = make_plan(recipe, prepared.classifier, prepared.counts)
+    return _training(recipe, run, prepared, plan, progress)
 
 
 def _training(
-    recipe: Recipe,
-    run: Run,
-    data: ImageData,
-    classifier: Classifier,
-    plan: FreezePlan,
-    progress: Progress,
+    recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Training:
+    classifier = prepared.classifier
     optimizer = _optimizer(recipe, classifier)
     averaged = any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases)
     average = WeightAverage(_float_variables(classifier)) if averaged else None
     beside = [*optimizer.variables, *(average.variables if average else ())]
-    pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
     return Training(
         recipe,
-        data,
-        pixels,
+        prepared.examples("train"),
+        prepared.examples("validation"),
         classifier,
         plan,
         optimizer,
@@ -162,26 +161,21 @@ def _training(
 
 
 def _train(
-    recipe: Recipe,
-    run: Run,
-    data: ImageData,
-    classifier: Classifier,
-    plan: FreezePlan,
-    progress: Progress,
+    recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Run:
-    training = _training(recipe, run, data, classifier, plan, progress)
+    training = _training(recipe, run, prepared, plan, progress)
     state = training.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {_done(state)}")
     write_json(run.plan_file, plan.to_json())
-    write_json(run.path / FILE_NAME, backbone_to_json(classifier.backbone))
-    record(run, status="running", data=_data_record(data), seed=recipe.seed)
-    with _what_is_left_is_usable(run, training, state):
+    write_json(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
+    record(run, status="running", data=_data_record(prepared.data), seed=recipe.seed)
+    with _what_is_left_is_usable(run, training, prepared, state):
         if not state.saves:
             start_from_source_classes(training, state)
         for phase in plan.phases[state.phase :]:
             run_phase(training, phase, state)
-    finished = _finish(run, training, state)
+    finished = _finish(run, training, prepared, state)
     record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
 
@@ -217,13 +211,15 @@ def run_phase(training: Training, plan: PhasePlan, state: TrainingState) -> None
 
 
 @contextmanager
-def _what_is_left_is_usable(run: Run, training: Training, state: TrainingState) -> Iterator[None]:
+def _what_is_left_is_usable(
+    run: Run, training: Training, prepared: Prepared, state: TrainingState
+) -> Iterator[None]:
     """On Ctrl-C, writes the model with the best weights so far; notes on it say how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
         if state.best is not None:
-            _finish(run, training, state)
+            _finish(run, training, prepared, state)
             interrupt.add_note(f"{run.path} has the best weights so far and can be used as it is.")
         record(run, status="interrupted")
         interrupt.add_note(f"Go on with: tfft train --resume {run.path}")
@@ -232,17 +228,17 @@ def _what_is_left_is_usable(run: Run, training: Training, state: TrainingState) 
         training.history.close()
 
 
-def _finish(run: Run, training: Training, state: TrainingState) -> Run:
+def _finish(run: Run, training: Training, prepared: Prepared, state: TrainingState) -> Run:
     """Writes the model with the best weights, what it says of itself, and its metrics."""
     training.checkpoints.restore_best(state.best)
     classifier = training.classifier
     for block in range(len(classifier.backbone.blocks)):
         for layer in classifier.batch_norms(block):
             layer.trainable = True
-    model = _in_float32(training)
+    model = _in_float32(training.recipe, prepared)
     with atomic_path(run.model_file) as temporary:
         model.save(temporary)
-    write_json(run.model_info_file, _model_info(training).to_json())
+    write_json(run.model_info_file, _model_info(training.recipe, prepared).to_json())
     best = state.best
     metrics = best.metrics if best else {}
     place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
@@ -253,47 +249,42 @@ def _finish(run: Run, training: Training, state: TrainingState) -> Run:
     return Run(run.path, metrics, diagnosis)
 
 
-def _in_float32(training: Training) -> keras.Model:
+def _in_float32(recipe: Recipe, prepared: Prepared) -> keras.Model:
     """The model as it is exported: in float32, whatever policy it was trained with."""
-    recipe, classifier = training.recipe, training.classifier
+    classifier = prepared.classifier
     if recipe.train.mixed_precision == "float32":
         return classifier.model
     untrained = recipe.backbone
     if not isinstance(untrained, HubBackbone):
         untrained = untrained.model_copy(update={"weights": "random"})
     rebuilt = build_of_recipe(
-        recipe.model_copy(update={"backbone": untrained}), training.data, "float32", SILENT
+        recipe.model_copy(update={"backbone": untrained}), prepared.data, "float32", SILENT
     )
     rebuilt.model.set_weights(classifier.model.get_weights())
     return rebuilt.model
 
 
-def _model_info(training: Training) -> ModelInfo:
-    recipe, data = training.recipe, training.data
+def _model_info(recipe: Recipe, prepared: Prepared) -> ModelInfo:
+    classifier, data = prepared.classifier, prepared.data
     return ModelInfo(
         name=recipe.export.name or recipe.name,
-        pixels=training.pixels,
+        pixels=prepared.pixels,
         heads={
             name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
             for name, head in recipe.heads.items()
         },
-        backbone=training.classifier.backbone.spec.name,
-        licence=training.classifier.backbone.spec.licence,
+        backbone=classifier.backbone.spec.name,
+        licence=classifier.backbone.spec.licence,
         data=recipe.data.model_dump(mode="json"),
         tfft_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _counts(data: ImageData) -> dict[str, int]:
-    counts = {split: len(index) for split, index in data.splits.items()}
-    return {"validation": 0, **counts}
-
-
 def _data_record(data: ImageData) -> dict[str, object]:
     return {
         "name": data.name,
         "fingerprint": data.fingerprint(),
-        "images": _counts(data),
+        "images": counts(data),
         "skipped": [{"path": bad.path, "reason": bad.reason} for bad in data.skipped],
     }

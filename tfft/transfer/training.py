@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from tfft.config.recipe import Recipe
-from tfft.data.dataset import ImageData
-from tfft.data.index import ImageIndex
+from tfft.data.examples import Examples
 from tfft.data.order import balanced_order, uniform_order
-from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier
 from tfft.model.heads import Head
 from tfft.model.losses import balanced_weights
@@ -20,7 +18,7 @@ from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
 from tfft.transfer.history import History
-from tfft.transfer.inputs import PhaseInputs
+from tfft.transfer.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.optimizers import PhaseOptimizer
 from tfft.transfer.plan import FreezePlan
 from tfft.transfer.run import Run
@@ -50,8 +48,8 @@ class Training:
     """What every phase of a run works on."""
 
     recipe: Recipe
-    data: ImageData
-    pixels: PixelSpec
+    train: Examples
+    validation: Examples
     classifier: Classifier
     plan: FreezePlan
     optimizer: PhaseOptimizer
@@ -63,15 +61,6 @@ class Training:
     stopwatch: LapTimer = field(default_factory=LapTimer)
 
     @property
-    def train_images(self) -> ImageIndex:
-        return self.data.splits["train"]
-
-    @property
-    def validation_images(self) -> ImageIndex:
-        nothing = self.train_images.take(np.array([], np.int64))
-        return self.data.splits.get("validation", nothing)
-
-    @property
     def targets(self) -> dict[str, str]:
         """What the data call the target of each head."""
         return {name: head.config.target for name, head in self.classifier.heads.items()}
@@ -80,17 +69,29 @@ class Training:
     def class_weights(self) -> dict[str, np.ndarray]:
         """What an example of each class counts, float64 [classes], for heads that weigh them."""
         return {
-            name: balanced_weights(self.train_images.targets[head.config.target], head.size.outputs)
+            name: balanced_weights(self.train.targets[head.config.target], head.size.outputs)
             for name, head in self.classifier.heads.items()
             if head.config.kind == "classification" and head.config.class_weights == "balanced"
         }
 
     def order(self, epoch: int) -> np.ndarray:
-        """Returns the positions of training images that an epoch visits, int64 [images]."""
+        """Returns the positions of training examples that an epoch visits, int64 [examples]."""
         seed = self.recipe.seed
         if self.recipe.train.sampling == "balanced":
-            return balanced_order(self.train_images.targets["label"], seed, epoch)
-        return uniform_order(len(self.train_images), seed, epoch)
+            return balanced_order(self.train.targets["label"], seed, epoch)
+        return uniform_order(len(self.train), seed, epoch)
+
+    def stream(self, augmentation: str) -> ExampleStream:
+        """Returns the inputs of a phase for which nothing was computed before."""
+        return ExampleStream(
+            self.train,
+            self.validation,
+            self.targets,
+            self.recipe.train.batch_size,
+            self.order,
+            augmentation,
+            self.recipe.seed,
+        )
 
 
 class Totals:

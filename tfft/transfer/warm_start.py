@@ -2,7 +2,6 @@
 
 from tfft.model.assemble import Cut
 from tfft.model.warm_start import assign_source_rows, starts_from_source
-from tfft.transfer.inputs import ImageStream
 from tfft.transfer.state import TrainingState
 from tfft.transfer.step import EvaluationStep
 from tfft.transfer.training import Training, columns, validate
@@ -24,17 +23,8 @@ def start_from_source_classes(training: Training, state: TrainingState) -> None:
     for head in heads.values():
         assign_source_rows(head, training.recipe.backbone)
     cut = Cut(None, training.classifier.model)
-    stream = ImageStream(
-        training.train_images,
-        training.validation_images,
-        training.pixels,
-        training.targets,
-        training.recipe.train.batch_size,
-        training.order,
-        "none",
-        training.recipe.seed,
-    )
-    validated = validate(training, stream, EvaluationStep(cut, training.classifier.heads))
+    evaluation = EvaluationStep(cut, training.classifier.heads)
+    validated = validate(training, training.stream("none"), evaluation)
     row = {"phase": 0, "epoch": 0, "step": 0, **columns("validation", validated)}
     state.history.append(row)
     training.history.write(state.history)
