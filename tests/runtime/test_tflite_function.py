@@ -6,7 +6,7 @@ import pytest
 
 from tfft.errors import ModelFileError, TfftError
 from tfft.runtime.tflite_convert import convert_to_tflite, operators
-from tfft.runtime.tflite_runner import TfliteFunction
+from tfft.runtime.tflite_runner import TfliteFunction, TfliteWorkers
 
 
 def _model() -> keras.Model:
@@ -25,6 +25,19 @@ def test_outputs_come_by_name_for_any_number_of_rows(rows: int):
     assert function.output_names == ("alpha", "middle", "zeta")
     for name, output in zip(function.output_names, function(images), strict=True):
         np.testing.assert_allclose(output, expected[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_workers_give_the_outputs_of_batches_in_their_order(workers: int):
+    content = convert_to_tflite(_model(), batch_size=4)
+    generator = np.random.default_rng(0)
+    batches = [generator.normal(size=(rows, 5)).astype(np.float32) for rows in (4, 1, 9, 4, 2)]
+    found = list(TfliteWorkers(content, workers).map(iter(batches)))
+    function = TfliteFunction(content)
+    assert [len(outputs[0]) for outputs in found] == [4, 1, 9, 4, 2]
+    for batch, outputs in zip(batches, found, strict=True):
+        for output, expected in zip(outputs, function(batch), strict=True):
+            np.testing.assert_array_equal(output, expected)
 
 
 def test_a_file_has_no_operators_that_clients_lack():

@@ -60,8 +60,8 @@ def _classifier(name: str) -> Classifier:
 
 def _tensors(cut: Cut, images: np.ndarray) -> list[np.ndarray]:
     assert cut.prefix is not None
-    function = fastest_function(cut.prefix, images)
-    return [np.asarray(tensor) for tensor in function(images)]
+    (tensors,) = fastest_function(cut.prefix, images[:_BATCH])([images])
+    return list(tensors)
 
 
 def _trained(classifier: Classifier, frozen_blocks: int, cached: bool) -> list[np.ndarray]:

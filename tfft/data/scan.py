@@ -22,7 +22,9 @@ from tfft.system.progress import SILENT, Progress
 
 # Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.
 _VERSION = 1
-_AT_ONCE = 1024
+# Images that a thread decodes in one go: handing them out one by one takes as long as small ones.
+_TOGETHER = 32
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +143,15 @@ def _inspections(index: ImageIndex) -> Iterator[tuple[bytes, str, str]]:
         except DataError as error:
             return digest, "", str(error)
 
+    def inspect_all(positions: range) -> list[tuple[bytes, str, str]]:
+        return [inspect(position) for position in positions]
+
+    every = range(len(index))
+    groups = [every[start : start + _TOGETHER] for start in every[::_TOGETHER]]
     with ThreadPoolExecutor(os.cpu_count()) as executor:
-        for start in range(0, len(index), _AT_ONCE):
-            block = range(start, min(start + _AT_ONCE, len(index)))
-            yield from executor.map(inspect, block)
+        for first in range(0, len(groups), _AT_ONCE):
+            for found in executor.map(inspect_all, groups[first : first + _AT_ONCE]):
+                yield from found
 
 
 def _key(index: ImageIndex) -> str:

@@ -53,8 +53,12 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
     return np.ascontiguousarray(turned_upright(image, opened.orientation))
 
 
-def open_image(encoded: bytes) -> OpenedImage:
+def open_image(encoded: bytes, small: bool = False) -> OpenedImage:
     """Decodes an image fully, without converting it to RGB.
+
+    Args:
+        encoded: the bytes of the file.
+        small: a JPEG to an eighth of its size, in half the time: all its bytes are read, as ever.
 
     Raises:
         DataError: As `decode_image`.
@@ -64,6 +68,8 @@ def open_image(encoded: bytes) -> OpenedImage:
     check_variant(encoded, kind)
     try:
         image = Image.open(io.BytesIO(encoded), formats=(kind,))
+        if small:
+            image.draft(None, (1, 1))
         image.load()
     except (*_BROKEN, zlib.error, Image.DecompressionBombError) as error:
         raise DataError(f"a broken {kind} image: {_reason(error)}") from error

@@ -40,7 +40,7 @@ def convert_frozen(model: keras.Model, batch_size: int) -> bytes:
     spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), model.inputs[0].dtype)
     with descriptors_kept_aside(1, 2), contextlib.redirect_stdout(io.StringIO()):
         try:
-            traced = tf.function(forward).get_concrete_function(spec)
+            traced = tf.function(forward, autograph=False).get_concrete_function(spec)
             frozen = convert_variables_to_constants_v2(traced)
             return tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
         except (ConverterError, ValueError, RuntimeError, TypeError) as error:

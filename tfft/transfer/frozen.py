@@ -5,9 +5,10 @@ the first examples within `AGREEMENT`; otherwise, and on a GPU or in mixed preci
 Keras graph.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import chain
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from tfft.config.train import CacheConfig
 from tfft.data.examples import Examples
 from tfft.errors import TfftError
 from tfft.runtime.tflite_frozen import convert_frozen
-from tfft.runtime.tflite_runner import TfliteFunction
+from tfft.runtime.tflite_runner import TfliteWorkers
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.cache import Content, Entry, make_entry, open_entry
@@ -27,14 +28,18 @@ import tensorflow as tf  # noqa: E402
 
 # Largest difference from Keras, relative to the largest output, that float rounding explains.
 AGREEMENT = 1e-4
-# Examples a call: measured fastest for TFLite with XNNPACK on 2 cores; Keras gains nothing over 32.
-_TFLITE_BATCH = 8
+# Examples a call: measured fastest for TFLite with XNNPACK on a thread of its own; Keras gains
+# nothing over 32.
+_TFLITE_BATCH = 4
 _STREAM_BATCH = 32
+# Examples on which TFLite is compared with Keras.
+_SAMPLE = 8
 # What decodes the images and computes the outputs.
 _DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 
-# inputs [n, ...] as the model takes them to the tensors at the cut, [n, ...] each.
-FrozenFunction = Callable[[np.ndarray], Sequence[np.ndarray]]
+# Batches of inputs [n, ...], as the model takes them, to the tensors at the cut of each in turn,
+# [n, ...] each.
+FrozenFunction = Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
 # Computes tensors into the writers of each cut; None: they are there already.
 Computation = Callable[[Sequence[Sequence[TensorWriter] | None]], None]
 
@@ -181,50 +186,60 @@ class FrozenPart:
         ]
         task = self._progress.start(description, len(examples))
         try:
-            for batch in _batches(examples, view):
-                inputs = batch["inputs"].numpy()
-                if self._function is None:
-                    self._function = fastest_function(self._prefix, inputs)
-                for writer, output in zip(by_output, self._function(inputs), strict=True):
+            for outputs in self._outputs(_inputs(examples, view)):
+                for writer, output in zip(by_output, outputs, strict=True):
                     if writer is not None:
                         writer.append(output)
-                task.advance(len(inputs))
+                task.advance(len(outputs[0]))
         finally:
             task.close()
 
+    def _outputs(self, batches: Iterator[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+        for first in batches:
+            if self._function is None:
+                self._function = fastest_function(self._prefix, first[:_SAMPLE])
+            yield from self._function(chain([first], batches))
 
-def _batches(examples: Examples, view: View | None) -> tf.data.Dataset:
+
+def _inputs(examples: Examples, view: View | None) -> Iterator[np.ndarray]:
     if view is None:
-        return examples.exact_batches(_STREAM_BATCH)
-    return examples.training_batches(
-        _STREAM_BATCH,
-        order=np.arange(len(examples)),
-        augmentation=view.augmentation,
-        seed=view.seed,
-        epoch=view.number,
-    )
+        batches = examples.exact_batches(_STREAM_BATCH)
+    else:
+        batches = examples.training_batches(
+            _STREAM_BATCH,
+            order=np.arange(len(examples)),
+            augmentation=view.augmentation,
+            seed=view.seed,
+            epoch=view.number,
+        )
+    for batch in batches:
+        yield batch["inputs"].numpy()
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
     """Returns the prefix as a function by the module's rule, checked on `sample` [n, ...]."""
+    compiled = _compiled(prefix)
     if tf.config.list_physical_devices("GPU") or any(o.dtype != "float32" for o in prefix.outputs):
-        return _compiled(prefix)
+        return compiled
     try:
-        function = TfliteFunction(convert_frozen(prefix, _TFLITE_BATCH))
+        workers = TfliteWorkers(convert_frozen(prefix, _TFLITE_BATCH))
     except TfftError:  # it needs operators that TFLite has not
-        return _compiled(prefix)
-    sample = sample[:_TFLITE_BATCH]
-    expected = [t.numpy() for t in tf.nest.flatten(prefix(tf.constant(sample), training=False))]
-    return function if _agree(function(sample), expected) else _compiled(prefix)
+        return compiled
+    (expected,), (actual,) = compiled([sample]), workers.map([sample])
+    return workers.map if _agree(actual, expected) else compiled
 
 
 def _compiled(prefix: keras.Model) -> FrozenFunction:
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def forward(inputs: tf.Tensor) -> list[tf.Tensor]:
         outputs = tf.nest.flatten(prefix(inputs, training=False))
         return [tf.cast(output, tf.float32) for output in outputs]
 
-    return lambda inputs: [tensor.numpy() for tensor in forward(tf.constant(inputs))]
+    def run(batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+        for inputs in batches:
+            yield [tensor.numpy() for tensor in forward(tf.constant(inputs))]
+
+    return run
 
 
 def _agree(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:

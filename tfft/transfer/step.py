@@ -8,6 +8,7 @@ is fed from a stream of batches or from tensors that stay in memory.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -104,11 +105,13 @@ class TrainStep:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _on_chunk(self, batches: Batch, learning_rates: tf.Tensor) -> tf.Tensor:
-        sums = self._measures.nothing()
-        for step in tf.range(tf.shape(learning_rates)[0]):
-            batch = tf.nest.map_structure(lambda tensor: tensor[step], batches)  # noqa: B023
-            sums += self._on_batch(batch, learning_rates[step])
-        return sums
+        def next_step(step: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batch = tf.nest.map_structure(lambda tensor: tensor[step], batches)
+            return step + 1, sums + self._on_batch(batch, learning_rates[step])
+
+        steps = tf.shape(learning_rates)[0]
+        start = (tf.constant(0), self._measures.nothing())
+        return _while(lambda step, sums: step < steps, next_step, start)[1]
 
     def _replica_step(self, batch: Batch) -> tf.Tensor:
         count = tf.shape(batch[0][0])[0]
@@ -175,13 +178,17 @@ class TrainStep:
     def _accumulated(
         self, batch: Batch, count: tf.Tensor, everywhere: tf.Tensor, size: int
     ) -> tuple[list, tf.Tensor]:
-        gradients = [tf.zeros_like(variable.value) for variable in self._variables]
-        sums = self._measures.nothing()
-        for start in tf.range(0, count, size):
-            part = tf.nest.map_structure(lambda tensor: tensor[start : start + size], batch)  # noqa: B023
+        def next_part(
+            start: tf.Tensor, gradients: list[tf.Tensor], sums: tf.Tensor
+        ) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
+            part = tf.nest.map_structure(lambda tensor: tensor[start : start + size], batch)
             more, of_part = self._gradients(part, everywhere, start)
             gradients = [one + other for one, other in zip(gradients, more, strict=True)]
-            sums += of_part
+            return start + size, gradients, sums + of_part
+
+        nothing = [tf.zeros_like(variable.value) for variable in self._variables]
+        first = (tf.constant(0), nothing, self._measures.nothing())
+        _, gradients, sums = _while(lambda start, *_: start < count, next_part, first)
         return gradients, sums
 
 
@@ -235,11 +242,20 @@ def read_sums(sums: np.ndarray, heads: Sequence[str]) -> dict[str, Sums]:
     }
 
 
+def _while(condition: Callable[..., tf.Tensor], body: Callable[..., Any], start: Any) -> Any:
+    """Loops in the graph, one turn after the other, as they change variables."""
+    return tf.while_loop(condition, body, start, parallel_iterations=1)
+
+
 def _compiled(function: Callable[..., tf.Tensor], signature: list) -> Callable[..., tf.Tensor]:
-    """Compiles once for every batch size; batches of several replicas have no such signature."""
+    """Compiles once for every batch size; batches of several replicas have no such signature.
+
+    Without AutoGraph, which would rewrite everything that is called and takes as long as the rest
+    of the tracing: loops are written as such.
+    """
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        return tf.function(function, reduce_retracing=True)
-    return tf.function(function, input_signature=signature)
+        return tf.function(function, reduce_retracing=True, autograph=False)
+    return tf.function(function, input_signature=signature, autograph=False)
 
 
 def _batch_spec(cut: Cut, heads: Mapping[str, Head], leading: list[None]) -> tuple:
