@@ -1,7 +1,7 @@
 """`tfft rank` on the dogs against the order after training: does the ranking tell the truth?
 
 Each backbone is ranked on a share of the Stanford Dogs crops, then its head is solved on them and
-evaluated on the same share of the test images. Cells are stored in results/ranking.json; run it
+evaluated on the test images. Cells are stored in results/ranking.json; run it
 again to go on. Then `ranking.py --table` writes the table into docs/rank.md.
 
     python benchmarks/ranking.py --shared ../shared/data
