@@ -34,7 +34,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "did-transfer-help.md"
 ARMS = ("scratch", "feature_extraction", "progressive")
 # From scratch on all of the data; as many as two cores can train.
-SCRATCH_EPOCHS = {"flowers": 60, "dogs": 15}
+SCRATCH_EPOCHS = {"flowers": 40, "dogs": 10}
 
 
 def recipe_of(data: str, shared: Path) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--data", choices=tuple(SCRATCH_EPOCHS), help="one of the sets only")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fractions", default="0.05,0.25,1")
-    parser.add_argument("--scratch-epochs", type=int, help="default: 60 flowers, 15 dogs")
+    parser.add_argument("--scratch-epochs", type=int, help="default: 40 flowers, 10 dogs")
     parser.add_argument("--arms", default=",".join(ARMS), help=f"default: {','.join(ARMS)}")
     parser.add_argument("--table", action="store_true", help="write what is there and stop")
     options = parser.parse_args()
