@@ -166,4 +166,4 @@ def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(shared_da
         evaluated[0].metrics["label"]["top1"],
     )
     assert low <= top1 <= high
-    assert low > 0.5
+    assert low > 0.4
