@@ -8,14 +8,24 @@ import tensorflow as tf  # noqa: E402
 
 _ORIENTATION = 0x0112
 _SHORT = 3
+_EXIF = b"Exif\x00\x00"
 
 
 def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Returns the EXIF orientation, int32 scalar 1..8, of an encoded JPEG (scalar string)."""
-    start = _exif_start(encoded)
-    return tf.cond(
-        start > 0, lambda: _tiff_orientation(_from(encoded, start)), lambda: tf.constant(1)
-    )
+    """Returns the EXIF orientation, int32 scalar 1..8, of an encoded JPEG (scalar string).
+
+    Stepping through the segments takes a third of the time that a small image takes to decode, so
+    it is done only for files that have the word in them.
+    """
+    pieces = tf.raw_ops.StringSplitV2(input=[encoded], sep=_EXIF).values
+
+    def orientation() -> tf.Tensor:
+        start = _exif_start(encoded)
+        return tf.cond(
+            start > 0, lambda: _tiff_orientation(_from(encoded, start)), lambda: tf.constant(1)
+        )
+
+    return tf.cond(tf.size(pieces) > 1, orientation, lambda: tf.constant(1))
 
 
 def turned_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -45,7 +55,7 @@ def _exif_start(encoded: tf.Tensor) -> tf.Tensor:
         )
         marker = header[1]
         length = header[2] * 256 + header[3]
-        is_exif = (marker == 0xE1) & (_slice(encoded, position + 4, 6) == b"Exif\x00\x00")
+        is_exif = (marker == 0xE1) & (_slice(encoded, position + 4, 6) == _EXIF)
         without_length = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
         goes_on = without_length | ((marker >= 0xE0) & (marker <= 0xEF)) | (marker >= 0xFE)
         ends = (header[0] != 0xFF) | ~goes_on

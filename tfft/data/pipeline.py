@@ -6,6 +6,7 @@ memory, however many there are.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
-from tfft.data.augment import augmented_view, boxes_in_part, exact_view  # noqa: E402
+from tfft.data.augment import augmented_view, boxes_in_part  # noqa: E402
 from tfft.data.index import ImageIndex  # noqa: E402
 from tfft.data.order import repetitions  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
@@ -34,13 +35,10 @@ def evaluation_batches(index: ImageIndex, pixels: PixelSpec, batch_size: int) ->
         "positions": int64 [b]}``; the last may be smaller. Targets that are boxes are shares of
         what the pixels show.
     """
-
-    def element(
-        position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return exact_view(encoded, pixels, box)
-
-    return _batches(index, np.arange(len(index)), batch_size, element, np.zeros(len(index)))
+    nothing = tf.zeros([2], tf.int32)
+    view = _view_function(pixels, "none")
+    order, repeated = np.arange(len(index)), np.zeros(len(index))
+    return _batches(index, order, batch_size, view, lambda *_: nothing, repeated)
 
 
 def training_batches(
@@ -72,21 +70,34 @@ def training_batches(
     seeds = tf.constant([seed, epoch], tf.int32)
     fold = tf.random.experimental.stateless_fold_in
 
-    def element(
-        position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor, box: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        view = fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
-        return augmented_view(encoded, pixels, box, augmentation, view)
+    def seed_of(position: tf.Tensor, repetition: tf.Tensor) -> tf.Tensor:
+        return fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
 
-    start = first_step * batch_size
-    return _batches(index, order[start:], batch_size, element, repetitions(order)[start:])
+    start, view = first_step * batch_size, _view_function(pixels, augmentation)
+    return _batches(index, order[start:], batch_size, view, seed_of, repetitions(order)[start:])
+
+
+@lru_cache(maxsize=16)
+def _view_function(pixels: PixelSpec, augmentation: str) -> Callable[..., tuple]:
+    """Returns `augmented_view` as a function of bytes, box and seed that is traced once.
+
+    A dataset is made in every epoch; tracing this anew takes as long as decoding 1,000 images. A
+    box that is empty stands for the whole image.
+    """
+
+    def view(encoded: tf.Tensor, box: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        given = None if box.shape[0] == 0 else box
+        return augmented_view(encoded, pixels, given, augmentation, seed)
+
+    return tf.function(view, autograph=False)
 
 
 def _batches(
     index: ImageIndex,
     order: np.ndarray,
     batch_size: int,
-    view_of: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    view: Callable[..., tuple],
+    seed_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     repeated: np.ndarray,
 ) -> tf.data.Dataset:
     targets = {name: tf.constant(values) for name, values in index.targets.items()}
@@ -95,8 +106,8 @@ def _batches(
     def element(
         position: tf.Tensor, repetition: tf.Tensor, encoded: tf.Tensor
     ) -> dict[str, object]:
-        box = None if boxes is None else boxes[position]
-        pixels, part = view_of(position, repetition, encoded, box)
+        box = tf.zeros([0]) if boxes is None else boxes[position]
+        pixels, part = view(encoded, box, seed_of(position, repetition))
         found = {name: values[position] for name, values in targets.items()}
         for name in index.box_targets:
             found[name] = boxes_in_part(found[name], part)
