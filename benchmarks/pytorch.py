@@ -32,7 +32,7 @@ from tfft.config.model import ClassificationHead, LiteBackbone
 from tfft.config.train import AdamOptimizer, GradientPhase
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
-from tfft.runtime.tflite_runner import TfliteFunction, processors
+from tfft.runtime.tflite_runner import processors
 from tfft.system.places import cache_directory
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen import fastest_function
@@ -51,6 +51,7 @@ REQUIREMENTS = ("torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31")
 SIZE_PX, BATCH_SIZE, CLASSES = 160, 32, 120
 LEARNING_RATE = 1e-4
 FORWARD, STEP = "frozen forward", "training step"
+FASTEST = "as tfft chooses: TFLite, XNNPACK"
 # Calls that are timed at once: about two seconds on 2 cores.
 CALLS = {FORWARD: 8, STEP: 3}
 ROUNDS = 7
@@ -66,8 +67,7 @@ class Tfft:
         self.classifier = _classifier()
         prefix = self.classifier.below([len(self.classifier.backbone.blocks)])
         frozen = fastest_function(prefix, images)
-        fastest = "TFLite, XNNPACK" if isinstance(frozen, TfliteFunction) else "as tfft chooses"
-        graph = tf.function(lambda pixels: prefix(pixels, training=False))
+        graph = tf.function(lambda pixels: prefix(pixels, training=False), autograph=False)
         step = _step(self.classifier)
         batch = ((tf.constant(images),), {"label": tf.constant(labels)})
 
@@ -75,23 +75,26 @@ class Tfft:
             sums = step.on_batch(batch, tf.constant(LEARNING_RATE)).numpy()
             return read_sums(sums, ["label"])["label"].means(self.classifier.heads["label"])["loss"]
 
-        self._ways: dict[tuple[str, str], Callable[[], Any]] = {
-            (FORWARD, fastest): lambda: frozen(images)[0],
-            (FORWARD, "Keras, compiled graph"): lambda: graph(tf.constant(images)).numpy(),
-            (STEP, "TrainStep"): train,
+        def each(way: Callable[[], Any]) -> Callable[[int], list[Any]]:
+            return lambda calls: [way() for _ in range(calls)]
+
+        # From a number of batches to what comes of each; the frozen part takes several at once.
+        self._ways: dict[tuple[str, str], Callable[[int], list[Any]]] = {
+            (FORWARD, FASTEST): lambda calls: [o[0] for o in frozen([images] * calls)],
+            (FORWARD, "Keras, compiled graph"): each(lambda: graph(tf.constant(images)).numpy()),
+            (STEP, "TrainStep"): each(train),
         }
-        first = {key: [way() for _ in range(WARM_UP)] for key, way in self._ways.items()}
+        first = {key: way(WARM_UP) for key, way in self._ways.items()}
         self.ways = list(self._ways)
-        self.features: np.ndarray = first[FORWARD, fastest][0]
+        self.features: np.ndarray = first[FORWARD, FASTEST][0]
         self.losses: list[float] = first[STEP, "TrainStep"]
 
     def seconds(self, task: str, way: str, calls: int) -> float:
         """Wall seconds of so many calls, after one that is not counted."""
-        call = self._ways[task, way]
-        call()
+        run = self._ways[task, way]
+        run(1)
         started = time.perf_counter()
-        for _ in range(calls):
-            call()
+        run(calls)
         return time.perf_counter() - started
 
 
