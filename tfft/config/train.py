@@ -265,7 +265,8 @@ class TrainConfig(Section):
     )
     checkpoint_seconds: PositiveFloat = Field(
         default=60.0,
-        description="seconds of work between checkpoints; there is one after each epoch too",
+        description="seconds of work between checkpoints; there is one after each phase too, "
+        "and after each epoch that takes more than five seconds",
     )
     cache: CacheConfig = Field(
         default=CacheConfig(), description="what is below the cut is computed once and kept on disk"

@@ -87,7 +87,7 @@ def _train_epochs(
     state: TrainingState,
     prepared: PreparedPhase,
 ) -> None:
-    inputs, average = prepared.inputs, prepared.average
+    inputs, average, config = prepared.inputs, prepared.average, training.recipe.train
     rates = learning_rates(
         phase.learning_rate,
         phase.schedule,
@@ -107,7 +107,7 @@ def _train_epochs(
         with average.in_place() if average else nullcontext():
             validated = validate(training, inputs, prepared.evaluation)
             end_epoch(training, state, {**row, **columns("validation", validated)}, validated)
-        training.checkpoints.save(state)
+        training.checkpoints.save_epoch(config.checkpoint_seconds, state)
     if average is not None:
         average.keep()
 

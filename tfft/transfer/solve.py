@@ -44,7 +44,6 @@ def train_by_solver(
         "seconds": time.perf_counter() - started,
     }
     end_epoch(training, state, row, validated)
-    training.checkpoints.save(state)
 
 
 def _solve_heads(

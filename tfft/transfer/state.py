@@ -17,6 +17,8 @@ start_tensorflow()
 import keras  # noqa: E402
 
 _KEPT = 2
+# Writing takes longer than a short epoch: one that is younger is not worth a checkpoint.
+_SHORT_SECONDS = 5.0
 
 
 @dataclass
@@ -105,6 +107,7 @@ class Checkpoints:
         self._model = list(model_variables)
         self._all = [*model_variables, *other_variables]
         self._saved_at = time.monotonic()
+        self._best_before: str | None = None
 
     def save(self, state: TrainingState) -> None:
         """Saves all variables with `state`, and removes what no longer is needed.
@@ -117,15 +120,21 @@ class Checkpoints:
         for old in self._saved()[:-_KEPT]:
             old.unlink()
         # The best weights of the state before this one stay, in case this file gets damaged.
-        for old in sorted(self._directory.glob("best-*.npz"))[:-_KEPT]:
-            if state.best is None or old.name != state.best.file:
+        best = state.best.file if state.best else None
+        for old in self._directory.glob("best-*.npz"):
+            if old.name not in (best, self._best_before):
                 old.unlink()
+        self._best_before = best
         self._saved_at = time.monotonic()
 
     def save_if_older(self, seconds: float, state: TrainingState) -> None:
         """Saves if that was last done so many seconds ago."""
         if time.monotonic() - self._saved_at >= seconds:
             self.save(state)
+
+    def save_epoch(self, seconds: float, state: TrainingState) -> None:
+        """Saves at the end of an epoch, unless that was done so many, or a few, seconds ago."""
+        self.save_if_older(min(seconds, _SHORT_SECONDS), state)
 
     def save_best(
         self, state: TrainingState, phase: int, epoch: int, metrics: dict[str, dict[str, float]]
@@ -146,9 +155,12 @@ class Checkpoints:
         fault = None
         for path in reversed(self._saved()):
             try:
-                return self._read(path, self._all)
+                state = self._read(path, self._all)
             except ModelFileError as error:
                 fault = fault or error
+            else:
+                self._best_before = state.best.file if state.best else None
+                return state
         if fault is not None:
             raise fault
         return None
