@@ -1,0 +1,33 @@
+"""Backbones of the catalog, frozen, in part and whole: what holds of modules holds of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backbones.transfer_matrix import (
+    assert_only_the_unfrozen_changed,
+    assert_saved_forms_agree,
+    train_cell,
+)
+
+_BACKBONES: dict[str, dict[str, Any]] = {
+    "EfficientNetLite0": {"kind": "lite"},
+    "MobileNet": {
+        "kind": "application",
+        "name": "MobileNet",
+        "weights": "random",
+        "arguments": {"alpha": 0.25},
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapt"])
+@pytest.mark.parametrize("unfreeze", ["frozen", "partly", "whole"])
+@pytest.mark.parametrize("name", _BACKBONES)
+def test_every_way_of_training_keeps_what_it_should(
+    name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path
+):
+    cell = train_cell(_BACKBONES[name], unfreeze, pictures, tmp_path / "run", batch_norm)
+    assert_only_the_unfrozen_changed(cell, unfreeze, batch_norm)
+    assert_saved_forms_agree(cell, tmp_path)
