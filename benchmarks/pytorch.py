@@ -2,9 +2,9 @@
 
 PyTorch and timm are in an environment of their own, which the first run makes in the cache
 directory of tfft. Both sides have the same weights, images and labels, which is checked before
-anything is timed. A round times each way of each side once, one after the other, so that other work
-on the machine meets them all; the figures are medians over the rounds. It is stored in
-results/pytorch.json and written into docs/caching.md; `--table` does the latter only.
+anything is timed. A round times each way of each side once, one after the other; the figures are
+medians over the rounds. Other work on the machine slows PyTorch more: leave it idle. The result
+is stored in results/pytorch.json and written into docs/caching.md; `--table` does the latter only.
 
     python benchmarks/pytorch.py
 """
