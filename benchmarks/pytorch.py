@@ -2,15 +2,16 @@
 
 PyTorch and timm are in an environment of their own, which the first run makes in the cache
 directory of tfft. Both sides have the same weights, images and labels, which is checked before
-anything is timed. A round times each way of each side once, one after the other, so that other work
-on the machine meets them all; the figures are medians over the rounds. It is stored in
-results/pytorch.json and written into docs/caching.md; `--table` does the latter only.
+anything is timed. A round times each way of each side once, one after the other; the figures are
+medians over the rounds. Other work on the machine slows PyTorch more: leave it idle. The result
+is stored in results/pytorch.json and written into docs/caching.md; `--table` does the latter only.
 
     python benchmarks/pytorch.py
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -153,6 +154,7 @@ def environment() -> Path:
 def measure(python: Path, rounds: int) -> dict[str, Any]:
     """Checks that both sides compute the same, and times them in turn."""
     generator = np.random.default_rng(0)
+    load_before = round(os.getloadavg()[0], 1)
     images = generator.uniform(0, 255, (BATCH_SIZE, SIZE_PX, SIZE_PX, 3)).astype(np.float32)
     labels = generator.integers(0, CLASSES, BATCH_SIZE)
     with tempfile.TemporaryDirectory() as directory:
@@ -173,7 +175,7 @@ def measure(python: Path, rounds: int) -> dict[str, Any]:
         }
         for (task, side, way), measured in seconds.items()
     ]
-    return {**figures, "ways": ways}
+    return {**figures, "load_before": load_before, "ways": ways}
 
 
 def _rounds(
@@ -259,10 +261,13 @@ def text(cell: dict[str, Any]) -> str:
     """The table of all ways, and what it was measured with."""
     used = {**cell["machine"]["packages"], **cell["packages"]}
     shown = [f"{name} {used[name]}" for name in (*cell["packages"], "tensorflow", "ai-edge-litert")]
+    load = cell["load_before"]
+    busy = f" Other programs were running (load average {load})." if load >= 0.5 else ""
+    difference = f"{cell['difference_of_features']:.0e} of the largest"
     return (
         f"{_table(cell)}\n\n{cell['threads']} threads on {cell['machine']['processor']}; "
-        f"{', '.join(shown)}. Both sides have {cell['parameters']:,} parameters; with the same "
-        f"weights their features differ by {cell['difference_of_features']:.0e} of the largest."
+        f"{', '.join(shown)}.{busy} Both sides have {cell['parameters']:,} parameters; with the "
+        f"same weights their features differ by {difference}."
     )
 
 
