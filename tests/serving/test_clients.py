@@ -134,6 +134,18 @@ def test_a_server_that_does_not_describe_its_model_needs_its_description(
         load_predictor(small_run, info=described)
 
 
+def test_a_run_tells_where_the_images_of_a_served_model_lie(server, small_run, tmp_path):
+    with pytest.raises(ModelFileError, match="--info RUN"):
+        tfft.evaluate(server.rest_url)
+    evaluation = tfft.evaluate(load_predictor(server.rest_url, info=small_run))
+    assert (evaluation.split, evaluation.examples) == ("test", 12)
+    other = tmp_path / "tfft.json"
+    swapped = (small_run / "model.json").read_text().replace("green", "grey")
+    other.write_text(swapped)
+    with pytest.raises(ModelFileError, match="other classes or pixels than --info says"):
+        load_predictor(server.rest_url, info=other)
+
+
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_a_server_that_is_down_is_one_clear_error_after_a_short_while(interface):
     with socket.socket() as taken:
@@ -183,7 +195,7 @@ def test_an_evaluation_goes_on_when_the_server_is_restarted(
     start_server, interface, small_run, served_model
 ):
     server = start_server(delay_s=0.05)
-    predictor = load_predictor(getattr(server, f"{interface}_url"))
+    predictor = load_predictor(getattr(server, f"{interface}_url"), info=small_run)
     restarted = threading.Event()
 
     def restart() -> None:

@@ -28,6 +28,7 @@ from tfft.export.versions import next_version, saved_versions
 from tfft.export.warm_up import write_warm_up
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor, read_saved_model_info
+from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.system.files import atomic_directory, write_json
 from tfft.system.progress import SILENT, Progress
@@ -104,13 +105,14 @@ def export(
         )
     config = _tflite_config(recipe, tflite or {})
     name = str(name or recipe.export.name or recipe.name)
+    keras.info = replace(keras.info, name=name)
     reference, training = _reference(keras, recipe.export.check_images, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
     version = str(next_version([saved_models, tflite_files]))
     checks: dict[str, dict[str, Any]] = {}
     if "savedmodel" in wanted:
         saved_model = _export_saved_model(
-            reference, saved_models / version, recipe.export, name, progress
+            reference, saved_models / version, recipe.export, progress
         )
         checks |= {what: check.to_json() for what, check in saved_model.items()}
     family = TfliteFamily()
@@ -124,6 +126,8 @@ def export(
         checks=checks | family.checks,
         refused=family.refused,
     )
+    if result.savedmodel or result.tflite:
+        keep_local_info(saved_models, version, keras.info)
     record_export(Path(run), {"savedmodel": result.savedmodel, **result.tflite})
     if family.refused:
         raise GateError("\n".join(family.refused.values()), result)
@@ -165,10 +169,10 @@ def _reference(
 
 
 def _export_saved_model(
-    reference: Reference, directory: Path, config: ExportConfig, name: str, progress: Progress
+    reference: Reference, directory: Path, config: ExportConfig, progress: Progress
 ) -> dict[str, ParityCheck]:
     keras = reference.keras
-    info = replace(keras.info, name=name)
+    info = keras.info
     task = progress.start("SavedModel", 4, "steps")
     checks = {}
     try:

@@ -109,12 +109,14 @@ def write_saved_model(
 
     Args:
         model: images to ``{head: output}``, in float32.
-        info: written to ``assets.extra/tfft.json``; class names to ``assets/<head>_labels.txt``.
+        info: written without places to ``assets.extra/tfft.json``; class names to
+            ``assets/<head>_labels.txt``.
         directory: where ``saved_model.pb`` will be.
         weights: how kernels are stored: ``float32``, ``float16`` or ``bfloat16``. Vectors, such as
             biases and statistics, stay as they are: they take little room, and variances may be
             too small for float16.
     """
+    info = info.without_places()
     with tempfile.TemporaryDirectory() as label_files:
         servable = _Servable(model, info, Path(label_files), weights)
         tf.saved_model.save(servable, str(directory), signatures=servable.signatures())

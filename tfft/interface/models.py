@@ -147,7 +147,8 @@ def load_predictor(
         model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file or the
             URL of a served model.
         signature: of a SavedModel; default: the one that takes encoded images.
-        info: of a served model that does not say what it is, its run, export or ``tfft.json``.
+        info: of a served model, its run, export or ``tfft.json``: for the place of the images that
+            it was trained on, or if it does not say what it is.
         timeout_s: how long one request to a server may take; default: 60.
 
     Raises:
