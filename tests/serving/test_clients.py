@@ -23,6 +23,7 @@ from tfft.errors import (
 )
 from tfft.runtime import transport
 from tfft.runtime.load import load_predictor
+from tfft.runtime.timing import time_model
 
 INTERFACES = ("rest", "grpc")
 
@@ -32,14 +33,14 @@ def url(request, server) -> str:
     return getattr(server, f"{request.param}_url")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def encoded(pictures) -> list[bytes]:
     return [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
 
 
-@pytest.fixture
-def expected(small_run, encoded) -> np.ndarray:
-    return load_predictor(small_run).answers_from_bytes(encoded)["label"]
+@pytest.fixture(scope="module")
+def expected(small_keras, encoded) -> np.ndarray:
+    return small_keras.answers_from_bytes(encoded)["label"]
 
 
 def test_a_served_model_describes_itself_and_answers_as_keras_does(url, encoded, expected):
@@ -60,10 +61,10 @@ def test_pixels_are_answered_too(url, encoded, expected, signature):
     assert (logits.argmax(axis=1) == expected[:5].argmax(axis=1)).all()
 
 
-def test_boxes_are_cut_by_the_client(url, small_run, encoded):
+def test_boxes_are_cut_by_the_client(url, small_keras, encoded):
     boxes = np.tile(np.float32([0.1, 0.2, 0.8, 0.9]), (2, 1))
     actual = load_predictor(url).answers_from_bytes(encoded[:2], boxes)["label"]
-    cut = load_predictor(small_run).answers_from_bytes(encoded[:2], boxes)["label"]
+    cut = small_keras.answers_from_bytes(encoded[:2], boxes)["label"]
     np.testing.assert_allclose(actual, cut, atol=1e-3)
     with pytest.raises(DataError, match="--signature serving_default"):
         load_predictor(url, signature="serve_bytes").answers_from_bytes(encoded[:2], boxes)
@@ -294,6 +295,14 @@ def test_serve_check_passes_what_agrees_and_stops_what_does_not(server, url, sma
     strict = tfft.serve_check(url, small_run, images=8, tolerance=0.0)
     with pytest.raises(GateError, match=r"does not answer as .* does, 0 being allowed"):
         strict.require()
+
+
+def test_a_served_model_is_timed(server):
+    timing = time_model(server.rest_url, batch_sizes=(1, 4), seconds=0.02)
+    assert (timing.kind, timing.model, timing.threads) == ("served", server.rest_url, None)
+    assert [batch.batch_size for batch in timing.batches] == [1, 4]
+    # The description, an image to start with, three to warm up, and what was timed.
+    assert server.model.answered == 2 + sum(3 + batch.calls for batch in timing.batches)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfft.config.load import load_recipe
+from tfft.config.overrides import Overrides, parse_overrides
 from tfft.config.recipe import ExportConfig, Recipe, TfliteConfig
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError, ModelFileError, UsageError, nearest
@@ -30,7 +31,7 @@ from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor, read_saved_model_info
 from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.system.files import atomic_directory, write_json
+from tfft.system.files import atomic_directory, require_writable, write_json
 from tfft.system.progress import SILENT, Progress
 
 FORMATS = ("savedmodel", "tflite")
@@ -70,6 +71,7 @@ def export(
     name: str | None = None,
     calibrated: bool | None = None,
     tflite: Mapping[str, Any] | None = None,
+    overrides: Overrides = (),
     progress: Progress = SILENT,
 ) -> Export:
     """Exports a run as SavedModel and TFLite.
@@ -85,16 +87,19 @@ def export(
         calibrated: probabilities at the run's temperature, fitted where it is not yet; the files
             are then compared with the calibrated Keras model. Default: the recipe's.
         tflite: values in place of those of the recipe's ``export.tflite``.
+        overrides: of the recipe's export section, ``{"export.check_images": 2000}`` or
+            ``["export.check_images=2000"]``; the rest of a recipe is in the model already.
         progress: where the work is reported.
 
     Raises:
         GateError: A file does not answer as the Keras model does; it is not put in place. Its
             `result` is an `Export` of what is, unless the SavedModel failed.
         ModelFileError: `run` is no run with a model.
-        UsageError: There is no such format.
+        UsageError: There is no such format, or an override is not of the export section.
         TfftError: The disk is full, or `output` cannot be written to.
     """
-    keras, recipe = _opened(Path(run))
+    require_writable(Path(output))
+    keras, recipe = _opened(Path(run), overrides)
     if recipe.export.calibrated if calibrated is None else calibrated:
         keras.info = keras.info.at_temperatures(calibrate(keras, progress).temperatures)
     wanted = tuple(formats or recipe.export.formats)
@@ -112,7 +117,11 @@ def export(
     checks: dict[str, dict[str, Any]] = {}
     if "savedmodel" in wanted:
         saved_model = _export_saved_model(
-            reference, saved_models / version, recipe.export, progress
+            reference,
+            saved_models / version,
+            recipe.export,
+            config.max_accuracy_drop,
+            progress,
         )
         checks |= {what: check.to_json() for what, check in saved_model.items()}
     family = TfliteFamily()
@@ -142,7 +151,13 @@ def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:
         raise UsageError(f"export.tflite: {faults}. Received: {dict(values)}") from error
 
 
-def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
+def _opened(run: Path, overrides: Overrides) -> tuple[KerasPredictor, Recipe]:
+    for override in parse_overrides(overrides):
+        if override.path[0] != "export":
+            raise UsageError(
+                f"{override.place}: the model is trained; only values of the export section can "
+                "be set, such as export.check_images=2000"
+            )
     if not (run / "recipe.yaml").is_file():
         raise ModelFileError(
             f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
@@ -150,7 +165,7 @@ def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
     keras = load_predictor(run)
     if not isinstance(keras, KerasPredictor):
         raise ModelFileError(f"{run} is no run: it has no model.keras")
-    return keras, load_recipe(run / "recipe.yaml")
+    return keras, load_recipe(run / "recipe.yaml", overrides=overrides)
 
 
 def _reference(
@@ -169,16 +184,20 @@ def _reference(
 
 
 def _export_saved_model(
-    reference: Reference, directory: Path, config: ExportConfig, progress: Progress
+    reference: Reference,
+    directory: Path,
+    config: ExportConfig,
+    max_accuracy_drop: float,
+    progress: Progress,
 ) -> dict[str, ParityCheck]:
-    keras = reference.keras
-    info = keras.info
+    keras, info = reference.keras, reference.keras.info
     task = progress.start("SavedModel", 4, "steps")
     checks = {}
     try:
         with atomic_directory(directory) as temporary:
             write_saved_model(keras.model, info, temporary, config.savedmodel_weights)
             write_warm_up(temporary / "assets.extra", info, config.warm_up)
+            loaded = SavedModelPredictor(temporary, read_saved_model_info(temporary))
             task.advance(1)
             for signature, options in {
                 "serving_default": {},
@@ -186,12 +205,12 @@ def _export_saved_model(
                 "serve_bytes": {"from_bytes": True},
             }.items():
                 what = f"SavedModel {signature}"
-                predictor = SavedModelPredictor(
-                    temporary, read_saved_model_info(temporary), signature
-                )
                 tolerance = SAVED_MODEL_TOLERANCE[config.savedmodel_weights]
-                checks[what] = reference.compare(predictor, what, tolerance, **options)
-                require_figures(checks[what], what)
+                checks[what] = reference.compare(
+                    loaded.answering_by(signature), what, tolerance, **options
+                )
+                if config.savedmodel_weights != "float32":
+                    require_figures(checks[what], what, max_accuracy_drop)
                 task.advance(1)
             _write_checks(temporary / "assets.extra" / "checks.json", checks)
         write_bundle(directory.parent / "serving", info, saved_versions(directory.parent))
