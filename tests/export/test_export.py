@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from small_run import CLASSES, SIZE_PX, write_run
 from tfft.errors import GateError, ModelFileError, TfftError, UsageError
 from tfft.evaluate.calibrate import calibrate
 from tfft.export import export as exporting
-from tfft.export import tflite_family
+from tfft.export import saved_model, tflite_family
 from tfft.export.export import export
 from tfft.export.parity import ParityCheck, require_figures
 from tfft.export.record import recorded_exports
@@ -198,6 +199,26 @@ def test_tflite_files_that_answer_otherwise_are_not_put_in_place(
     with pytest.raises(GateError, match="not put in place") as raised:
         export(small_run, formats=["tflite"], output=tmp_path, tflite={"precisions": PRECISIONS})
     assert set(raised.value.result.refused) == set(PRECISIONS)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_saved_model_that_tells_clients_other_names_is_not_put_in_place(
+    small_run, tmp_path, monkeypatch
+):
+    """In the file that clients read, or in its answer to those that ask."""
+
+    def swapped(value):
+        text = json.dumps(value)
+        return text.replace("green", "?").replace("blue", "green").replace("?", "blue")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(saved_model, "json", SimpleNamespace(dumps=swapped))
+        with pytest.raises(GateError, match="signature describe"):
+            export(small_run, formats=["savedmodel"], output=tmp_path)
+    names = saved_model.read_labels
+    monkeypatch.setattr(exporting, "read_labels", lambda *given: names(*given)[::-1])
+    with pytest.raises(GateError, match="the label file of head label"):
+        export(small_run, formats=["savedmodel"], output=tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -21,6 +21,7 @@ from tfft.errors import (
     UnreadableImagesError,
     UsageError,
 )
+from tfft.export import serve_check
 from tfft.runtime import transport
 from tfft.runtime.load import load_predictor
 from tfft.runtime.timing import time_model
@@ -303,6 +304,18 @@ def test_a_served_model_is_timed(server):
     assert [batch.batch_size for batch in timing.batches] == [1, 4]
     # The description, an image to start with, three to warm up, and what was timed.
     assert server.model.answered == 2 + sum(3 + batch.calls for batch in timing.batches)
+
+
+def test_serve_check_compares_a_calibrated_export_with_its_run(small_run, monkeypatch):
+    """A run's own model has no temperature."""
+    calibrated = load_predictor(small_run)
+    calibrated.info = calibrated.info.at_temperatures({"label": 2.0})
+
+    def load(model, **_):
+        return calibrated if model == "http://server" else load_predictor(model)
+
+    monkeypatch.setattr(serve_check, "load_predictor", load)
+    serve_check.serve_check("http://server", small_run, signatures=["serve_bytes"]).require()
 
 
 @pytest.mark.slow

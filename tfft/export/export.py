@@ -23,10 +23,11 @@ from tfft.export.parity import (
     spread_over_classes,
 )
 from tfft.export.record import record_export
-from tfft.export.saved_model import write_saved_model
+from tfft.export.saved_model import read_labels, write_saved_model
 from tfft.export.tflite_family import TfliteFamily, export_tflite
 from tfft.export.versions import next_version, saved_versions
 from tfft.export.warm_up import write_warm_up
+from tfft.runtime.info import ModelInfo
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor, read_saved_model_info
 from tfft.runtime.local_info import keep_local_info
@@ -198,6 +199,7 @@ def _export_saved_model(
             write_saved_model(keras.model, info, temporary, config.savedmodel_weights)
             write_warm_up(temporary / "assets.extra", info, config.warm_up)
             loaded = SavedModelPredictor(temporary, read_saved_model_info(temporary))
+            _require_names(loaded, temporary, info)
             task.advance(1)
             for signature, options in {
                 "serving_default": {},
@@ -217,6 +219,21 @@ def _export_saved_model(
     finally:
         task.close()
     return checks
+
+
+def _require_names(loaded: SavedModelPredictor, directory: Path, info: ModelInfo) -> None:
+    """Raises a GateError if clients would be told other classes than the model has."""
+    for name, head in info.heads.items():
+        if head.class_names and read_labels(directory, name) != head.class_names:
+            raise GateError(
+                f"SavedModel: the label file of head {name} does not have the class names of the "
+                "model, in their order; not put in place"
+            )
+    if loaded.described().heads != info.heads:
+        raise GateError(
+            "SavedModel: its signature describe does not answer with the model's heads; not put in "
+            "place"
+        )
 
 
 def _write_checks(path: Path, checks: dict[str, ParityCheck]) -> None:

@@ -123,6 +123,12 @@ def write_saved_model(
     write_json(directory / "assets.extra" / FILE_NAME, info.to_json())
 
 
+def read_labels(directory: Path, head: str) -> tuple[str, ...]:
+    """Returns the class names of a head as clients read them, from a SavedModel's label file."""
+    path = directory / "assets" / _labels_file(head)
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
 def _stored(variable: keras.Variable, dtype: tf.DType) -> tf.Variable:
     value = variable.value
     is_kernel = value.dtype == tf.float32 and value.shape.rank >= 2
@@ -130,6 +136,10 @@ def _stored(variable: keras.Variable, dtype: tf.DType) -> tf.Variable:
 
 
 def _write_labels(directory: Path, head: str, class_names: tuple[str, ...]) -> Path:
-    path = directory / f"{head}_labels.txt"
+    path = directory / _labels_file(head)
     path.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
     return path
+
+
+def _labels_file(head: str) -> str:
+    return f"{head}_labels.txt"

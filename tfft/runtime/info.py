@@ -57,6 +57,11 @@ class ModelInfo:
         """Returns the description as JSON values."""
         return asdict(self)
 
+    @property
+    def temperatures(self) -> dict[str, float]:
+        """What the logits of each head are divided by."""
+        return {name: head.temperature for name, head in self.heads.items()}
+
     def at_temperatures(self, temperatures: Mapping[str, float]) -> "ModelInfo":
         """Returns the description with these temperatures of its heads; 1 where none is given."""
         heads = {

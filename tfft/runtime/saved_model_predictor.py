@@ -1,6 +1,7 @@
 """An exported SavedModel as a predictor."""
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -58,6 +59,18 @@ class SavedModelPredictor:
         other = copy.copy(self)
         other._answer_by(signature)
         return other
+
+    def described(self) -> ModelInfo:
+        """Returns what the model answers to clients that ask what it is.
+
+        Raises:
+            ModelFileError: It does not say.
+        """
+        signature = self._signatures.get("describe")
+        if signature is None:
+            raise ModelFileError(f"the SavedModel {self.path} has no signature describe")
+        (text,) = signature(names=tf.constant([""]))["info"].numpy()
+        return ModelInfo.from_json(json.loads(text), self.path)
 
     def _answer_by(self, signature: str | None) -> None:
         check_signature(signature)
