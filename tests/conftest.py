@@ -56,6 +56,14 @@ def small_run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_keras(small_run: Path):
+    """The model of `small_run`, loaded once: what every other form of it is compared with."""
+    from tfft.runtime.load import load_predictor
+
+    return load_predictor(small_run)
+
+
+@pytest.fixture(scope="session")
 def exported(small_run: Path, tmp_path_factory: pytest.TempPathFactory):
     """The export of `small_run`, made once."""
     from tfft.export.export import export

@@ -33,6 +33,35 @@ while not os.path.exists(os.path.join(base, "stop")):
 print(json.dumps({"polls": polls, "seen": seen}))
 """
 _PUBLISH = "import sys; from tfft import publish; publish(sys.argv[1], sys.argv[2])"
+# Publishes again and again, killed at its first touch of the file system, then at its second, and
+# so on, until one gets to its end; prints how many were killed.
+_KILLED_AT_EACH_STEP = """
+import os, signal, sys
+from pathlib import Path
+from tfft.export.publish import publish
+model, base = map(Path, sys.argv[1:])
+TOUCHES = ("open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "shutil.copyfile")
+def killed_at(step):
+    touched = 0
+    def hook(event, _):
+        nonlocal touched
+        if event in TOUCHES:
+            touched += 1
+            if touched == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+    child = os.fork()
+    if child == 0:
+        sys.addaudithook(hook)
+        publish(model, base)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), status
+    return status != 0
+steps = 1
+while killed_at(steps):
+    steps += 1
+print(steps - 1)
+"""
 
 
 def _sizes(version: Path) -> dict[str, int]:
@@ -123,7 +152,25 @@ def test_in_two_hundred_publishes_a_polling_reader_sees_no_half_version(saved_mo
     assert halves == set()
 
 
-def test_killed_at_any_moment_the_old_version_stays_whole_and_the_next_cleans_up(
+def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED_AT_EACH_STEP, str(saved_model), str(base)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert int(done.stdout) > 3 * len(_sizes(saved_model))  # each is opened twice, and synced
+    versions = [name for name in _names(base) if name.isdecimal()]
+    assert len(versions) > 2  # the last, and those that were killed after they were renamed
+    for name in versions:
+        assert _sizes(base / name) == _sizes(saved_model)
+    assert _names(base) == [".tfft-publish-lock", *versions]
+
+
+def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_up(
     saved_model, tmp_path
 ):
     base = tmp_path / "colours"

@@ -6,9 +6,12 @@ from tfft.errors import UsageError
 from tfft.runtime.timing import time_model
 
 
-@pytest.mark.parametrize("kind", ["tflite", "keras"])
+@pytest.mark.parametrize(
+    "kind", ["tflite", "keras", pytest.param("savedmodel", marks=pytest.mark.slow)]
+)
 def test_a_model_has_its_figures(exported, small_run, kind):
-    model = {"tflite": exported.tflite["float32"], "keras": small_run}[kind]
+    models = {"tflite": exported.tflite["float32"], "savedmodel": exported.savedmodel}
+    model = models.get(kind, small_run)
     timing = time_model(model, batch_sizes=(1, 3), threads=1, seconds=0.02)
     assert (timing.kind, timing.threads) == (kind, 1)
     assert 0 < timing.load_s < timing.cold_s

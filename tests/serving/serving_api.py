@@ -176,6 +176,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 class _RestHandler(BaseHTTPRequestHandler):
     model: Model
     protocol_version = "HTTP/1.1"  # keeps connections, as clients expect
+    wbufsize = -1  # head and body in one segment: the second would wait for the client's receipt
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

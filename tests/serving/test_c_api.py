@@ -12,9 +12,7 @@ import tensorflow as tf
 from small_run import SIZE_PX
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from tfft.runtime.load import load_predictor
-
-BATCHES = (1, pytest.param(7, marks=pytest.mark.slow), pytest.param(32, marks=pytest.mark.slow))
+BATCHES = (1, 7, 32)
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +68,19 @@ def _framed(encoded: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_a_c_program_gets_keras_answers_for_pixels(client, exported, small_run, batch):
+def test_a_c_program_gets_keras_answers_for_pixels(client, exported, small_keras, batch):
     images = np.random.default_rng(batch).uniform(0, 255, (batch, SIZE_PX, SIZE_PX, 3))
     images = images.astype(np.float32)
     answer = _run(client, exported.savedmodel, "serving_default", batch, images.tobytes())
-    expected = load_predictor(small_run).answers(images)["label"]
+    expected = small_keras.answers(images)["label"]
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", BATCHES)
-def test_a_c_program_gets_keras_answers_for_files(client, exported, small_run, encoded, batch):
+def test_a_c_program_gets_keras_answers_for_files(client, exported, small_keras, encoded, batch):
     files = encoded[:batch]
     answer = _run(client, exported.savedmodel, "serve_bytes", batch, _framed(files))
-    expected = load_predictor(small_run).answers_from_bytes(files)["label"]
+    expected = small_keras.answers_from_bytes(files)["label"]
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
@@ -97,18 +95,17 @@ def test_a_broken_image_is_no_number_and_the_others_are_answered(client, exporte
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "serve_bytes"])
-def test_the_saved_model_command_line_runs_it(exported, small_run, encoded, tmp_path, signature):
-    keras = load_predictor(small_run)
+def test_the_saved_model_command_line_runs_it(exported, small_keras, encoded, tmp_path, signature):
     if signature == "serving_default":
         pixels = np.full((7, SIZE_PX, SIZE_PX, 3), 99, np.float32)
         np.save(tmp_path / "images.npy", pixels)
         given = ["--inputs", f"images={tmp_path / 'images.npy'}"]
-        expected = keras.answers(pixels)["label"]
+        expected = small_keras.answers(pixels)["label"]
     else:  # NumPy's byte strings lose zeros at their end; a JPEG has none there
         photos = [image for image in encoded if image.startswith(b"\xff\xd8")][:7]
         np.save(tmp_path / "photos.npy", np.array(photos))
         given = ["--inputs", f"image_bytes={tmp_path / 'photos.npy'}"]
-        expected = keras.answers_from_bytes(photos)["label"]
+        expected = small_keras.answers_from_bytes(photos)["label"]
     model = ("--dir", str(exported.savedmodel), "--tag_set", "serve", "--signature_def", signature)
     command = (sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", *model)
     done = subprocess.run(

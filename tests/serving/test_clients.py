@@ -21,8 +21,10 @@ from tfft.errors import (
     UnreadableImagesError,
     UsageError,
 )
+from tfft.export import serve_check
 from tfft.runtime import transport
 from tfft.runtime.load import load_predictor
+from tfft.runtime.timing import time_model
 
 INTERFACES = ("rest", "grpc")
 
@@ -32,14 +34,14 @@ def url(request, server) -> str:
     return getattr(server, f"{request.param}_url")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def encoded(pictures) -> list[bytes]:
     return [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
 
 
-@pytest.fixture
-def expected(small_run, encoded) -> np.ndarray:
-    return load_predictor(small_run).answers_from_bytes(encoded)["label"]
+@pytest.fixture(scope="module")
+def expected(small_keras, encoded) -> np.ndarray:
+    return small_keras.answers_from_bytes(encoded)["label"]
 
 
 def test_a_served_model_describes_itself_and_answers_as_keras_does(url, encoded, expected):
@@ -60,10 +62,10 @@ def test_pixels_are_answered_too(url, encoded, expected, signature):
     assert (logits.argmax(axis=1) == expected[:5].argmax(axis=1)).all()
 
 
-def test_boxes_are_cut_by_the_client(url, small_run, encoded):
+def test_boxes_are_cut_by_the_client(url, small_keras, encoded):
     boxes = np.tile(np.float32([0.1, 0.2, 0.8, 0.9]), (2, 1))
     actual = load_predictor(url).answers_from_bytes(encoded[:2], boxes)["label"]
-    cut = load_predictor(small_run).answers_from_bytes(encoded[:2], boxes)["label"]
+    cut = small_keras.answers_from_bytes(encoded[:2], boxes)["label"]
     np.testing.assert_allclose(actual, cut, atol=1e-3)
     with pytest.raises(DataError, match="--signature serving_default"):
         load_predictor(url, signature="serve_bytes").answers_from_bytes(encoded[:2], boxes)
@@ -134,6 +136,18 @@ def test_a_server_that_does_not_describe_its_model_needs_its_description(
         load_predictor(small_run, info=described)
 
 
+def test_a_run_tells_where_the_images_of_a_served_model_lie(server, small_run, tmp_path):
+    with pytest.raises(ModelFileError, match="--info RUN"):
+        tfft.evaluate(server.rest_url)
+    evaluation = tfft.evaluate(load_predictor(server.rest_url, info=small_run))
+    assert (evaluation.split, evaluation.examples) == ("test", 12)
+    other = tmp_path / "tfft.json"
+    swapped = (small_run / "model.json").read_text().replace("green", "grey")
+    other.write_text(swapped)
+    with pytest.raises(ModelFileError, match="other classes or pixels than --info says"):
+        load_predictor(server.rest_url, info=other)
+
+
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_a_server_that_is_down_is_one_clear_error_after_a_short_while(interface):
     with socket.socket() as taken:
@@ -183,7 +197,7 @@ def test_an_evaluation_goes_on_when_the_server_is_restarted(
     start_server, interface, small_run, served_model
 ):
     server = start_server(delay_s=0.05)
-    predictor = load_predictor(getattr(server, f"{interface}_url"))
+    predictor = load_predictor(getattr(server, f"{interface}_url"), info=small_run)
     restarted = threading.Event()
 
     def restart() -> None:
@@ -282,6 +296,26 @@ def test_serve_check_passes_what_agrees_and_stops_what_does_not(server, url, sma
     strict = tfft.serve_check(url, small_run, images=8, tolerance=0.0)
     with pytest.raises(GateError, match=r"does not answer as .* does, 0 being allowed"):
         strict.require()
+
+
+def test_a_served_model_is_timed(server):
+    timing = time_model(server.rest_url, batch_sizes=(1, 4), seconds=0.02)
+    assert (timing.kind, timing.model, timing.threads) == ("served", server.rest_url, None)
+    assert [batch.batch_size for batch in timing.batches] == [1, 4]
+    # The description, an image to start with, three to warm up, and what was timed.
+    assert server.model.answered == 2 + sum(3 + batch.calls for batch in timing.batches)
+
+
+def test_serve_check_compares_a_calibrated_export_with_its_run(small_run, monkeypatch):
+    """A run's own model has no temperature."""
+    calibrated = load_predictor(small_run)
+    calibrated.info = calibrated.info.at_temperatures({"label": 2.0})
+
+    def load(model, **_):
+        return calibrated if model == "http://server" else load_predictor(model)
+
+    monkeypatch.setattr(serve_check, "load_predictor", load)
+    serve_check.serve_check("http://server", small_run, signatures=["serve_bytes"]).require()
 
 
 @pytest.mark.slow

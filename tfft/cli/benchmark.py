@@ -65,14 +65,16 @@ def command(
 ) -> None:
     """Measure how fast models answer.
 
-    MODEL is a run, a .keras file, a SavedModel or a .tflite file. Each is loaded in processes of
-    its own and given random pixels of its size: `cold` is the time from the start of the process
-    to the first answer, the rest are warm calls. Other work on the machine is measured with it.
+    MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model. Each
+    is loaded in processes of its own and given random pixels of its size: `cold` is the time from
+    the start of the process to the first answer, the rest are warm calls. Other work on the machine
+    is measured with it, and with a URL the network.
 
     \b
     Example:
       tfft benchmark saved_models/classifier/tflite/1/classifier_float32.tflite
       tfft benchmark runs/classifier saved_models/classifier --batch 1,32 --threads 1
+      tfft benchmark grpc://localhost:8500/classifier --batch 1,32
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:

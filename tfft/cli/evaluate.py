@@ -64,7 +64,7 @@ def command(
     Example:
       tfft evaluate runs/classifier
       tfft evaluate saved_models/classifier --data photos/ --min-top1 0.9
-      tfft evaluate http://localhost:8501/v1/models/classifier
+      tfft evaluate http://localhost:8501/v1/models/classifier --info runs/classifier
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:

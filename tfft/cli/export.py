@@ -82,8 +82,16 @@ def precisions_of(
     "--max-accuracy-drop",
     type=click.FloatRange(0.0, 1.0),
     metavar="SHARE",
-    help="Refuse smaller TFLite files that are less accurate by more. Default: the recipe's, "
-    "which is 0.01 unless set.",
+    help="Refuse smaller files (TFLite, SavedModels with 16-bit weights) that are less accurate by "
+    "more. Default: the recipe's, which is 0.01 unless set.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a value of the recipe's export section, such as export.check_images=2000. Can be "
+    "repeated.",
 )
 @json_option
 @quiet_option
@@ -96,6 +104,7 @@ def command(
     precisions: tuple[str, ...] | None,
     batch_size: int | None,
     max_accuracy_drop: float | None,
+    overrides: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -111,6 +120,7 @@ def command(
       tfft export runs/classifier --format tflite --name flowers
       tfft export runs/classifier --calibrated
       tfft export runs/classifier --tflite float32,float16,dynamic_int8,int8
+      tfft export runs/classifier --set export.savedmodel_weights=float16
     """
     tflite = {
         "precisions": precisions,
@@ -128,6 +138,7 @@ def command(
                     name=name,
                     calibrated=calibrated,
                     tflite={key: value for key, value in tflite.items() if value is not None},
+                    overrides=overrides,
                     progress=progress,
                 )
             except GateError as error:

@@ -25,7 +25,8 @@ info_option = click.option(
     "--info",
     type=click.Path(path_type=Path),
     metavar="MODEL",
-    help="Of a served model that does not say what it is: its run, its export or its tfft.json.",
+    help="Of a served model, its run, its export or its tfft.json: for the images that it was "
+    "trained on, whose place a server does not tell, or if it does not say what it is.",
 )
 
 timeout_option = click.option(

@@ -16,6 +16,7 @@ from tfft.errors import DataError, ModelFileError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
 
+_TELLS = "For the URL of a server, --info RUN tells it; otherwise evaluate the run."
 _SPLIT_FOLDERS = ("train", "validation", "val", "test")
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
 
@@ -41,7 +42,13 @@ def evaluation_images(
         loaded = recorded_data(info, progress)
     else:
         loaded = load_data(_config(data), progress, _wanted(info))
-        split = split if _has_splits(data) else "all"
+        if not _has_splits(data):
+            split = "all"
+            if _is_place_hidden(info):
+                progress.message(
+                    f"all images of {data} are counted, also any that the model was trained on: "
+                    f"an export does not say where those lie. {_TELLS}"
+                )
     if split == "all":
         return together(list(loaded.splits.values())), loaded, split
     if split not in loaded.splits:
@@ -61,6 +68,11 @@ def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
     """
     if info.data is None:
         raise ModelFileError("the model does not say what it was trained on; give --data DIR")
+    if _is_place_hidden(info):
+        raise ModelFileError(
+            "an export does not say where the images lie that it was trained on; give others by "
+            f"--data DIR. {_TELLS}"
+        )
     try:
         config = _DATA.validate_python(info.data)
     except ValidationError as error:
@@ -110,6 +122,12 @@ def _translation(present: np.ndarray, data_names: tuple[str, ...], head: HeadInf
             f"images; it knows {len(number)}, such as {head.class_names[0]!r}:{hints}"
         )
     return np.array([number.get(name, -1) for name in data_names], np.int64)
+
+
+def _is_place_hidden(info: ModelInfo) -> bool:
+    """Says whether the images lay in a folder or a list of which only the kind is known."""
+    data = info.data or {}
+    return data.get("kind") in ("image_folder", "manifest") and data.get("path") is None
 
 
 def _wanted(info: ModelInfo) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfft.config.load import load_recipe
+from tfft.config.overrides import Overrides, parse_overrides
 from tfft.config.recipe import ExportConfig, Recipe, TfliteConfig
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError, ModelFileError, UsageError, nearest
@@ -22,14 +23,16 @@ from tfft.export.parity import (
     spread_over_classes,
 )
 from tfft.export.record import record_export
-from tfft.export.saved_model import write_saved_model
+from tfft.export.saved_model import read_labels, write_saved_model
 from tfft.export.tflite_family import TfliteFamily, export_tflite
 from tfft.export.versions import next_version, saved_versions
 from tfft.export.warm_up import write_warm_up
+from tfft.runtime.info import ModelInfo
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor, read_saved_model_info
+from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.system.files import atomic_directory, write_json
+from tfft.system.files import atomic_directory, require_writable, write_json
 from tfft.system.progress import SILENT, Progress
 
 FORMATS = ("savedmodel", "tflite")
@@ -69,6 +72,7 @@ def export(
     name: str | None = None,
     calibrated: bool | None = None,
     tflite: Mapping[str, Any] | None = None,
+    overrides: Overrides = (),
     progress: Progress = SILENT,
 ) -> Export:
     """Exports a run as SavedModel and TFLite.
@@ -84,16 +88,19 @@ def export(
         calibrated: probabilities at the run's temperature, fitted where it is not yet; the files
             are then compared with the calibrated Keras model. Default: the recipe's.
         tflite: values in place of those of the recipe's ``export.tflite``.
+        overrides: of the recipe's export section, ``{"export.check_images": 2000}`` or
+            ``["export.check_images=2000"]``; the rest of a recipe is in the model already.
         progress: where the work is reported.
 
     Raises:
         GateError: A file does not answer as the Keras model does; it is not put in place. Its
             `result` is an `Export` of what is, unless the SavedModel failed.
         ModelFileError: `run` is no run with a model.
-        UsageError: There is no such format.
+        UsageError: There is no such format, or an override is not of the export section.
         TfftError: The disk is full, or `output` cannot be written to.
     """
-    keras, recipe = _opened(Path(run))
+    require_writable(Path(output))
+    keras, recipe = _opened(Path(run), overrides)
     if recipe.export.calibrated if calibrated is None else calibrated:
         keras.info = keras.info.at_temperatures(calibrate(keras, progress).temperatures)
     wanted = tuple(formats or recipe.export.formats)
@@ -104,13 +111,18 @@ def export(
         )
     config = _tflite_config(recipe, tflite or {})
     name = str(name or recipe.export.name or recipe.name)
+    keras.info = replace(keras.info, name=name)
     reference, training = _reference(keras, recipe.export.check_images, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
     version = str(next_version([saved_models, tflite_files]))
     checks: dict[str, dict[str, Any]] = {}
     if "savedmodel" in wanted:
         saved_model = _export_saved_model(
-            reference, saved_models / version, recipe.export, name, progress
+            reference,
+            saved_models / version,
+            recipe.export,
+            config.max_accuracy_drop,
+            progress,
         )
         checks |= {what: check.to_json() for what, check in saved_model.items()}
     family = TfliteFamily()
@@ -124,6 +136,8 @@ def export(
         checks=checks | family.checks,
         refused=family.refused,
     )
+    if result.savedmodel or result.tflite:
+        keep_local_info(saved_models, version, keras.info)
     record_export(Path(run), {"savedmodel": result.savedmodel, **result.tflite})
     if family.refused:
         raise GateError("\n".join(family.refused.values()), result)
@@ -138,7 +152,13 @@ def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:
         raise UsageError(f"export.tflite: {faults}. Received: {dict(values)}") from error
 
 
-def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
+def _opened(run: Path, overrides: Overrides) -> tuple[KerasPredictor, Recipe]:
+    for override in parse_overrides(overrides):
+        if override.path[0] != "export":
+            raise UsageError(
+                f"{override.place}: the model is trained; only values of the export section can "
+                "be set, such as export.check_images=2000"
+            )
     if not (run / "recipe.yaml").is_file():
         raise ModelFileError(
             f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
@@ -146,7 +166,7 @@ def _opened(run: Path) -> tuple[KerasPredictor, Recipe]:
     keras = load_predictor(run)
     if not isinstance(keras, KerasPredictor):
         raise ModelFileError(f"{run} is no run: it has no model.keras")
-    return keras, load_recipe(run / "recipe.yaml")
+    return keras, load_recipe(run / "recipe.yaml", overrides=overrides)
 
 
 def _reference(
@@ -165,16 +185,21 @@ def _reference(
 
 
 def _export_saved_model(
-    reference: Reference, directory: Path, config: ExportConfig, name: str, progress: Progress
+    reference: Reference,
+    directory: Path,
+    config: ExportConfig,
+    max_accuracy_drop: float,
+    progress: Progress,
 ) -> dict[str, ParityCheck]:
-    keras = reference.keras
-    info = replace(keras.info, name=name)
+    keras, info = reference.keras, reference.keras.info
     task = progress.start("SavedModel", 4, "steps")
     checks = {}
     try:
         with atomic_directory(directory) as temporary:
             write_saved_model(keras.model, info, temporary, config.savedmodel_weights)
             write_warm_up(temporary / "assets.extra", info, config.warm_up)
+            loaded = SavedModelPredictor(temporary, read_saved_model_info(temporary))
+            _require_names(loaded, temporary, info)
             task.advance(1)
             for signature, options in {
                 "serving_default": {},
@@ -182,18 +207,33 @@ def _export_saved_model(
                 "serve_bytes": {"from_bytes": True},
             }.items():
                 what = f"SavedModel {signature}"
-                predictor = SavedModelPredictor(
-                    temporary, read_saved_model_info(temporary), signature
-                )
                 tolerance = SAVED_MODEL_TOLERANCE[config.savedmodel_weights]
-                checks[what] = reference.compare(predictor, what, tolerance, **options)
-                require_figures(checks[what], what)
+                checks[what] = reference.compare(
+                    loaded.answering_by(signature), what, tolerance, **options
+                )
+                if config.savedmodel_weights != "float32":
+                    require_figures(checks[what], what, max_accuracy_drop)
                 task.advance(1)
             _write_checks(temporary / "assets.extra" / "checks.json", checks)
         write_bundle(directory.parent / "serving", info, saved_versions(directory.parent))
     finally:
         task.close()
     return checks
+
+
+def _require_names(loaded: SavedModelPredictor, directory: Path, info: ModelInfo) -> None:
+    """Raises a GateError if clients would be told other classes than the model has."""
+    for name, head in info.heads.items():
+        if head.class_names and read_labels(directory, name) != head.class_names:
+            raise GateError(
+                f"SavedModel: the label file of head {name} does not have the class names of the "
+                "model, in their order; not put in place"
+            )
+    if loaded.described().heads != info.heads:
+        raise GateError(
+            "SavedModel: its signature describe does not answer with the model's heads; not put in "
+            "place"
+        )
 
 
 def _write_checks(path: Path, checks: dict[str, ParityCheck]) -> None:

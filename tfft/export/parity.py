@@ -19,8 +19,6 @@ FLOAT_ROUNDING = 1e-4
 OTHER_DECODER = 1e-3
 # By how the weights are stored; what 16 bits may move is small beside what decides.
 SAVED_MODEL_TOLERANCE = {"float32": FLOAT_ROUNDING, "float16": 0.02, "bfloat16": 0.1}
-# How much of the accuracy (f1, mean IoU) a file with other weights may lose.
-_LARGEST_LOSS = 0.01
 _BATCH_SIZE = 32
 
 
@@ -163,19 +161,25 @@ class Reference:
         return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
 
 
-def require_figures(check: ParityCheck, what: str) -> None:
-    """Refuses a file that is less accurate than the Keras model by more than rounding explains.
+def require_figures(check: ParityCheck, what: str, max_drop: float) -> None:
+    """Refuses a file that is less accurate than the Keras model.
+
+    Args:
+        check: on evaluation images.
+        what: the file is called in the error.
+        max_drop: how much of accuracy, f1 or mean IoU a head may lose.
 
     Raises:
-        GateError: A figure of a head is lower by more than 0.01.
+        GateError: A head loses more.
     """
     for head, figures in check.heads.items():
         for name in ("accuracy", "f1", "mean_iou"):
             figure, of_keras = figures.get(name), figures.get(f"keras_{name}")
-            if figure is not None and of_keras is not None and of_keras - figure > _LARGEST_LOSS:
+            if figure is not None and of_keras is not None and of_keras - figure > max_drop:
                 raise GateError(
                     f"{what}, head {head}: {name} {figure:.4f} is below the Keras model's "
-                    f"{of_keras:.4f} by more than {_LARGEST_LOSS}. It is not put in place."
+                    f"{of_keras:.4f} by more than {max_drop:g} (--max-accuracy-drop). It is not "
+                    "put in place."
                 )
 
 

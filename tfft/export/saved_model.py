@@ -109,16 +109,24 @@ def write_saved_model(
 
     Args:
         model: images to ``{head: output}``, in float32.
-        info: written to ``assets.extra/tfft.json``; class names to ``assets/<head>_labels.txt``.
+        info: written without places to ``assets.extra/tfft.json``; class names to
+            ``assets/<head>_labels.txt``.
         directory: where ``saved_model.pb`` will be.
         weights: how kernels are stored: ``float32``, ``float16`` or ``bfloat16``. Vectors, such as
             biases and statistics, stay as they are: they take little room, and variances may be
             too small for float16.
     """
+    info = info.without_places()
     with tempfile.TemporaryDirectory() as label_files:
         servable = _Servable(model, info, Path(label_files), weights)
         tf.saved_model.save(servable, str(directory), signatures=servable.signatures())
     write_json(directory / "assets.extra" / FILE_NAME, info.to_json())
+
+
+def read_labels(directory: Path, head: str) -> tuple[str, ...]:
+    """Returns the class names of a head as clients read them, from a SavedModel's label file."""
+    path = directory / "assets" / _labels_file(head)
+    return tuple(path.read_text(encoding="utf-8").splitlines())
 
 
 def _stored(variable: keras.Variable, dtype: tf.DType) -> tf.Variable:
@@ -128,6 +136,10 @@ def _stored(variable: keras.Variable, dtype: tf.DType) -> tf.Variable:
 
 
 def _write_labels(directory: Path, head: str, class_names: tuple[str, ...]) -> Path:
-    path = directory / f"{head}_labels.txt"
+    path = directory / _labels_file(head)
     path.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
     return path
+
+
+def _labels_file(head: str) -> str:
+    return f"{head}_labels.txt"

@@ -93,22 +93,33 @@ def serve_check(
         ModelFileError: The server has no such model, or `against` is none.
         ServerError: The server does not answer.
         DataError: The images are not there.
+        GateError: The served model has other heads or class names.
     """
     reference = load_predictor(against)
     index, _, _ = evaluation_images(reference.info, split, data, progress)
     index = index.take(spread_over_classes(index.targets["label"], images))
+    served = {s: load_predictor(model, signature=s, timeout_s=timeout_s) for s in signatures}
+    for predictor in served.values():
+        _require_heads(predictor, reference)
+        if (
+            reference.kind == "keras"
+        ):  # a calibrated export answers at temperatures that a run has not
+            reference.info = reference.info.at_temperatures(predictor.info.temperatures)
     expected = _answers(reference, index, f"answers of {against}", progress)
     figures = {}
-    for signature in signatures:
-        served = load_predictor(model, signature=signature, timeout_s=timeout_s)
-        if served.info.heads != reference.info.heads:
-            raise GateError(f"{model} has other heads or class names than {against}")
-        actual = _answers(served, index, f"{signature} of {model}", progress)
+    for signature, predictor in served.items():
+        actual = _answers(predictor, index, f"{signature} of {model}", progress)
         figures[signature] = {
             name: _figures(head, actual[name], expected[name])
             for name, head in reference.info.heads.items()
         }
     return ServeCheck(model, str(against), len(index), tolerance, figures)
+
+
+def _require_heads(served: Predictor, reference: Predictor) -> None:
+    said, known = (p.info.at_temperatures({}).heads for p in (served, reference))
+    if said != known:
+        raise GateError(f"{served.path} has other heads or class names than {reference.path}")
 
 
 def _answers(

@@ -44,12 +44,13 @@ def write_tflite(
 
     Args:
         content: a file of `float32_content`, or one that was made smaller.
-        info: of the model.
+        info: of the model; the places in it are left out.
         path: to write to.
         version: of the export.
         description: of the file, a sentence.
         uint8_input: the input is uint8.
     """
+    info = info.without_places()
     model = read_model(content)
     order_outputs(model, output_names(info.heads))
     if uint8_input:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfft.interface.common import optional_path
+from tfft.interface.common import Overrides, optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def export(
     name: str | None = None,
     calibrated: bool | None = None,
     tflite: Mapping[str, Any] | None = None,
+    overrides: Overrides = (),
     progress: Progress = SILENT,
 ) -> "Export":
     """Exports a run, each file checked against the Keras model before it is put in place.
@@ -81,6 +82,7 @@ def export(
             recipe's.
         tflite: values of `export.tflite` in place of the recipe's, such as
             ``{"precisions": ("float32", "int8")}``.
+        overrides: values of the recipe's export section, such as ``{"export.check_images": 2000}``.
         progress: where the work is reported.
 
     Raises:
@@ -97,6 +99,7 @@ def export(
         name=name,
         calibrated=calibrated,
         tflite=tflite,
+        overrides=overrides,
         progress=progress,
     )
 
@@ -147,7 +150,8 @@ def load_predictor(
         model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file or the
             URL of a served model.
         signature: of a SavedModel; default: the one that takes encoded images.
-        info: of a served model that does not say what it is, its run, export or ``tfft.json``.
+        info: of a served model, its run, export or ``tfft.json``: for the place of the images that
+            it was trained on, or if it does not say what it is.
         timeout_s: how long one request to a server may take; default: 60.
 
     Raises:

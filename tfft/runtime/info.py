@@ -8,6 +8,8 @@ from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
 
 FILE_NAME = "tfft.json"
+# What of the data section says where files lie on the machine that trained.
+PLACES = ("path", "data_dir", "archives")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class ModelInfo:
         heads: its outputs by name.
         backbone: name in the catalog.
         licence: of the backbone's weights, as their source states it.
-        data: the resolved `data` section of the recipe.
+        data: the resolved `data` section of the recipe; in exports without its `PLACES`.
         tfft_version: that wrote it.
         created: ISO 8601, UTC.
     """
@@ -55,6 +57,11 @@ class ModelInfo:
         """Returns the description as JSON values."""
         return asdict(self)
 
+    @property
+    def temperatures(self) -> dict[str, float]:
+        """What the logits of each head are divided by."""
+        return {name: head.temperature for name, head in self.heads.items()}
+
     def at_temperatures(self, temperatures: Mapping[str, float]) -> "ModelInfo":
         """Returns the description with these temperatures of its heads; 1 where none is given."""
         heads = {
@@ -62,6 +69,11 @@ class ModelInfo:
             for name, head in self.heads.items()
         }
         return replace(self, heads=heads)
+
+    def without_places(self) -> "ModelInfo":
+        """Returns the description for strangers: without paths of the machine that trained."""
+        data = self.data and {k: None if k in PLACES else v for k, v in self.data.items()}
+        return replace(self, data=data)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":

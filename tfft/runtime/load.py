@@ -7,6 +7,7 @@ from typing import Any
 
 from tfft.errors import ModelFileError, TfftError, UsageError
 from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.local_info import with_local_info
 from tfft.runtime.predictor import Predictor
 from tfft.runtime.served_address import is_address
 from tfft.runtime.transport import TIMEOUT_S
@@ -32,8 +33,9 @@ def load_predictor(
         model: a run directory, a ``.keras`` file, a SavedModel directory or the directory of its
             versions (the newest is taken), a ``.tflite`` file, or the URL of a served model.
         signature: of a SavedModel, the one that answers; default: ``serve_bytes``.
-        info: of a served model that does not describe itself, a MODEL that is the same or its
-            ``tfft.json``.
+        info: of a served model, a MODEL that is the same or its ``tfft.json``: for a server that
+            does not describe its model, and for the place of the images that it was trained on,
+            which a server does not tell.
         timeout_s: how long one request to a server may take.
         threads: that a ``.tflite`` file computes with; default: all processors. The others take
             TensorFlow's.
@@ -112,7 +114,9 @@ def read_saved_model_info(directory: Path) -> ModelInfo:
     Raises:
         ModelFileError: It has no such description.
     """
-    return _info(directory / "assets.extra" / FILE_NAME)
+    info = _info(directory / "assets.extra" / FILE_NAME)
+    place = directory.absolute()
+    return with_local_info(info, place.parent, place.name)
 
 
 def read_tflite_info(path: Path) -> ModelInfo:
@@ -129,7 +133,9 @@ def read_tflite_info(path: Path) -> ModelInfo:
             f"{path} has no description by tfft ({FILE_NAME}), so its labels and its input are "
             f"not known. A MODEL is {_ALLOWED}."
         ) from error
-    return ModelInfo.from_json(values, str(path))
+    version = path.absolute().parent
+    info = ModelInfo.from_json(values, str(path))
+    return with_local_info(info, version.parent.parent, version.name)
 
 
 def _info(path: Path) -> ModelInfo:

@@ -1,5 +1,7 @@
 """An exported SavedModel as a predictor."""
 
+import copy
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,11 +36,9 @@ class SavedModelPredictor:
     kind = "savedmodel"
 
     def __init__(self, path: Path, info: ModelInfo, signature: str | None = None) -> None:
-        check_signature(signature)
         self.path = str(path)
         self.info = info
-        self._signature = signature
-        self.decoder = "model" if signature in (None, "serve_bytes") else "tensorflow"
+        self._answer_by(signature)
         try:
             # The loaded object owns the variables that its signatures use.
             self._loaded = tf.saved_model.load(str(path))
@@ -49,6 +49,33 @@ class SavedModelPredictor:
         if missing:
             raise ModelFileError(f"the SavedModel {path} has no signature {', '.join(missing)}")
         self._pixels = TensorflowPixels(info.pixels)
+
+    def answering_by(self, signature: str | None) -> "SavedModelPredictor":
+        """Returns the same loaded model, answering by another signature.
+
+        Raises:
+            UsageError: There is no such signature.
+        """
+        other = copy.copy(self)
+        other._answer_by(signature)
+        return other
+
+    def described(self) -> ModelInfo:
+        """Returns what the model answers to clients that ask what it is.
+
+        Raises:
+            ModelFileError: It does not say.
+        """
+        signature = self._signatures.get("describe")
+        if signature is None:
+            raise ModelFileError(f"the SavedModel {self.path} has no signature describe")
+        (text,) = signature(names=tf.constant([""]))["info"].numpy()
+        return ModelInfo.from_json(json.loads(text), self.path)
+
+    def _answer_by(self, signature: str | None) -> None:
+        check_signature(signature)
+        self._signature = signature
+        self.decoder = "model" if signature in (None, "serve_bytes") else "tensorflow"
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         return self._pixels(encoded, boxes)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,14 +24,16 @@ class ServedPredictor:
 
     Args:
         url: of the model; see `tfft.runtime.served_address`.
-        info: what the model says of itself; None: the server is asked.
+        info: of the same model, which says where its data lie, or what the server does not; None:
+            what the server says is enough.
         signature: the one that answers. ``serve_bytes`` (and None) sends image files as they are;
             the others pixels, which are decoded here by Pillow.
         timeout_s: how long one request may take.
 
     Raises:
         UsageError: The URL or the signature is none.
-        ModelFileError: The server has no such model, or it is not one of tfft's.
+        ModelFileError: The server has no such model, it is not one of tfft's, or not that of
+            `info`.
         ServerError: The server cannot be reached.
     """
 
@@ -48,7 +51,7 @@ class ServedPredictor:
         self.decoder = "model" if signature in (None, "serve_bytes") else "pillow"
         self._signature = signature
         self._transport = _transport(parse_address(url), timeout_s)
-        self.info = info or _described(self._transport, url)
+        self.info = _described(self._transport, url, info)
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         return encoded_batch_to_pixels(encoded, self.info.pixels, boxes)
@@ -111,14 +114,27 @@ def _transport(address: ServedAddress, timeout_s: float) -> Transport:
     return RestTransport(address, timeout_s)
 
 
-def _described(transport: Transport, url: str) -> ModelInfo:
+def _described(transport: Transport, url: str, known: ModelInfo | None) -> ModelInfo:
+    """Asks the server what it serves; what is known already must say the same."""
     try:
         answer = transport.predict("describe", {"names": [b"tfft.json"]}, ["info"])["info"]
-        return ModelInfo.from_json(json.loads(answer[0]), url)
+        said = ModelInfo.from_json(json.loads(answer[0]), url)
     except (RefusedError, ValueError) as error:
+        if known is not None:
+            return known
         raise ModelFileError(
             f"the model does not say what it is: {error}\nGive its run or its export with --info."
         ) from error
+    if known is None:
+        return said
+    # A run's own model is not calibrated; the exported one may be.
+    said_raw, known_raw = said.at_temperatures({}), known.at_temperatures({})
+    if (said_raw.heads, said_raw.pixels) != (known_raw.heads, known_raw.pixels):
+        raise ModelFileError(
+            f"{url} serves a model with other classes or pixels than --info says; give the run or "
+            "the export that is served"
+        )
+    return replace(said, data=known.data)
 
 
 def _parts(sizes: Sequence[int]) -> Iterator[slice]:

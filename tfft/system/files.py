@@ -72,6 +72,21 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def require_writable(directory: Path) -> None:
+    """Raises if a directory can neither be written to nor made, before long work is done for it.
+
+    Raises:
+        TfftError: A file is in its way, or the permission is not there.
+    """
+    place = Path(directory).absolute()
+    there = next(parent for parent in (place, *place.parents) if parent.exists())
+    with explained_os_errors(directory):
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{there} is no directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes `text` to `path` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
