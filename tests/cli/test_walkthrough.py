@@ -156,7 +156,7 @@ def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place, models):
     while not history.is_file() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert (process.returncode, output) == (130, ""), errors
     assert "tfft train --resume stopped" in errors
     assert "Traceback" not in errors
