@@ -85,14 +85,12 @@ def _table(probe: "Probe") -> Table:
 
 
 def _conclusion(probe: "Probe", plot: Path | None) -> Text:
-    names = [block.block for block in probe.blocks]
-    above = len(names) - 1 - names.index(probe.sufficient.block)
     lines = [
         f"best: {probe.best.block}; the first that is not shown to be worse: "
         f"{probe.sufficient.block}"
     ]
-    if above:
-        lines.append(f"the blocks above it: unfreeze: {{last_blocks: {above}}}")
+    if probe.blocks_above:
+        lines.append(f"the blocks above it: unfreeze: {{last_blocks: {probe.blocks_above}}}")
     if plot is not None:
         lines.append(f"picture: {plot}")
     return Text("\n".join(lines))

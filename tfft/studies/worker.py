@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)  # what libraries print is no event
     threading.Thread(target=_stop_with_the_study, daemon=True).start()
     try:
+        _wait_for_another_worker()
         work(Path(recipe), Path(run), split, _Events(events))
     except TfftError as error:
         _send(events, error=str(error))
@@ -70,6 +71,18 @@ def work(recipe: Path, run: Path, split: str, progress: "_Events") -> None:
     write_json(run / COST_FILE, {**_cost(before, seconds, resumed), "finished": True})
 
 
+def _wait_for_another_worker() -> None:
+    """Waits for the worker of a study that was killed, if it is still stopping in this run.
+
+    Each holds a lock on the log of the run, which is its stderr, until it has ended.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
+
+
 def _cost(before: dict[str, Any] | None, seconds: float, resumed: bool) -> dict[str, Any]:
     """The cost of this attempt and, where they are known, of those before it."""
     spent = before or {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_mb": 0}
@@ -101,7 +114,7 @@ def _peak_memory_mb() -> int:
 def _stop_with_the_study() -> None:
     # os.read, since a thread that waits inside sys.stdin would keep Python from ending.
     while os.read(0, 1):
-        pass
+        _wait_for_another_worker()
     _thread.interrupt_main()
 
 
