@@ -59,10 +59,11 @@ def command(
         if as_json:
             print_json(results, found.to_json())
         else:
-            print_rich(results, _table(found), _conclusion(found, plot))
+            print_rich(results, probe_table(found), _conclusion(found, plot))
 
 
-def _table(probe: "Probe") -> Table:
+def probe_table(probe: "Probe") -> Table:
+    """Returns a row for each block: how much it costs, and how well a probe on it does."""
     images = f"{probe.validation_images:,} validation images"
     table = Table(
         title=f"{probe.backbone}, head {probe.head}, {images}",
