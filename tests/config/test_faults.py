@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, Field, ValidationError
 
+from tfft.config.faults import find_faults
 from tfft.config.load import load_recipe, recipe_from_dict
 from tfft.config.train import GradientPhase, TrainConfig
 from tfft.errors import RecipeError
@@ -116,6 +118,24 @@ def test_missing_keys_are_named_at_the_line_of_their_parent():
         "my.yaml:1: backbone: is missing: the pretrained model that is transferred",
         "my.yaml:4: train.phases.0.learning_rate: is missing: highest learning rate of the phase",
     ]
+
+
+class Pair(BaseModel):
+    sizes: tuple[int, ...] = Field(min_length=2)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "faults"),
+    [
+        ([], ["must have 2 entries or more"]),
+        ([8], ["must have 2 entries or more. Received: [8]"]),
+        ([8, 9.5], ["must be a whole number. Received: 9.5"]),
+    ],
+)
+def test_entries_are_too_few_where_there_are_too_few_and_not_where_one_is_faulty(sizes, faults):
+    with pytest.raises(ValidationError) as caught:
+        Pair(sizes=sizes)
+    assert [fault.text for fault in find_faults(caught.value, Pair, {"sizes": sizes})] == faults
 
 
 def test_faults_between_values_are_named_beside_faults_of_other_sections():

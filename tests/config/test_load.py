@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tfft.config.load import bundled_recipes, dump_recipe, load_recipe, recipe_from_dict
@@ -201,6 +201,7 @@ recipes = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(recipe=recipes)
+@example(recipe=load_recipe("quickstart", overrides={"description": "a\x85b"}))
 def test_a_written_recipe_loads_as_an_equal_one(tmp_path_factory, recipe):
     path = tmp_path_factory.getbasetemp() / "recipe.yaml"
     path.write_text(dump_recipe(recipe), encoding="utf-8")

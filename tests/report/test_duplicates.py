@@ -76,3 +76,12 @@ def test_the_nearest_hash_and_its_bits_by_hand():
     others = np.array([[0, 0, 0, 0], [0b111, 0, 0, 1], [2**64 - 1, 0, 0, 0]], np.uint64)
     hashes = np.array([[0b110, 0, 0, 1], [2**64 - 2, 0, 1, 0]], np.uint64)
     assert list(nearest(hashes, others)) == [(1, 1), (2, 2)]
+
+
+def test_where_no_picture_says_enough_nothing_is_claimed_about_looks(tmp_path):
+    even = [encoded(Image.new("RGB", (64, 64), colour), format="PNG") for colour in ("grey", "red")]
+    seen = index_of(tmp_path / "seen", [even[0]])
+    plain = find_duplicates(seen, index_of(tmp_path / "plain", [even[1]]), SILENT)
+    assert (plain.pairs, plain.too_plain, plain.by_looks) == ((), 2, False)
+    telling = find_duplicates(seen, index_of(tmp_path / "telling", [encoded(picture(1))]), SILENT)
+    assert (telling.too_plain, telling.by_looks) == (1, True)

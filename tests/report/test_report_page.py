@@ -42,6 +42,8 @@ def run(small_run, pictures, exported, tmp_path_factory) -> Path:
     info["data"] |= {"path": str(place / "pictures"), "validation_fraction": 0.5}
     write_json(run / "model.json", info)
     write_json(run / "plan.json", PLAN)
+    found = {"kind": "overfits", "phase": 1, "text": "phase 1 overfits: flip <em>&</em> decay."}
+    write_json(run / "metrics.json", {"validation": {}, "best": {}, "diagnosis": [found]})
     with (run / "history.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["phase", "epoch", "train/label/loss", "validation/label/loss"])
@@ -121,6 +123,11 @@ def test_all_parts_of_the_run_are_in_it(text):
         *("phase 2", "look like one of the", "SavedModel", "TFLite float32", "tfft train"),
     ):
         assert part in text
+
+
+def test_what_the_epochs_show_is_in_it(elements):
+    (sentence,) = [e.text for e in named(elements, "li") if "overfits" in (e.text or "")]
+    assert sentence == "Phase 1 overfits: flip <em>&</em> decay."
 
 
 def test_another_file_and_split_can_be_asked_for_and_pngs_written(run, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from tfft.config.load import load_recipe
 from tfft.errors import RecipeError
-from tfft.studies.advise import Probes, advise, recommend
+from tfft.studies.advise import Probes, advise, blocks_to_train, recommend
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,35 @@ def test_size_and_distance_decide(train_images, probe, random, strategy):
     assert reason.count(". ") == 0
 
 
+@pytest.mark.parametrize(
+    ("above", "blocks", "says"),
+    [
+        (0, 3, "one after the other."),
+        (2, 2, "better than stage4, so the 2 blocks above it are trained."),
+        (9, 4, "better than stage4, so the last 4 of 9 blocks above it are trained."),
+    ],
+)
+def test_what_does_not_carry_over_is_trained_but_no_more_than_is_safe(above, blocks, says):
+    probes = Probes(1000, 10, 100, 0.80, 0.40, "stage4", 0.85, above)
+    strategy, reason = recommend(probes)
+    assert blocks_to_train(probes, strategy) == blocks
+    assert reason.endswith(says)
+
+
+def test_random_features_that_do_no_worse_are_a_warning():
+    for probe, warned in ((0.42, False), (0.40, True), (0.30, True)):
+        _, reason = recommend(Probes(1000, 10, 100, probe, 0.40))
+        assert ("transfer may hurt: compare it with scratch" in reason) == warned
+
+
+def test_a_block_inside_that_does_better_than_far_features_is_named():
+    _, reason = recommend(Probes(1000, 10, 100, 0.42, 0.40, "stage2", 0.90, 3))
+    assert "far from these images at its output, while a head on stage2, 3 blocks below" in reason
+    assert "90.0% right" in reason
+    _, reason = recommend(Probes(1000, 10, 100, 0.42, 0.40, "stage2", 0.41, 3))
+    assert "stage2" not in reason
+
+
 @pytest.mark.slow
 def test_advice_on_photos_is_a_recipe_that_loads(pictures, tmp_path):
     advice = advise(
@@ -37,6 +66,7 @@ def test_advice_on_photos_is_a_recipe_that_loads(pictures, tmp_path):
     )
     assert advice.probes.classes == 3
     assert 0.0 <= advice.probes.probe_top1 <= 1.0
+    assert advice.probes.carries_to in [block.block for block in advice.depth.blocks]
     advice.write(tmp_path / "advised.yaml")
     assert load_recipe(tmp_path / "advised.yaml") == advice.recipe
     assert (tmp_path / "advised.yaml").read_text().startswith(f"# {advice.strategy}: ")

@@ -2,6 +2,7 @@
 
 import json
 
+import html5lib
 import numpy as np
 import pytest
 from made_study import make_study, write_run
@@ -48,6 +49,12 @@ def test_a_spread_over_seeds_takes_a_verdict_back(tmp_path):
     unsure = make_study(tmp_path / "unsure", accuracy, spread=0.06)
     assert [v.kind for v in verdicts(collect(sure))] == ["gain"]
     assert [v.kind for v in verdicts(collect(unsure))] == ["no_difference"]
+
+
+def test_an_interval_of_two_runs_stays_among_the_shares_there_are(tmp_path):
+    study = make_study(tmp_path, {"scratch": 0.1, "full": 0.9}, seeds=2, spread=0.1)
+    for row in collect(study).rows:
+        assert 0.0 <= row.over_seeds.low < row.top1 < row.over_seeds.high <= 1.0
 
 
 def test_one_seed_is_about_two_models(tmp_path):
@@ -101,3 +108,15 @@ def test_a_picture_is_inside_the_page(tmp_path):
     draw_learning_curves(results, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert 'src="data:image/png;base64,' in html_page(study, results, tmp_path / "curves.png")
+
+
+def test_the_tables_of_the_page_can_be_read_and_scrolled_without_a_mouse(tmp_path):
+    study = make_study(tmp_path, {"scratch": 0.6, "full": 0.9})
+    page = html5lib.parse(html_page(study, collect(study), None), namespaceHTMLElements=False)
+    parts = page.findall(".//div[@class='scroll']")
+    assert len(parts) == 2
+    for part in parts:
+        assert (part.attrib["tabindex"], part.attrib["role"]) == ("0", "region")
+        assert part.attrib["aria-label"] == part.find(".//caption").text
+        assert {head.attrib["scope"] for head in part.findall(".//thead//th")} == {"col"}
+        assert [head.text for head in part.findall(".//tbody//th")] == ["scratch", "full"]

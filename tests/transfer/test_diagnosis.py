@@ -99,5 +99,23 @@ def test_a_phase_that_loses_what_was_there_is_named():
     assert "Lower train.phases.1.learning_rate" in kinds["lost"].text
 
 
+@pytest.mark.parametrize("curves", [FLAT, FALLING, OVERFIT], ids=["flat", "falling", "overfit"])
+def test_a_phase_that_did_harm_is_not_advised_to_go_further(curves):
+    before = [{"phase": 1, "validation/label/loss": 0.2, "validation/label/top1": 0.95}]
+    augmented = {**_PHASE, "augment": "random_crop"}
+    schedule = recipe({"solver": "linear"}, augmented)
+    found = diagnose(before + [{**row, "phase": 2} for row in curves], schedule, 400)
+    assert [f.kind for f in found] == (["lost", "overfits"] if curves is OVERFIT else ["lost"])
+    assert found[0].text.endswith(
+        "unfreeze fewer blocks, or augment less than random_crop, or leave the phase out."
+    )
+
+
+def test_training_that_does_less_well_than_the_source_s_own_classes_is_named():
+    source = [{"phase": 0, "validation/label/loss": 0.2, "validation/label/top1": 0.95}]
+    (finding,) = diagnose(source + FLAT, recipe(), 400)
+    assert "phase 1 lost what the source's own classes had" in finding.text
+
+
 def test_without_validation_images_nothing_is_said():
     assert diagnose(OVERFIT, recipe(), 0) == []

@@ -20,6 +20,7 @@ from tfft.export.export import export
 from tfft.system.progress import SILENT
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.prepare import prepare
+from tfft.transfer.probe import probe_recipe
 from tfft.transfer.train import dry_run, resume, train
 
 start_tensorflow()
@@ -167,3 +168,12 @@ def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(shared_da
     )
     assert low <= top1 <= high
     assert low > 0.4
+
+
+@pytest.mark.slow
+def test_a_probe_is_of_the_output_since_a_module_runs_whole(pictures, tmp_path):
+    handle = save_module(small_network(), tmp_path / "module", "no_training")
+    probe = probe_recipe(recipe(pictures, handle, _LINEAR))
+    (output,) = probe.blocks
+    assert (probe.sufficient, probe.blocks_above) == (output, 0)
+    assert output.share_of_compute == 1

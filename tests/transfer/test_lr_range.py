@@ -45,6 +45,17 @@ def test_a_loss_that_never_falls_has_no_suggestion():
     assert suggest([], []) is None
 
 
+def test_losses_that_only_differ_by_batch_have_no_suggestion_most_of_the_time():
+    generator = np.random.default_rng(0)
+    rates = np.geomspace(1e-6, 1.0, 100).tolist()
+    found = 0
+    for _ in range(200):
+        smoothing = Smoothing()
+        losses = [smoothing.add(float(value)) for value in generator.normal(1.0, 0.2, 100)]
+        found += suggest(rates, losses) is not None
+    assert found < 30
+
+
 def test_smoothing_begins_at_the_first_value():
     smoothing = Smoothing()
     assert [smoothing.add(3.0), smoothing.add(3.0)] == pytest.approx([3.0, 3.0])

@@ -8,6 +8,7 @@ from rich.text import Text
 from tfft import api
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.probe import probe_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
 
@@ -37,8 +38,8 @@ def command(
     """Recommend a strategy for images, and write the recipe that follows it.
 
     A linear head is solved on the features of the backbone, pretrained and random: what the former
-    has over the latter says how near the source is. RECIPE names backbone and image size; its
-    schedule does not matter.
+    has over the latter says how near the source is. Another on what each block hands on says how
+    much of it carries over. RECIPE names backbone and image size; its schedule does not matter.
 
     \b
     Example:
@@ -54,4 +55,8 @@ def command(
             print_json(results, {**advice.to_json(), "recipe": str(output)})
             return
         words = f"{advice.strategy}: {advice.reason}"
-        print_rich(results, Text(words), Text(f"recipe: {output}\nnext: tfft train {output}"))
+        following = (
+            f"recipe: {output}\nnext: tfft train {output}\n"
+            f"was it worth it: tfft compare scratch {output} --recipe {output}"
+        )
+        print_rich(results, probe_table(advice.depth), Text(words), Text(following))

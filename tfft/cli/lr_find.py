@@ -50,8 +50,9 @@ def command(
 ) -> None:
     """Find a learning rate: raise it from batch to batch and watch the loss (Smith 2017).
 
-    The suggestion is the rate at which the loss falls fastest. Phases before the one that is tested
-    are trained first; nothing is kept but the picture.
+    The suggestion is the rate at which the loss falls fastest; where it hardly falls there is none,
+    but the rate at which it grows. Phases before the one that is tested are trained first; nothing
+    is kept but the picture.
 
     \b
     Example:
@@ -87,9 +88,18 @@ def _words(found: "RangeTest", plot: Path | None) -> str:
     where = f"train.phases.{found.phase - 1}.learning_rate"
     tried = f"{found.learning_rates[0]:.2g} to {found.learning_rates[-1]:.2g}"
     lines = [f"phase {found.phase}, {len(found.losses)} steps from {tried}"]
-    if found.suggestion is None:
-        lines.append("the loss did not fall at any of these rates: begin with a lower one")
-    else:
+    if found.suggestion is not None:
         lines.append(f"suggestion: --set {where}={found.suggestion:.2g}")
+    elif found.diverged is not None:
+        lines.append(
+            "no suggestion: the loss falls no more than batches differ, as where a phase begins "
+            f"near its lowest loss. At {found.diverged:.2g} it has grown fourfold; stay at a tenth "
+            f"or below: --set {where}={found.diverged / 10:.2g}"
+        )
+    else:
+        lines.append(
+            "no suggestion: the loss falls no more than batches differ at any of these rates. "
+            "Try a higher --highest, or more --steps"
+        )
     lines.append(f"the recipe has {found.configured:.2g}")
     return "\n".join([*lines, *([f"picture: {plot}"] if plot else [])])

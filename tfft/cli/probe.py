@@ -59,10 +59,11 @@ def command(
         if as_json:
             print_json(results, found.to_json())
         else:
-            print_rich(results, _table(found), _conclusion(found, plot))
+            print_rich(results, probe_table(found), _conclusion(found, plot))
 
 
-def _table(probe: "Probe") -> Table:
+def probe_table(probe: "Probe") -> Table:
+    """Returns a row for each block: how much it costs, and how well a probe on it does."""
     images = f"{probe.validation_images:,} validation images"
     table = Table(
         title=f"{probe.backbone}, head {probe.head}, {images}",
@@ -85,14 +86,12 @@ def _table(probe: "Probe") -> Table:
 
 
 def _conclusion(probe: "Probe", plot: Path | None) -> Text:
-    names = [block.block for block in probe.blocks]
-    above = len(names) - 1 - names.index(probe.sufficient.block)
     lines = [
         f"best: {probe.best.block}; the first that is not shown to be worse: "
         f"{probe.sufficient.block}"
     ]
-    if above:
-        lines.append(f"the blocks above it: unfreeze: {{last_blocks: {above}}}")
+    if probe.blocks_above:
+        lines.append(f"the blocks above it: unfreeze: {{last_blocks: {probe.blocks_above}}}")
     if plot is not None:
         lines.append(f"picture: {plot}")
     return Text("\n".join(lines))

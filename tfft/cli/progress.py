@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -96,11 +97,13 @@ class BarProgress:
 
     def __init__(self) -> None:
         self._bars: RichBars | None = None
+        self._lock = threading.Lock()
 
     def start(self, description: str, total: int | None, unit: str = "images") -> Task:
-        if self._bars is None:
-            self._bars = _new_bars()
-            self._bars.start()
+        with self._lock:
+            if self._bars is None:
+                self._bars = _new_bars()
+                self._bars.start()
         task = self._bars.add_task(description, total=total, unit=unit, figures="")
         return _BarTask(self._bars, task, total)
 

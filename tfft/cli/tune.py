@@ -18,6 +18,14 @@ from tfft.cli.progress import shown_progress
 @click.option(
     "--trials", type=click.IntRange(min=1), metavar="N", help="Default: tune.trials of the recipe."
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Trials at the same time, on a machine with cores and memory for them.",
+)
 @click.option("--name", metavar="NAME", help="Of the directory in studies/.")
 @json_option
 @quiet_option
@@ -26,6 +34,7 @@ def command(
     data: Path | None,
     overrides: tuple[str, ...],
     trials: int | None,
+    jobs: int,
     name: str | None,
     as_json: bool,
     quiet: bool,
@@ -43,7 +52,13 @@ def command(
     """
     with results_stream() as results, shown_progress(quiet) as progress:
         tuned = api.tune(
-            recipe, data=data, overrides=overrides, trials=trials, name=name, progress=progress
+            recipe,
+            data=data,
+            overrides=overrides,
+            trials=trials,
+            jobs=jobs,
+            name=name,
+            progress=progress,
         )
         if as_json:
             print_json(results, tuned.to_json())

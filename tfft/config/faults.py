@@ -132,13 +132,21 @@ def _sentence(found: Any, path: Path, model: type[BaseModel]) -> str | None:
     if kind == "string_pattern_mismatch":
         rule = "must begin with a letter and go on with letters, digits, _ and -, 64 at most"
         return f"{rule}. {received(value)}"
-    if kind == "too_short":  # also counted so where entries are there but faulty
-        return None if value else "must have at least one entry"
+    if kind == "too_short":
+        return _too_few(value, found["ctx"]["min_length"])
     if kind == "string_type" and value is not None and not isinstance(value, list | dict):
         return f"must be text; put it in quotes. {received(value)}"
     if kind in _MEANING_BY_FAULT:
         return f"must be {_MEANING_BY_FAULT[kind]}. {received(value)}"
     return f"{found['msg'].replace('Input should be', 'must be')}. {received(value)}"
+
+
+def _too_few(value: Any, least: int) -> str | None:
+    """None where there are enough entries: pydantic counts those alone that are without fault."""
+    if len(value) >= least:
+        return None
+    count = "at least one entry" if least == 1 else f"{least} entries or more"
+    return f"must have {count}. {received(value)}" if value else f"must have {count}"
 
 
 def _no_choice(words: tuple[str, ...], keys: tuple[str, ...], value: Any) -> str:

@@ -94,7 +94,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(plain_value(text), str) else '"'
+    # PyYAML 6.0 writes the line break U+0085 bare between single quotes, and reads a space back.
+    style = None if isinstance(plain_value(text), str) and "\x85" not in text else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -75,6 +75,7 @@ def tune(
     data: str | Path | None = None,
     overrides: Overrides = (),
     trials: int | None = None,
+    jobs: int = 1,
     name: str | None = None,
     progress: Progress = SILENT,
 ) -> "Tuned":
@@ -85,6 +86,7 @@ def tune(
         data: as of `train`.
         overrides: as of `train`.
         trials: in place of `tune.trials`.
+        jobs: trials that run at the same time.
         name: of the directory in ``studies``.
         progress: where the work is reported.
 
@@ -96,7 +98,7 @@ def tune(
     from tfft.studies import tune as tuning
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
-    return tuning.tune(loaded, trials=trials, name=name, progress=progress)
+    return tuning.tune(loaded, trials=trials, jobs=jobs, name=name, progress=progress)
 
 
 def advise(

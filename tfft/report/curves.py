@@ -62,16 +62,17 @@ def _figure(
     finite = [v for values in series.values() for v in values if math.isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    room = 2.5 * margin  # above the curves, for the names of the phases
     axes = Axes(
         Scale(0.5, len(rows) + 0.5, _LEFT, _WIDTH - _RIGHT),
-        Scale(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP),
+        Scale(low - margin, high + room, _HEIGHT - _BOTTOM, _TOP),
     )
     _phases(drawing, axes, rows)
     every = max(1, round(len(rows) / 8))
     axes.draw(
         drawing,
         [k for k in range(1, len(rows) + 1) if (k - 1) % every == 0],
-        round_ticks(low - margin, high + margin, 6),
+        round_ticks(low - margin, high + room, 6),
         "epoch",
         shown,
     )

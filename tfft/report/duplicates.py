@@ -52,6 +52,11 @@ class Duplicates:
     too_plain: int
     pairs: tuple[AlikePair, ...]
 
+    @property
+    def by_looks(self) -> bool:
+        """Whether any image could be compared by its looks."""
+        return self.too_plain < self.trained + self.judged
+
 
 @dataclass(frozen=True, eq=False)
 class _Looks:

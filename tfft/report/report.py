@@ -123,15 +123,18 @@ def make_report(
     duplicates = _duplicates(opened, progress)
     plan_file = opened.run.path / "plan.json"
     plan = read_json(plan_file) if plan_file.is_file() else {}
+    metrics_file = opened.run.metrics_file
+    metrics = read_json(metrics_file) if metrics_file.is_file() else {}
     rows = read_history(opened.run.path / "history.csv")
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
     values = {
         "name": opened.recipe.name,
         "description": opened.recipe.description,
-        "facts": _facts(opened, plan),
+        "facts": _facts(opened, plan, metrics),
         "plan": plan_figure(plan) if plan else None,
         "phases": plan.get("phases", []),
+        "diagnosis": [finding["text"] for finding in metrics.get("diagnosis", ())],
         "curves": [*curves, *([rates] if rates else [])],
         "split": opened.split,
         "heads": heads,
@@ -269,10 +272,11 @@ def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
     }
 
 
-def _facts(opened: _Opened, plan: Mapping[str, Any]) -> list[tuple[str, str]]:
-    metrics = opened.run.metrics_file
-    best = read_json(metrics).get("best", {}) if metrics.is_file() else {}
+def _facts(
+    opened: _Opened, plan: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     record = read_json(opened.run.record_file)
+    best = metrics.get("best", {})
     return facts(opened.predictor.info, opened.recipe, opened.data, record, plan, best)
 
 

@@ -1,9 +1,9 @@
-"""Which strategy to begin with, from the number of images and two probes of the backbone."""
+"""Which strategy to begin with, from the number of images and probes of the backbone by depth."""
 
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfft.config.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
@@ -13,6 +13,9 @@ from tfft.system.files import write_text
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 
+if TYPE_CHECKING:
+    from tfft.transfer.probe import Probe
+
 # Training images of a class below which few blocks can be trained without overfitting, and above
 # which all can.
 _FEW, _MANY = 50, 300
@@ -21,6 +24,9 @@ _NEARLY_ALL = 0.95
 # Features are far from the source's if they gain less than this share of what random features of
 # the same backbone leave wrong.
 _NEAR = 0.3
+# Blocks that are trained where the probe by depth says nothing, and at most.
+_BLOCKS = {"partial": 2, "progressive": 3}
+_MOST_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Probes:
         validation_images: that the probes were measured on.
         probe_top1: validation top-1 of a linear head on the pretrained features.
         random_top1: likewise on features of the same backbone with random weights.
+        carries_to: the first block whose output is not shown to be worse than the best block's.
+        carries_top1: likewise on what it hands on.
+        blocks_above: how many blocks lie above it.
     """
 
     train_images: int
@@ -39,6 +48,9 @@ class Probes:
     validation_images: int
     probe_top1: float
     random_top1: float
+    carries_to: str = ""
+    carries_top1: float = 0.0
+    blocks_above: int = 0
 
     @property
     def images_of_a_class(self) -> float:
@@ -59,12 +71,14 @@ class Advice:
         strategy: as `train.strategy`, or ``head_only`` for a solved head.
         reason: in one sentence.
         probes: what it rests on.
+        depth: the probe of each block.
         recipe: that follows it.
     """
 
     strategy: str
     reason: str
     probes: Probes
+    depth: "Probe"
     recipe: Recipe
 
     def write(self, path: Path) -> None:
@@ -83,6 +97,7 @@ class Advice:
             "reason": self.reason,
             **asdict(self.probes),
             "similarity": similarity,
+            "blocks": self.depth.to_json()["blocks"],
         }
 
 
@@ -97,15 +112,22 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     """
     if [head.kind for head in recipe.heads.values()] != ["classification"]:
         raise RecipeError("advice is for a recipe with one head for classes")
+    from tfft.transfer.probe import probe_recipe
+
     progress.message("probe of the pretrained features")
     pretrained = _probe(recipe.model_dump(mode="json"), progress)
     progress.message("probe of the same backbone with random weights")
     untrained = recipe.model_dump(mode="json")
     forget_source(untrained)
     random = _probe(untrained, progress)
-    probes = Probes(*pretrained[1:], pretrained[0], random[0])
+    progress.message("probe of what each block hands on")
+    depth = probe_recipe(recipe, progress=progress)
+    inner = depth.sufficient
+    probes = Probes(
+        *pretrained[1:], pretrained[0], random[0], inner.block, inner.top1, depth.blocks_above
+    )
     strategy, reason = recommend(probes)
-    return Advice(strategy, reason, probes, _following(recipe, strategy))
+    return Advice(strategy, reason, probes, depth, _following(recipe, strategy, probes))
 
 
 def recommend(probes: Probes) -> tuple[str, str]:
@@ -120,22 +142,58 @@ def recommend(probes: Probes) -> tuple[str, str]:
         f"on random ones {probes.random_top1:.1%}"
     )
     if probes.similarity < _NEAR:
+        far = f"{features}: the source is far from these images{_inner(probes)}"
         if probes.images_of_a_class >= _MANY:
             return "full", (
-                f"{features}: the source is far from these images, and {each} are enough to "
-                "train everything; compare it with scratch."
+                f"{far}, and {each} are enough to train everything; compare it with scratch."
             )
+        hurts = "; random features do no worse, so transfer may hurt: compare it with scratch"
         return "lp_ft", (
-            f"{features}: the source is far from these images, so all blocks have to move, gently, "
-            f"since {each} are few."
+            f"{far}, so all blocks have to move, gently, since {each} are few"
+            f"{hurts if probes.similarity <= 0 else ''}."
         )
     if probes.probe_top1 >= _NEARLY_ALL:
         return "head_only", f"{features}: more training has little left to gain."
     if probes.images_of_a_class < _FEW:
-        return "partial", f"{features}, and with {each} only the last blocks can be trained safely."
+        return "partial", (
+            f"{features}, and with {each} only the last blocks can be trained safely"
+            f"{_depth(probes, 'partial')}."
+        )
     if probes.images_of_a_class < _MANY:
-        return "progressive", f"{features}, and {each} carry the last blocks one after the other."
+        return "progressive", (
+            f"{features}, and {each} carry the last blocks one after the other"
+            f"{_depth(probes, 'progressive')}."
+        )
     return "lp_ft", f"{features}, and {each} are enough to fine-tune everything from there."
+
+
+def blocks_to_train(probes: Probes, strategy: str) -> int:
+    """Returns how many blocks `partial` or `progressive` trains: those that do not carry over."""
+    if not probes.blocks_above:
+        return _BLOCKS[strategy]
+    return min(probes.blocks_above, _MOST_BLOCKS)
+
+
+def _inner(probes: Probes) -> str:
+    """What a block inside does better than the output."""
+    if not probes.blocks_above or probes.carries_top1 <= probes.probe_top1:
+        return ""
+    return (
+        f" at its output, while a head on {probes.carries_to}, {probes.blocks_above} blocks below, "
+        f"gets {probes.carries_top1:.1%} right"
+    )
+
+
+def _depth(probes: Probes, strategy: str) -> str:
+    """Which blocks are trained, and why these."""
+    if not probes.blocks_above:
+        return ""
+    blocks, above = blocks_to_train(probes, strategy), probes.blocks_above
+    trained = f"the {above} blocks" if blocks == above else f"the last {blocks} of {above} blocks"
+    return (
+        f"; no block is shown to serve these classes better than {probes.carries_to}, "
+        f"so {trained} above it are trained"
+    )
 
 
 def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int, int]:
@@ -162,11 +220,13 @@ def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int,
         return top1, images["train"], head.size.outputs, images["validation"]
 
 
-def _following(recipe: Recipe, strategy: str) -> Recipe:
+def _following(recipe: Recipe, strategy: str, probes: Probes) -> Recipe:
     values = recipe.model_dump(mode="json")
     del values["train"]["phases"]
     if strategy == "head_only":
         values["train"]["phases"] = [{"solver": "linear", "refit": True}]
     else:
         values["train"]["strategy"] = {"kind": strategy, "augment": "random_crop"}
+        if strategy in _BLOCKS:
+            values["train"]["strategy"]["blocks"] = blocks_to_train(probes, strategy)
     return recipe_from_dict(values)

@@ -61,6 +61,9 @@ def draw_learning_curves(results: Results, path: Path) -> None:
         )
     ticks = {row.train_images: row.fraction for row in results.rows}
     axes.set_xscale("log")
+    if len(ticks) == 1:  # else the arms would fill the axis from end to end
+        (images_of_all,) = ticks
+        axes.set_xlim(images_of_all / 1.3, images_of_all * 1.3)
     axes.set_xticks(list(ticks), [f"{n:,}\n{percent(f)}" for n, f in ticks.items()], minor=False)
     axes.minorticks_off()
     axes.set_xlabel("training images")

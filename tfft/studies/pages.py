@@ -24,7 +24,8 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid #8886; }
 th, td { text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child { text-align: left; }
+tbody th { font-weight: 400; }
 img { max-width: 100%; height: auto; background: #fff; }
 .scroll { overflow-x: auto; }
 .negative_transfer, .worse_than_best { border-left: 4px solid #D55E00; padding-left: .8rem; }
@@ -126,13 +127,19 @@ def _title(study: Study) -> str:
 def _html_table(title: str, table: Table) -> str:
     columns, rows = table
 
-    def line(cells: Iterable[str], tag: str) -> str:
-        return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+    def heads(texts: Iterable[str], scope: str) -> str:
+        return "".join(f'<th scope="{scope}">{html.escape(text)}</th>' for text in texts)
 
-    body = "\n".join(line(row, "td") for row in rows)
+    def cells(texts: Iterable[str]) -> str:
+        return "".join(f"<td>{html.escape(text)}</td>" for text in texts)
+
+    body = "\n".join(f"<tr>{heads(row[:1], 'row')}{cells(row[1:])}</tr>" for row in rows)
+    name = html.escape(title)
     return (
-        f'<div class="scroll"><table><caption>{html.escape(title)}</caption>\n'
-        f"<thead>{line(columns, 'th')}</thead>\n<tbody>\n{body}\n</tbody></table></div>"
+        # A part that scrolls has to be reached by the keyboard.
+        f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">'
+        f"<table><caption>{name}</caption>\n"
+        f"<thead><tr>{heads(columns, 'col')}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
 

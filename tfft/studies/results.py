@@ -29,7 +29,8 @@ class Row:
         top1: on the test images, mean over the runs.
         by_seed: top-1 of each run.
         over_images: 95 % interval by bootstrap over test images, of these models.
-        over_seeds: 95 % interval by Student's t over runs, on these images; None for one run.
+        over_seeds: 95 % interval by Student's t over runs, on these images, within 0 to 1; None for
+            one run.
         validation_top1: mean over the runs.
         seconds: of a run, wall time with start and loading, mean; cpu_seconds: likewise. Features
             that another run has cached are not counted again.
@@ -206,7 +207,7 @@ def _row(group: _Group, head: str, target: float | None) -> Row:
         top1=float(np.mean(by_seed)),
         by_seed=tuple(by_seed),
         over_images=bootstrap_interval(group.right.mean(axis=0)),
-        over_seeds=seeds_interval(by_seed),
+        over_seeds=_of_shares(seeds_interval(by_seed)),
         validation_top1=statistics.mean(validated) if validated else None,
         seconds=_mean(costs, "seconds"),
         cpu_seconds=_mean(costs, "cpu_seconds"),
@@ -215,6 +216,13 @@ def _row(group: _Group, head: str, target: float | None) -> Row:
         trainable_parameters=max(p["trained_parameters"] for plan in plans for p in plan["phases"]),
         peak_memory_mb=max((cost["peak_memory_mb"] for cost in costs), default=None),
     )
+
+
+def _of_shares(interval: Interval | None) -> Interval | None:
+    """The part of an interval that shares can be in: of two runs it may be wider than 0 to 1."""
+    if interval is None:
+        return None
+    return Interval(interval.mean, max(interval.low, 0.0), min(interval.high, 1.0))
 
 
 def _mean(costs: Sequence[dict[str, Any]], name: str) -> float | None:

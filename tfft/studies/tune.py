@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,22 +11,19 @@ import numpy as np
 
 from tfft.config.load import dump_recipe
 from tfft.config.recipe import Recipe
-from tfft.config.tune import Searched, TuneConfig
+from tfft.config.tune import TuneConfig
 from tfft.errors import RecipeError, UsageError
-from tfft.evaluate.answers import load_answers
 from tfft.metrics.paired import accuracy_difference
 from tfft.studies.compare import STUDIES
-from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
-from tfft.studies.results import read_history
-from tfft.studies.space import recipe_of_trial, searched_recipe, suggest_values
+from tfft.studies.process import is_finished, owned_study, run_worker
+from tfft.studies.space import recipe_of_trial, searched_recipe
+from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
 from tfft.system.files import write_json, write_text
 from tfft.system.progress import SILENT, Progress
 
 _LEVEL = 0.05
 # Trials that are never pruned: what later ones are compared with.
 _FIRST_TRIALS = 4
-# What is kept with a trial: the number of its run's directory, and its values by path.
-_RUN, _VALUES = "run", "values"
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,7 @@ def tune(
     recipe: Recipe,
     *,
     trials: int | None = None,
+    jobs: int = 1,
     name: str | None = None,
     progress: Progress = SILENT,
 ) -> Tuned:
@@ -77,6 +73,7 @@ def tune(
     Args:
         recipe: with or without a `tune` section.
         trials: in place of `tune.trials`.
+        jobs: trials that run at the same time.
         name: of the directory in ``studies``.
         progress: where the work is reported.
 
@@ -93,41 +90,10 @@ def tune(
     with owned_study(path):
         _run_default(recipe, path / "runs" / "default", progress)
         study = _open_study(optuna, path, config)
-        search = _Search(optuna, study, base, space, path, head, progress)
-        wanted = trials or config.trials
-        _requeue_interrupted(search)
-        while (number := len(search.finished())) < wanted:
-            # Seeded anew, so that what is suggested depends on the trials before, not on restarts.
-            seed = config.seed + len(study.get_trials(deepcopy=False))
-            study.sampler = optuna.samplers.TPESampler(seed=seed)
-            _run_trial(search, study.ask(), f"trial {number + 1} of {wanted}")
+        search = Search(optuna, study, base, space, path, head, progress)
+        requeue_interrupted(search)
+        run_trials(search, trials or config.trials, jobs=jobs, seed=config.seed)
     return _outcome(search, recipe)
-
-
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """What the trials of a search share."""
-
-    optuna: ModuleType
-    study: Any
-    base: Recipe
-    space: dict[str, Searched]
-    path: Path
-    head: str
-    progress: Progress
-
-    def finished(self) -> list[Any]:
-        """The trials that need not run any more."""
-        states = self.optuna.trial.TrialState
-        return self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
-
-    def run(self, trial: Any) -> Path:
-        """The directory of a trial's run; one that was interrupted has that of its first try."""
-        return self.path / "runs" / f"trial-{trial.user_attrs.get(_RUN, trial.number)}"
-
-    def right(self, run: Path) -> np.ndarray:
-        """Where a run is right on the validation images, bool [images]."""
-        return load_answers(run, "validation").right(self.head)
 
 
 def _require_optuna() -> ModuleType:
@@ -178,63 +144,7 @@ def _open_study(optuna: ModuleType, path: Path, config: TuneConfig) -> Any:
     )
 
 
-def _requeue_interrupted(search: _Search) -> None:
-    """Puts trials that were under way when the search stopped in line again, with their runs."""
-    states = search.optuna.trial.TrialState
-    for trial in search.study.get_trials(states=(states.RUNNING,)):
-        search.study.tell(trial.number, state=states.FAIL)
-        if trial.params:
-            attributes = {_RUN: trial.user_attrs.get(_RUN, trial.number)}
-            search.study.enqueue_trial(trial.params, user_attrs=attributes)
-
-
-def _run_trial(search: _Search, trial: Any, title: str) -> None:
-    values = suggest_values(trial, search.space)
-    trial.set_user_attr(_VALUES, values)
-    run, pruned = search.run(trial), search.optuna.trial.TrialState.PRUNED
-    try:
-        recipe = recipe_of_trial(search.base, values)
-        search.progress.message(f"{title}: {_shown(values)}")
-        watch = _watch(search, trial, run)
-        run_worker(recipe, run, "validation", title=title, progress=search.progress, watch=watch)
-    except search.optuna.TrialPruned:
-        shutil.rmtree(run / "checkpoints", ignore_errors=True)
-        search.study.tell(trial, state=pruned)
-    except (RecipeError, WorkerError) as error:
-        # Counts as tried: values that do not fit each other, or that end in NaN, are no winner.
-        search.progress.message(f"{title} does not run: {error}")
-        search.study.tell(trial, state=pruned)
-    else:
-        search.study.tell(trial, float(search.right(run).mean()))
-
-
-def _watch(search: _Search, trial: Any, run: Path) -> Callable[[], None]:
-    """Reports each new epoch's best validation figure so far, and prunes where it is too low."""
-    known = 0
-
-    def watch() -> None:
-        nonlocal known
-        if not (run / "history.csv").is_file():
-            return
-        figures = [row[f"validation/{search.head}/top1"] for row in read_history(run)]
-        for epoch in range(known, len(figures)):
-            trial.report(max(figures[: epoch + 1]), epoch)
-        if len(figures) > known:
-            known = len(figures)
-            if trial.should_prune():
-                raise search.optuna.TrialPruned
-
-    return watch
-
-
-def _shown(values: dict[str, Any]) -> str:
-    shown = (f"{v:.2g}" if isinstance(v, float) else str(v) for v in values.values())
-    return ", ".join(
-        f"{path.rpartition('.')[2]} {value}" for path, value in zip(values, shown, strict=True)
-    )
-
-
-def _outcome(search: _Search, recipe: Recipe) -> Tuned:
+def _outcome(search: Search, recipe: Recipe) -> Tuned:
     """Compares the best trial with the recipe as it was, and writes the winner as a recipe."""
     path = search.path
     complete = search.study.get_trials(states=(search.optuna.trial.TrialState.COMPLETE,))
@@ -244,7 +154,7 @@ def _outcome(search: _Search, recipe: Recipe) -> Tuned:
     values, p_value, better = {}, 1.0, False
     winner, top1, default_top1 = recipe, float(default.mean()), float(default.mean())
     if best is not None and best.value > default_top1:
-        values, top1 = best.user_attrs[_VALUES], best.value
+        values, top1 = values_of(best), best.value
         winner = recipe_of_trial(search.base, values)
         difference = accuracy_difference(search.right(search.run(best))[None], default[None])
         p_value = min(1.0, difference.p_value * tried)

@@ -29,9 +29,11 @@ def main(arguments: list[str]) -> int:
     recipe, run, split = arguments
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no event
-    threading.Thread(target=_stop_with_the_study, daemon=True).start()
+    stop = threading.Event()
+    threading.Thread(target=_stop_with_the_study, args=[stop], daemon=True).start()
     try:
-        work(Path(recipe), Path(run), split, _Events(events))
+        _wait_for_another_worker()
+        work(Path(recipe), Path(run), split, Events(events, stop))
     except TfftError as error:
         _send(events, error=str(error))
         return error.exit_code
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def work(recipe: Path, run: Path, split: str, progress: "_Events") -> None:
+def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
     """Trains a recipe into `run`, evaluates it on `split`, and writes what it cost.
 
     Checkpoints are removed at the end: what a finished run of a study is for are its figures.
@@ -68,6 +70,18 @@ def work(recipe: Path, run: Path, split: str, progress: "_Events") -> None:
         raise
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     write_json(run / COST_FILE, {**_cost(before, seconds, resumed), "finished": True})
+
+
+def _wait_for_another_worker() -> None:
+    """Waits for the worker of a study that was killed, if it is still stopping in this run.
+
+    Each holds a lock on the log of the run, which is its stderr, until it has ended.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
 
 
 def _cost(before: dict[str, Any] | None, seconds: float, resumed: bool) -> dict[str, Any]:
@@ -98,24 +112,34 @@ def _peak_memory_mb() -> int:
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
-def _stop_with_the_study() -> None:
+def _stop_with_the_study(stop: threading.Event) -> None:
     # os.read, since a thread that waits inside sys.stdin would keep Python from ending.
     while os.read(0, 1):
         pass
+    stop.set()
     _thread.interrupt_main()
 
 
-class _Events:
-    """Progress that is sent to the study."""
+class Events:
+    """Progress that is sent to the study.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        stream: that the study reads.
+        stop: set when the study is gone. Python drops an interrupt that reaches the main thread
+            inside a ``__del__``, so the next step of the work stops too.
+    """
 
-    def start(self, description: str, total: int | None, unit: str = "images") -> "_Events":
+    def __init__(self, stream: TextIO, stop: threading.Event) -> None:
+        self._stream, self._stop = stream, stop
+
+    def start(self, description: str, total: int | None, unit: str = "images") -> "Events":
         _send(self._stream, start=description, total=total, unit=unit)
         return self
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
+        if self._stop.is_set() and threading.current_thread() is threading.main_thread():
+            self._stop.clear()
+            raise KeyboardInterrupt
         _send(self._stream, advance=steps, figures=figures)
 
     def close(self) -> None:

@@ -95,6 +95,7 @@ def diagnose(
         return []
     rows = [row for row in history if f"validation/{head}/top1" in row]
     findings = _lost(rows, head, recipe, validation_images)
+    lost = {finding.phase for finding in findings}
     for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
         if phase == 0:  # heads from the source, not trained yet
             continue
@@ -103,7 +104,9 @@ def diagnose(
             continue
         curves = _curves(phase, config, list(group), head, validation_images)
         if curves.epochs >= _EPOCHS:
-            findings += [f for rule in _RULES if (f := rule(curves, recipe)) is not None]
+            # What did harm is not advised to go further.
+            rules = (_overfits,) if phase in lost else _RULES
+            findings += [f for rule in rules if (f := rule(curves, recipe)) is not None]
     return findings or _fine(rows, head)
 
 
@@ -190,29 +193,42 @@ def _lost(
     rows: Sequence[Mapping[str, Any]], head: str, recipe: Recipe, images: int
 ) -> list[Finding]:
     """Phases that end worse than an earlier phase was, by more than chance explains."""
-    findings, best, best_phase = [], -1.0, 0
+    findings, best, best_phase = [], -1.0, None
     for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
         figures = [float(row[f"validation/{head}/top1"]) for row in group]
         reached = max(figures)
-        if best_phase and best - reached > _ERRORS / 2 * math.sqrt(best * (1.0 - best) / images):
+        if best_phase is not None and best - reached > _ERRORS / 2 * math.sqrt(
+            best * (1.0 - best) / images
+        ):
             findings.append(
                 Finding(
                     "lost",
                     phase,
-                    f"phase {phase} lost what phase {best_phase} had: validation top-1 "
+                    f"phase {phase} lost what {_phase_name(best_phase)} had: validation top-1 "
                     f"{reached:.3f} at best, after {best:.3f}. "
-                    + (
-                        "The weights of the better phase were kept. "
-                        if recipe.train.keep_best
-                        else ""
-                    )
-                    + f"Lower train.phases.{phase - 1}.learning_rate, unfreeze fewer blocks, or "
-                    "leave the phase out.",
+                    + ("The better weights were kept. " if recipe.train.keep_best else "")
+                    + _instead_of(phase, recipe),
                 )
             )
         if reached > best:
             best, best_phase = reached, phase
     return findings
+
+
+def _phase_name(phase: int) -> str:
+    return f"phase {phase}" if phase else "the source's own classes"
+
+
+def _instead_of(phase: int, recipe: Recipe) -> str:
+    """What to change in a phase that did harm."""
+    config = recipe.train.phases[phase - 1]
+    changes = ["Leave the phase out"]
+    if isinstance(config, GradientPhase):
+        changes = [f"Lower train.phases.{phase - 1}.learning_rate"]
+        changes += [] if config.unfreeze == "none" else ["unfreeze fewer blocks"]
+        changes += [] if config.augment == "none" else [f"augment less than {config.augment}"]
+        changes += ["leave the phase out"]
+    return f"{', or '.join(changes)}."
 
 
 def _fine(rows: Sequence[Mapping[str, Any]], head: str) -> list[Finding]:

@@ -160,8 +160,8 @@ def _train_epoch(
 
 
 def _shown(metrics: HeadMetrics) -> dict[str, float]:
-    """What the progress bar shows: the figures of the first head."""
-    return next(iter(metrics.values()))
+    """What the progress bar shows: the figures of the first head that has any."""
+    return next(iter(metrics.values()), {})
 
 
 def _has_stopped(phase: GradientPhase, state: TrainingState) -> bool:

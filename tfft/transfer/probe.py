@@ -54,7 +54,7 @@ class BlockProbe:
 
 @dataclass(frozen=True)
 class Probe:
-    """Probes at the end of each block, from input to output.
+    """Probes at the end of each block, from input to output; of one that runs whole at its output.
 
     Attributes:
         backbone: its name in the catalog; head: whose classes were probed.
@@ -75,6 +75,11 @@ class Probe:
     def sufficient(self) -> BlockProbe:
         """The first block that is not shown to be worse than the best."""
         return next(block for block in self.blocks if block.interval[1] >= self.best.top1)
+
+    @property
+    def blocks_above(self) -> int:
+        """How many blocks lie above the sufficient one."""
+        return len(self.blocks) - 1 - self.blocks.index(self.sufficient)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the probe as JSON values."""
@@ -124,16 +129,16 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
         raise DataError("a probe needs validation images: set data.validation_fraction > 0")
     frozen = _frozen_part(recipe, prepared, progress)
     features = [_features(frozen, train, "train"), _features(frozen, validation, "validation")]
-    target, blocks = recipe.heads[head].target, classifier.backbone.blocks
-    everything = multiply_adds(classifier.backbone, len(blocks))
+    target, backbone = recipe.heads[head].target, classifier.backbone
     probes = []
-    task = progress.start("probing", len(blocks), "blocks")
+    ends = _ends(backbone)
+    task = progress.start("probing", len(ends), "blocks")
     try:
-        for number, block in enumerate(blocks):
+        for place, end in enumerate(ends):
             solution = solve_linear_head(
-                features[0][number],
+                features[0][place],
                 train.targets[target],
-                features[1][number],
+                features[1][place],
                 validation.targets[target],
                 classes=classifier.heads[head].size.outputs,
                 candidates=_CANDIDATES,
@@ -144,17 +149,33 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
             right = round(top1 * len(validation))
             probes.append(
                 BlockProbe(
-                    block.name,
-                    features[0][number].shape[1],
+                    backbone.blocks[end - 1].name,
+                    features[0][place].shape[1],
                     top1,
                     wilson_interval(right, len(validation)),
-                    multiply_adds(classifier.backbone, number + 1) / max(everything, 1),
+                    _share_of_compute(backbone, end),
                 )
             )
             task.advance()
     finally:
         task.close()
-    return Probe(classifier.backbone.spec.name, head, len(validation), tuple(probes))
+    return Probe(backbone.spec.name, head, len(validation), tuple(probes))
+
+
+def _ends(backbone: Backbone) -> list[int]:
+    """How many blocks lie before each place that is probed: the end of each block.
+
+    A backbone that runs whole has its output only.
+    """
+    blocks = len(backbone.blocks)
+    return [blocks] if backbone.opaque else list(range(1, blocks + 1))
+
+
+def _share_of_compute(backbone: Backbone, end: int) -> float:
+    blocks = len(backbone.blocks)
+    if end == blocks:
+        return 1.0
+    return multiply_adds(backbone, end) / max(multiply_adds(backbone, blocks), 1)
 
 
 def _features(frozen: FrozenPart, examples: Examples, split: str) -> list[np.ndarray]:
@@ -182,7 +203,7 @@ def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> Froz
     }
     return FrozenPart(
         _pooled_blocks(classifier),
-        [CutContent(identity, about, blocks)],
+        [CutContent(identity, about, len(_ends(classifier.backbone)))],
         recipe.train.cache,
         progress,
     )
@@ -191,13 +212,13 @@ def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> Froz
 def _pooled_blocks(classifier: Classifier) -> keras.Model:
     """The model from its inputs to the tensors at the end of each block, averaged over places."""
     backbone = classifier.backbone
-    ends = [_end(backbone, number + 1) for number in range(len(backbone.blocks))]
-    inner = keras.Model(backbone.model.input, [_averaged(tensors) for tensors in ends])
+    ends = [_averaged(_tensors(backbone, end)) for end in _ends(backbone)]
+    inner = keras.Model(backbone.model.input, ends)
     inputs = new_input(classifier.front)
     return keras.Model(inputs, inner(classifier.front(inputs)))
 
 
-def _end(backbone: Backbone, blocks: int) -> list[keras.KerasTensor]:
+def _tensors(backbone: Backbone, blocks: int) -> list[keras.KerasTensor]:
     if blocks == len(backbone.blocks):
         return [backbone.model.output]
     return crossing_tensors(backbone, blocks)

@@ -42,9 +42,13 @@ class Sums:
     examples: float
 
     def means(self, head: Head) -> dict[str, float]:
-        """Returns the mean loss and the mean figure under its name; 0 where nothing was counted."""
-        count = max(self.examples, 1.0)
-        return {"loss": self.loss / count, FIGURES[head.config.kind]: self.figure / count}
+        """Returns the mean loss and the mean figure under its name; nothing without examples."""
+        if not self.examples:
+            return {}
+        return {
+            "loss": self.loss / self.examples,
+            FIGURES[head.config.kind]: self.figure / self.examples,
+        }
 
 
 class TrainStep:

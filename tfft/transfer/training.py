@@ -121,13 +121,14 @@ class Totals:
         return bool(np.isfinite(self._sums).all())
 
     def metrics(self) -> HeadMetrics:
-        """The mean loss and the mean figure of each head."""
+        """The mean loss and the mean figure of each head that had a target to count."""
         found = read_sums(self._sums, list(self._heads))
-        return {name: sums.means(self._heads[name]) for name, sums in found.items()}
+        means = {name: sums.means(self._heads[name]) for name, sums in found.items()}
+        return {name: figures for name, figures in means.items() if figures}
 
 
 def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
-    """Returns the metrics on the validation images; empty if there are none."""
+    """Returns the metrics on the validation images, of heads that have targets among them."""
     if training.plan.images["validation"] == 0:
         return {}
     totals = Totals(training.classifier.heads)
@@ -164,7 +165,7 @@ def quality(training: Training, validated: HeadMetrics) -> tuple[float, float]:
     """What `train.monitor` compares, larger is better; the other figure breaks ties."""
     if not validated:
         return (0.0, 0.0)
-    heads = training.classifier.heads
+    heads = {n: head for n, head in training.classifier.heads.items() if n in validated}
     weights = [head.config.weight for head in heads.values()]
     losses = [validated[name]["loss"] for name in heads]
     loss = -float(np.average(losses, weights=weights))

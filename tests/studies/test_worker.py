@@ -1,0 +1,51 @@
+"""The process of one run of a study."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tfft.studies.worker import Events
+
+fcntl = pytest.importorskip("fcntl")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_next_step_stops_when_the_study_is_gone_if_the_interrupt_was_lost():
+    stream, stop = io.StringIO(), threading.Event()
+    task = Events(stream, stop).start("training", 3)
+    task.advance(1, loss=0.5)
+    stop.set()
+    with pytest.raises(KeyboardInterrupt):
+        task.advance(1)
+    task.close()
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [next(iter(event)) for event in events] == ["start", "advance", "close"]
+
+
+@pytest.mark.slow
+def test_a_run_is_not_gone_on_with_while_the_worker_of_a_killed_study_still_stops(tmp_path):
+    log = tmp_path / "run.log"
+    arguments = [str(tmp_path / "missing.yaml"), str(tmp_path / "run"), "test"]
+    with log.open("w") as still_stopping, log.open("a") as errors:
+        fcntl.flock(still_stopping, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            [sys.executable, "-m", "tfft.studies.worker", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ) as process:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(20)
+            fcntl.flock(still_stopping, fcntl.LOCK_UN)
+            output = process.stdout.read()
+    assert process.returncode == 2
+    assert "missing.yaml" in output
