@@ -59,6 +59,7 @@ class _ByPhase:
     assign_sub: Any
     iterations: Any
     _get_variable_index: Any
+    _corrections: Mapping[int, tf.Tensor]
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         super().build(variables)
@@ -89,7 +90,17 @@ class _ByPhase:
                 grad + self._pull(variable) / replicas if self._rule(variable).pull else grad
                 for grad, variable in zip(grads, trainable_variables, strict=True)
             ]
+        self._corrections = self._corrections_of(trainable_variables)
         super().apply(grads, trainable_variables)
+
+    def _corrections_of(self, variables: Sequence[Any]) -> dict[int, tf.Tensor]:
+        """What the learning rate of each variable is multiplied by, computed for all at once."""
+        indices = [self._get_variable_index(variable) for variable in variables]
+        updates = tf.stack([self._update_counts[index].value for index in indices]) + 1
+        # In the same shape, so that equal numbers are rounded alike and give exactly 1.
+        steps = tf.fill([len(indices)], tf.cast(self.iterations.value + 1, tf.int32))
+        factors = self._bias_correction(updates) / self._bias_correction(steps)
+        return dict(zip(indices, tf.unstack(factors), strict=True))
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
         rule, index = self._rule(variable), self._get_variable_index(variable)
@@ -100,10 +111,8 @@ class _ByPhase:
             decoupled.append(self._pull(variable))
         if decoupled:
             self.assign_sub(variable, rate * tf.add_n(decoupled))
-        count = self._update_counts[index]
-        self.assign_add(count, 1)
-        correction = self._bias_correction(count) / self._bias_correction(self.iterations + 1)
-        super().update_step(gradient, variable, learning_rate * correction)
+        self.assign_add(self._update_counts[index], 1)
+        super().update_step(gradient, variable, learning_rate * self._corrections[index])
 
     def _rule(self, variable: Any) -> UpdateRule:
         return self._rules.get(self._get_variable_index(variable), UpdateRule())
@@ -116,7 +125,7 @@ class _ByPhase:
 
     def _bias_correction(self, updates: Any) -> Any:
         """The factor that Adam's bias correction puts on the learning rate after `updates`."""
-        return 1.0
+        return tf.ones_like(updates, tf.float32)
 
 
 class _Sgd(_ByPhase, keras.optimizers.SGD):
