@@ -42,9 +42,8 @@ def packed(index: ImageIndex, path) -> ImageIndex:
 
 
 def batches(index: ImageIndex, augmentation: str = "none", batch_size: int = 4, **values):
-    options = {"seed": 3, "epoch": 0, **values}
-    order = uniform_order(len(index), options["seed"], options["epoch"])
-    options = {"order": order, **options}
+    options = {"seed": 3, "epochs": range(1), **values}
+    options = {"order": lambda e: uniform_order(len(index), options["seed"], e), **options}
     return list(training_batches(index, SPEC, batch_size, augmentation=augmentation, **options))
 
 
@@ -101,6 +100,19 @@ def test_leaving_out_steps_changes_nothing_in_the_others(index, augmentation):
         np.testing.assert_array_equal(one["positions"], other["positions"])
 
 
+def test_epochs_that_follow_each_other_are_those_that_stand_alone(index):
+    together = batches(index, "random_crop", epochs=range(1, 4), first_step=2)
+    alone = [
+        *batches(index, "random_crop", epochs=range(1, 2))[2:],
+        *batches(index, "random_crop", epochs=range(2, 3)),
+        *batches(index, "random_crop", epochs=range(3, 4)),
+    ]
+    assert [len(b["positions"]) for b in together] == [4, 2, 4, 4, 4, 2, 4, 4, 4, 2]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one["positions"], other["positions"])
+        np.testing.assert_array_equal(one["inputs"], other["inputs"])
+
+
 def by_position(found) -> np.ndarray:
     positions = np.concatenate([batch["positions"] for batch in found])
     return np.concatenate([batch["inputs"] for batch in found])[np.argsort(positions)]
@@ -108,7 +120,7 @@ def by_position(found) -> np.ndarray:
 
 def test_epochs_and_seeds_differ_in_order_and_views(index):
     views = [
-        batches(index, "random_crop", seed=seed, epoch=epoch)
+        batches(index, "random_crop", seed=seed, epochs=range(epoch, epoch + 1))
         for seed, epoch in ((3, 0), (3, 1), (4, 0))
     ]
     orders = {tuple(np.concatenate([b["positions"] for b in found]).tolist()) for found in views}
@@ -133,7 +145,7 @@ def test_flip_mirrors_about_half_of_the_images(index):
 
 
 def test_an_image_that_is_repeated_in_an_epoch_gets_another_view(index):
-    (batch,) = batches(index, "random_crop", order=np.array([5, 5, 6, 5]))
+    (batch,) = batches(index, "random_crop", order=lambda _: np.array([5, 5, 6, 5]))
     assert batch["positions"].numpy().tolist() == [5, 5, 6, 5]
     for one, other in ((0, 1), (0, 3), (1, 3)):
         assert not np.array_equal(batch["inputs"][one], batch["inputs"][other])

@@ -1,7 +1,7 @@
 """The loop, the cuts and the cache know nothing of images: here they train on tokens."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.catalog.spec import BackboneSpec, BlockSpec
 from tfft.config.model import ClassificationHead
 from tfft.config.recipe import Recipe
+from tfft.data.examples import Order
 from tfft.model.assemble import Classifier, assemble
 from tfft.model.heads import HeadSize
 from tfft.system.progress import SILENT
@@ -76,9 +77,17 @@ class Sentences:
         return self._batches(np.arange(len(self)), batch_size)
 
     def training_batches(
-        self, batch_size: int, *, order: np.ndarray, first_step: int = 0, **augmentation: object
-    ) -> tf.data.Dataset:
-        return self._batches(order[first_step * batch_size :], batch_size)
+        self,
+        batch_size: int,
+        *,
+        order: Order,
+        epochs: range,
+        first_step: int = 0,
+        **augmentation: object,
+    ) -> Iterator[dict[str, object]]:
+        for epoch in epochs:
+            start = first_step * batch_size if epoch == epochs.start else 0
+            yield from self._batches(order(epoch)[start:], batch_size)
 
     def _batches(self, order: np.ndarray, batch_size: int) -> tf.data.Dataset:
         taken = self.take(order)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,9 @@ from tfft.images.spec import PixelSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+# From an epoch, counted from 0 over the whole run, to the positions that it visits, int64 [n].
+Order = Callable[[int], np.ndarray]
 
 
 class Examples(Protocol):
@@ -50,21 +53,21 @@ class Examples(Protocol):
         self,
         batch_size: int,
         *,
-        order: np.ndarray,
+        order: Order,
         augmentation: str,
         seed: int,
-        epoch: int,
+        epochs: range,
         first_step: int = 0,
     ) -> "tf.data.Dataset":
-        """Returns one epoch.
+        """Returns epochs one after another.
 
         Args:
             batch_size: examples in a batch.
-            order: int64 [n], the positions to visit.
+            order: of each epoch.
             augmentation: name of what may be done to the inputs; ``"none"`` leaves them exact.
             seed: of the augmentation.
-            epoch: counted from 0 over the whole run; each has its own augmentation.
-            first_step: batches to leave out at the start.
+            epochs: counted from 0 over the whole run; each has its own augmentation.
+            first_step: batches of the first epoch to leave out.
         """
         ...
 
@@ -106,10 +109,10 @@ class Images:
         self,
         batch_size: int,
         *,
-        order: np.ndarray,
+        order: Order,
         augmentation: str,
         seed: int,
-        epoch: int,
+        epochs: range,
         first_step: int = 0,
     ) -> "tf.data.Dataset":
         from tfft.data.pipeline import training_batches
@@ -121,6 +124,6 @@ class Images:
             order=order,
             augmentation=augmentation,
             seed=seed,
-            epoch=epoch,
+            epochs=epochs,
             first_step=first_step,
         )

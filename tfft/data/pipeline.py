@@ -36,9 +36,9 @@ def evaluation_batches(index: ImageIndex, pixels: PixelSpec, batch_size: int) ->
         what the pixels show.
     """
     nothing = tf.zeros([2], tf.int32)
+    visits = tf.data.Dataset.from_tensor_slices(_visits(np.arange(len(index))))
     view = _view_function(pixels, "none")
-    order, repeated = np.arange(len(index)), np.zeros(len(index))
-    return _batches(index, order, batch_size, view, lambda *_: nothing, repeated)
+    return _ahead(_batches(index, visits, batch_size, view, lambda *_: nothing))
 
 
 def training_batches(
@@ -46,43 +46,70 @@ def training_batches(
     pixels: PixelSpec,
     batch_size: int,
     *,
-    order: np.ndarray,
+    order: Callable[[int], np.ndarray],
     augmentation: str,
     seed: int,
-    epoch: int,
+    epochs: range,
     first_step: int = 0,
 ) -> tf.data.Dataset:
-    """Returns one epoch, in a given order and with views of this epoch's own.
+    """Returns epochs one after another, each in an order and with views of its own.
+
+    They are one dataset, so that it is set up once and the next epoch is decoded while the one
+    before is still validated.
 
     Args:
         index: The images.
         pixels: The pixels wanted.
-        batch_size: Images in a batch; the last may have fewer.
-        order: int64 [n], positions in `index`; one that is repeated gets another view each time.
+        batch_size: Images in a batch; the last of an epoch may have fewer.
+        order: From an epoch to the positions in `index` that it visits, int64 [n]; one that is
+            repeated gets another view each time.
         augmentation: A name of `tfft.config.data.Augmentation`.
         seed: Of the augmentation.
-        epoch: Counted from 0 over the whole run.
-        first_step: Batches to leave out at the start, without decoding them.
+        epochs: Counted from 0 over the whole run; their orders are asked for as they come up.
+        first_step: Batches of the first epoch to leave out, without decoding them.
 
     Returns:
         Batches as `evaluation_batches` gives them; positions are those in `index`.
     """
-    seeds = tf.constant([seed, epoch], tf.int32)
     fold = tf.random.experimental.stateless_fold_in
+    view = _view_function(pixels, augmentation)
 
-    def seed_of(position: tf.Tensor, repetition: tf.Tensor) -> tf.Tensor:
-        return fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
+    def visits_of(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        positions, repetition = _visits(order(int(epoch)))
+        start = first_step * batch_size if epoch == epochs.start else 0
+        return positions[start:], repetition[start:]
 
-    start, view = first_step * batch_size, _view_function(pixels, augmentation)
-    return _batches(index, order[start:], batch_size, view, seed_of, repetitions(order)[start:])
+    def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+        visits = tf.numpy_function(visits_of, [epoch], (tf.int64, tf.int64), stateful=False)
+        visits = tuple(tf.ensure_shape(each, [None]) for each in visits)
+        seeds = tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
+
+        def seed_of(position: tf.Tensor, repetition: tf.Tensor) -> tf.Tensor:
+            return fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
+
+        visited = tf.data.Dataset.from_tensor_slices(visits)
+        return _batches(index, visited, batch_size, view, seed_of)
+
+    one_epoch = tf.autograph.experimental.do_not_convert(one_epoch)
+    return _ahead(tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(one_epoch))
+
+
+def _visits(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions, and how often each of them came before, int64 [n] each."""
+    return order.astype(np.int64), repetitions(order)
+
+
+def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 @lru_cache(maxsize=16)
 def _view_function(pixels: PixelSpec, augmentation: str) -> Callable[..., tuple]:
     """Returns `augmented_view` as a function of bytes, box and seed that is traced once.
 
-    A dataset is made in every epoch; tracing this anew takes as long as decoding 1,000 images. A
-    box that is empty stands for the whole image.
+    Tracing takes as long as decoding 1,000 images. A box that is empty stands for the whole image.
     """
 
     def view(encoded: tf.Tensor, box: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -94,12 +121,12 @@ def _view_function(pixels: PixelSpec, augmentation: str) -> Callable[..., tuple]
 
 def _batches(
     index: ImageIndex,
-    order: np.ndarray,
+    visits: tf.data.Dataset,
     batch_size: int,
     view: Callable[..., tuple],
     seed_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    repeated: np.ndarray,
 ) -> tf.data.Dataset:
+    """Decodes what `visits`, of (position, repetition), names."""
     targets = {name: tf.constant(values) for name, values in index.targets.items()}
     boxes = None if index.boxes is None else tf.constant(index.boxes, tf.float32)
 
@@ -113,18 +140,10 @@ def _batches(
             found[name] = boxes_in_part(found[name], part)
         return {"inputs": pixels, "targets": found, "positions": position}
 
-    # Nothing here branches on tensors in Python: converting it would only take time each epoch.
+    # Nothing here branches on tensors in Python: converting it would only take time.
     element = tf.autograph.experimental.do_not_convert(element)
-    options = tf.data.Options()
-    options.deterministic = True
-    visits = tf.data.Dataset.from_tensor_slices((order.astype(np.int64), repeated.astype(np.int64)))
-    return (
-        _with_bytes(visits, index)
-        .map(element, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size)
-        .prefetch(_BATCHES_AHEAD)
-        .with_options(options)
-    )
+    decoded = _with_bytes(visits, index).map(element, num_parallel_calls=tf.data.AUTOTUNE)
+    return decoded.batch(batch_size)
 
 
 def _with_bytes(visits: tf.data.Dataset, index: ImageIndex) -> tf.data.Dataset:

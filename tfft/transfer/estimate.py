@@ -147,10 +147,10 @@ class Stopwatch:
     def _decoding_s(self, augmentation: str) -> float:
         batches = self._sample.training_batches(
             self._batch_size,
-            order=np.arange(len(self._sample)),
+            order=lambda _: np.arange(len(self._sample)),
             augmentation=augmentation,
             seed=0,
-            epoch=0,
+            epochs=range(1),
         )
         iterator = iter(batches)
         next(iterator)

@@ -207,10 +207,10 @@ def _inputs(examples: Examples, view: View | None) -> Iterator[np.ndarray]:
     else:
         batches = examples.training_batches(
             _STREAM_BATCH,
-            order=np.arange(len(examples)),
+            order=lambda _: np.arange(len(examples)),
             augmentation=view.augmentation,
             seed=view.seed,
-            epoch=view.number,
+            epochs=range(view.number, view.number + 1),
         )
     for batch in batches:
         yield batch["inputs"].numpy()

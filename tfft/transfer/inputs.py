@@ -1,5 +1,6 @@
 """What feeds the steps of a phase: a stream of examples, or tensors that were computed once."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from tfft.data.examples import Examples
+from tfft.data.examples import Examples, Order
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step import Batch, EvaluationStep, TrainStep
 from tfft.transfer.stored import Rows, row_bytes
@@ -21,11 +22,10 @@ _STEPS_PER_CHUNK = 64
 _CHUNK_BYTES = 32 * 2**20
 # In evaluation these rows go through the model at once, which makes them many times larger.
 _EVALUATED_BYTES = 4 * 2**20
+# An epoch that no training gets to.
+_LAST_EPOCH = 2**31
 
 Item = TypeVar("Item")
-
-# From an epoch, counted from 0 over the whole run, to the positions that it visits, int64 [n].
-Order = Callable[[int], np.ndarray]
 
 
 class Piece(NamedTuple):
@@ -61,48 +61,75 @@ class PhaseInputs(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
 class ExampleStream:
     """Draws (and augments) the examples anew in each epoch.
 
-    Attributes:
+    Batches go on from epoch to epoch, and from one validation to the next, so that what decodes
+    them is set up once.
+
+    Args:
+        train: what is trained on; validation: what is validated on.
         targets: what the data call the target of each head.
+        batch_size: of both.
         order: of the training examples.
+        augmentation: of them; seed: of that.
     """
 
-    train: Examples
-    validation: Examples
-    targets: Mapping[str, str]
-    batch_size: int
-    order: Order
-    augmentation: str
-    seed: int
+    def __init__(
+        self,
+        train: Examples,
+        validation: Examples,
+        targets: Mapping[str, str],
+        batch_size: int,
+        order: Order,
+        augmentation: str,
+        seed: int,
+    ) -> None:
+        self._train = train
+        self._validation = validation
+        self._targets = targets
+        self._batch_size = batch_size
+        self._order = order
+        self._augmentation = augmentation
+        self._seed = seed
+        self._training: Iterator[Mapping[str, Any]] = iter(())
+        self._next: tuple[int, int] | None = None
+        self._validating: Iterator[Mapping[str, Any]] | None = None
 
     def train_epoch(
         self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
     ) -> Iterator[Piece]:
-        batches = self.train.training_batches(
-            self.batch_size,
-            order=self.order(epoch),
-            augmentation=self.augmentation,
-            seed=self.seed,
-            epoch=epoch,
-            first_step=first_step,
-        )
-        rates = learning_rates[first_step:]
-        for batch, rate in zip(batches.take(len(rates)), rates, strict=True):
+        if self._next != (epoch, first_step):
+            self._training = iter(self._from(epoch, first_step))
+        self._next = None  # unknown until all of it is taken
+        for rate in learning_rates[first_step:]:
+            batch = next(self._training)
             count = int(batch["positions"].shape[0])
             yield Piece(1, count, step.on_batch(self._batch(batch), tf.constant(rate)))
+        self._next = (epoch + 1, 0)
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
-        for batch in self.validation.exact_batches(self.batch_size):
-            yield step.on_batch(self._batch(batch))
+        if self._validating is None:
+            batches = self._validation.exact_batches(self._batch_size)
+            self._validating = iter(batches.repeat())
+        for _ in range(math.ceil(len(self._validation) / self._batch_size)):
+            yield step.on_batch(self._batch(next(self._validating)))
 
     def close(self) -> None:
-        pass
+        self._training, self._validating = iter(()), None
+
+    def _from(self, epoch: int, first_step: int) -> tf.data.Dataset:
+        return self._train.training_batches(
+            self._batch_size,
+            order=self._order,
+            augmentation=self._augmentation,
+            seed=self._seed,
+            epochs=range(epoch, _LAST_EPOCH),
+            first_step=first_step,
+        )
 
     def _batch(self, batch: Mapping[str, Any]) -> Batch:
-        targets = {head: batch["targets"][target] for head, target in self.targets.items()}
+        targets = {head: batch["targets"][target] for head, target in self._targets.items()}
         return (batch["inputs"],), targets
 
 
