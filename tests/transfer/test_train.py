@@ -22,6 +22,7 @@ from shapes import (
 
 from tfft.config.load import load_recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
+from tfft.transfer import state
 from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, resume, train
 
@@ -126,26 +127,31 @@ def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("piece", "checkpoint_seconds", "place"),
+    ("piece", "checkpoints_after", "place"),
     [
-        (7, 1e-9, "phase 2 after 0 epochs and 2 steps"),
-        pytest.param(9, 60.0, "phase 2 after 1 epoch", marks=pytest.mark.slow),
-        pytest.param(1, 60.0, "", marks=pytest.mark.slow),
-        pytest.param(2, 1e-9, "phase 1 after 0 epochs and 3 steps", marks=pytest.mark.slow),
-        pytest.param(10, 1e-9, "phase 2 after 1 epoch and 1 step", marks=pytest.mark.slow),
-        pytest.param(16, 1e-9, "phase 3 after 0 epochs and 3 steps", marks=pytest.mark.slow),
-        pytest.param(18, 60.0, "phase 3 after 1 epoch", marks=pytest.mark.slow),
+        (7, "steps", "phase 2 after 0 epochs and 2 steps"),
+        pytest.param(9, "epochs", "phase 2 after 1 epoch", marks=pytest.mark.slow),
+        pytest.param(9, "phases", "phase 2 after 0 epochs", marks=pytest.mark.slow),
+        pytest.param(1, "epochs", "", marks=pytest.mark.slow),
+        pytest.param(2, "steps", "phase 1 after 0 epochs and 3 steps", marks=pytest.mark.slow),
+        pytest.param(10, "steps", "phase 2 after 1 epoch and 1 step", marks=pytest.mark.slow),
+        pytest.param(16, "steps", "phase 3 after 0 epochs and 3 steps", marks=pytest.mark.slow),
+        pytest.param(18, "epochs", "phase 3 after 1 epoch", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     photos: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     whole: Run,
     piece: int,
-    checkpoint_seconds: float,
+    checkpoints_after: str,
     place: str,
 ):
-    recipe = shapes_recipe(photos, *THREE_PHASES, checkpoint_seconds=checkpoint_seconds)
+    # However fast the machine is: no epoch is so short that it shares a checkpoint, or each is.
+    monkeypatch.setattr(state, "_SHORT_SECONDS", 1e9 if checkpoints_after == "phases" else 0.0)
+    seconds = 1e-9 if checkpoints_after == "steps" else 1e9
+    recipe = shapes_recipe(photos, *THREE_PHASES, checkpoint_seconds=seconds)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, run=tmp_path / "cut", progress=Interrupting(piece))
     record = json.loads((tmp_path / "cut" / "run.json").read_text())
