@@ -1,6 +1,7 @@
 """What a comparison reads from finished runs, and the words it finds for it."""
 
 import json
+import shutil
 
 import html5lib
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from made_study import make_study, write_run
 
 from tfft.errors import DataError
+from tfft.studies.outcome import outcome_from_json, read_outcome
 from tfft.studies.pages import comparison_json, html_page, markdown_page, write_pages
-from tfft.studies.results import collect
+from tfft.studies.results import collect, summarize
 from tfft.studies.verdict import verdicts
 
 
@@ -74,6 +76,16 @@ def test_runs_on_other_images_are_refused(tmp_path):
     write_run(last.run, np.ones(300, bool), last.recipe)
     with pytest.raises(DataError, match="400 and 300"):
         collect(study)
+
+
+def test_outcomes_that_were_kept_say_the_same_as_the_runs(tmp_path):
+    study = make_study(tmp_path, {"scratch": 0.6, "full": 0.9}, fractions=(0.1, 1.0), spread=0.02)
+    expected = collect(study, 0.7)
+    kept = json.dumps([read_outcome(cell, "label").to_json() for cell in study.cells])
+    assert len(kept) < 1000 * len(study.cells)
+    shutil.rmtree(tmp_path)
+    outcomes = [outcome_from_json(values) for values in json.loads(kept)]
+    assert summarize(study.arms, "label", outcomes, 0.7) == expected
 
 
 def test_what_failed_is_left_out_and_named(tmp_path):

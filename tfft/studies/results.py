@@ -1,22 +1,18 @@
 """What the runs of a comparison reached and cost, and how sure their differences are."""
 
-import csv
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfft.errors import DataError, UsageError
-from tfft.evaluate.answers import Answers, load_answers
 from tfft.metrics.intervals import Interval, bootstrap_interval, seeds_interval
 from tfft.metrics.paired import Difference, accuracy_difference, holm, mcnemar_over_seeds
 from tfft.studies.arms import Arm
-from tfft.studies.compare import Cell, Study
-from tfft.studies.process import COST_FILE
-from tfft.system.files import read_json
+from tfft.studies.compare import Study
+from tfft.studies.outcome import Outcome, read_outcome
 
 
 @dataclass(frozen=True)
@@ -119,55 +115,73 @@ class Results:
 
 @dataclass(frozen=True, eq=False)
 class _Group:
-    """The finished cells of one arm and fraction."""
+    """The outcomes of one arm on one part of the data."""
 
     arm: Arm
     fraction: float
-    cells: tuple[Cell, ...]
-    right: np.ndarray
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Where each run is right, bool [runs, images]."""
+        return np.stack([outcome.right for outcome in self.outcomes])
 
 
 def collect(study: Study, target: float | None = None) -> Results:
-    """Reads the finished runs of a study.
-
-    Args:
-        study: as `run_study` returned it.
-        target: validation top-1 for `seconds_to_target`; default: for each fraction the highest
-            that every arm reaches.
+    """Reads the finished runs of a study and returns what they show; see `summarize`.
 
     Raises:
         UsageError: No run has a head for classes, or none is finished.
         DataError: The runs were not tested on the same images.
+        ModelFileError: A file of a run is damaged.
     """
     finished = [cell for cell in study.cells if str(cell.run) not in study.failed]
     if not finished:
         reasons = "\n".join(dict.fromkeys(study.failed.values()))
         raise UsageError(f"no run of {study.path} finished:\n{reasons}")
-    head = _head(study.arms)
-    answers = [load_answers(cell.run, "test") for cell in finished]
-    _require_same_images(finished, answers, head)
-    right = {cell.run: answer.right(head) for cell, answer in zip(finished, answers, strict=True)}
+    head = common_head(study.arms)
+    return summarize(study.arms, head, [read_outcome(cell, head) for cell in finished], target)
+
+
+def summarize(
+    arms: Sequence[Arm], head: str, outcomes: Sequence[Outcome], target: float | None = None
+) -> Results:
+    """Returns what the outcomes of the runs of several arms show.
+
+    Args:
+        arms: in the order of the tables.
+        head: that was compared.
+        outcomes: of the runs, one or more.
+        target: validation top-1 for `seconds_to_target`; default: for each fraction the highest
+            that every arm reaches.
+
+    Raises:
+        DataError: The runs were not tested on the same images.
+    """
+    _require_same_images(outcomes)
     groups = []
-    for fraction in sorted({cell.fraction for cell in finished}):
-        for arm in study.arms:
-            cells = tuple(c for c in finished if (c.arm, c.fraction) == (arm.name, fraction))
-            if cells:
-                found = np.stack([right[cell.run] for cell in cells])
-                groups.append(_Group(arm, fraction, cells, found))
-    targets = {g.fraction: target or _common_target(groups, g.fraction, head) for g in groups}
-    rows = tuple(_row(group, head, targets[group.fraction]) for group in groups)
+    for fraction in sorted({outcome.fraction for outcome in outcomes}):
+        for arm in arms:
+            found = tuple(o for o in outcomes if (o.arm, o.fraction) == (arm.name, fraction))
+            if found:
+                groups.append(_Group(arm, fraction, found))
+    targets = {g.fraction: target or _common_target(groups, g.fraction) for g in groups}
     return Results(
         head,
-        len(answers[0].ids),
+        len(outcomes[0].right),
         targets,
-        rows,
+        tuple(_row(group, targets[group.fraction]) for group in groups),
         tuple(c for fraction in targets for c in _with_scratch(groups, fraction)),
         tuple(c for fraction in targets for c in _with_best(groups, fraction)),
     )
 
 
-def _head(arms: Sequence[Arm]) -> str:
-    """The first head for classes that all arms have."""
+def common_head(arms: Sequence[Arm]) -> str:
+    """Returns the first head for classes that all arms have.
+
+    Raises:
+        UsageError: There is none.
+    """
     for name in arms[0].recipe.heads:
         kinds = [getattr(arm.recipe.heads.get(name), "kind", None) for arm in arms]
         if set(kinds) == {"classification"}:
@@ -178,43 +192,38 @@ def _head(arms: Sequence[Arm]) -> str:
     )
 
 
-def _require_same_images(cells: Sequence[Cell], answers: Sequence[Answers], head: str) -> None:
-    first = answers[0]
-    for cell, other in zip(cells, answers, strict=True):
-        if not (
-            np.array_equal(first.ids, other.ids)
-            and np.array_equal(first.targets[head], other.targets[head])
-        ):
+def _require_same_images(outcomes: Sequence[Outcome]) -> None:
+    first = outcomes[0]
+    for other in outcomes:
+        if other.images != first.images:
             raise DataError(
-                f"{cells[0].run} and {cell.run} were not tested on the same images: "
-                f"{len(first.ids)} and {len(other.ids)}. Compare runs on the same data."
+                f"{first.run} and {other.run} were not tested on the same images: "
+                f"{len(first.right)} and {len(other.right)}. Compare runs on the same data."
             )
 
 
-def _row(group: _Group, head: str, target: float | None) -> Row:
-    by_seed = group.right.mean(axis=1).tolist()
-    costs = [read_json(c.run / COST_FILE) for c in group.cells if (c.run / COST_FILE).is_file()]
-    histories = [read_history(cell.run) for cell in group.cells]
-    plans = [read_json(cell.run / "plan.json") for cell in group.cells]
-    validated = [reached for rows in histories if (reached := _reached(rows, head)) is not None]
-    images = plans[0]["images"]["train"]
+def _row(group: _Group, target: float | None) -> Row:
+    outcomes, right = group.outcomes, group.right
+    by_seed = right.mean(axis=1).tolist()
+    validated = [o.validation_top1 for o in outcomes if o.validation_top1 is not None]
+    memory = [o.peak_memory_mb for o in outcomes if o.peak_memory_mb is not None]
     return Row(
         arm=group.arm.name,
         fraction=group.fraction,
         scratch=group.arm.is_scratch,
-        seeds=len(group.cells),
-        train_images=images,
+        seeds=len(outcomes),
+        train_images=outcomes[0].train_images,
         top1=float(np.mean(by_seed)),
         by_seed=tuple(by_seed),
-        over_images=bootstrap_interval(group.right.mean(axis=0)),
+        over_images=bootstrap_interval(right.mean(axis=0)),
         over_seeds=_of_shares(seeds_interval(by_seed)),
         validation_top1=statistics.mean(validated) if validated else None,
-        seconds=_mean(costs, "seconds"),
-        cpu_seconds=_mean(costs, "cpu_seconds"),
-        seconds_to_target=_seconds_to(histories, head, target),
-        images_seen=round(statistics.mean(_images_seen(rows, images) for rows in histories)),
-        trainable_parameters=max(p["trained_parameters"] for plan in plans for p in plan["phases"]),
-        peak_memory_mb=max((cost["peak_memory_mb"] for cost in costs), default=None),
+        seconds=_mean(outcome.seconds for outcome in outcomes),
+        cpu_seconds=_mean(outcome.cpu_seconds for outcome in outcomes),
+        seconds_to_target=_seconds_to(outcomes, target),
+        images_seen=round(statistics.mean(outcome.images_seen for outcome in outcomes)),
+        trainable_parameters=max(outcome.trainable_parameters for outcome in outcomes),
+        peak_memory_mb=max(memory, default=None),
     )
 
 
@@ -225,51 +234,28 @@ def _of_shares(interval: Interval | None) -> Interval | None:
     return Interval(interval.mean, max(interval.low, 0.0), min(interval.high, 1.0))
 
 
-def _mean(costs: Sequence[dict[str, Any]], name: str) -> float | None:
-    return round(statistics.mean(cost[name] for cost in costs), 1) if costs else None
+def _mean(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return round(statistics.mean(known), 1) if known else None
 
 
-def read_history(run: Path) -> list[dict[str, float]]:
-    """Returns the rows of a run's ``history.csv`` with numbers; a figure that is missing is not."""
-    with (run / "history.csv").open(encoding="utf-8", newline="") as stream:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
-
-
-def _reached(history: Sequence[dict[str, float]], head: str) -> float | None:
-    """The best validation top-1 of a run."""
-    return max((r[name] for r in history if (name := f"validation/{head}/top1") in r), default=None)
-
-
-def _common_target(groups: Sequence[_Group], fraction: float, head: str) -> float | None:
+def _common_target(groups: Sequence[_Group], fraction: float) -> float | None:
     """The highest validation top-1 that at least half of the runs of every arm reach."""
     best = []
     for group in (g for g in groups if g.fraction == fraction):
-        found = [_reached(read_history(cell.run), head) for cell in group.cells]
+        found = [outcome.validation_top1 for outcome in group.outcomes]
         best.append(statistics.median_low([f for f in found if f is not None] or [0.0]))
     return min(best) or None
 
 
-def _seconds_to(
-    histories: Sequence[Sequence[dict[str, float]]], head: str, target: float | None
-) -> float | None:
+def _seconds_to(outcomes: Sequence[Outcome], target: float | None) -> float | None:
+    """The median over the runs that reach the target, if at least half do."""
     if target is None:
         return None
-    name = f"validation/{head}/top1"
-    times = [
-        next((r["elapsed_seconds"] for r in rows if r.get(name, -1) >= target), None)
-        for rows in histories
-        if all("elapsed_seconds" in r for r in rows)
-    ]
+    noted = [o for o in outcomes if all(seconds is not None for seconds, _ in o.validated)]
+    times = [outcome.seconds_to(target) for outcome in noted]
     known = [seconds for seconds in times if seconds is not None]
     return round(statistics.median(known), 1) if 2 * len(known) >= max(len(times), 1) else None
-
-
-def _images_seen(history: Sequence[dict[str, float]], train_images: int) -> float:
-    """Images in gradient steps, and each image once in a solved phase."""
-    return sum(
-        row["images_per_second"] * row["seconds"] if "images_per_second" in row else train_images
-        for row in history
-    )
 
 
 def _with_scratch(groups: Sequence[_Group], fraction: float) -> list[Comparison]:

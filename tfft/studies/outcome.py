@@ -1,0 +1,123 @@
+"""What a finished run of a study reached and cost: all that its tables need, in a few kilobytes."""
+
+import base64
+import csv
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.evaluate.answers import load_answers
+from tfft.studies.compare import Cell
+from tfft.studies.process import COST_FILE
+from tfft.system.files import read_json
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        arm, fraction, seed: of its cell; run: its directory, by which messages call it.
+        right: where its first common head for classes is right, bool [test images].
+        images: sha256 of the ids and targets of the test images.
+        train_images: that it was trained on; images_seen: that went through training steps.
+        trainable_parameters: most of any phase.
+        validated: after each epoch that was validated, the seconds of training (None in a run that
+            did not note them) and the top-1 reached.
+        seconds: of the run, wall time with start and loading; cpu_seconds: likewise;
+            peak_memory_mb: resident. None for a run that was not made by a study.
+    """
+
+    arm: str
+    fraction: float
+    seed: int
+    run: str
+    right: np.ndarray
+    images: str
+    train_images: int
+    images_seen: float
+    trainable_parameters: int
+    validated: tuple[tuple[float | None, float], ...]
+    seconds: float | None
+    cpu_seconds: float | None
+    peak_memory_mb: int | None
+
+    @property
+    def validation_top1(self) -> float | None:
+        """The best validation top-1."""
+        return max((top1 for _, top1 in self.validated), default=None)
+
+    def seconds_to(self, target: float) -> float | None:
+        """Returns the seconds of training until validation top-1 is `target`, if it ever is."""
+        return next((seconds for seconds, top1 in self.validated if top1 >= target), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the outcome as JSON values; `outcome_from_json` takes them."""
+        packed = base64.b64encode(np.packbits(self.right).tobytes()).decode()
+        return {**vars(self), "right": packed, "test_images": len(self.right)}
+
+
+def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
+    """Returns the outcome that `Outcome.to_json` made these values of."""
+    rest = dict(values)
+    bits = np.frombuffer(base64.b64decode(rest.pop("right")), np.uint8)
+    right = np.unpackbits(bits, count=rest.pop("test_images")).astype(bool)
+    validated = tuple((seconds, top1) for seconds, top1 in rest.pop("validated"))
+    return Outcome(right=right, validated=validated, **rest)
+
+
+def read_outcome(cell: Cell, head: str) -> Outcome:
+    """Reads what a finished run of a study left.
+
+    Args:
+        cell: of the study.
+        head: for classes, whose answers are compared.
+
+    Raises:
+        ModelFileError: The run was not evaluated, or a file is damaged.
+    """
+    answers = load_answers(cell.run, "test")
+    history = read_history(cell.run)
+    plan = read_json(cell.run / "plan.json")
+    cost_file = cell.run / COST_FILE
+    cost = read_json(cost_file) if cost_file.is_file() else {}
+    train_images = plan["images"]["train"]
+    name = f"validation/{head}/top1"
+    return Outcome(
+        arm=cell.arm,
+        fraction=cell.fraction,
+        seed=cell.seed,
+        run=str(cell.run),
+        right=answers.right(head),
+        images=_digest(answers.ids, answers.targets[head]),
+        train_images=train_images,
+        images_seen=_images_seen(history, train_images),
+        trainable_parameters=max(phase["trained_parameters"] for phase in plan["phases"]),
+        validated=tuple((r.get("elapsed_seconds"), r[name]) for r in history if name in r),
+        seconds=cost.get("seconds"),
+        cpu_seconds=cost.get("cpu_seconds"),
+        peak_memory_mb=cost.get("peak_memory_mb"),
+    )
+
+
+def read_history(run: Path) -> list[dict[str, float]]:
+    """Returns the rows of a run's ``history.csv`` with numbers; a figure that is missing is not."""
+    with (run / "history.csv").open(encoding="utf-8", newline="") as stream:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+
+
+def _images_seen(history: Sequence[Mapping[str, float]], train_images: int) -> float:
+    """Images in gradient steps, and each image once in a solved phase."""
+    return sum(
+        row["images_per_second"] * row["seconds"] if "images_per_second" in row else train_images
+        for row in history
+    )
+
+
+def _digest(ids: np.ndarray, targets: np.ndarray) -> str:
+    text = "\n".join(f"{name} {target}" for name, target in zip(ids, targets, strict=True))
+    return hashlib.sha256(text.encode()).hexdigest()
