@@ -100,9 +100,6 @@ class StanfordDogsArchives:
             raise DataError("\n".join(faults))
 
     def _prepare(self, tfds: Any, home: Path, official: bool, progress: Progress) -> None:
-        for leftover in home.parent.glob(f".{home.name}.*"):  # of a preparation that was killed
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
         builder_class = tfds.builder_cls("stanford_dogs")
         config = tfds.download.DownloadConfig(
             manual_dir=str(self._directory), try_download_gcs=False

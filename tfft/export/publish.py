@@ -69,8 +69,6 @@ def publish(
     with explained_os_errors(base_path):
         base_path.mkdir(parents=True, exist_ok=True)
         with _only_publisher(base_path):
-            for left_over in base_path.glob(f"{_PREFIX}*/"):
-                shutil.rmtree(left_over)
             number = _number(source, base_path) if version is None else version
             target = base_path / str(number)
             if target.exists():

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import fcntl
+import glob
 import json
 import os
 import shutil
@@ -46,11 +48,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]:
     """Yields an empty directory beside `path` to fill; on success it is renamed to `path`.
 
-    `path` must not exist: a directory is never replaced.
+    `path` must not exist: a directory is never replaced. What a process left that was killed while
+    it filled one for the same `path` is removed.
 
     Args:
         path: what the directory is called in the end.
-        prefix: what its name begins with until then; default: ``.NAME.``.
+        prefix: what its name begins with until then; default: ``.NAME.tfft-``.
 
     Raises:
         TfftError: The disk is full, `path` exists, or its parent cannot be written to.
@@ -58,8 +61,9 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
     path = Path(path)
     with explained_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = prefix or f".{path.name}."
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix))
+        prefix = prefix or f".{path.name}.tfft-"
+        _remove_abandoned(path.parent, prefix)
+        temporary, lock = _locked_directory(path.parent, prefix)
         try:
             yield temporary
             # In parallel: the file system then commits many files at once.
@@ -70,6 +74,29 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
             sync(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
+    """Makes a directory and locks it: the system unlocks it when this process ends, however."""
+    while True:
+        made = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
+        lock = os.open(made, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if made.exists():
+            return made, lock
+        os.close(lock)  # taken for abandoned before it was locked
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for directory in parent.glob(f"{glob.escape(prefix)}*/"):
+        with contextlib.suppress(OSError):  # in use, of another user, or just removed
+            lock = os.open(directory, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory)
+            finally:
+                os.close(lock)
 
 
 def require_writable(directory: Path) -> None:
