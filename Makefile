@@ -17,7 +17,7 @@ IN_RANGE := import sys; assert (3, 11) <= sys.version_info < (3, 14)
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-setup: $(VENV)/.core ## make the environment .venv with tfft in it
+setup: $(VENV)/.offline ## make the environment .venv with tfft in it, ready to work offline
 
 quickstart: $(VENV)/.offline ## train, evaluate, export and predict, offline after installation
 	@$(BIN)/tfft quickstart

@@ -56,6 +56,14 @@ def test_finished_runs_that_differ_in_seed_and_fraction_are_one_arm(tmp_path):
     assert [cell.seed for cell in plan_study(arms, seeds=1).cells] == [0, 1, 0]
 
 
+def test_a_saved_model_is_compared_but_not_with_itself_from_scratch():
+    hub = ["backbone={kind: hub, handle: module}"]
+    arms = make_arms(["feature_extraction", "full"], recipe="quickstart", overrides=hub)
+    assert not any(arm.is_scratch for arm in arms)
+    with pytest.raises(UsageError, match="no weights but its own"):
+        make_arms(["scratch", "full"], recipe="quickstart", overrides=hub)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -91,8 +91,9 @@ def _size_px(module: Module, wanted: int | None, name: str) -> int:
         raise BackboneError(f"{name} takes images of any size: set image.size_px")
     if wanted not in (None, size_px):
         raise BackboneError(
-            f"{name} takes images of {size_px} px. Leave image.size_px out, or have the model "
-            f"enlarge smaller images: image.backbone_px: {size_px}. Received: {wanted}"
+            f"{name} takes images of {size_px} px. Set image.size_px (and image.resize_px) to "
+            f"null, or have the model enlarge smaller images: image.backbone_px: {size_px}. "
+            f"Received: {wanted}"
         )
     return size_px
 

@@ -57,7 +57,7 @@ def precisions_of(
     metavar="DIR",
     help="Where exports go; NAME/VERSION is added.",
 )
-@click.option("--name", help="Name of the export. Default: the run's.")
+@click.option("--name", help="Name of the export. Default: the recipe's (export.name, or name).")
 @click.option(
     "--calibrated/--not-calibrated",
     default=None,
@@ -111,8 +111,10 @@ def command(
     """Write a run as SavedModel and TFLite.
 
     Each file is compared with the Keras model on images of the run's data, and put in place only
-    if it agrees; smaller TFLite files, if they are about as accurate. If a file is refused, the
-    others are in place and the exit code is 3. Versions never overwrite each other.
+    if it agrees; smaller TFLite files, if they are about as accurate. If a TFLite file is refused,
+    the others are in place and the exit code is 3; if the SavedModel is, nothing else is written.
+    Versions never overwrite each other; runs of one recipe become versions of one model, unless
+    --name says otherwise.
 
     \b
     Example:

@@ -16,7 +16,7 @@ EXIT_INTERRUPTED = 130
 
 # Command → the module of tfft.cli that has it as `command`, and its line in `tfft --help`.
 COMMANDS = {
-    "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in a minute."),
+    "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in minutes."),
     "train": ("train", "Train a recipe, or go on with a run that was stopped."),
     "lr-find": ("lr_find", "Find a learning rate: the loss while the rate rises."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),

@@ -49,7 +49,7 @@ class Checked(NamedTuple):
 )
 @quiet_option
 def command(run: Path | None, output: Path, quiet: bool) -> None:
-    """Train, evaluate, export and predict, offline, in a minute.
+    """Train, evaluate, export and predict, offline, in minutes.
 
     The recipe `quickstart` trains a pretrained backbone on 1,797 images of handwritten digits.
     The result is measured and used as Keras model, SavedModel and TFLite file.

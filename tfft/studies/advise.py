@@ -108,17 +108,18 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
 
     Raises:
         RecipeError: The recipe has not one head for classes.
+        UsageError: The backbone cannot be had with random weights.
         DataError: The images are not what the recipe says.
     """
     if [head.kind for head in recipe.heads.values()] != ["classification"]:
         raise RecipeError("advice is for a recipe with one head for classes")
     from tfft.transfer.probe import probe_recipe
 
+    untrained = recipe.model_dump(mode="json")
+    forget_source(untrained)
     progress.message("probe of the pretrained features")
     pretrained = _probe(recipe.model_dump(mode="json"), progress)
     progress.message("probe of the same backbone with random weights")
-    untrained = recipe.model_dump(mode="json")
-    forget_source(untrained)
     random = _probe(untrained, progress)
     progress.message("probe of what each block hands on")
     depth = probe_recipe(recipe, progress=progress)

@@ -41,7 +41,7 @@ class Arm:
     @property
     def is_scratch(self) -> bool:
         """Whether nothing is transferred."""
-        return self.recipe.backbone.weights == "random"
+        return getattr(self.recipe.backbone, "weights", None) == "random"
 
     def recipe_at(self, fraction: float, seed: int) -> Recipe:
         """Returns the recipe of one cell.
@@ -112,7 +112,17 @@ def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
 
 
 def forget_source(values: dict[str, Any]) -> None:
-    """Takes what is transferred out of a recipe's values: the weights of backbone and heads."""
+    """Takes what is transferred out of a recipe's values: the weights of backbone and heads.
+
+    Raises:
+        UsageError: The backbone comes with its weights and cannot be had without.
+    """
+    if "weights" not in values["backbone"]:
+        raise UsageError(
+            "a SavedModel has no weights but its own: it cannot be compared with the same model "
+            f"from random weights. `tfft compare` without {SCRATCH} takes it. "
+            f"Received: backbone.kind: {values['backbone']['kind']}"
+        )
     values["backbone"]["weights"] = "random"
     for head in values["heads"].values():
         head.pop("init", None)
