@@ -143,10 +143,14 @@ def test_ctrl_c_says_so_with_what_to_do_next_and_exits_130(monkeypatch, capsys):
 def test_an_interrupt_while_the_program_starts_shows_no_traceback(tmp_path):
     code = (
         "import time; from tfft.cli import main; "
-        "main.cli.main = lambda *a, **k: time.sleep(30); main.main([])"
+        "main.cli.main = lambda *a, **k: (print('begun', flush=True), time.sleep(30)); "
+        "main.main([])"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    time.sleep(1.0)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (130, "tfft: stopped.\n")

@@ -55,6 +55,14 @@ def test_what_another_process_is_filling_stays(tmp_path: Path):
     assert (tmp_path / "1" / "half").read_text() == "written"
 
 
+def test_a_file_that_cannot_be_read_is_not_taken_for_what_is_written(tmp_path: Path):
+    missing = tmp_path / "photos" / "a.jpg"
+    said = pytest.raises(TfftError, match=f"cannot open {missing}: No such file")
+    with said, atomic_directory(tmp_path / "models" / "1"):
+        missing.read_bytes()
+    assert list((tmp_path / "models").iterdir()) == []
+
+
 def test_a_directory_of_a_like_name_stays(tmp_path: Path):
     kept = {tmp_path / ".1.kept", tmp_path / ".10.tfft-kept"}
     for directory in kept:

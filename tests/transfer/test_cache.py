@@ -14,7 +14,7 @@ import pytest
 
 from tfft.errors import TfftError
 from tfft.system.places import cache_directory
-from tfft.transfer.cache import Content, Entry, make_entry, open_entry
+from tfft.transfer.cache import Content, Entry, make_entry, open_entry, try_entry
 from tfft.transfer.cache_room import list_entries, remove_entries
 from tfft.transfer.stored import TensorWriter
 
@@ -219,6 +219,17 @@ def test_of_two_processes_one_makes_the_entry_and_the_other_waits_for_it(
     assert first.splitlines()[-1] == _SUM
     assert second.splitlines() == [_SUM]
     assert len(list(place.iterdir())) == 1
+
+
+def test_an_entry_that_is_only_wanted_along_the_way_is_left_to_the_process_that_makes_it(
+    half_way: subprocess.Popen,
+):
+    half_made = Content({"of": "processes"}, {}, [(20, 50_000)])
+    assert try_entry(half_made, _never, max_bytes=_ROOMY) is None
+    half_way.communicate(timeout=60)
+    entry = try_entry(half_made, _never, max_bytes=_ROOMY)
+    assert entry is not None
+    entry.close()
 
 
 def test_what_a_killed_process_left_is_removed_and_made_again(

@@ -79,6 +79,10 @@ def test_a_resumed_run_keeps_what_was_decided_when_it_was_started():
     (plan,) = _plan(_LAST, decided=[False]).phases
     assert not plan.cached
     assert "when the run was started" in plan.reason
+    not_now = {**_LAST, "epochs": 1}
+    (plan,) = _plan(not_now, decided=[True]).phases
+    assert plan.cached
+    assert plan.cache_bytes == 120 * SIZE_PX * SIZE_PX * 4 * 4
 
 
 def test_a_single_epoch_is_cached_where_an_earlier_pass_yields_its_tensors():

@@ -71,6 +71,24 @@ def test_the_best_weights_of_both_states_that_are_kept_are_kept(tmp_path: Path, 
     assert len(list((tmp_path / "run").glob("state-*"))) == 2
 
 
+def test_a_checkpoint_that_was_cut_off_and_what_a_killed_process_left_do_no_harm(
+    tmp_path: Path, clock: Clock
+):
+    checkpoints, weights = _made(tmp_path / "run")
+    state = TrainingState()
+    for number in range(2):
+        weights.assign([number, number])
+        checkpoints.save(state)
+    last = checkpoints.last()
+    assert last is not None
+    last.write_bytes(last.read_bytes()[:-30])
+    (tmp_path / "run" / ".state-000003.npz.x7.npz").touch()
+    again, restored = _made(tmp_path / "run")
+    assert again.restore() is not None
+    np.testing.assert_array_equal(restored, [0, 0])
+    assert not list((tmp_path / "run").glob(".*"))
+
+
 def test_what_is_saved_is_restored(tmp_path: Path, clock: Clock):
     checkpoints, weights = _made(tmp_path / "run")
     state = _epochs(checkpoints, weights, 2)

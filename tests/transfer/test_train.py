@@ -20,7 +20,7 @@ from shapes import (
     write_weights,
 )
 
-from tfft.config.load import load_recipe
+from tfft.config.load import dump_recipe, load_recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
 from tfft.transfer import state
 from tfft.transfer.run import Run
@@ -182,13 +182,14 @@ def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
     assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
 
 
-def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, solved: Run):
-    run = Run(shutil.copytree(solved.path, tmp_path / "run"), solved.metrics)
-    before = weights_of(run.path)
-    again = resume(run.path)
-    assert again.metrics == run.metrics
-    for name, value in weights_of(again.path).items():
-        np.testing.assert_array_equal(value, before[name])
+def test_resuming_a_finished_run_changes_nothing_and_needs_no_data(tmp_path: Path, solved: Run):
+    run = shutil.copytree(solved.path, tmp_path / "run")
+    recipe = load_recipe(run / "recipe.yaml")
+    gone = recipe.data.model_copy(update={"path": tmp_path / "gone"})
+    (run / "recipe.yaml").write_text(dump_recipe(recipe.model_copy(update={"data": gone})))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert resume(run) == Run(run, solved.metrics, solved.diagnosis)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.slow

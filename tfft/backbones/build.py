@@ -60,7 +60,6 @@ def _build_from_catalog(
     config: ApplicationBackbone | LiteBackbone, size_px: int | None, seed: int, progress: Progress
 ) -> Backbone:
     spec = backbone_spec(config.kind, config.name)
-    size_px = size_px or spec.default_size_px
     given = config.arguments if isinstance(config, ApplicationBackbone) else {}
     arguments = resolve_arguments(spec, given)
     size_px = size_px or spec.default_size_px

@@ -134,7 +134,7 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
     if spec is None:
         return
     name = "size_px" if image.backbone_px is None else "backbone_px"
-    size_px = image.backbone_px or image.size_px
+    size_px = image.model_px
     if size_px is not None and size_px < spec.min_size_px:
         hint = " (or let the model enlarge them: backbone_px)" if name == "size_px" else ""
         yield (

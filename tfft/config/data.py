@@ -135,3 +135,8 @@ class ImageConfig(Section):
         description="height and width to which the model enlarges its input for the backbone, "
         "where size_px is too small for it; default: size_px",
     )
+
+    @property
+    def model_px(self) -> int | None:
+        """Height and width of what the backbone takes; None: its own default."""
+        return self.backbone_px or self.size_px

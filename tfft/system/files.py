@@ -149,6 +149,10 @@ def explained_os_errors(path: Path) -> Iterator[None]:
 
 
 def _explanation(error: OSError, path: Path) -> str:
+    if error.filename is not None:
+        named = Path(os.fsdecode(error.filename)).absolute()
+        if not named.is_relative_to(path.absolute().parent):  # read while `path` was written
+            return f"cannot open {named}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full: cannot write {path}. Free some space and run again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

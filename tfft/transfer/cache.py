@@ -126,24 +126,39 @@ def make_entry(
     Raises:
         TfftError: The disk is full, the bound is too small, or the place cannot be written to.
     """
-    directory = activation_directory() / content.key
-    building = directory.with_name(f".{content.key}{BUILDING}")
+    while True:
+        entry = try_entry(content, fill, max_bytes=max_bytes)
+        if entry is not None:
+            return entry
+        _wait_for_builder(_building(content), progress)
+
+
+def try_entry(
+    content: Content, fill: Callable[[Sequence[TensorWriter]], None], *, max_bytes: float
+) -> Entry | None:
+    """As `make_entry`, but returns None where another run is making the entry at this moment."""
+    directory, building = activation_directory() / content.key, _building(content)
     with explained_os_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            entry = open_entry(content)
-            if entry is not None:
-                return entry
-            building.mkdir(exist_ok=True)
-            lock = _building_lock(building, progress)
-            if lock is None:
-                continue
-            try:
-                if not directory.exists():
-                    _build(content, fill, building, directory, max_bytes)
-                    return _opened(directory)
-            finally:
-                os.close(lock)
+        entry = open_entry(content)
+        if entry is not None:
+            return entry
+        building.mkdir(exist_ok=True)
+        lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is None:
+            return None
+        try:
+            if directory.exists():  # another run has just made it
+                return open_entry(content)
+            _build(content, fill, building, directory, max_bytes)
+            return _opened(directory)
+        finally:
+            os.close(lock)
+
+
+def _building(content: Content) -> Path:
+    """Where the entry is filled."""
+    return activation_directory() / f".{content.key}{BUILDING}"
 
 
 def _build(
@@ -198,18 +213,18 @@ def _opened(directory: Path) -> Entry:
     return Entry(tuple(StoredTensor(file) for file in files), lock)
 
 
-def _building_lock(building: Path, progress: Progress) -> int | None:
-    """Waits until no other process builds here; None if its directory is gone then."""
-    lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if lock is not None or not building.exists():
-        return lock
-    progress.message("another run is computing the same: waiting for it")
+def _wait_for_builder(building: Path, progress: Progress) -> None:
+    """Waits until no other process builds here."""
+    told = False
     while building.exists():
         lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if lock is not None:
-            return lock
+            os.close(lock)
+            return
+        if not told:
+            progress.message("another run is computing the same: waiting for it")
+            told = True
         time.sleep(0.2)
-    return None
 
 
 def _check(tensors: Sequence[StoredTensor], expected: Sequence[int], directory: Path) -> None:

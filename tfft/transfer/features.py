@@ -2,9 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from tfft.config.data import ImageConfig
+from tfft.config.model import BackboneConfig
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier
 from tfft.transfer.cache import Entry
@@ -106,14 +109,10 @@ def plans_of_one_pass(
 def _content(training: Training, plan: PhasePlan) -> CutContent:
     recipe, classifier = training.recipe, training.classifier
     pooled = plan.frozen_blocks == len(classifier.backbone.blocks)
+    policy = recipe.train.mixed_precision
     identity = {
-        "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
-        "image": recipe.image.model_dump(mode="json"),
-        "preprocessing": classifier.backbone.spec.preprocessing,
-        "blocks": plan.frozen_blocks,
+        **prefix_identity(recipe.backbone, recipe.image, classifier, plan.frozen_blocks, policy),
         "poolings": list(classifier.poolings) if pooled else [],
-        "weights": weights_below(classifier, plan.frozen_blocks),
-        "policy": recipe.train.mixed_precision,
     }
     about = {
         "what": "features" if pooled else f"activations after {plan.cut}",
@@ -132,7 +131,28 @@ def _by_head(training: Training, examples: Examples) -> dict[str, np.ndarray]:
     return {head: values[target] for head, target in training.targets.items()}
 
 
-def weights_below(classifier: Classifier, blocks: int) -> str:
+def prefix_identity(
+    backbone: BackboneConfig, image: ImageConfig, classifier: Classifier, blocks: int, policy: str
+) -> dict[str, Any]:
+    """Returns what decides the tensors that the first blocks make of an image, for cache keys.
+
+    Args:
+        backbone: of the recipe; image: likewise.
+        classifier: built of them.
+        blocks: how many.
+        policy: of the numbers, such as ``"float32"``.
+    """
+    return {
+        "backbone": backbone.model_dump(mode="json", exclude={"weights"}),
+        "image": image.model_dump(mode="json"),
+        "preprocessing": classifier.backbone.spec.preprocessing,
+        "blocks": blocks,
+        "weights": _weights_below(classifier, blocks),
+        "policy": policy,
+    }
+
+
+def _weights_below(classifier: Classifier, blocks: int) -> str:
     """Returns a digest of the adapter and of the first blocks as they are now.
 
     An earlier phase may have trained them.

@@ -19,7 +19,7 @@ from tfft.runtime.tflite_frozen import convert_frozen
 from tfft.runtime.tflite_runner import TfliteWorkers
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.cache import Content, Entry, make_entry, open_entry
+from tfft.transfer.cache import Content, Entry, make_entry, open_entry, try_entry
 from tfft.transfer.stored import TensorWriter
 
 start_tensorflow()
@@ -123,10 +123,13 @@ class FrozenPart:
         return self._make(contents, compute)
 
     def _make(self, contents: Sequence[Content], compute: Computation) -> Entry:
-        """Makes the first entry, and in the same pass the others that are not there."""
+        """Makes the first entry, and in the same pass the others that no run has made or makes.
+
+        Only the first is waited for, and with nothing else in hand: two runs never wait for each
+        other.
+        """
         writers: list[Sequence[TensorWriter] | None] = [None] * len(contents)
-        # In an order of their own, so that two runs never wait for each other.
-        others = sorted(range(1, len(contents)), key=lambda number: contents[number].key)
+        max_bytes = self._config.max_gb * 1e9
 
         def make(left: Sequence[int]) -> None:
             if not left:
@@ -140,19 +143,17 @@ class FrozenPart:
                 writers[left[0]] = of_entry
                 make(left[1:])
 
-            self._entry(contents[left[0]], fill).close()
+            entry = try_entry(contents[left[0]], fill, max_bytes=max_bytes)
+            if entry is not None:
+                entry.close()
             if not filled:
                 make(left[1:])
 
         def fill_first(of_entry: Sequence[TensorWriter]) -> None:
             writers[0] = of_entry
-            make(others)
+            make(range(1, len(contents)))
 
-        return self._entry(contents[0], fill_first)
-
-    def _entry(self, content: Content, fill: Callable[[Sequence[TensorWriter]], None]) -> Entry:
-        max_bytes = self._config.max_gb * 1e9
-        return make_entry(content, fill, max_bytes=max_bytes, progress=self._progress)
+        return make_entry(contents[0], fill_first, max_bytes=max_bytes, progress=self._progress)
 
     def _contents(self, examples: Examples, split: str, view: View | None) -> list[Content]:
         seen = None if view is None else asdict(view)

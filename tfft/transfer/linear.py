@@ -155,7 +155,7 @@ def _solve(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         solver.fit(features, labels, sample_weight)
-    if caught:
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         progress.message(f"C = {candidate:g}: not converged in {_MAX_ITERATIONS} iterations")
 
 

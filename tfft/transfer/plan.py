@@ -157,11 +157,8 @@ def make_plan(
     )
     phases: list[PhasePlan] = []
     for phase in recipe.train.phases:
-        plan = _phase(recipe, phase, classifier, blocks, heads, images, phases)
-        if len(phases) < len(decided) and plan.cached != decided[len(phases)]:
-            reason = "as it was when the run was started"
-            plan = replace(plan, cached=decided[len(phases)], reason=reason)
-        phases.append(plan)
+        before = decided[len(phases)] if len(phases) < len(decided) else None
+        phases.append(_phase(recipe, phase, classifier, blocks, heads, images, phases, before))
     _require_room(recipe, phases)
     size_px = classifier.model.input_shape[1]
     backbone = classifier.backbone
@@ -178,6 +175,7 @@ def _phase(
     heads: tuple[PartPlan, ...],
     images: Mapping[str, int],
     earlier: Sequence[PhasePlan],
+    decided: bool | None,
 ) -> PhasePlan:
     part = unfrozen(classifier, phase.unfreeze)
     frozen = part.frozen_blocks
@@ -195,6 +193,8 @@ def _phase(
         images=images,
         available=_computed_before(earlier, frozen),
     )
+    if decided not in (None, cache.cached):
+        cache = replace(cache, cached=decided, reason="as it was when the run was started")
     return PhasePlan(
         number=len(earlier) + 1,
         config=phase,

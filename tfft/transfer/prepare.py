@@ -82,9 +82,7 @@ def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Prog
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        backbone = build_backbone(
-            recipe.backbone, image.backbone_px or image.size_px, recipe.seed, progress
-        )
+        backbone = build_backbone(recipe.backbone, image.model_px, recipe.seed, progress)
         sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
         return build_classifier(backbone, recipe.heads, sizes, image, recipe.seed)
     finally:

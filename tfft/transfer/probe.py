@@ -21,7 +21,7 @@ from tfft.model.assemble import Classifier
 from tfft.model.front import new_input
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.features import weights_below
+from tfft.transfer.features import prefix_identity
 from tfft.transfer.frozen import CutContent, FrozenPart
 from tfft.transfer.linear import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare
@@ -189,12 +189,10 @@ def _features(frozen: FrozenPart, examples: Examples, split: str) -> list[np.nda
 def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> FrozenPart:
     classifier = prepared.classifier
     blocks = len(classifier.backbone.blocks)
+    policy = recipe.train.mixed_precision
     identity = {
-        "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
-        "image": recipe.image.model_dump(mode="json"),
-        "preprocessing": classifier.backbone.spec.preprocessing,
+        **prefix_identity(recipe.backbone, recipe.image, classifier, blocks, policy),
         "pooled_at_each_block": True,
-        "weights": weights_below(classifier, blocks),
     }
     about = {
         "what": "pooled activations of each block",

@@ -27,7 +27,7 @@ from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.model.heads import HeadSize
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.features import weights_below
+from tfft.transfer.features import prefix_identity
 from tfft.transfer.frozen import CutContent, FrozenPart
 from tfft.transfer.linear import solve_linear_head
 
@@ -119,7 +119,7 @@ def _ranked(
     recipe: Recipe, named: NamedBackbone, data: ImageData, progress: Progress
 ) -> RankedBackbone:
     image = named.image or recipe.image
-    backbone = build_backbone(named.config, image.size_px, recipe.seed, progress)
+    backbone = build_backbone(named.config, image.model_px, recipe.seed, progress)
     size_px = backbone.model.input_shape[1]
     classes = data.class_names["label"]
     head: HeadsConfig = {"label": ClassificationHead()}
@@ -170,14 +170,10 @@ def _frozen_part(
 ) -> FrozenPart:
     """Returns what computes average-pooled features, under the keys of a heads-only phase."""
     blocks = len(classifier.backbone.blocks)
+    image = named.image or recipe.image
     identity = {
-        "backbone": named.config.model_dump(mode="json", exclude={"weights"}),
-        "preprocessing": classifier.backbone.spec.preprocessing,
-        "image": (named.image or recipe.image).model_dump(mode="json"),
-        "blocks": blocks,
+        **prefix_identity(named.config, image, classifier, blocks, "float32"),
         "poolings": list(classifier.poolings),
-        "weights": weights_below(classifier, blocks),
-        "policy": "float32",
     }
     about = {"what": "features", "backbone": classifier.backbone.spec.name, "recipe": "tfft rank"}
     prefix = classifier.below([blocks])

@@ -26,8 +26,6 @@ def train_by_solver(
     Validation figures are those before the solution is refitted on the validation images. So are
     the probabilities that the run keeps, for a calibration on images that nothing was solved on.
     """
-    if state.epoch:
-        return
     cut = training.classifier.cut(plan.frozen_blocks)
     with closing(cached_inputs(training, plan)) as features:
         started = time.perf_counter()

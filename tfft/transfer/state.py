@@ -2,6 +2,7 @@
 
 import json
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -152,6 +153,8 @@ class Checkpoints:
         Raises:
             ModelFileError: None of them can be read, or they are of another model.
         """
+        for half_written in self._directory.glob(".*.npz"):  # by a process that was killed
+            half_written.unlink()
         fault = None
         for path in reversed(self._saved()):
             try:
@@ -197,7 +200,7 @@ class Checkpoints:
 
     def _read(self, path: Path, variables: Sequence[keras.Variable]) -> TrainingState:
         try:
-            with np.load(path, allow_pickle=False) as saved:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
                 if len(saved.files) != len(variables) + 1:
                     raise ModelFileError(
                         f"{path} was saved from another model: it has {len(saved.files) - 1} "
@@ -206,7 +209,7 @@ class Checkpoints:
                 for number, variable in enumerate(variables):
                     variable.assign(saved[f"{number:05d}"])
                 return _state(json.loads(saved["state"].tobytes()))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ModelFileError(f"cannot read the checkpoint {path}: {error}") from error
 
 

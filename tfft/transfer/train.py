@@ -16,7 +16,7 @@ from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
-from tfft.transfer.diagnosis import diagnose
+from tfft.transfer.diagnosis import Finding, diagnose
 from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.gradient import train_by_gradient
 from tfft.transfer.history import History
@@ -102,11 +102,24 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
         TfftError: As `train`.
     """
     opened, recipe = open_run(path)
+    finished = _finished(opened)
+    if finished is not None:
+        progress.message(f"{opened.path} is finished: there is nothing left to train")
+        return finished
     data = load_of_recipe(recipe, progress)
     _require_same_data(opened, data)
     prepared = prepare_with(recipe, data, progress)
     plan = make_plan(recipe, prepared.classifier, prepared.counts, _decided(opened))
     return _train(recipe, opened, prepared, plan, progress)
+
+
+def _finished(run: Run) -> Run | None:
+    """The run with its figures, if it is finished."""
+    if read_json(run.record_file)["status"] != "finished" or not run.model_file.is_file():
+        return None
+    found = read_json(run.metrics_file)
+    diagnosis = tuple(Finding(**finding) for finding in found["diagnosis"])
+    return Run(run.path, found["validation"], diagnosis)
 
 
 def _decided(run: Run) -> list[bool]:
