@@ -49,6 +49,12 @@ FLAT = rows(
     [0.40, 0.50, 0.55, 0.56, 0.56, 0.56],
     [0.40, 0.50, 0.55, 0.55, 0.55, 0.55],
 )
+BY_HEART = rows(
+    [1.0, 0.5, 0.3, 0.2, 0.1, 0.05],
+    [1.5, 1.3, 1.21, 1.20, 1.20, 1.20],
+    [0.60, 0.80, 0.90, 0.95, 0.99, 1.00],
+    [0.50, 0.55, 0.58, 0.60, 0.60, 0.60],
+)
 FINE = rows(
     [0.5, 0.2, 0.15, 0.12, 0.11, 0.11],
     [0.5, 0.3, 0.21, 0.20, 0.199, 0.199],
@@ -63,9 +69,10 @@ FINE = rows(
         (OVERFIT, "overfits", "lowest, 0.6, in epoch 3 of 6 and rose to 0.9"),
         (FALLING, "stopped_early", "fell by 20% over the last 2 of 6 epochs"),
         (FLAT, "underfits", "56.0% of the training and 55.0% of the validation images"),
+        (BY_HEART, "wide_gap", "right on 100.0% of the training and 60.0% of the validation"),
         (FINE, "fine", "no sign of over- or underfitting"),
     ],
-    ids=["overfits", "stopped early", "underfits", "fine"],
+    ids=["overfits", "stopped early", "underfits", "wide gap", "fine"],
 )
 def test_a_curve_is_named_with_its_figures(history, kind, says):
     (finding,) = diagnose(history, recipe(), 400)

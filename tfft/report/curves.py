@@ -48,7 +48,7 @@ def learning_rate_figure(rows: Sequence[Row]) -> Figure | None:
     values = _values(rows, "learning_rate")
     if sum(math.isfinite(value) for value in values) < 2:
         return None
-    return _figure("curve-learning-rate", "learning rate", {"learning rate": values}, rows)
+    return _figure("curve-learning-rate", "learning rate", {"rate": values}, rows)
 
 
 def _values(rows: Sequence[Row], column: str) -> list[float]:

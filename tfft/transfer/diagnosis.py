@@ -21,6 +21,8 @@ _RISE = 1.05
 _FALL = 0.03
 # Training figures below this are low, if validation figures are no better.
 _LOW_TOP1 = 0.9
+# Training accuracy so far above that on validation images: much of it does not carry over.
+_WIDE_GAP = 0.1
 # What chance explains: so many standard errors of a difference.
 _ERRORS = 2.0
 
@@ -30,7 +32,7 @@ class Finding:
     """One thing that the epochs of a run say.
 
     Attributes:
-        kind: ``overfits``, ``underfits``, ``stopped_early``, ``lost`` or ``fine``.
+        kind: ``overfits``, ``underfits``, ``stopped_early``, ``wide_gap``, ``lost`` or ``fine``.
         phase: the phase it is about, 1 for the first.
         text: a sentence with the figures, and what to change in the recipe.
     """
@@ -189,6 +191,27 @@ def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
     )
 
 
+def _wide_gap(curves: _Curves, recipe: Recipe) -> Finding | None:
+    """Memory of the training images that did no harm: not to be cured by stopping earlier."""
+    last = curves.phase == len(recipe.train.phases)
+    wide = curves.gap > max(_WIDE_GAP, curves.chance())
+    if not (last and wide) or any(rule(curves, recipe) for rule in (_overfits, _stopped_early)):
+        return None
+    changes = ["more photos"]
+    if curves.config.augment == "none":
+        changes.append(f"augment: random_crop in {curves.where}")
+    if curves.config.unfreeze != "none":
+        changes.append("fewer unfrozen blocks")
+    return Finding(
+        "wide_gap",
+        curves.phase,
+        f"phase {curves.phase} knows its training images by heart: it ends right on "
+        f"{curves.train_top1[-1]:.1%} of the training and {curves.top1[-1]:.1%} of the validation "
+        f"images. Its validation loss did not rise, so that stopping earlier gains nothing. What "
+        f"may help: {', '.join(changes)}, or another backbone (tfft rank).",
+    )
+
+
 def _lost(
     rows: Sequence[Mapping[str, Any]], head: str, recipe: Recipe, images: int
 ) -> list[Finding]:
@@ -252,4 +275,5 @@ _RULES: tuple[Callable[[_Curves, Recipe], Finding | None], ...] = (
     _overfits,
     _stopped_early,
     _underfits,
+    _wide_gap,
 )
