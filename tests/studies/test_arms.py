@@ -5,9 +5,10 @@ import pytest
 from made_study import write_run
 
 from tfft.config.load import load_recipe
-from tfft.errors import RecipeError, UsageError
+from tfft.errors import ModelFileError, RecipeError, UsageError
 from tfft.studies.arms import make_arms
 from tfft.studies.compare import plan_study
+from tfft.system.files import write_json
 
 
 def test_a_strategy_is_applied_to_the_recipe():
@@ -54,6 +55,14 @@ def test_finished_runs_that_differ_in_seed_and_fraction_are_one_arm(tmp_path):
     )
     assert [arm.name for arm in arms] == ["full", "quickstart"]
     assert [cell.seed for cell in plan_study(arms, seeds=1).cells] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("status", ["started", "running", "interrupted"])
+def test_a_run_that_is_not_finished_is_refused_also_with_a_model(tmp_path, status):
+    run = write_run(tmp_path / "run", np.ones(9, bool), load_recipe("quickstart"))
+    write_json(run / "run.json", {"status": status})
+    with pytest.raises(ModelFileError, match=rf"{status}\. Go on with it: tfft train --resume"):
+        make_arms(["full", str(run)], recipe="quickstart")
 
 
 def test_a_saved_model_is_compared_but_not_with_itself_from_scratch():

@@ -26,6 +26,15 @@ def test_costs_and_figures_of_a_row(tmp_path):
     assert partial.over_images.low < partial.top1 < partial.over_images.high
 
 
+def test_what_heads_know_before_training_takes_no_images_and_may_be_the_target(tmp_path):
+    study = make_study(tmp_path, {"scratch": 0.6, "partial": 0.9}, seeds=1)
+    known = study.cells[-1].run / "history.csv"
+    columns, *rows = known.read_text().splitlines()
+    known.write_text("\n".join([columns, "0,0.45,,,3", *rows]) + "\n")
+    row = collect(study, 0.4).rows[-1]
+    assert (row.images_seen, row.seconds_to_target) == (500 + 1000, 3.0)
+
+
 def test_the_time_is_to_the_accuracy_that_every_arm_reaches_or_to_the_one_asked_for(tmp_path):
     study = make_study(tmp_path, {"scratch": 0.6, "partial": 0.9})
     assert [row.seconds_to_target for row in collect(study).rows] == [25.0, 25.0]
@@ -68,6 +77,19 @@ def test_without_scratch_arms_are_compared_with_the_best(tmp_path):
     study = make_study(tmp_path, {"partial": 0.9, "full": 0.89, "feature_extraction": 0.6})
     found = {v.arm: v.kind for v in verdicts(collect(study))}
     assert found == {"full": "no_difference", "feature_extraction": "worse_than_best"}
+
+
+def test_where_scratch_failed_arms_are_compared_with_the_best(tmp_path):
+    accuracy = {"scratch": 0.5, "partial": 0.9, "full": 0.6}
+    study = make_study(tmp_path, accuracy, seeds=1, fractions=(0.1, 1.0))
+    failed = next(c for c in study.cells if (c.arm, c.fraction) == ("scratch", 0.1))
+    study.failed[str(failed.run)] = "the loss is not finite"
+    found = [(v.fraction, v.arm, v.other, v.kind) for v in verdicts(collect(study))]
+    assert found == [
+        (0.1, "full", "partial", "worse_than_best"),
+        (1.0, "partial", "scratch", "gain"),
+        (1.0, "full", "scratch", "gain"),
+    ]
 
 
 def test_runs_on_other_images_are_refused(tmp_path):

@@ -93,3 +93,26 @@ def test_what_is_tried_depends_on_the_trials_before_alone(search, monkeypatch):
         run_trials(again, wanted, jobs=1, seed=0)
     tried = [[t.params for t in s.study.get_trials()] for s in (search, again)]
     assert tried[0] == tried[1]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_trial_that_was_interrupted_changes_nothing_that_is_tried_after_it(
+    search, monkeypatch, number
+):
+    monkeypatch.setattr(trials, "run_worker", lambda *_, **__: None)
+    run_trials(search, 5, jobs=1, seed=0)
+    other = optuna.create_study(direction="maximize")
+    again = Drawn(optuna, other, search.base, search.space, search.path, "label", SILENT)
+
+    def stop(recipe, run, *_, **__):
+        if run.name == f"trial-{number}":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials, "run_worker", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(again, 5, jobs=1, seed=0)
+    monkeypatch.setattr(trials, "run_worker", lambda *_, **__: None)
+    requeue_interrupted(again)
+    run_trials(again, 5, jobs=1, seed=0)
+    tried = [[t.params for t in s.finished()] for s in (search, again)]
+    assert tried[0] == tried[1]

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tfft.config.load import dump_recipe, load_recipe
+from tfft.studies import worker
+from tfft.studies.process import is_finished
 from tfft.studies.worker import Events
 
 fcntl = pytest.importorskip("fcntl")
@@ -27,6 +31,28 @@ def test_the_next_step_stops_when_the_study_is_gone_if_the_interrupt_was_lost():
     task.close()
     events = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [next(iter(event)) for event in events] == ["start", "advance", "close"]
+
+
+def test_a_run_is_finished_before_its_checkpoints_are_removed(tmp_path, monkeypatch):
+    """Killed between the two, a study would otherwise train it again."""
+    from tfft.transfer import train as training
+
+    def train(recipe, *, run, progress):
+        (run / "checkpoints").mkdir(parents=True)
+
+    finished = []
+
+    def remove(path, **_):
+        if path.name == "checkpoints":
+            finished.append(is_finished(path.parent))
+
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(worker, "evaluate", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    (tmp_path / "run.yaml").write_text(dump_recipe(load_recipe("quickstart")))
+    events = Events(io.StringIO(), threading.Event())
+    worker.work(tmp_path / "run.yaml", tmp_path / "run", "test", events)
+    assert finished == [True]
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ from shapes import HEADS, LINEAR, shapes_recipe, write_photos, write_weights
 
 from tfft.errors import DataError, UsageError
 from tfft.metrics.classification import wilson_interval
+from tfft.system.pictures import require_picture
 from tfft.transfer.probe import BlockProbe, Probe, probe_recipe, probe_run
-from tfft.transfer.probe_plot import require_plot, write_plot
+from tfft.transfer.probe_plot import write_plot
 from tfft.transfer.train import train
 
 
@@ -29,7 +30,7 @@ def test_the_first_block_that_is_not_shown_to_be_worse_is_where_to_cut():
 
 def test_a_picture_is_written_or_refused_before_anything_is_computed(tmp_path: Path):
     with pytest.raises(UsageError, match=r"\.png"):
-        require_plot(tmp_path / "probe.jpeg")
+        require_picture(tmp_path / "probe.jpeg")
     pytest.importorskip("matplotlib")
     write_plot(_probe(stem=80, top=180), tmp_path / "probe.png")
     assert (tmp_path / "probe.png").read_bytes().startswith(b"\x89PNG")

@@ -87,6 +87,7 @@ def test_what_a_head_reaches_untrained_is_phase_0_and_kept_if_nothing_is_better(
     assert float(untrained["validation/breed/top1"]) == run.metrics["breed"]["top1"]
     assert untrained["train/breed/loss"] == ""
     assert trained["phase"] == "1"
+    assert 0 < float(untrained["elapsed_seconds"]) < float(trained["elapsed_seconds"])
     assert float(trained["validation/breed/loss"]) > float(untrained["validation/breed/loss"])
     assert _best(run) == {"phase": 0, "epoch": 0}
     kernel, bias = _head_weights(run)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.png",
-    help="Draw the loss against the rate (extra `plots`).",
+    metavar="FILE",
+    help="Draw the loss against the rate: .png, .svg or .pdf (extra `plots`).",
 )
 @json_option
 @quiet_option
@@ -60,9 +60,9 @@ def command(
       tfft lr-find classifier --data photos/ --set train.strategy=progressive --phase 3
     """
     if plot is not None:
-        from tfft.studies.curves import require_plots
+        from tfft.system.pictures import require_picture
 
-        require_plots()
+        require_picture(plot)
     with results_stream() as results, shown_progress(quiet) as progress:
         found = api.find_learning_rate(
             recipe,

@@ -46,11 +46,12 @@ def probe(
     if is_run and (data is not None or overrides):
         raise UsageError("a run is probed on its own data: it takes no --data and no --set.")
     recipe = None if is_run else recipe_or_images(source, data, overrides)
+    from tfft.system.pictures import require_picture
     from tfft.transfer.probe import probe_recipe, probe_run
-    from tfft.transfer.probe_plot import require_plot, write_plot
+    from tfft.transfer.probe_plot import write_plot
 
     if plot is not None:
-        require_plot(Path(plot))
+        require_picture(Path(plot))
     if recipe is None:
         found = probe_run(Path(source), head, progress)
     else:

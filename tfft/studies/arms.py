@@ -10,6 +10,7 @@ from tfft.config.load import load_recipe, recipe_from_dict
 from tfft.config.overrides import Overrides
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
+from tfft.system.files import read_json
 from tfft.transfer.run import open_run
 
 SCRATCH = "scratch"
@@ -144,10 +145,10 @@ def _from_scratch(epochs: int) -> dict[str, Any]:
 
 def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
     opened, recipe = open_run(path)
-    if not opened.model_file.is_file():
+    status = read_json(opened.record_file).get("status")
+    if status != "finished":
         raise ModelFileError(
-            f"{path} is not finished: it has no model.keras. Go on with it: "
-            f"tfft train --resume {path}"
+            f"{path} is not finished but {status}. Go on with it: tfft train --resume {path}"
         )
     data = recipe.data.model_copy(update={"fraction": 1.0})
     key = recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()

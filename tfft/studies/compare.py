@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfft.config.recipe import Recipe
-from tfft.errors import UsageError
+from tfft.errors import ModelFileError, UsageError
+from tfft.evaluate.answers import answers_key, load_answers
+from tfft.evaluate.data import evaluation_images
+from tfft.evaluate.evaluate import evaluate
+from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.system.progress import SILENT, Progress
@@ -102,6 +106,7 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
     Raises:
         KeyboardInterrupt: With a note that says how to go on.
         UsageError: A run is there already with another recipe, or another process runs the study.
+        DataError: The test images of a finished run that is taken as it is are not there.
     """
     failed = {}
     with owned_study(study.path):
@@ -117,13 +122,25 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
 
 def _run_cell(cell: Cell, title: str, progress: Progress) -> None:
     if cell.recipe is None:
-        if not (cell.run / "evaluation" / "test.npz").is_file():
-            from tfft.evaluate.evaluate import evaluate
-
-            evaluate(cell.run, progress=progress)
+        _evaluate_taken(cell.run, progress)
     elif not is_finished(cell.run):
         progress.message(title)
         run_worker(cell.recipe, cell.run, "test", title=title, progress=progress)
+
+
+def _evaluate_taken(run: Path, progress: Progress) -> None:
+    """Evaluates a finished run on its test images, unless it has done so as it is now.
+
+    What a report keeps of a run has no targets, and a run that was gone on with is another model.
+    """
+    predictor = load_predictor(run)
+    index, *_ = evaluation_images(predictor.info, "test", None, progress)
+    try:
+        kept = load_answers(run, "test")
+    except ModelFileError:  # not there, or damaged
+        kept = None
+    if kept is None or not kept.targets or kept.key != answers_key(predictor, index):
+        evaluate(predictor, progress=progress)
 
 
 def _taken(arms: Sequence[Arm]) -> Iterator[Cell]:

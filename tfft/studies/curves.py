@@ -1,15 +1,12 @@
 """Pictures of a study (extra `plots`)."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from tfft.errors import UsageError
 from tfft.studies.results import Results
 from tfft.studies.verdict import percent
-from tfft.system.files import atomic_path
+from tfft.system.pictures import require_plots, write_picture
 
 _SIZE_INCHES = (7.0, 4.2)
 _DPI = 144
@@ -18,28 +15,13 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = "osD^vPX"
 
 
-def require_plots() -> ModuleType:
-    """Returns matplotlib's figure module, which draws without a display.
-
-    Raises:
-        UsageError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib import figure
-    except ImportError as error:
-        raise UsageError(
-            f"pictures need the extra `plots`: pip install 'tfft[plots]' ({error})"
-        ) from error
-    return figure
-
-
 def draw_learning_curves(results: Results, path: Path) -> None:
-    """Writes test top-1 against the number of training images as a PNG, a line an arm.
+    """Writes test top-1 against the number of training images, a line an arm.
 
     Bars are 95 % intervals: over seeds, or over test images where there is one seed.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        UsageError: Matplotlib is not installed.
     """
     figure, axes = _axes()
     arms = list(dict.fromkeys(row.arm for row in results.rows))
@@ -69,16 +51,16 @@ def draw_learning_curves(results: Results, path: Path) -> None:
     axes.set_xlabel("training images")
     axes.set_ylabel(f"top-1 on {results.test_images:,} test images")
     axes.legend(frameon=False)
-    _write(figure, path)
+    write_picture(figure, path)
 
 
 def draw_range_test(
     learning_rates: Sequence[float], losses: Sequence[float], suggestion: float | None, path: Path
 ) -> None:
-    """Writes the loss of a learning-rate range test against the rate as a PNG.
+    """Writes the loss of a learning-rate range test against the rate.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        UsageError: Matplotlib is not installed.
     """
     figure, axes = _axes()
     axes.plot(learning_rates, losses, color=_COLOURS[0])
@@ -88,7 +70,7 @@ def draw_range_test(
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("training loss, smoothed")
-    _write(figure, path)
+    write_picture(figure, path)
 
 
 def _axes() -> tuple[Any, Any]:
@@ -97,10 +79,3 @@ def _axes() -> tuple[Any, Any]:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def _write(figure: Any, path: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(picture.getvalue())

@@ -111,10 +111,11 @@ def read_history(run: Path) -> list[dict[str, float]]:
 
 
 def _images_seen(history: Sequence[Mapping[str, float]], train_images: int) -> float:
-    """Images in gradient steps, and each image once in a solved phase."""
+    """Images in gradient steps, and each image once in a solved phase; phase 0 trains nothing."""
     return sum(
         row["images_per_second"] * row["seconds"] if "images_per_second" in row else train_images
         for row in history
+        if row["phase"] > 0
     )
 
 

@@ -86,23 +86,17 @@ def run_worker(
     Raises:
         UsageError: The run was started with another recipe.
         WorkerError: The run failed.
+        TfftError: The log cannot be written, or the system starts no process.
     """
     recipe_file = run.with_name(f"{run.name}.yaml")
     _require_same_recipe(recipe, run, recipe_file)
     write_text(recipe_file, dump_recipe(recipe))
     log = run.with_name(f"{run.name}.log")
     command = [sys.executable, "-m", "tfft.studies.worker", str(recipe_file), str(run), split]
-    with explained_os_errors(log), log.open("a", encoding="utf-8") as errors:
-        # In a session of its own: Ctrl-C in the terminal reaches it through this process, once.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+    with explained_os_errors(log):
+        errors = log.open("a", encoding="utf-8")
+    with errors:
+        process = _started(command, errors)
         try:
             error = _follow(process, title, progress, watch)
         finally:
@@ -119,35 +113,48 @@ def _require_same_recipe(recipe: Recipe, run: Path, recipe_file: Path) -> None:
         )
 
 
+def _started(command: list[str], errors: TextIO) -> subprocess.Popen:
+    try:
+        # In a session of its own: Ctrl-C in the terminal reaches it through this process, once.
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise TfftError(f"cannot start {command[0]}: {error.strerror or error}") from error
+
+
 def _follow(
     process: subprocess.Popen, title: str, progress: Progress, watch: Callable[[], None]
 ) -> str:
     """Shows what the worker reports until it ends; returns its error, if it sent one."""
-    error, task = "", None
+    error, tasks = "", []
     try:
         for line in process.stdout or ():
             event = json.loads(line)
             error = event.get("error", error)
-            task = _replay(event, task, title, progress)
+            _replay(event, tasks, title, progress)
             watch()
         process.wait()
     finally:
-        if task is not None:
+        for task in reversed(tasks):
             task.close()
     return error
 
 
-def _replay(
-    event: dict[str, Any], task: Task | None, title: str, progress: Progress
-) -> Task | None:
+def _replay(event: dict[str, Any], tasks: list[Task], title: str, progress: Progress) -> None:
+    """Does to `tasks`, those that are open from the outermost to the innermost, what it says."""
     if "start" in event:
-        return progress.start(f"{title}: {event['start']}", event["total"], event["unit"])
-    if task is not None and "advance" in event:
-        task.advance(event["advance"], **event["figures"])
-    if task is not None and "close" in event:
-        task.close()
-        return None
-    return task
+        tasks.append(progress.start(f"{title}: {event['start']}", event["total"], event["unit"]))
+    elif tasks and "advance" in event:
+        tasks[-1].advance(event["advance"], **event["figures"])
+    elif tasks and "close" in event:
+        tasks.pop().close()
 
 
 def _stop(process: subprocess.Popen) -> None:

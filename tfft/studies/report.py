@@ -5,10 +5,11 @@ from typing import Any
 
 from tfft.errors import UsageError
 from tfft.studies.compare import Study, run_study
-from tfft.studies.curves import draw_learning_curves, require_plots
+from tfft.studies.curves import draw_learning_curves
 from tfft.studies.pages import comparison_json, write_pages
 from tfft.studies.results import Results, collect
 from tfft.studies.verdict import Verdict, verdicts
+from tfft.system.pictures import require_plots
 from tfft.system.progress import SILENT, Progress
 
 

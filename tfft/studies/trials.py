@@ -113,9 +113,12 @@ def _ask(search: Search, seed: int) -> Any:
     """Returns a new trial with its values.
 
     The sampler is seeded anew, so that what is suggested depends on the trials before, not on
-    restarts.
+    restarts: a trial that was interrupted and its second try, also while that is in line, count as
+    one.
     """
-    seed += len(search.study.get_trials(deepcopy=False))
+    states = search.optuna.trial.TrialState
+    before = (states.COMPLETE, states.PRUNED, states.RUNNING)
+    seed += len(search.study.get_trials(deepcopy=False, states=before))
     search.study.sampler = search.optuna.samplers.TPESampler(seed=seed)
     trial = search.study.ask()
     trial.set_user_attr(_VALUES, suggest_values(trial, search.space))

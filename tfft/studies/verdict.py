@@ -33,9 +33,13 @@ class Verdict:
 
 def verdicts(results: Results) -> list[Verdict]:
     """Returns a verdict for each arm and fraction: against scratch, else against the best."""
-    against_scratch = bool(results.with_scratch)
-    found = results.with_scratch if against_scratch else results.with_best
-    return [_verdict(comparison, results, against_scratch) for comparison in found]
+    return [verdict for fraction in results.fractions for verdict in _verdicts(results, fraction)]
+
+
+def _verdicts(results: Results, fraction: float) -> list[Verdict]:
+    with_scratch = [c for c in results.with_scratch if c.fraction == fraction]
+    found = with_scratch or [c for c in results.with_best if c.fraction == fraction]
+    return [_verdict(comparison, results, bool(with_scratch)) for comparison in found]
 
 
 def _verdict(comparison: Comparison, results: Results, against_scratch: bool) -> Verdict:

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
     """Trains a recipe into `run`, evaluates it on `split`, and writes what it cost.
 
-    Checkpoints are removed at the end: what a finished run of a study is for are its figures.
+    Checkpoints are removed once the run is noted as finished: what it is for are its figures.
 
     Raises:
         TfftError: As training and evaluation do.
@@ -68,8 +68,8 @@ def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
         if run.is_dir():
             write_json(run / COST_FILE, _cost(before, time.perf_counter() - started, resumed))
         raise
-    shutil.rmtree(run / "checkpoints", ignore_errors=True)
     write_json(run / COST_FILE, {**_cost(before, seconds, resumed), "finished": True})
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
 def _wait_for_another_worker() -> None:

@@ -25,8 +25,9 @@ def start_from_source_classes(training: Training, state: TrainingState) -> None:
     cut = Cut(None, training.classifier.model)
     evaluation = EvaluationStep(cut, training.classifier.heads)
     validated = validate(training, training.stream("none"), evaluation)
+    state.elapsed_seconds += training.stopwatch.lap()
     row = {"phase": 0, "epoch": 0, "step": 0, **columns("validation", validated)}
-    state.history.append(row)
+    state.history.append({**row, "elapsed_seconds": state.elapsed_seconds})
     training.history.write(state.history)
     training.checkpoints.save_best(state, -1, 0, validated)
     training.checkpoints.save(state)

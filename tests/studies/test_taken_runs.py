@@ -1,0 +1,59 @@
+"""Finished runs that a comparison takes as they are: whether what they keep still holds."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import pytest
+
+from tfft.evaluate.answers import answers_of_run, load_answers
+from tfft.evaluate.data import evaluation_images
+from tfft.evaluate.evaluate import evaluate
+from tfft.runtime.load import load_predictor
+from tfft.studies.compare import Cell, Study, run_study
+from tfft.system.progress import SILENT
+
+
+@pytest.fixture
+def run(small_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_run, tmp_path / "run"))
+
+
+def take(run: Path) -> None:
+    """Runs a comparison that has a finished run and nothing else."""
+    run_study(Study(run.parent / "study", (), (Cell("colours", 1.0, 0, run),)))
+
+
+def test_what_a_report_keeps_has_no_targets_so_that_the_run_is_evaluated(run):
+    predictor = load_predictor(run)
+    images, *_ = evaluation_images(predictor.info, "test", None, SILENT)
+    answers_of_run(predictor, "test", images, SILENT)
+    take(run)
+    assert load_answers(run, "test").right("label").shape == (12,)
+
+
+def test_a_run_that_was_gone_on_with_is_evaluated_again(run):
+    evaluate(run)
+    before = load_answers(run, "test")
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    model.get_layer("label").set_weights([-w for w in model.get_layer("label").get_weights()])
+    model.save(run / "model.keras")
+    take(run)
+    after = load_answers(run, "test")
+    assert after.key != before.key
+    assert after.right("label").mean() < before.right("label").mean()
+
+
+def test_damaged_answers_are_made_anew(run):
+    (run / "evaluation").mkdir(exist_ok=True)
+    (run / "evaluation" / "test.npz").write_bytes(b"PK\3\4 cut short")
+    take(run)
+    assert load_answers(run, "test").right("label").shape == (12,)
+
+
+def test_answers_that_still_hold_are_not_computed_again(run):
+    evaluate(run)
+    kept = run / "evaluation" / "test.npz"
+    written = kept.stat().st_mtime_ns
+    take(run)
+    assert kept.stat().st_mtime_ns == written
