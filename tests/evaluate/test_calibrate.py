@@ -85,6 +85,12 @@ def test_a_refitted_head_is_calibrated_on_what_it_said_before(refitted_run):
     assert calibration.heads["label"].temperature == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_run_that_kept_its_untrained_heads_is_not_refitted(refitted_run):
+    """Phase 0 is before the phases of the plan, whatever the last of them does."""
+    write_json(refitted_run / "metrics.json", {"validation": {}, "best": {"phase": 0, "epoch": 0}})
+    assert not calibrate(refitted_run).held_out
+
+
 def test_a_refitted_head_is_not_calibrated_on_images_that_it_was_trained_on(refitted_run):
     with pytest.raises(TfftError, match="refitted on the validation images"):
         calibrate(refitted_run)

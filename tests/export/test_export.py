@@ -245,12 +245,7 @@ def test_a_label_file_that_clients_would_misread_is_noticed(small_run, tmp_path,
 def test_files_that_pass_are_in_place_when_another_is_refused(small_run, tmp_path, monkeypatch):
     monkeypatch.setattr(tflite_family, "float16", _zeroed)
     with pytest.raises(GateError, match="TFLite float16 never says") as raised:
-        export(
-            small_run,
-            formats=["tflite"],
-            output=tmp_path,
-            tflite={"precisions": ("float32", "float16"), "timed": False},
-        )
+        export(small_run, formats=["tflite"], output=tmp_path, tflite=_TWO)
     written = raised.value.result
     directory = written.tflite["float32"].parent
     assert sorted(path.name for path in directory.iterdir()) == [
@@ -260,12 +255,45 @@ def test_files_that_pass_are_in_place_when_another_is_refused(small_run, tmp_pat
     assert written.checks["TFLite float16"]["in_place"] is False
 
 
+def test_a_file_whose_answers_are_no_numbers_has_no_largest_difference(
+    small_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tflite_family, "float16", _without_numbers)
+    with pytest.raises(GateError, match="TFLite float16 gives answers that are no numb") as raised:
+        export(small_run, formats=["tflite"], output=tmp_path, tflite=_TWO)
+    (file,) = raised.value.result.tflite.values()
+    checks = json.loads((file.parent / "checks.json").read_text())
+    assert checks["TFLite float16"]["largest_difference"] is None
+    assert checks["TFLite float32"]["largest_difference"] < 1e-4
+
+
+def test_a_float32_file_whose_answers_are_no_numbers_is_refused(small_run, tmp_path, monkeypatch):
+    convert = tflite_family.float32_content
+    monkeypatch.setattr(
+        tflite_family, "float32_content", lambda *given: _without_numbers(convert(*given))
+    )
+    with pytest.raises(GateError, match="does not answer as the Keras model does"):
+        export(small_run, formats=["tflite"], output=tmp_path, tflite=UNTIMED)
+
+
+_TWO = {"precisions": ("float32", "float16"), "timed": False}
+
+
 def _zeroed(content: bytes) -> bytes:
     """The file with all weights zero."""
+    return _filled(content, 0)
+
+
+def _without_numbers(content: bytes) -> bytes:
+    """The file with NaN for all weights: bytes of ones are that in 16 bits and in 32."""
+    return _filled(content, 255)
+
+
+def _filled(content: bytes, byte: int) -> bytes:
     model = read_model(content)
     for buffer in model.buffers:
-        if buffer.data is not None and len(buffer.data) > 100:
-            buffer.data = np.zeros_like(buffer.data)
+        if buffer.data is not None and len(buffer.data) > 40:
+            buffer.data = np.full_like(buffer.data, byte)
     return model_bytes(model)
 
 
@@ -370,3 +398,26 @@ def test_a_run_knows_its_exports(small_run, tmp_path):
     ]
     second.tflite["float32"].unlink()
     assert recorded_exports(run)[0] == {"float32": first.tflite["float32"]}
+
+
+@pytest.mark.parametrize("end", [TfftError("no room"), KeyboardInterrupt()])
+def test_a_saved_model_is_recorded_though_tflite_fails(small_run, tmp_path, monkeypatch, end):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+
+    def fail(*_given: object) -> None:
+        raise end
+
+    monkeypatch.setattr(exporting, "export_tflite", fail)
+    with pytest.raises(type(end)):
+        export(run, output=tmp_path / "out", name="new")
+    place = tmp_path / "out" / "new"
+    assert recorded_exports(run)[0] == {"savedmodel": place / "1"}
+    assert (place / "local" / "1.json").is_file()
+
+
+def test_an_export_of_which_nothing_is_in_place_is_not_recorded(small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tflite_family, "read_labels", lambda *_given: ())
+    before = (small_run / "run.json").read_bytes()
+    with pytest.raises(GateError, match="label file"):
+        export(small_run, formats=["tflite"], output=tmp_path, tflite=UNTIMED)
+    assert (small_run / "run.json").read_bytes() == before

@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from small_run import CLASSES, SIZE_PX
 
 from tfft.export.export import export
+from tfft.export.parity import Reference
 from tfft.export.quantize import calibrate, dynamic_int8, float16, int8
 from tfft.export.tflite import float32_content, write_tflite
 from tfft.export.tflite_file import layers, read_model
@@ -51,6 +52,17 @@ def test_each_file_has_its_figures(family):
     (tried,) = family.checks["TFLite int8"]["tried"]
     assert tried["what"].startswith("int8 throughout, ")
     assert tried["accuracy_drop"] == family.checks["TFLite int8"]["accuracy_drop"]
+
+
+def test_the_answers_of_an_int8_file_are_computed_once(small_run, tmp_path, monkeypatch):
+    asked = []
+    comparison = Reference.comparison
+    monkeypatch.setattr(
+        Reference, "comparison", lambda *given: asked.append(1) or comparison(*given)
+    )
+    tflite = {"precisions": ("int8",), "timed": False}
+    written = export(small_run, formats=["tflite"], output=tmp_path, tflite=tflite)
+    assert len(asked) == len(written.checks["TFLite int8"]["tried"])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

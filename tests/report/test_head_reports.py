@@ -120,6 +120,19 @@ def test_ticks_are_round(low, high, ticks):
     assert round_ticks(low, high) == pytest.approx(ticks)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (1e-5, 2.5e-5, ["1e-5", "1.5e-5", "2e-5", "2.5e-5"]),
+        (2.302582, 2.302586, ["2.302582", "2.302584", "2.302586"]),
+        (1000.0, 1001.0, ["1,000", "1,000.5", "1,001"]),
+    ],
+)
+def test_tick_texts_have_all_digits(low, high, texts):
+    count = len(texts) - 1
+    assert [tick_text(value) for value in round_ticks(low, high, count)] == texts
+
+
 def test_tick_texts_are_short():
     assert [tick_text(v) for v in (0.25, 0.0002, 12000.0, 0.0)] == ["0.25", "2e-4", "12,000", "0"]
 

@@ -25,7 +25,7 @@ PHASE = {
 }
 PLAN = {
     "blocks": [{"name": "stem", "parameters": 224}, {"name": "norm", "parameters": 16}],
-    "heads": [{"name": "label", "parameters": 27}],
+    "heads": [{"name": "label", "parameters": 27, "learning_rate_factor": 1.0}],
     "phases": [PHASE, {**PHASE, "number": 2}],
 }
 
@@ -36,12 +36,14 @@ def run(small_run, pictures, exported, tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("report")
     shutil.copytree(pictures, place / "pictures")
     (place / "pictures" / "red").rename(place / "pictures" / HOSTILE)
-    run = Path(shutil.copytree(small_run, place / "run"))
+    run = Path(shutil.copytree(small_run, place / "a run"))
     info = json.loads((run / "model.json").read_text())
     info["heads"]["label"]["class_names"][2] = HOSTILE
     info["data"] |= {"path": str(place / "pictures"), "validation_fraction": 0.5}
     write_json(run / "model.json", info)
     write_json(run / "plan.json", PLAN)
+    record = json.loads((run / "run.json").read_text())
+    write_json(run / "run.json", record | {"command": "/venv/bin/tfft train 'a recipe.yaml'"})
     found = {"kind": "overfits", "phase": 1, "text": "phase 1 overfits: flip <em>&</em> decay."}
     write_json(run / "metrics.json", {"validation": {}, "best": {}, "diagnosis": [found]})
     with (run / "history.csv").open("w", newline="") as stream:
@@ -123,6 +125,12 @@ def test_all_parts_of_the_run_are_in_it(text):
         *("phase 2", "look like one of the", "SavedModel", "TFLite float32", "tfft train"),
     ):
         assert part in text
+
+
+def test_commands_in_it_can_be_pasted_into_a_shell(elements, run):
+    commands = "\n".join(code.text for code in named(elements, "code"))
+    assert "tfft train 'a recipe.yaml'" in commands
+    assert f"tfft report '{run}'" in commands
 
 
 def test_what_the_epochs_show_is_in_it(elements):

@@ -20,7 +20,7 @@ from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.arrays import read_arrays
 from tfft.system.files import read_json, write_json
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run
+from tfft.transfer.run import Run, ends_with_refit
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,8 @@ def _before_refit(run: Run, examples: int) -> Outputs | None:
         TfftError: They were, and it is not known.
     """
     best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
-    phases = read_json(run.path / "plan.json")["phases"] if best else []
-    if not best or not phases[best["phase"] - 1]["config"].get("refit"):
+    plan = read_json(run.plan_file) if best else {}
+    if not ends_with_refit(best, plan):
         return None
     if not run.before_refit_file.is_file():
         raise TfftError(

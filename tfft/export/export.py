@@ -124,24 +124,33 @@ def export(
             config.max_accuracy_drop,
             progress,
         )
+        _note(Path(run), saved_models, version, keras.info, {"savedmodel": saved_models / version})
+        write_bundle(saved_models / "serving", keras.info, saved_versions(saved_models))
         checks |= {what: check.to_json() for what, check in saved_model.items()}
     family = TfliteFamily()
     if "tflite" in wanted:
         family = export_tflite(
             keras, reference, training, tflite_files / version, name, config, progress
         )
+        if family.files:
+            _note(Path(run), saved_models, version, keras.info, family.files)
     result = Export(
         savedmodel=saved_models / version if "savedmodel" in wanted else None,
         tflite=family.files,
         checks=checks | family.checks,
         refused=family.refused,
     )
-    if result.savedmodel or result.tflite:
-        keep_local_info(saved_models, version, keras.info)
-    record_export(Path(run), {"savedmodel": result.savedmodel, **result.tflite})
     if family.refused:
         raise GateError("\n".join(family.refused.values()), result)
     return result
+
+
+def _note(
+    run: Path, saved_models: Path, version: str, info: ModelInfo, files: Mapping[str, Path]
+) -> None:
+    """Notes where files that are in place lie, in the run, and its images, beside the files."""
+    keep_local_info(saved_models, version, info)
+    record_export(run, files)
 
 
 def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:
@@ -215,7 +224,6 @@ def _export_saved_model(
                     require_figures(checks[what], what, max_accuracy_drop)
                 task.advance(1)
             _write_checks(temporary / "assets.extra" / "checks.json", checks)
-        write_bundle(directory.parent / "serving", info, saved_versions(directory.parent))
     finally:
         task.close()
     return checks

@@ -29,14 +29,14 @@ class ParityCheck:
     Attributes:
         images: number of real images compared.
         largest_difference: of a probability, or of a box's edge as a share of the picture, or of a
-            number relative to the largest.
+            number relative to the largest; None where an answer is no number.
         heads: by head, its own largest difference, its figure (accuracy, f1, mae or mean_iou) and
             that of the Keras model on the same images, and for classification ``top1_agreement``,
             the share of images with the same answer.
     """
 
     images: int
-    largest_difference: float
+    largest_difference: float | None
     heads: dict[str, dict[str, float | None]]
 
     def to_json(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Reference:
             actual,
             self._expected[kind],
             self.targets,
-            ParityCheck(len(self.images), worst, checks),
+            ParityCheck(len(self.images), _finite(worst), checks),
         )
 
     def _keras_answer(self, rounded: bool) -> Callable[..., Outputs]:
@@ -197,9 +197,7 @@ def _check(
 ) -> dict[str, float | None]:
     scale = max(float(np.abs(expected).max()), 1e-6) if head.kind == "regression" else 1.0
     difference = float(np.abs(actual - expected).max()) / scale
-    check: dict[str, float | None] = {
-        "largest_difference": difference if np.isfinite(difference) else float("inf")
-    }
+    check: dict[str, float | None] = {"largest_difference": _finite(difference)}
     if head.kind == "classification":
         check["top1_agreement"] = float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean())
     name, figure = main_figure(head, head_metrics(head, np.nan_to_num(actual), targets))
@@ -208,8 +206,14 @@ def _check(
     return {**check, name: figure, f"keras_{name}": of_keras}
 
 
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
 def _largest(check: dict[str, float | None]) -> float:
-    return check["largest_difference"] or 0.0
+    """The largest difference of a head; infinite where an answer is no number."""
+    difference = check["largest_difference"]
+    return float("inf") if difference is None else difference
 
 
 def _require(

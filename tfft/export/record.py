@@ -7,14 +7,14 @@ from tfft.system.files import read_json
 from tfft.transfer.run import Run, record
 
 
-def record_export(run: Path, files: Mapping[str, Path | None]) -> None:
-    """Adds an export to a run's record.
+def record_export(run: Path, files: Mapping[str, Path]) -> None:
+    """Adds exported files to a run's record.
 
     Args:
         run: the run directory.
         files: ``savedmodel``, and the precisions of TFLite, to where they lie.
     """
-    entry = {name: str(path.absolute()) for name, path in files.items() if path is not None}
+    entry = {name: str(path.absolute()) for name, path in files.items()}
     opened = Run(run, {})
     before = read_json(opened.record_file).get("exports", [])
     record(opened, exports=[*before, entry])

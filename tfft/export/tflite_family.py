@@ -85,8 +85,7 @@ def export_tflite(
             passed = []
             for precision in config.precisions:
                 path = Path(scratch) / f"{name}_{precision}.tflite"
-                found = maker.make(precision, path, progress)
-                comparison = reference.comparison(_predictor(path))
+                comparison, found = maker.make(precision, path, progress)
                 task.advance(1)
                 try:
                     _judge(precision, path, comparison, config)
@@ -138,16 +137,23 @@ class _Maker:
     config: TfliteConfig
     version: str
 
-    def make(self, precision: str, path: Path, progress: Progress) -> dict[str, Any]:
-        """Writes a file; returns what was tried to get it, where there was something to try."""
-        found: dict[str, Any] = {}
+    def make(
+        self, precision: str, path: Path, progress: Progress
+    ) -> tuple[Comparison, dict[str, Any]]:
+        """Writes a file.
+
+        Returns:
+            Its answers beside the Keras model's, and what was tried to get it, where there was
+            something to try.
+        """
         if precision == "int8":
-            content, found = self._int8(path, progress)
-        else:
-            convert = {"float16": float16, "dynamic_int8": dynamic_int8}.get(precision, bytes)
-            content = convert(self.content)
+            return self._int8(path, progress)
+        convert = {"float16": float16, "dynamic_int8": dynamic_int8}.get(precision, bytes)
+        return self._compared(convert(self.content), precision, path), {}
+
+    def _compared(self, content: bytes, precision: str, path: Path) -> Comparison:
         self._write(content, precision, path)
-        return found
+        return self.reference.comparison(TflitePredictor(path, read_tflite_info(path)))
 
     def _write(self, content: bytes, precision: str, path: Path) -> None:
         write_tflite(
@@ -159,14 +165,14 @@ class _Maker:
             uint8_input=precision == "int8" and self.config.int8_input == "uint8",
         )
 
-    def _int8(self, path: Path, progress: Progress) -> tuple[bytes, dict[str, Any]]:
+    def _int8(self, path: Path, progress: Progress) -> tuple[Comparison, dict[str, Any]]:
         def judge(content: bytes) -> Comparison:
-            self._write(content, "int8", path)
-            return self.reference.comparison(_predictor(path))
+            return self._compared(content, "int8", path)
 
         calibration = Calibration(self.config.calibration_images, self._calibration_images)
         found = find_int8(self.content, calibration, judge, self.config.max_accuracy_drop, progress)
-        return found.content, {"tried": found.tried, "noisiest_layers": found.noisiest}
+        self._write(found.content, "int8", path)
+        return found.comparison, {"tried": found.tried, "noisiest_layers": found.noisiest}
 
     def _calibration_images(self, count: int) -> Sequence[np.ndarray]:
         index = self.training.take(spread_over_classes(self.training.targets["label"], count))
@@ -175,10 +181,6 @@ class _Maker:
             encoded_to_pixels(index.read(number), self.info.pixels, box)
             for number, box in enumerate(boxes)
         ]
-
-
-def _predictor(path: Path) -> TflitePredictor:
-    return TflitePredictor(path, read_tflite_info(path))
 
 
 def _judge(precision: str, path: Path, comparison: Comparison, config: TfliteConfig) -> None:

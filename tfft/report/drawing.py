@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+# Of a tick; what comes after them is floating point's, not the tick's.
+_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -151,14 +154,15 @@ def round_ticks(low: float, high: float, count: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [round(k * step, _DIGITS) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def tick_text(value: float) -> str:
-    """Returns a number as it stands at a tick."""
+    """Returns a number as it stands at a tick, with all digits that `round_ticks` gives it."""
     if value and abs(value) < 1e-3:
-        return f"{value:.0e}".replace("e-0", "e-")
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+        digits, _, power = f"{value:.{_DIGITS - 1}e}".partition("e")
+        return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
+    return f"{value:,.{_DIGITS}g}"
 
 
 def _n(value: float) -> str:

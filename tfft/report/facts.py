@@ -1,11 +1,14 @@
 """What was trained on what: the facts that open a report."""
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.runtime.info import ModelInfo
+from tfft.transfer.run import ends_with_refit
 
 _KINDS = {
     "classification": "one of {} classes",
@@ -21,7 +24,7 @@ def facts(
     data: ImageData,
     record: Mapping[str, Any],
     plan: Mapping[str, Any],
-    best: Mapping[str, Any],
+    metrics: Mapping[str, Any],
 ) -> list[tuple[str, str]]:
     """Returns names and values of what there is to know about a run.
 
@@ -31,8 +34,10 @@ def facts(
         data: that it was trained on.
         record: of ``run.json``.
         plan: of ``plan.json``; empty where there is none.
-        best: phase and epoch of the kept weights; empty where they are not known.
+        metrics: of ``metrics.json``; empty where there is none.
     """
+    best = metrics.get("best", {})
+    chosen = recipe.train.keep_best and bool(metrics.get("validation"))
     return [
         ("Images", f"{data.name}: {_splits(data)}"),
         *([("Licence of the images", data.licence)] if data.licence else []),
@@ -40,10 +45,25 @@ def facts(
         ("Backbone", _backbone(info, recipe, plan)),
         *([("Licence of its weights", info.licence)] if info.licence else []),
         ("Pixels", _pixels(info)),
-        *([("Weights kept", _kept(best, plan))] if best else []),
+        *([("Weights kept", _kept(best, plan, chosen))] if best else []),
         ("Trained", _trained(record)),
         ("With", _versions(record)),
     ]
+
+
+def made_by(record: Mapping[str, Any]) -> str:
+    """Returns the command that made a run, for a shell; "" where it was none of tfft.
+
+    Args:
+        record: of ``run.json``.
+    """
+    try:
+        program, *arguments = shlex.split(record["command"])
+    except (KeyError, ValueError):  # not recorded, or no command line
+        return ""
+    path = Path(program)
+    is_ours = path.name in ("tfft", "tfft.exe") or path.parts[-2:] == ("tfft", "__main__.py")
+    return shlex.join(["tfft", *arguments]) if is_ours else ""
 
 
 def _splits(data: ImageData) -> str:
@@ -73,11 +93,11 @@ def _pixels(info: ModelInfo) -> str:
     return f"{pixels.height} by {pixels.width}, {fit}, {pixels.interpolation}"
 
 
-def _kept(best: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    text = f"of phase {best['phase']}, epoch {best['epoch']}: the best on validation images"
-    phases = plan.get("phases", [])
-    if len(phases) >= best["phase"] and phases[best["phase"] - 1]["config"].get("refit"):
-        return f"{text}, then solved again with them"
+def _kept(best: Mapping[str, Any], plan: Mapping[str, Any], chosen: bool) -> str:
+    place = f"of phase {best['phase']}, epoch {best['epoch']}" if best["phase"] else "untrained"
+    text = f"{place}: {'the best on validation images' if chosen else 'the last'}"
+    if ends_with_refit(best, plan):
+        return f"{text}, then solved again with the validation images"
     return text
 
 

@@ -63,7 +63,8 @@ def _phase(
     drawing.text(_LEFT - 12, top + 19, f"phase {phase['number']}", "label strong", "end")
     drawing.text(_LEFT - 12, top + 36, _length(phase), "tick", "end")
     trained = [*phase["trained_by_block"], *(head["parameters"] for head in heads)]
-    factors = [*phase["block_factors"], *(phase["head_factor"] for _ in heads)]
+    of_heads = [phase["head_factor"] * head["learning_rate_factor"] for head in heads]
+    factors = [*phase["block_factors"], *of_heads]
     most = max(factor for factor, count in zip(factors, trained, strict=True) if count)
     rate = phase["config"].get("learning_rate")
     for k, (part, count, factor) in enumerate(

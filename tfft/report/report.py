@@ -1,5 +1,6 @@
 """Makes the report of a run: gathers what it says, and writes its page."""
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tfft.evaluate.data import recorded_data, targets_of_model, together
 from tfft.report.curves import curve_figures, learning_rate_figure, read_history
 from tfft.report.duplicates import AlikePair, Duplicates, find_duplicates
 from tfft.report.exports import export_rows
-from tfft.report.facts import facts
+from tfft.report.facts import facts, made_by
 from tfft.report.gallery import Picture, pictures, worst_mistakes
 from tfft.report.heads import HeadReport, head_report
 from tfft.report.names import display_names
@@ -146,8 +147,8 @@ def make_report(
         "without_alike": _without(opened, duplicates),
         "labelled_otherwise": _labelled_otherwise(opened, duplicates),
         "exports": export_rows(opened.run.path, progress),
-        "run": opened.run.path.absolute(),
-        "command": _command(opened.run),
+        "run": shlex.quote(str(opened.run.path.absolute())),
+        "command": made_by(read_json(opened.run.record_file)),
         "recipe": dump_recipe(opened.recipe),
         "version": __version__,
     }
@@ -276,11 +277,4 @@ def _facts(
     opened: _Opened, plan: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     record = read_json(opened.run.record_file)
-    best = metrics.get("best", {})
-    return facts(opened.predictor.info, opened.recipe, opened.data, record, plan, best)
-
-
-def _command(run: Run) -> str:
-    """The command line that trained the run, as the user typed it."""
-    program, _, arguments = str(read_json(run.record_file).get("command", "")).partition(" ")
-    return f"tfft {arguments}" if program else ""
+    return facts(opened.predictor.info, opened.recipe, opened.data, record, plan, metrics)

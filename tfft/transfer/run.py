@@ -2,7 +2,9 @@
 
 import os
 import platform
+import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -115,6 +117,18 @@ def record(run: Run, **entries: Any) -> None:
     write_json(run.record_file, {**read_json(run.record_file), **entries})
 
 
+def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
+    """Says whether the kept weights are of a phase that refits heads on the validation images.
+
+    Args:
+        best: of ``metrics.json``: phase and epoch of the kept weights. Phase 0 is before all phases
+            of the plan.
+        plan: of ``plan.json``; empty where there is none.
+    """
+    number, phases = best.get("phase", 0), plan.get("phases", [])
+    return 1 <= number <= len(phases) and bool(phases[number - 1]["config"].get("refit"))
+
+
 def _claim(path: Path) -> Path:
     path = Path(path)
     with explained_os_errors(path):
@@ -144,7 +158,7 @@ def _claim_next(parent: Path, name: str) -> Path:
 def _circumstances() -> dict[str, Any]:
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "tfft": __version__,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
