@@ -101,6 +101,7 @@ def _crops(archive: Path, every: int) -> tuple[np.ndarray, list[str]]:
     return np.stack(photos), wnids
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_it_knows_dogs(backbone: Backbone, shared_data: Path):
     """The classifier's rows of the 120 breeds, untrained: 82.2 % on 8,580 crops, here on 412."""

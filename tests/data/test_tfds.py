@@ -113,7 +113,7 @@ def test_leftovers_of_a_killed_preparation_are_swept(tmp_path, own_cache):
     home = max(
         (own_cache / "datasets").glob("stanford_dogs-*[!k]"), key=lambda p: p.stat().st_mtime
     )
-    leftover = home.with_name(f".{home.name}.abc")
+    leftover = home.with_name(f".{home.name}.tfft-abc")
     (leftover / "incomplete.XYZ").mkdir(parents=True)
     home.rename(home.with_name("moved away"))
     load_data(wanted)

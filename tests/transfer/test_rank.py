@@ -15,6 +15,7 @@ _PIXELS = {
 }
 
 
+@pytest.mark.slow
 def test_backbones_come_by_their_probe_with_all_figures(pictures: Path):
     ranking = tfft.rank(_RANDOM, data=pictures, overrides=_PIXELS)
     assert ranking.classes == 3
