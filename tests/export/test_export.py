@@ -19,7 +19,7 @@ from tfft.export import export as exporting
 from tfft.export import saved_model, tflite_family
 from tfft.export.export import export
 from tfft.export.parity import ParityCheck, require_figures
-from tfft.export.record import recorded_exports
+from tfft.export.record import record_export, recorded_exports
 from tfft.export.tflite_file import model_bytes, read_model
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
@@ -398,6 +398,22 @@ def test_a_run_knows_its_exports(small_run, tmp_path):
     ]
     second.tflite["float32"].unlink()
     assert recorded_exports(run)[0] == {"float32": first.tflite["float32"]}
+
+
+def test_both_forms_of_an_export_are_one_entry_and_exports_are_several(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    files = [tmp_path / name for name in ("1", "1.tflite", "2", "3.tflite")]
+    for file in files:
+        file.touch()
+    record_export(tmp_path, {"savedmodel": files[0]}, beside=files[0])
+    record_export(tmp_path, {"float32": files[1]}, beside=files[0])
+    record_export(tmp_path, {"savedmodel": files[2]}, beside=files[2])
+    record_export(tmp_path, {"float32": files[3]}, beside=tmp_path / "3")
+    assert recorded_exports(tmp_path) == [
+        {"float32": files[3]},
+        {"savedmodel": files[2]},
+        {"savedmodel": files[0], "float32": files[1]},
+    ]
 
 
 @pytest.mark.parametrize("end", [TfftError("no room"), KeyboardInterrupt()])

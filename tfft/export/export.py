@@ -150,7 +150,7 @@ def _note(
 ) -> None:
     """Notes where files that are in place lie, in the run, and its images, beside the files."""
     keep_local_info(saved_models, version, info)
-    record_export(run, files)
+    record_export(run, files, beside=saved_models / version)
 
 
 def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:

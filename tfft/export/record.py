@@ -7,17 +7,20 @@ from tfft.system.files import read_json
 from tfft.transfer.run import Run, record
 
 
-def record_export(run: Path, files: Mapping[str, Path]) -> None:
+def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = None) -> None:
     """Adds exported files to a run's record.
 
     Args:
         run: the run directory.
         files: ``savedmodel``, and the precisions of TFLite, to where they lie.
+        beside: SavedModel of the same export, which is recorded already.
     """
     entry = {name: str(path.absolute()) for name, path in files.items()}
     opened = Run(run, {})
-    before = read_json(opened.record_file).get("exports", [])
-    record(opened, exports=[*before, entry])
+    *before, last = [{}, *read_json(opened.record_file).get("exports", [])]
+    same = beside is not None and last.get("savedmodel") == str(beside.absolute())
+    entries = [*before, {**last, **entry}] if same else [*before, last, entry]
+    record(opened, exports=[known for known in entries if known])
 
 
 def recorded_exports(run: Path) -> list[dict[str, Path]]:
