@@ -127,17 +127,18 @@ def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path
         np.testing.assert_allclose(one[name], other[name], atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("piece", "checkpoints_after", "place"),
     [
-        pytest.param(7, "steps", "phase 2 after 0 epochs and 2 steps", marks=pytest.mark.slow),
-        pytest.param(9, "epochs", "phase 2 after 1 epoch", marks=pytest.mark.slow),
-        pytest.param(9, "phases", "phase 2 after 0 epochs", marks=pytest.mark.slow),
-        pytest.param(1, "epochs", "", marks=pytest.mark.slow),
-        pytest.param(2, "steps", "phase 1 after 0 epochs and 3 steps", marks=pytest.mark.slow),
-        pytest.param(10, "steps", "phase 2 after 1 epoch and 1 step", marks=pytest.mark.slow),
-        pytest.param(16, "steps", "phase 3 after 0 epochs and 3 steps", marks=pytest.mark.slow),
-        pytest.param(18, "epochs", "phase 3 after 1 epoch", marks=pytest.mark.slow),
+        (7, "steps", "phase 2 after 0 epochs and 2 steps"),
+        (9, "epochs", "phase 2 after 1 epoch"),
+        (9, "phases", "phase 2 after 0 epochs"),
+        (1, "epochs", ""),
+        (2, "steps", "phase 1 after 0 epochs and 3 steps"),
+        (10, "steps", "phase 2 after 1 epoch and 1 step"),
+        (16, "steps", "phase 3 after 0 epochs and 3 steps"),
+        (18, "epochs", "phase 3 after 1 epoch"),
     ],
 )
 def test_an_interrupted_schedule_ends_with_the_weights_of_one_that_was_not(
@@ -166,6 +167,7 @@ def test_an_interrupted_schedule_ends_with_the_weights_of_one_that_was_not(
     expected, actual = weights_of(whole.path), weights_of(again.path)
     for name in expected:
         np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+    assert [row["phase"] for row in _history(whole.path)] == ["1", "1", "2", "2", "3", "3"]
     assert [_figures(row) for row in _history(again.path)] == [
         _figures(row) for row in _history(whole.path)
     ]

@@ -59,17 +59,22 @@ def answers_of_run(
         As `Predictor.answers`, in the order of `index`.
     """
     run, key = run_directory(predictor), answers_key(predictor, index)
-    if run is not None and _file(run, split).is_file():
-        try:
-            kept = load_answers(run, split)
-        except ModelFileError:  # damaged: computed anew
-            kept = None
-        if kept is not None and kept.key == key:
-            return kept.outputs
+    kept = kept_answers(run, split, key) if run is not None else None
+    if kept is not None:
+        return kept.outputs
     outputs = predict_index(predictor, index, _BATCH_SIZE, f"predicting {split} images", progress)
     if run is not None:
         save_answers(run, split, Answers(np.array(index.ids), {}, outputs, key))
     return outputs
+
+
+def kept_answers(run: Path, split: str, key: str) -> Answers | None:
+    """Returns what was kept of a split; None if nothing was, or it is damaged or of another key."""
+    try:
+        kept = load_answers(run, split)
+    except ModelFileError:
+        return None
+    return kept if kept.key == key else None
 
 
 def save_answers(run: Path, split: str, answers: Answers) -> None:

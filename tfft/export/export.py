@@ -103,12 +103,7 @@ def export(
     keras, recipe = _opened(Path(run), overrides)
     if recipe.export.calibrated if calibrated is None else calibrated:
         keras.info = keras.info.at_temperatures(calibrate(keras, progress).temperatures)
-    wanted = tuple(formats or recipe.export.formats)
-    for unknown in set(wanted) - set(FORMATS):
-        raise UsageError(
-            f"no format {unknown!r}; there are {', '.join(FORMATS)}."
-            f"{nearest(unknown, FORMATS)} Received: {unknown}"
-        )
+    wanted = _known(formats or recipe.export.formats)
     config = _tflite_config(recipe, tflite or {})
     name = str(name or recipe.export.name or recipe.name)
     keras.info = replace(keras.info, name=name)
@@ -143,6 +138,15 @@ def export(
     if family.refused:
         raise GateError("\n".join(family.refused.values()), result)
     return result
+
+
+def _known(formats: Sequence[str]) -> tuple[str, ...]:
+    for unknown in set(formats) - set(FORMATS):
+        raise UsageError(
+            f"no format {unknown!r}; there are {', '.join(FORMATS)}."
+            f"{nearest(unknown, FORMATS)} Received: {unknown}"
+        )
+    return tuple(formats)
 
 
 def _note(

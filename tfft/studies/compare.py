@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfft.config.recipe import Recipe
-from tfft.errors import ModelFileError, UsageError
-from tfft.evaluate.answers import answers_key, load_answers
+from tfft.errors import UsageError
+from tfft.evaluate.answers import answers_key, kept_answers
 from tfft.evaluate.data import evaluation_images
 from tfft.evaluate.evaluate import evaluate
 from tfft.runtime.load import load_predictor
@@ -135,11 +135,8 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
     """
     predictor = load_predictor(run)
     index, *_ = evaluation_images(predictor.info, "test", None, progress)
-    try:
-        kept = load_answers(run, "test")
-    except ModelFileError:  # not there, or damaged
-        kept = None
-    if kept is None or not kept.targets or kept.key != answers_key(predictor, index):
+    kept = kept_answers(run, "test", answers_key(predictor, index))
+    if kept is None or not kept.targets:
         evaluate(predictor, progress=progress)
 
 

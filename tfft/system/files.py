@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.errors import TfftError
+from tfft.system.locks import lock_or_none
 
 
 @contextlib.contextmanager
@@ -81,21 +82,17 @@ def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
     """Makes a directory and locks it: the system unlocks it when this process ends, however."""
     while True:
         made = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-        lock = os.open(made, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if made.exists():
+        lock = lock_or_none(made, fcntl.LOCK_EX)
+        if lock is not None:  # otherwise taken for abandoned before it was locked
             return made, lock
-        os.close(lock)  # taken for abandoned before it was locked
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
     for directory in parent.glob(f"{glob.escape(prefix)}*/"):
-        with contextlib.suppress(OSError):  # in use, of another user, or just removed
-            lock = os.open(directory, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(directory)
-            finally:
+        with contextlib.suppress(PermissionError):  # of another user
+            lock = lock_or_none(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock is not None:
+                shutil.rmtree(directory, ignore_errors=True)
                 os.close(lock)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfft.errors import TfftError
 from tfft.system.files import read_json
+from tfft.system.locks import lock_or_none
 
 ENTRY_FILE = "entry.json"
 BUILDING = ".building"
@@ -111,26 +112,6 @@ def remove_incomplete(directory: Path) -> None:
             os.close(lock)
     for path in directory.glob(f".*{_REMOVING}"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-def lock_or_none(path: Path, kind: int) -> int | None:
-    """Locks a file or directory and returns its descriptor; closing it frees the lock.
-
-    Returns:
-        None if it is not there, was replaced meanwhile, or is locked and `kind` does not wait.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, kind)
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    os.close(descriptor)
-    return None
 
 
 def _remove(path: Path) -> bool:
