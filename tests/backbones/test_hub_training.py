@@ -26,7 +26,7 @@ from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.runtime.tflite_convert import operators
 from tfft.runtime.tflite_predictor import TflitePredictor
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.gradient import set_batch_norm
+from tfft.transfer.batch_norm import set_batch_norm
 from tfft.transfer.optimizers import build_optimizer, inner_optimizer
 from tfft.transfer.rules import update_rules
 from tfft.transfer.step import TrainStep

@@ -124,6 +124,11 @@ BackboneConfig = Annotated[
 ]
 
 
+def is_random(backbone: BackboneConfig) -> bool:
+    """Returns whether a backbone starts from random weights, so that nothing is transferred."""
+    return getattr(backbone, "weights", None) == "random"
+
+
 class _Head(Section):
     pooling: Literal["avg", "max"] = Field(
         default="avg", description="how the backbone's last activations become features"

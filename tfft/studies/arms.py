@@ -7,6 +7,7 @@ from typing import Any
 
 from tfft.config.expand import STRATEGY_NAMES
 from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.model import is_random
 from tfft.config.overrides import Overrides
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
@@ -42,7 +43,7 @@ class Arm:
     @property
     def is_scratch(self) -> bool:
         """Whether nothing is transferred."""
-        return getattr(self.recipe.backbone, "weights", None) == "random"
+        return is_random(self.recipe.backbone)
 
     def recipe_at(self, fraction: float, seed: int) -> Recipe:
         """Returns the recipe of one cell.

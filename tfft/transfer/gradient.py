@@ -8,9 +8,10 @@ import numpy as np
 
 from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
-from tfft.model.assemble import Classifier, Cut
+from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
+from tfft.transfer.batch_norm import set_batch_norm
 from tfft.transfer.features import cached_inputs
 from tfft.transfer.inputs import PhaseInputs
 from tfft.transfer.optimizers import inner_optimizer
@@ -166,17 +167,6 @@ def _shown(metrics: HeadMetrics) -> dict[str, float]:
 
 def _has_stopped(phase: GradientPhase, state: TrainingState) -> bool:
     return phase.early_stop is not None and state.stale_epochs >= phase.early_stop.patience_epochs
-
-
-def set_batch_norm(classifier: Classifier, trained: Unfrozen, mode: str) -> None:
-    """Makes BatchNormalization of trained layers adapt or not; elsewhere it never does.
-
-    Keras runs a BatchNormalization layer that is not trainable with its moving statistics, in
-    training too. Which variables a phase trains is not decided by this flag.
-    """
-    for block, adapting in enumerate(trained.batch_norms):
-        for layer in classifier.batch_norms(block):
-            layer.trainable = mode == "adapt" and layer in adapting
 
 
 def _statistics(phase: GradientPhase, trained: Unfrozen) -> list[keras.Variable]:

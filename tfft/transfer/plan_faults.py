@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
 from tfft.model.assemble import Classifier
@@ -100,15 +101,11 @@ def _without_validation(phase: Phase, validation_images: int) -> Iterator[str]:
 
 
 def _without_pretrained_weights(phase: Phase, recipe: Recipe) -> Iterator[str]:
-    if isinstance(phase, GradientPhase) and phase.l2sp and _is_random(recipe):
+    if isinstance(phase, GradientPhase) and phase.l2sp and is_random(recipe.backbone):
         yield (
             "l2sp: pulls towards pretrained weights, but backbone.weights is random. "
             "Use weight_decay, or pretrained weights"
         )
-
-
-def _is_random(recipe: Recipe) -> bool:
-    return getattr(recipe.backbone, "weights", None) == "random"
 
 
 def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tfft.backbones.record import FILE_NAME, backbone_to_json
-from tfft.config.model import HubBackbone
+from tfft.config.model import HubBackbone, is_random
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError
@@ -16,6 +16,7 @@ from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
+from tfft.transfer.batch_norm import keep_up_from_scratch
 from tfft.transfer.diagnosis import Finding, diagnose
 from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.gradient import train_by_gradient
@@ -154,6 +155,8 @@ def _training(
     recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Training:
     classifier = prepared.classifier
+    if is_random(recipe.backbone):
+        keep_up_from_scratch(classifier, plan)
     optimizer = _optimizer(recipe, classifier)
     averaged = any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases)
     average = WeightAverage(_float_variables(classifier)) if averaged else None

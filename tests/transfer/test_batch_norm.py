@@ -1,0 +1,66 @@
+"""How fast the statistics of BatchNormalization follow a training from scratch."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfft.config.load import recipe_from_dict
+from tfft.transfer.run import create_run
+from tfft.transfer.train import prepare_training
+
+_ALL = {"unfreeze": "all", "learning_rate": 0.01, "batch_norm": "adapt"}
+_MOBILE = {"kind": "application", "name": "MobileNet", "arguments": {"alpha": 0.25}}
+_SCRATCH = {**_MOBILE, "weights": "random"}
+
+
+def norms_of(pictures, run, backbone: dict, *phases: dict) -> list[keras.layers.Layer]:
+    """The BatchNormalization layers as the phases would find them."""
+    recipe = recipe_from_dict(
+        {
+            "name": "norms",
+            "data": {"kind": "image_folder", "path": str(pictures)},
+            "image": {"size_px": 32},
+            "backbone": backbone,
+            "train": {"phases": list(phases), "batch_size": 4},
+        }
+    )
+    training = prepare_training(recipe, create_run(recipe, run))
+    training.history.close()
+    blocks = range(len(training.classifier.backbone.blocks))
+    return [norm for block in blocks for norm in training.classifier.batch_norms(block)]
+
+
+def momenta(norms) -> set[float]:
+    return {norm.momentum for norm in norms}
+
+
+def test_from_scratch_they_average_over_a_tenth_of_the_steps(pictures, tmp_path):
+    frozen = {**_ALL, "batch_norm": "frozen", "steps": 700}
+    phases = ({**_ALL, "steps": 150}, frozen, {**_ALL, "steps": 50})
+    assert momenta(norms_of(pictures, tmp_path / "run", _SCRATCH, *phases)) == {0.95}
+
+
+def test_so_nothing_is_left_of_where_they_began(pictures, tmp_path):
+    norm = norms_of(pictures, tmp_path / "run", _SCRATCH, {**_ALL, "steps": 100})[0]
+    norm.trainable = True
+    images = np.full((4, 2, 2, norm.moving_mean.shape[0]), 7.0, np.float32)
+    for _ in range(100):
+        norm(images, training=True)
+    np.testing.assert_allclose(norm.moving_mean, 7.0, rtol=1e-3)
+    np.testing.assert_allclose(norm.moving_variance, 0.0, atol=1e-3)
+
+
+def test_a_training_shorter_than_an_average_takes_the_last_batch(pictures, tmp_path):
+    assert momenta(norms_of(pictures, tmp_path / "run", _SCRATCH, {**_ALL, "steps": 3})) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "phase"),
+    [
+        pytest.param(_SCRATCH, {**_ALL, "steps": 5000}, id="long enough"),
+        pytest.param(_SCRATCH, {**_ALL, "steps": 50, "batch_norm": "frozen"}, id="frozen"),
+        pytest.param({"kind": "lite"}, {**_ALL, "steps": 50}, id="pretrained"),
+    ],
+)
+def test_otherwise_they_keep_their_momentum(pictures, tmp_path, backbone, phase):
+    assert momenta(norms_of(pictures, tmp_path / "run", backbone, phase)) == {0.99}

@@ -1,0 +1,47 @@
+"""BatchNormalization in training: which layers adapt, and how fast their statistics follow."""
+
+from tfft.config.train import GradientPhase
+from tfft.model.assemble import Classifier
+from tfft.system.tensorflow import start_tensorflow
+from tfft.transfer.plan import FreezePlan
+from tfft.transfer.unfreeze import Unfrozen
+
+start_tensorflow()
+import keras  # noqa: E402
+
+# Of the steps of a training from scratch, the share that moving statistics may average over.
+_LONGEST_AVERAGE = 0.1
+
+
+def set_batch_norm(classifier: Classifier, trained: Unfrozen, mode: str) -> None:
+    """Makes BatchNormalization of trained layers adapt or not; elsewhere it never does.
+
+    Keras runs a BatchNormalization layer that is not trainable with its moving statistics, in
+    training too. Which variables a phase trains is not decided by this flag.
+    """
+    for block, adapting in enumerate(trained.batch_norms):
+        for layer in classifier.batch_norms(block):
+            layer.trainable = mode == "adapt" and layer in adapting
+
+
+def keep_up_from_scratch(classifier: Classifier, plan: FreezePlan) -> None:
+    """Lets the moving statistics of a backbone with random weights keep up with a short training.
+
+    They start as those of nothing (mean 0, variance 1) and average over 1 / (1 - momentum) steps,
+    a hundred with the 0.99 of Keras. In a training of two hundred steps they would still hold some
+    of that start and much of weights long gone, and what is learned would not show in validation.
+    So they average over at most a tenth of the steps that adapt them: from a thousand steps on,
+    0.99 stays. Statistics that were pretrained are a good start, and keep their momentum.
+    """
+    steps = sum(
+        phase.steps
+        for phase in plan.phases
+        if isinstance(phase.config, GradientPhase) and phase.config.batch_norm == "adapt"
+    )
+    if not steps:
+        return
+    highest = 1 - 1 / max(1.0, _LONGEST_AVERAGE * steps)
+    for block in range(len(classifier.backbone.blocks)):
+        for layer in classifier.batch_norms(block):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, highest)
