@@ -3,13 +3,15 @@
 import csv
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import html5lib
 import pytest
 
 from tfft.config.load import load_recipe
-from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.errors import DataError, ModelFileError, TfftError, UsageError
+from tfft.report import report as reporting
 from tfft.report.report import Report, make_report
 from tfft.system.files import write_json
 
@@ -157,6 +159,36 @@ def test_what_cannot_be_reported_on_says_so(run, exported, tmp_path):
     write_json(moved / "model.json", info | {"data": info["data"] | {"path": "/nowhere"}})
     with pytest.raises(DataError, match="nowhere"):
         make_report(moved)
+
+
+@pytest.fixture
+def no_work(monkeypatch) -> None:
+    """Fails a test in which a model is loaded for a report."""
+
+    def load(path: Path) -> None:
+        pytest.fail(f"{path} was loaded before what is written was checked")
+
+    monkeypatch.setattr(reporting, "load_predictor", load)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_pngs_that_nothing_can_draw_are_refused_before_any_work(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(UsageError, match=r"--png needs .*tfft\[plots\]"):
+        make_report(run, png=tmp_path / "png")
+    assert not (tmp_path / "png").exists()
+
+
+@pytest.mark.usefixtures("no_work")
+def test_places_that_cannot_be_written_are_refused_before_any_work(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TfftError, match="file is no directory"):
+        make_report(run, output=tmp_path / "file" / "r.html")
+    with pytest.raises(UsageError, match="--output takes a file"):
+        make_report(run, output=tmp_path)
+    pytest.importorskip("resvg_py")
+    with pytest.raises(TfftError, match="file is no directory"):
+        make_report(run, png=tmp_path / "file")
 
 
 def test_the_recipe_in_it_is_the_run_s(run, text):

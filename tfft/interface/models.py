@@ -125,6 +125,7 @@ def report(
         ModelFileError: `run` is no run with a model.
         DataError: Its images are not there any more.
         UsageError: There is no such split, or what draws PNG files is not installed.
+        TfftError: `output` or `png` cannot be written to.
     """
     from tfft.report import report as reporting
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfft.report.contrast import Colour, contrast, over
 from tfft.report.drawing import Drawing, Figure, Scale
 
 # The matrix is as large as its rows need, between these sides.
@@ -17,6 +18,11 @@ _NAMED_UP_TO, _COUNTED_UP_TO = 140, 20
 # Names of the usual size need rows of so many pixels; smaller ones are read zoomed in.
 _READABLE = 12
 _MOST_CELLS = 20_000
+# Of figures.css: the ground of the cells, the cells, the counts on them. Black and white together
+# reach a contrast of 4.58 on any colour, of which one has it.
+_FIELD: Colour = (0xF6, 0xF7, 0xFA)
+_CELL_COLOURS: dict[str, Colour] = {"right": (0x24, 0x56, 0xC7), "wrong": (0xC2, 0x41, 0x0C)}
+_COUNT_COLOURS: dict[str, Colour] = {"count": (0, 0, 0), "count light": (255, 255, 255)}
 
 
 @dataclass(frozen=True)
@@ -139,20 +145,32 @@ def _cells(drawing: Drawing, counts: np.ndarray, labels: Sequence[str], place: S
     gap = min(size * 0.06, 1.0)
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         count, share = int(counts[row, column]), counts[row, column] / images[row]
-        same = row == column
+        cell = "right" if row == column else "wrong"
+        opacity = _opacity(share, cell)
         tip = f"{labels[row]} → {labels[column]}: {count:,} of {images[row]:,}"
         drawing.rect(
             place(column) + gap,
             place(row) + gap,
             size - 2 * gap,
             size - 2 * gap,
-            "right" if same else "wrong",
+            cell,
             tip,
-            fill_opacity=f"{0.12 + 0.88 * (share if same else min(1.0, 2 * share)):.2f}",
+            fill_opacity=f"{opacity:.2f}",
         )
         if len(labels) <= _COUNTED_UP_TO:
-            kind = "count light" if share > (0.5 if same else 0.25) else "count"
+            kind = _count_kind(cell, opacity)
             drawing.text(place(column + 0.5), place(row + 0.5) + 4, f"{count:,}", kind, "middle")
+
+
+def _opacity(share: float, cell: str) -> float:
+    """How opaque a cell is, for its share of the row; wrong ones are so from a half on."""
+    return round(0.12 + 0.88 * (share if cell == "right" else min(1.0, 2 * share)), 2)
+
+
+def _count_kind(cell: str, opacity: float) -> str:
+    """The kind of count that stands out more from a cell."""
+    ground = over(_CELL_COLOURS[cell], opacity, _FIELD)
+    return max(_COUNT_COLOURS, key=lambda kind: contrast(_COUNT_COLOURS[kind], ground))
 
 
 def _names(drawing: Drawing, labels: Sequence[str], place: Scale) -> None:

@@ -85,6 +85,8 @@ def head_report(
     calibration: HeadCalibration | None,
     mistakes: Sequence[Picture],
     explained: str,
+    *,
+    trained_on: bool = False,
 ) -> HeadReport:
     """Computes the section of a head.
 
@@ -96,11 +98,15 @@ def head_report(
         calibration: of the head, if there is one.
         mistakes: with their pictures.
         explained: by which method.
+        trained_on: the head was trained on these images: its figures have no intervals, which
+            would say something of other images.
     """
     labels = display_names(head.class_names)
     metrics = head_metrics(head, answers, targets)
     found: dict[str, Any] = {"mistakes": mistakes, "explained": explained if mistakes else ""}
-    tiles = [_tile(key, metrics) for key in _TILES[head.kind] if metrics.get(key) is not None]
+    tiles = [
+        _tile(key, metrics, trained_on) for key in _TILES[head.kind] if metrics.get(key) is not None
+    ]
     if head.kind == "classification":
         counts = np.array(metrics["confusion"], np.int64)
         temperature = calibration.temperature if calibration and calibration.fitted else None
@@ -124,16 +130,15 @@ def head_report(
         known = np.isfinite(targets).all(axis=1)
         if known.any():
             found["numbers"] = overlap_figure(name, iou(answers[known], targets[known]))
-    return HeadReport(
-        name, head.kind, _summary(head, metrics, len(targets)), tuple(tiles), labels, **found
-    )
+    summary = _summary(head, metrics, len(targets), trained_on)
+    return HeadReport(name, head.kind, summary, tuple(tiles), labels, **found)
 
 
-def _tile(key: str, metrics: dict[str, Any]) -> Tile:
+def _tile(key: str, metrics: dict[str, Any], trained_on: bool) -> Tile:
     text = _text(key, metrics[key])
     interval = metrics.get(f"{key}_interval")
     remark = ""
-    if interval is not None:
+    if interval is not None and not trained_on:
         remark = f"95 % interval {_text(key, interval[0])} to {_text(key, interval[1])}"
     return Tile(FIGURE_NAMES[key], text, remark)
 
@@ -151,13 +156,16 @@ def _calibrated_tile(
     return Tile(tile.name, tile.value, f"{_text('ece', scaled)} at temperature {temperature:.3f}")
 
 
-def _summary(head: HeadInfo, metrics: dict[str, Any], examples: int) -> str:
+def _summary(head: HeadInfo, metrics: dict[str, Any], examples: int, trained_on: bool) -> str:
     if head.kind == "classification":
         right = round(metrics["top1"] * examples)
+        text = f"{right:,} of {examples:,} images right: {percent(metrics['top1'])}"
+        if trained_on:
+            return f"{text}, of images that it was trained on."
         low, high = metrics["top1_interval"]
         return (
-            f"{right:,} of {examples:,} images right: {percent(metrics['top1'])}, and with "
-            f"95 % confidence between {percent(low)} and {percent(high)} on images like these."
+            f"{text}, and with 95 % confidence between {percent(low)} and {percent(high)} "
+            "on images like these."
         )
     if head.kind == "multi_label":
         return f"On {examples:,} images all labels are right for {percent(metrics['exact'])}."

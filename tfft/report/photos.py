@@ -6,6 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from tfft.images.channels import LUMA, has_alpha
+
 _SIDE_PX = 168
 _QUALITY = 72
 # Of a map from 0 to 1: dark violet over magenta and orange to light yellow, which stay apart in
@@ -15,13 +17,33 @@ _STOPS = np.array(
 )
 
 
+def in_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Returns pixels in RGB: grey three times, what is not opaque laid over white.
+
+    Args:
+        pixels: [height, width, channels], 0..255; 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,
+            alpha) channels.
+
+    Returns:
+        [height, width, 3], 0..255; `pixels` themselves where they are RGB.
+    """
+    channels = pixels.shape[-1]
+    if channels == 3:
+        return pixels
+    colours = pixels[..., :3] if channels == 4 else np.repeat(pixels[..., :1], 3, axis=-1)
+    if not has_alpha(channels):
+        return colours
+    opaque = pixels[..., -1:] / 255.0
+    return colours * opaque + 255.0 * (1.0 - opaque)
+
+
 def data_uri(pixels: np.ndarray) -> str:
     """Returns a photo as a JPEG data URI, its longer side 168 px at most.
 
     Args:
-        pixels: [height, width, 3], RGB, 0..255.
+        pixels: [height, width, channels], 0..255, as `in_rgb` takes them.
     """
-    image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    image = Image.fromarray(np.clip(np.rint(in_rgb(pixels)), 0, 255).astype(np.uint8))
     if max(image.size) < 64:
         factor = 96 // max(image.size)
         image = image.resize(
@@ -37,10 +59,13 @@ def overlaid(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Returns a photo in grey with a map laid over it.
 
     Args:
-        pixels: float [height, width, 3], 0..255.
+        pixels: float [height, width, channels], 0..255, as `in_rgb` takes them.
         heat: float [height, width], 0..1.
+
+    Returns:
+        float [height, width, 3], RGB, 0..255.
     """
-    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    grey = in_rgb(pixels) @ LUMA
     position = np.clip(heat, 0, 1) * (len(_STOPS) - 1)
     lower = np.minimum(position.astype(int), len(_STOPS) - 2)
     share = (position - lower)[..., None]

@@ -25,7 +25,7 @@ def reliability_figure(
         head: its name.
         probabilities: float [examples, classes], as trained.
         labels: int [examples].
-        temperature: fitted on other images; None: there is none.
+        temperature: fitted on validation images; None: there is none.
     """
     panels = [("as trained", probabilities)]
     if temperature is not None:

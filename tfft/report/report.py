@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,14 @@ from tfft.report.names import display_names
 from tfft.report.page import page
 from tfft.report.photos import data_uri
 from tfft.report.plan_figure import plan_figure
-from tfft.report.png import write_pngs
+from tfft.report.png import require_pngs, write_pngs
 from tfft.report.saliency import saliency_of
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs
-from tfft.system.files import read_json, write_text
+from tfft.system.files import read_json, require_writable, write_text
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run
+from tfft.transfer.run import Run, ends_with_refit
 from tfft.version import __version__
 
 _MISTAKES = 24
@@ -90,6 +90,14 @@ class _Opened:
     index: ImageIndex
     answers: Outputs
     targets: dict[str, np.ndarray]
+    plan: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @property
+    def trained_on(self) -> bool:
+        """Whether the heads were solved again with the images of the split (``refit: true``)."""
+        best = self.metrics.get("best", {})
+        return self.split == "validation" and ends_with_refit(best, self.plan)
 
 
 def make_report(
@@ -103,7 +111,8 @@ def make_report(
     """Writes the report of a run: one HTML file that needs no other and no network.
 
     What the model says of the images is taken from an evaluation of the run where that is current,
-    and computed and kept otherwise.
+    and computed and kept otherwise. Validation images that the heads were solved again with
+    (``refit: true``) are reported on with a warning, and without what holds for unseen images only.
 
     Args:
         run: a run directory.
@@ -116,72 +125,92 @@ def make_report(
         ModelFileError: `run` is no run with a model.
         UsageError: There is no such split, or what draws PNG files is not installed.
         DataError: The images are not there any more.
+        TfftError: `output` or `png` cannot be written to.
     """
     started = time.perf_counter()
-    opened = _open(Path(run), split, progress)
+    run = Path(run)
+    _require_run(run)
+    path = output or run / "report.html"
+    _require_places(path, png)
+    opened = _open(run, split, progress)
+    values = _values(opened, progress)
+    text = page(values)
+    write_text(path, text)
+    figures = [f for f in (values["plan"], *values["curves"]) if f is not None]
+    figures += [figure for head in values["heads"] for figure in head.figures]
+    pngs = write_pngs(figures, png) if png is not None else []
+    seconds = time.perf_counter() - started
+    return Report(path, opened.split, len(text.encode()), seconds, tuple(pngs))
+
+
+def _require_run(run: Path) -> None:
+    if not (run / "recipe.yaml").is_file() or not (run / "run.json").is_file():
+        raise ModelFileError(
+            f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
+        )
+
+
+def _require_places(page_file: Path, png: Path | None) -> None:
+    """Checks that page and figures can be written, before minutes are spent on them."""
+    if page_file.is_dir():
+        raise UsageError(
+            f"--output takes a file, and {page_file} is a directory: give {page_file}/report.html"
+        )
+    require_writable(page_file.parent)
+    if png is not None:
+        require_pngs(png)
+
+
+def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
+    """What ``templates/report.html`` asks for."""
     calibration, no_calibration = _calibration(opened, progress)
     heads = [_head(opened, name, calibration) for name in opened.predictor.info.heads]
-    duplicates = _duplicates(opened, progress)
-    plan_file = opened.run.path / "plan.json"
-    plan = read_json(plan_file) if plan_file.is_file() else {}
-    metrics_file = opened.run.metrics_file
-    metrics = read_json(metrics_file) if metrics_file.is_file() else {}
     rows = read_history(opened.run.path / "history.csv")
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
-    values = {
+    plan = opened.plan
+    return {
         "name": opened.recipe.name,
         "description": opened.recipe.description,
-        "facts": _facts(opened, plan, metrics),
+        "facts": _facts(opened),
         "plan": plan_figure(plan) if plan else None,
         "phases": plan.get("phases", []),
-        "diagnosis": [finding["text"] for finding in metrics.get("diagnosis", ())],
+        "diagnosis": [finding["text"] for finding in opened.metrics.get("diagnosis", ())],
         "curves": [*curves, *([rates] if rates else [])],
         "split": opened.split,
+        "images": len(opened.index),
+        "trained_on": opened.trained_on,
+        "has_test_images": "test" in _judged_splits(opened.data),
         "heads": heads,
         "no_calibration": no_calibration,
         "calibrated_on": calibration.examples if calibration else 0,
         "held_out": bool(calibration and calibration.held_out),
-        "duplicates": duplicates,
-        "alike": _alike_pictures(opened, duplicates),
-        "without_alike": _without(opened, duplicates),
-        "labelled_otherwise": _labelled_otherwise(opened, duplicates),
+        **({} if opened.trained_on else _leaks(opened, progress)),
         "exports": export_rows(opened.run.path, progress),
         "run": shlex.quote(str(opened.run.path.absolute())),
         "command": made_by(read_json(opened.run.record_file)),
         "recipe": dump_recipe(opened.recipe),
         "version": __version__,
     }
-    path = output or opened.run.path / "report.html"
-    text = page(values)
-    write_text(path, text)
-    figures = [f for f in (values["plan"], *values["curves"]) if f is not None]
-    figures += [figure for head in heads for figure in head.figures]
-    pngs = write_pngs(figures, png) if png is not None else []
-    seconds = time.perf_counter() - started
-    return Report(path, opened.split, len(text.encode()), seconds, tuple(pngs))
 
 
 def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
-    if not (run / "recipe.yaml").is_file() or not (run / "run.json").is_file():
-        raise ModelFileError(
-            f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
-        )
     predictor = load_predictor(run)
     if not isinstance(predictor, KerasPredictor):
         raise ModelFileError(f"{run} is no run: it has no model.keras")
     data = recorded_data(predictor.info, progress)
-    there = [name for name in ("test", "validation") if len(data.splits.get(name, ()))]
+    there = _judged_splits(data)
     chosen = split or next(iter(there), None)
     if chosen not in there:
         raise UsageError(
-            f"a report is of images that the model was not trained on, and {data.name} has "
+            f"a report is of test or validation images, and {data.name} has "
             f"{' and '.join(there) or 'neither test nor validation'} images."
             f"{nearest(chosen or '', there)} Received: {chosen}"
         )
     index = data.splits[chosen]
+    opened = Run(run, {})
     return _Opened(
-        Run(run, {}),
+        opened,
         load_recipe(run / "recipe.yaml"),
         predictor,
         data,
@@ -189,7 +218,18 @@ def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
         index,
         answers_of_run(predictor, chosen, index, progress),
         targets_of_model(predictor.info, index, data.class_names),
+        _json_or_empty(opened.plan_file),
+        _json_or_empty(opened.metrics_file),
     )
+
+
+def _judged_splits(data: ImageData) -> list[str]:
+    """The splits with images that a report can be of, that of the default first."""
+    return [name for name in ("test", "validation") if len(data.splits.get(name, ()))]
+
+
+def _json_or_empty(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _calibration(opened: _Opened, progress: Progress) -> tuple[Calibration | None, str]:
@@ -215,7 +255,9 @@ def _head(opened: _Opened, name: str, calibration: Calibration | None) -> HeadRe
     else:
         shown, explained = pictures(opened.predictor, opened.index, mistakes, None), ""
     fitted = calibration.heads.get(name) if calibration else None
-    return head_report(name, head, answers, targets, fitted, shown, explained)
+    return head_report(
+        name, head, answers, targets, fitted, shown, explained, trained_on=opened.trained_on
+    )
 
 
 def _trained_images(opened: _Opened) -> ImageIndex:
@@ -223,8 +265,15 @@ def _trained_images(opened: _Opened) -> ImageIndex:
     return together([opened.data.splits[name] for name in names if name in opened.data.splits])
 
 
-def _duplicates(opened: _Opened, progress: Progress) -> Duplicates:
-    return find_duplicates(_trained_images(opened), opened.index, progress)
+def _leaks(opened: _Opened, progress: Progress) -> dict[str, Any]:
+    """What the page says of images that look like one that was trained on."""
+    duplicates = find_duplicates(_trained_images(opened), opened.index, progress)
+    return {
+        "duplicates": duplicates,
+        "alike": _alike_pictures(opened, duplicates),
+        "without_alike": _without(opened, duplicates),
+        "labelled_otherwise": _labelled_otherwise(opened, duplicates),
+    }
 
 
 def _alike_pictures(opened: _Opened, duplicates: Duplicates) -> list[AlikePictures]:
@@ -273,8 +322,7 @@ def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
     }
 
 
-def _facts(
-    opened: _Opened, plan: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> list[tuple[str, str]]:
+def _facts(opened: _Opened) -> list[tuple[str, str]]:
     record = read_json(opened.run.record_file)
-    return facts(opened.predictor.info, opened.recipe, opened.data, record, plan, metrics)
+    info, recipe = opened.predictor.info, opened.recipe
+    return facts(info, recipe, opened.data, record, opened.plan, opened.metrics)

@@ -34,7 +34,7 @@ class Saliency:
         """Returns maps float32 [n, height, width] in 0..1, the largest of each 1 (or all 0).
 
         Args:
-            images: float32 [n, height, width, 3], 0..255.
+            images: float32 [n, height, width, channels], 0..255.
             classes: int [n], of the output, each image's own.
 
         Source: Selvaraju et al. 2017, "Grad-CAM"; for the gradient of the pixels Simonyan et al.
