@@ -1,6 +1,7 @@
 """Measured cells of a benchmark, stored one by one, so that a long one goes on where it stopped."""
 
 import contextlib
+import fcntl
 import json
 import os
 import platform
@@ -30,17 +31,30 @@ class Cells:
 
     def __init__(self, name: str) -> None:
         self._file = RESULTS / f"{name}.json"
-        found = read_json(self._file) if self._file.is_file() else {"cells": []}
-        self.cells: list[dict[str, Any]] = found["cells"]
+        self.cells = self._stored()
+
+    def _stored(self) -> list[dict[str, Any]]:
+        return read_json(self._file)["cells"] if self._file.is_file() else []
 
     def get(self, **key: Any) -> dict[str, Any] | None:
         """Returns the cell of a key, or None if it was not measured yet."""
         return next((cell for cell in self.cells if cell["key"] == key), None)
 
     def put(self, figures: Mapping[str, Any], **key: Any) -> None:
-        """Stores a cell with the machine that it was measured on."""
-        self.cells.append({"key": key, **figures, "machine": machine()})
-        write_json(self._file, {"cells": self.cells})
+        """Stores a cell and its machine, beside what other processes have stored meanwhile."""
+        with self._locked():
+            self.cells = [cell for cell in self._stored() if cell["key"] != key]
+            self.cells.append({"key": key, **figures, "machine": machine()})
+            write_json(self._file, {"cells": self.cells})
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        held = os.open(self._file.parent, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(held)
 
 
 def machine() -> dict[str, Any]:

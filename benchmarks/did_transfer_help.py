@@ -20,12 +20,12 @@ from tables import put_into
 
 from tfft.cli.progress import shown_progress
 from tfft.config.load import dump_recipe, recipe_from_dict
-from tfft.studies.arms import make_arms
+from tfft.studies.arms import common_head, make_arms
 from tfft.studies.compare import Cell, Study, plan_study, run_study
 from tfft.studies.curves import draw_learning_curves
 from tfft.studies.outcome import Outcome, outcome_from_json, read_outcome
 from tfft.studies.pages import markdown_table, tables
-from tfft.studies.results import common_head, summarize
+from tfft.studies.results import summarize
 from tfft.studies.verdict import verdicts
 from tfft.system.files import write_text
 

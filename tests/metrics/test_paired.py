@@ -109,3 +109,8 @@ def test_models_alone_would_mislead_where_seeds_differ():
         right, other = generator.random(chance.shape) < chance
         alarms += mcnemar_over_seeds(right, other) < 0.05
     assert alarms > 50
+
+
+def test_one_image_shows_nothing():
+    found = accuracy_difference(np.array([[1], [1], [1]]), np.array([[0], [1], [0]]))
+    assert found.p_value > 0.1

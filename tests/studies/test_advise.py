@@ -17,6 +17,8 @@ from tfft.studies.advise import Probes, advise, blocks_to_train, recommend
         (9000, 0.50, 0.40, "full"),
         (200, 0.50, 0.40, "lp_ft"),
         (200, 0.40, 0.60, "lp_ft"),
+        (200, 0.99, 0.98, "head_only"),
+        (200, 1.00, 1.00, "head_only"),
     ],
 )
 def test_size_and_distance_decide(train_images, probe, random, strategy):

@@ -8,9 +8,10 @@ import subprocess
 import pytest
 
 from tfft.config.load import load_recipe
-from tfft.errors import TfftError
+from tfft.errors import TfftError, UsageError
 from tfft.studies import process
-from tfft.studies.process import run_worker
+from tfft.studies.process import owned_study, run_worker
+from tfft.system.files import write_json
 from tfft.system.progress import SILENT
 
 
@@ -108,3 +109,24 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path):
     recipe = load_recipe("quickstart")
     with pytest.raises(TfftError, match=r"cannot write .*run\.log"):
         run_worker(recipe, tmp_path / "run", "test", title="run 1", progress=SILENT)
+
+
+def test_a_finished_run_is_left_as_it_is_but_not_taken_for_another_recipe(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    replayed([], tmp_path, monkeypatch)
+    run.mkdir()
+    write_json(run / "cost.json", {"finished": True})
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it ran again"))
+    arguments = {"title": "run 1", "progress": SILENT}
+    run_worker(load_recipe("quickstart"), run, "test", **arguments)
+    other = load_recipe("quickstart", overrides=["train.batch_size=7"])
+    with pytest.raises(UsageError, match="made with another recipe"):
+        run_worker(other, run, "test", **arguments)
+
+
+def test_a_study_is_run_by_one_process(tmp_path):
+    refused = pytest.raises(UsageError, match="run by another process")
+    with owned_study(tmp_path / "study"), refused, owned_study(tmp_path / "study"):
+        pass
+    with owned_study(tmp_path / "study"):
+        pass

@@ -9,10 +9,18 @@ import pytest
 from made_study import make_study, write_run
 
 from tfft.errors import DataError
+from tfft.metrics.paired import mcnemar_over_seeds
+from tfft.studies.compare import Study
 from tfft.studies.outcome import outcome_from_json, read_outcome
-from tfft.studies.pages import comparison_json, html_page, markdown_page, write_pages
+from tfft.studies.pages import (
+    comparison_json,
+    html_page,
+    markdown_page,
+    markdown_table,
+    write_pages,
+)
 from tfft.studies.results import collect, summarize
-from tfft.studies.verdict import verdicts
+from tfft.studies.verdict import p_figure, verdicts
 
 
 def test_costs_and_figures_of_a_row(tmp_path):
@@ -154,3 +162,29 @@ def test_the_tables_of_the_page_can_be_read_and_scrolled_without_a_mouse(tmp_pat
         assert part.attrib["aria-label"] == part.find(".//caption").text
         assert {head.attrib["scope"] for head in part.findall(".//thead//th")} == {"col"}
         assert [head.text for head in part.findall(".//tbody//th")] == ["scratch", "full"]
+
+
+def test_mcnemar_is_of_models_of_the_same_seed(tmp_path):
+    study = make_study(tmp_path, {"scratch": 0.60, "full": 0.62}, spread=0.1)
+    first, *rest = study.cells
+    without = Study(study.path, study.arms, study.cells, {str(first.run): "no room"})
+    results = collect(without)
+    outcomes = {(c.arm, c.seed): read_outcome(c, "label").right for c in rest}
+    seeds = [seed for arm, seed in outcomes if arm == first.arm]
+    other = "full" if first.arm == "scratch" else "scratch"
+    expected = mcnemar_over_seeds(
+        *([outcomes[arm, seed] for seed in seeds] for arm in (first.arm, other))
+    )
+    assert results.with_best[0].mcnemar == pytest.approx(expected)
+
+
+def test_a_name_with_a_bar_does_not_break_the_table():
+    table = (["arm", "top-1"], [["a|b", "0.5"]])
+    assert markdown_table(table).splitlines()[-1] == r"| a\|b | 0.5 |"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "figure"), [(0.0312, "0.031"), (0.0499, "0.0499"), (0.05, "0.05"), (0.0504, "0.05")]
+)
+def test_a_p_value_is_not_rounded_across_the_level(p_value, figure):
+    assert p_figure(p_value) == figure

@@ -6,17 +6,22 @@ from pathlib import Path
 import keras
 import pytest
 
+from tfft.data.load import load_data
+from tfft.errors import DataError
 from tfft.evaluate.answers import answers_of_run, load_answers
 from tfft.evaluate.data import evaluation_images
 from tfft.evaluate.evaluate import evaluate
 from tfft.runtime.load import load_predictor
 from tfft.studies.compare import Cell, Study, run_study
+from tfft.system.files import write_json
 from tfft.system.progress import SILENT
+from tfft.transfer.run import open_run
 
 
 @pytest.fixture
 def run(small_run: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(small_run, tmp_path / "run"))
+    nothing_kept = shutil.ignore_patterns("evaluation")
+    return Path(shutil.copytree(small_run, tmp_path / "run", ignore=nothing_kept))
 
 
 def take(run: Path) -> None:
@@ -57,3 +62,15 @@ def test_answers_that_still_hold_are_not_computed_again(run):
     written = kept.stat().st_mtime_ns
     take(run)
     assert kept.stat().st_mtime_ns == written
+
+
+def test_a_run_whose_images_changed_is_not_judged_by_what_it_may_have_learned(run):
+    _, recipe = open_run(run)
+    data = load_data(recipe.data, SILENT)
+    record = {"status": "finished", "data": {"fingerprint": data.fingerprint(), "images": {}}}
+    write_json(run / "run.json", record)
+    take(run)
+    record["data"]["fingerprint"] = "of others"
+    write_json(run / "run.json", record)
+    with pytest.raises(DataError, match="the images are not those"):
+        take(run)

@@ -6,11 +6,14 @@ import time
 import numpy as np
 import pytest
 
-from tfft.config.load import load_recipe
+from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.tune import Range
+from tfft.errors import TfftError, UsageError
 from tfft.studies import trials
 from tfft.studies.process import WorkerError
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
+from tfft.studies.tune import tune
+from tfft.system.files import write_text
 from tfft.system.progress import SILENT
 
 optuna = pytest.importorskip("optuna")
@@ -116,3 +119,15 @@ def test_a_trial_that_was_interrupted_changes_nothing_that_is_tried_after_it(
     run_trials(again, 5, jobs=1, seed=0)
     tried = [[t.params for t in s.finished()] for s in (search, again)]
     assert tried[0] == tried[1]
+
+
+def test_a_search_of_another_recipe_or_without_images_to_judge_by_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_text(tmp_path / "studies/mine/recipe.yaml", dump_recipe(load_recipe("quickstart")))
+    other = load_recipe("quickstart", overrides=["train.batch_size=7"])
+    with pytest.raises(UsageError, match="search of another recipe"):
+        tune(other, name="mine")
+    none = load_recipe("quickstart", overrides=["data.validation_fraction=0"])
+    with pytest.raises(TfftError, match="validation_fraction"):
+        tune(none, name="new")
+    assert not (tmp_path / "studies/new/runs").exists()

@@ -6,16 +6,15 @@ import pytest
 
 from tfft.config.load import recipe_from_dict
 from tfft.transfer.run import create_run
-from tfft.transfer.train import prepare_training
+from tfft.transfer.train import prepare_training, train
 
 _ALL = {"unfreeze": "all", "learning_rate": 0.01, "batch_norm": "adapt"}
 _MOBILE = {"kind": "application", "name": "MobileNet", "arguments": {"alpha": 0.25}}
 _SCRATCH = {**_MOBILE, "weights": "random"}
 
 
-def norms_of(pictures, run, backbone: dict, *phases: dict) -> list[keras.layers.Layer]:
-    """The BatchNormalization layers as the phases would find them."""
-    recipe = recipe_from_dict(
+def recipe_of(pictures, backbone: dict, *phases: dict):
+    return recipe_from_dict(
         {
             "name": "norms",
             "data": {"kind": "image_folder", "path": str(pictures)},
@@ -24,6 +23,11 @@ def norms_of(pictures, run, backbone: dict, *phases: dict) -> list[keras.layers.
             "train": {"phases": list(phases), "batch_size": 4},
         }
     )
+
+
+def norms_of(pictures, run, backbone: dict, *phases: dict) -> list[keras.layers.Layer]:
+    """The BatchNormalization layers as the phases would find them."""
+    recipe = recipe_of(pictures, backbone, *phases)
     training = prepare_training(recipe, create_run(recipe, run))
     training.history.close()
     blocks = range(len(training.classifier.backbone.blocks))
@@ -50,8 +54,16 @@ def test_so_nothing_is_left_of_where_they_began(pictures, tmp_path):
     np.testing.assert_allclose(norm.moving_variance, 0.0, atol=1e-3)
 
 
-def test_a_training_shorter_than_an_average_takes_the_last_batch(pictures, tmp_path):
-    assert momenta(norms_of(pictures, tmp_path / "run", _SCRATCH, {**_ALL, "steps": 3})) == {0.0}
+def test_they_average_over_two_steps_or_more(pictures, tmp_path):
+    assert momenta(norms_of(pictures, tmp_path / "run", _SCRATCH, {**_ALL, "steps": 3})) == {0.5}
+
+
+def test_what_was_trained_has_the_momentum_of_its_backbone_again(pictures, tmp_path):
+    recipe = recipe_of(pictures, _SCRATCH, {**_ALL, "steps": 1})
+    run = train(recipe, run=tmp_path / "run")
+    layers = keras.saving.load_model(run.path / "model.keras", compile=False)._flatten_layers()
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert momenta(norms) == {0.99}
 
 
 @pytest.mark.parametrize(

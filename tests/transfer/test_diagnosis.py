@@ -126,3 +126,25 @@ def test_training_that_does_less_well_than_the_source_s_own_classes_is_named():
 
 def test_without_validation_images_nothing_is_said():
     assert diagnose(OVERFIT, recipe(), 0) == []
+
+
+def test_a_loss_that_one_image_explains_is_no_loss():
+    two = recipe(_PHASE, _PHASE)
+    for images, before, after, lost in (
+        (100, 0.99, 0.98, False),
+        (20, 1.00, 0.95, False),
+        (2000, 0.99, 0.96, True),
+    ):
+        history = rows([1.0], [1.0], [0.9], [before]) + rows([1.0], [1.0], [0.9], [after], 2)
+        assert ("lost" in {f.kind for f in diagnose(history, two, images)}) == lost
+
+
+def test_training_figures_that_are_made_harder_are_no_underfitting():
+    """Augmented and mixed images are harder than those that validation counts."""
+    flat = [1.0] * 6
+    right = rows(flat, flat, [0.83] * 6, [0.98] * 6)
+    assert "underfits" not in {f.kind for f in diagnose(right, recipe(), 500)}
+    low = rows(flat, flat, [0.56] * 6, [0.70] * 6)
+    assert "underfits" in {f.kind for f in diagnose(low, recipe(), 500)}
+    mixed = recipe({**_PHASE, "mix": {"kind": "mixup"}})
+    assert "underfits" not in {f.kind for f in diagnose(low, mixed, 500)}

@@ -51,13 +51,12 @@ def mcnemar_over_seeds(right: np.ndarray, other_right: np.ndarray) -> float:
     median holds the level whatever the dependence is.
 
     Args:
-        right: bool [seeds, images]; other_right: likewise. Seeds beyond the shorter one are left
-            out.
+        right: bool [seeds, images]; other_right: likewise, with the same seeds in the same rows.
 
     Source: twice the median, Rüger 1978; for p-values from several splits, Meinshausen, Meier and
     Bühlmann 2009.
     """
-    values = [mcnemar(one, other) for one, other in zip(right, other_right, strict=False)]
+    values = [mcnemar(one, other) for one, other in zip(right, other_right, strict=True)]
     return values[0] if len(values) == 1 else min(1.0, 2.0 * statistics.median(values))
 
 
@@ -108,7 +107,8 @@ def accuracy_difference(right: np.ndarray, other_right: np.ndarray) -> Differenc
     variance = max(of_seeds + of_images - interaction, of_seeds, of_images)
     if variance == 0.0:
         return Difference(mean, mean, mean, 1.0 if mean == 0.0 else 0.0, True)
-    squares = sum(part.of_seeds**2 / part.freedom for part in parts) + of_images**2 / (images - 1)
+    squares = sum(part.of_seeds**2 / part.freedom for part in parts)
+    squares += of_images**2 / max(images - 1, 1)
     freedom = max(variance**2 / squares, min(part.freedom for part in parts))
     error = math.sqrt(variance)
     half = float(student_t.ppf(0.975, freedom)) * error

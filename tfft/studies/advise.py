@@ -142,6 +142,8 @@ def recommend(probes: Probes) -> tuple[str, str]:
         f"a linear head on the pretrained features gets {probe} right, "
         f"on random ones {probes.random_top1:.1%}"
     )
+    if probes.probe_top1 >= _NEARLY_ALL:
+        return "head_only", f"{features}: more training has little left to gain."
     if probes.similarity < _NEAR:
         far = f"{features}: the source is far from these images{_inner(probes)}"
         if probes.images_of_a_class >= _MANY:
@@ -153,8 +155,6 @@ def recommend(probes: Probes) -> tuple[str, str]:
             f"{far}, so all blocks have to move, gently, since {each} are few"
             f"{hurts if probes.similarity <= 0 else ''}."
         )
-    if probes.probe_top1 >= _NEARLY_ALL:
-        return "head_only", f"{features}: more training has little left to gain."
     if probes.images_of_a_class < _FEW:
         return "partial", (
             f"{features}, and with {each} only the last blocks can be trained safely"

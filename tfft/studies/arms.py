@@ -18,9 +18,9 @@ SCRATCH = "scratch"
 # With a strategy a part of the data is seen more often than all of it, so that the steps do not get
 # too few: by 1 / fraction, and at most this many times.
 _MOST_REPEATS = 5
-# What decides which images are tested on; arms must have it in common.
-_SAME_DATA = ("kind", "name", "path", "archives", "split_seed", "validation_fraction")
-_SAME_DATA += ("test_fraction", "train_split", "validation_split", "test_split")
+# What of the data arms may differ in: how many images they learn from, which is a column of the
+# tables, and how an image is cut, which is a way of training.
+_OWN_DATA = ("fraction", "crop_to_box")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def make_arms(
         scratch_epochs: of the arm ``scratch``, on all of the data.
 
     Raises:
-        UsageError: There are fewer than two, or two of one name.
+        UsageError: There are fewer than two, two of one name, or they cannot be compared: not the
+            same data, no head for classes in common, the same run twice.
         RecipeError: A recipe is wrong, or a word is none of these.
         ModelFileError: A run is not finished.
     """
@@ -102,6 +103,22 @@ def make_arms(
     return arms
 
 
+def common_head(arms: Sequence[Arm]) -> str:
+    """Returns the first head for classes that all arms have.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for name in arms[0].recipe.heads:
+        kinds = [getattr(arm.recipe.heads.get(name), "kind", None) for arm in arms]
+        if set(kinds) == {"classification"}:
+            return name
+    raise UsageError(
+        f"the arms have no head for classes in common, which is what is compared. "
+        f"Received: {', '.join(arms[0].recipe.heads)} of {arms[0].name}"
+    )
+
+
 def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
     values = base.model_dump(mode="json")
     if word != SCRATCH:
@@ -109,6 +126,8 @@ def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
         del values["train"]["phases"]
         return Arm(word, recipe_from_dict(values), repeats=True)
     forget_source(values)
+    # What it is trained with was chosen for this optimizer, not for the one of the recipe.
+    values["train"]["optimizer"] = {"name": "adamw"}
     values["train"]["phases"] = [_from_scratch(scratch_epochs)]
     return Arm(word, recipe_from_dict(values), repeats=True)
 
@@ -122,7 +141,7 @@ def forget_source(values: dict[str, Any]) -> None:
     if "weights" not in values["backbone"]:
         raise UsageError(
             "a SavedModel has no weights but its own: it cannot be compared with the same model "
-            f"from random weights. `tfft compare` without {SCRATCH} takes it. "
+            f"from random weights, neither as `{SCRATCH}` of `tfft compare` nor by `tfft advise`. "
             f"Received: backbone.kind: {values['backbone']['kind']}"
         )
     values["backbone"]["weights"] = "random"
@@ -155,10 +174,22 @@ def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
     key = recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()
     if key in runs:
         arm = runs[key]
+        _require_another_seed(path, recipe, arm)
         runs[key] = Arm(arm.name, arm.recipe, runs=(*arm.runs, path))
         return
     taken = {arm.name for arm in (*arms, *runs.values())}
     runs[key] = Arm(path.name if recipe.name in taken else recipe.name, recipe, runs=(path,))
+
+
+def _require_another_seed(path: Path, recipe: Recipe, arm: Arm) -> None:
+    """Two runs of one seed are one run: that they agree says nothing about other seeds."""
+    for run in arm.runs:
+        _, other = open_run(run)
+        if (other.seed, other.data.fraction) == (recipe.seed, recipe.data.fraction):
+            raise UsageError(
+                f"{run} and {path} are runs of one recipe with the same seed, {recipe.seed}: leave "
+                "one out, or train one with --set seed=NUMBER"
+            )
 
 
 def _recipe_word(word: str) -> str:
@@ -185,9 +216,11 @@ def _check(arms: Sequence[Arm]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"two different arms are called {name!r}: rename one of the files")
-    first, *others = ({k: v for k, v in _data(arm).items() if k in _SAME_DATA} for arm in arms)
+    common_head(arms)
+    first, *others = (_data(arm) for arm in arms)
     for arm, other in zip(arms[1:], others, strict=True):
-        different = [key for key in _SAME_DATA if first.get(key) != other.get(key)]
+        keys = [key for key in {**first, **other} if key not in _OWN_DATA]
+        different = [key for key in keys if first.get(key) != other.get(key)]
         if different:
             raise UsageError(
                 f"{arms[0].name} and {arm.name} are not on the same data: they differ in "

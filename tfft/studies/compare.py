@@ -13,6 +13,7 @@ from tfft.evaluate.data import evaluation_images
 from tfft.evaluate.evaluate import evaluate
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
+from tfft.studies.images import require_images, require_unchanged_images
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.system.progress import SILENT, Progress
 
@@ -73,7 +74,7 @@ def plan_study(
             the same comparison, or one with more seeds or fractions, goes on where it stopped.
 
     Raises:
-        UsageError: A number is out of its range.
+        UsageError: A number is out of its range, or finished runs share no part of the data.
     """
     if seeds < 1:
         raise UsageError(f"a comparison needs at least 1 seed. Received: {seeds}")
@@ -94,7 +95,9 @@ def plan_study(
         for seed in range(seeds)
         for arm in made
     ]
-    return Study(path, tuple(arms), (*_taken(arms), *cells))
+    study = Study(path, tuple(arms), (*_taken(arms), *cells))
+    _require_pairs(study)
+    return study
 
 
 def run_study(study: Study, progress: Progress = SILENT) -> Study:
@@ -106,10 +109,13 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
     Raises:
         KeyboardInterrupt: With a note that says how to go on.
         UsageError: A run is there already with another recipe, or another process runs the study.
-        DataError: The test images of a finished run that is taken as it is are not there.
+        DataError: There are no test images, or those of a finished run that is taken as it is are
+            not there any more.
     """
     failed = {}
     with owned_study(study.path):
+        for recipe in [c.recipe for c in study.cells if c.recipe and not is_finished(c.run)][:1]:
+            require_images(recipe, "test", progress)  # the data of all arms have the same ones
         for number, cell in enumerate(study.cells, start=1):
             title = f"run {number} of {len(study.cells)}, {_title(cell)}"
             try:
@@ -123,8 +129,9 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
 def _run_cell(cell: Cell, title: str, progress: Progress) -> None:
     if cell.recipe is None:
         _evaluate_taken(cell.run, progress)
-    elif not is_finished(cell.run):
-        progress.message(title)
+    else:
+        if not is_finished(cell.run):
+            progress.message(title)
         run_worker(cell.recipe, cell.run, "test", title=title, progress=progress)
 
 
@@ -132,7 +139,11 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
     """Evaluates a finished run on its test images, unless it has done so as it is now.
 
     What a report keeps of a run has no targets, and a run that was gone on with is another model.
+
+    Raises:
+        DataError: The images are not those that it was trained with.
     """
+    require_unchanged_images(run, progress)
     predictor = load_predictor(run)
     index, *_ = evaluation_images(predictor.info, "test", None, progress)
     kept = kept_answers(run, "test", answers_key(predictor, index))
@@ -150,13 +161,24 @@ def _taken(arms: Sequence[Arm]) -> Iterator[Cell]:
             yield Cell(arm.name, recipe.data.fraction, recipe.seed, run)
 
 
+def _require_pairs(study: Study) -> None:
+    arms: dict[float, set[str]] = {}
+    for cell in study.cells:
+        arms.setdefault(cell.fraction, set()).add(cell.arm)
+    if max(len(names) for names in arms.values()) < 2:
+        parts = ", ".join(f"{cell.run}: {cell.fraction:g}" for cell in study.cells)
+        raise UsageError(
+            f"no two arms were trained on the same part of the data (data.fraction): {parts}"
+        )
+
+
 def _title(cell: Cell) -> str:
     return f"{cell.arm}, {cell.fraction:.3g} of the data, seed {cell.seed}"
 
 
 def _name(arms: Sequence[Arm]) -> str:
     """A name that stands for the arms: their own names, and a digest of what they are."""
-    identity = [arm.recipe.model_copy(update={"seed": 0}).model_dump(mode="json") for arm in arms]
+    identity = [arm.recipe.model_dump(mode="json") for arm in arms]
     runs = [[str(run.absolute()) for run in arm.runs] for arm in arms]
     digest = hashlib.sha256(json.dumps([identity, runs], sort_keys=True).encode()).hexdigest()
     return f"{'-'.join(arm.name for arm in arms)[:60]}-{digest[:6]}"

@@ -89,7 +89,8 @@ def markdown_page(study: Study, results: Results, curves: Path | None) -> str:
 def markdown_table(table: Table) -> str:
     """Returns a table as Markdown."""
     columns, rows = table
-    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (columns, rule, *rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

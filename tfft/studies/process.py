@@ -1,7 +1,9 @@
 """Runs a worker in a process of its own and shows its progress as one's own."""
 
 import contextlib
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import TfftError, UsageError
 from tfft.system.files import explained_os_errors, read_json, write_text
+from tfft.system.locks import lock_or_none
 from tfft.system.progress import Progress, Task
 
 # Seconds that a worker has to write its checkpoint when it is stopped.
@@ -26,34 +29,27 @@ class WorkerError(TfftError):
 
 @contextlib.contextmanager
 def owned_study(path: Path) -> Iterator[None]:
-    """Makes the directory of a study and holds it for this process, where the system can say so.
+    """Makes the directory of a study and holds it for this process.
 
     Ctrl-C gets a note that says how to go on.
 
     Raises:
         UsageError: Another process holds it.
     """
+    lock = path / "lock"
     with explained_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
-    with lock:
-        _hold(lock, path)
-        try:
-            yield
-        except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"{path} keeps what was done. The same command goes on with it.")
-            raise
-
-
-def _hold(lock: TextIO, path: Path) -> None:
+        lock.touch()
+    held = lock_or_none(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if held is None:
+        raise UsageError(f"{path} is being run by another process")
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageError(f"{path} is being run by another process") from error
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"{path} keeps what was done. The same command goes on with it.")
+        raise
+    finally:
+        os.close(held)
 
 
 def is_finished(run: Path) -> bool:
@@ -73,6 +69,8 @@ def run_worker(
 ) -> None:
     """Trains and evaluates one run of a study, or goes on with it; returns when it is finished.
 
+    A run that is finished already is left as it is.
+
     Ctrl-C, or an exception of `watch`, stops the worker, which leaves a checkpoint to go on from.
 
     Args:
@@ -84,12 +82,14 @@ def run_worker(
         watch: called whenever the worker reports something.
 
     Raises:
-        UsageError: The run was started with another recipe.
+        UsageError: The run was made with another recipe.
         WorkerError: The run failed.
         TfftError: The log cannot be written, or the system starts no process.
     """
     recipe_file = run.with_name(f"{run.name}.yaml")
     _require_same_recipe(recipe, run, recipe_file)
+    if is_finished(run):
+        return
     write_text(recipe_file, dump_recipe(recipe))
     log = run.with_name(f"{run.name}.log")
     command = [sys.executable, "-m", "tfft.studies.worker", str(recipe_file), str(run), split]
@@ -108,7 +108,7 @@ def run_worker(
 def _require_same_recipe(recipe: Recipe, run: Path, recipe_file: Path) -> None:
     if recipe_file.is_file() and run.is_dir() and load_recipe(recipe_file) != recipe:
         raise UsageError(
-            f"{run} was started with another recipe ({recipe_file}). Choose another --name, or "
+            f"{run} was made with another recipe ({recipe_file}). Choose another --name, or "
             "remove this directory to run it again."
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from tfft.errors import DataError, UsageError
 from tfft.metrics.intervals import Interval, bootstrap_interval, seeds_interval
 from tfft.metrics.paired import Difference, accuracy_difference, holm, mcnemar_over_seeds
-from tfft.studies.arms import Arm
+from tfft.studies.arms import Arm, common_head
 from tfft.studies.compare import Study
 from tfft.studies.outcome import Outcome, read_outcome
 
@@ -126,6 +126,19 @@ class _Group:
         """Where each run is right, bool [runs, images]."""
         return np.stack([outcome.right for outcome in self.outcomes])
 
+    def paired(self, other: "_Group") -> tuple[np.ndarray, np.ndarray]:
+        """Where runs of this group and of the other one are right, bool [pairs, images] each.
+
+        A pair has the same seed; where no seed is in both, runs are paired in their order.
+        """
+        own = {outcome.seed: outcome.right for outcome in self.outcomes}
+        others = {outcome.seed: outcome.right for outcome in other.outcomes}
+        common = sorted(own.keys() & others.keys())
+        if not common:
+            pairs = min(len(self.outcomes), len(other.outcomes))
+            return self.right[:pairs], other.right[:pairs]
+        return np.stack([own[s] for s in common]), np.stack([others[s] for s in common])
+
 
 def collect(study: Study, target: float | None = None) -> Results:
     """Reads the finished runs of a study and returns what they show; see `summarize`.
@@ -162,9 +175,10 @@ def summarize(
     groups = []
     for fraction in sorted({outcome.fraction for outcome in outcomes}):
         for arm in arms:
-            found = tuple(o for o in outcomes if (o.arm, o.fraction) == (arm.name, fraction))
+            found = [o for o in outcomes if (o.arm, o.fraction) == (arm.name, fraction)]
             if found:
-                groups.append(_Group(arm, fraction, found))
+                found.sort(key=lambda outcome: outcome.seed)
+                groups.append(_Group(arm, fraction, tuple(found)))
     targets = {g.fraction: target or _common_target(groups, g.fraction) for g in groups}
     return Results(
         head,
@@ -173,22 +187,6 @@ def summarize(
         tuple(_row(group, targets[group.fraction]) for group in groups),
         tuple(c for fraction in targets for c in _with_scratch(groups, fraction)),
         tuple(c for fraction in targets for c in _with_best(groups, fraction)),
-    )
-
-
-def common_head(arms: Sequence[Arm]) -> str:
-    """Returns the first head for classes that all arms have.
-
-    Raises:
-        UsageError: There is none.
-    """
-    for name in arms[0].recipe.heads:
-        kinds = [getattr(arm.recipe.heads.get(name), "kind", None) for arm in arms]
-        if set(kinds) == {"classification"}:
-            return name
-    raise UsageError(
-        f"the arms have no head for classes in common, which is what is compared. "
-        f"Received: {', '.join(arms[0].recipe.heads)} of {arms[0].name}"
     )
 
 
@@ -279,7 +277,7 @@ def _with_best(groups: Sequence[_Group], fraction: float) -> list[Comparison]:
 def _compared(pairs: Sequence[tuple[_Group, _Group]]) -> list[Comparison]:
     differences = [accuracy_difference(one.right, other.right) for one, other in pairs]
     corrected = holm([difference.p_value for difference in differences])
-    mcnemar = holm([mcnemar_over_seeds(one.right, other.right) for one, other in pairs])
+    mcnemar = holm([mcnemar_over_seeds(*one.paired(other)) for one, other in pairs])
     return [
         Comparison(one.arm.name, other.arm.name, one.fraction, difference, p_value, models)
         for (one, other), difference, p_value, models in zip(

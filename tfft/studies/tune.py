@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tfft.config.load import dump_recipe
+from tfft.config.load import dump_recipe, load_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.config.tune import TuneConfig
 from tfft.errors import RecipeError, UsageError
 from tfft.metrics.paired import accuracy_difference
 from tfft.studies.compare import STUDIES
+from tfft.studies.images import require_images
 from tfft.studies.process import is_finished, owned_study, run_worker
 from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
@@ -78,7 +79,9 @@ def tune(
         progress: where the work is reported.
 
     Raises:
-        UsageError: Optuna is not installed, or the study is being run by another process.
+        UsageError: Optuna is not installed, or the study is being run by another process, or is
+            one of another recipe.
+        DataError: There are no validation images.
         RecipeError: A value of the space does not fit the recipe.
         TfftError: The recipe as it is does not run.
     """
@@ -88,6 +91,7 @@ def tune(
     head = _head(recipe)
     path = STUDIES / (name or _name(recipe))
     with owned_study(path):
+        _require_same_search(path / "recipe.yaml", recipe)
         _run_default(recipe, path / "runs" / "default", progress)
         study = _open_study(optuna, path, config)
         search = Search(optuna, study, base, space, path, head, progress)
@@ -119,10 +123,23 @@ def _name(recipe: Recipe) -> str:
     return f"tune-{recipe.name}-{digest[:6]}"
 
 
+def _require_same_search(file: Path, recipe: Recipe) -> None:
+    """Trials of another recipe or space say nothing about this one; their number may grow."""
+    values = recipe.model_dump(mode="json")
+    (values["tune"] or {}).pop("trials", None)
+    searched = recipe_from_dict(values)
+    if file.is_file() and load_recipe(file) != searched:
+        raise UsageError(
+            f"{file.parent} is a search of another recipe ({file}). Choose another --name, or "
+            "remove this directory to search anew."
+        )
+    write_text(file, dump_recipe(searched))
+
+
 def _run_default(recipe: Recipe, run: Path, progress: Progress) -> None:
     """Runs the recipe as it is, but for a refit on the validation images that judge it."""
-    if is_finished(run):
-        return
+    if not is_finished(run):
+        require_images(recipe, "validation", progress)
     values = recipe.model_dump(mode="json")
     for phase in values["train"]["phases"]:
         phase.pop("refit", None)

@@ -108,8 +108,14 @@ def percent(fraction: float) -> str:
 
 
 def p_figure(p_value: float) -> str:
-    """Returns a p-value as it stands in a table: ``0.031`` or ``<0.001``."""
-    return "<0.001" if p_value < 0.001 else f"{p_value:.2g}"
+    """Returns a p-value as it stands in a table: ``0.031`` or ``<0.001``.
+
+    Rounding does not take it to the other side of the level that verdicts have.
+    """
+    if p_value < 0.001:
+        return "<0.001"
+    figures = (f"{p_value:.{digits}g}" for digits in range(2, 18))
+    return next(text for text in figures if (float(text) < LEVEL) == (p_value < LEVEL))
 
 
 def _p_text(p_value: float) -> str:

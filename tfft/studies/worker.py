@@ -7,6 +7,7 @@ open by the study, and when it closes the run stops as on Ctrl-C, whatever becam
 
 import _thread
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -77,10 +78,6 @@ def _wait_for_another_worker() -> None:
 
     Each holds a lock on the log of the run, which is its stderr, until it has ended.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
     fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
 
 

@@ -1,5 +1,7 @@
 """BatchNormalization in training: which layers adapt, and how fast their statistics follow."""
 
+from dataclasses import dataclass
+
 from tfft.config.train import GradientPhase
 from tfft.model.assemble import Classifier
 from tfft.system.tensorflow import start_tensorflow
@@ -24,14 +26,30 @@ def set_batch_norm(classifier: Classifier, trained: Unfrozen, mode: str) -> None
             layer.trainable = mode == "adapt" and layer in adapting
 
 
-def keep_up_from_scratch(classifier: Classifier, plan: FreezePlan) -> None:
+@dataclass(frozen=True, eq=False)
+class Momenta:
+    """What the momentum of layers was before a training from scratch."""
+
+    layers: tuple[tuple[keras.layers.BatchNormalization, float], ...] = ()
+
+    def restore(self) -> None:
+        """Sets it back: what was learned is a start for others, with statistics worth keeping."""
+        for layer, momentum in self.layers:
+            layer.momentum = momentum
+
+
+def keep_up_from_scratch(classifier: Classifier, plan: FreezePlan) -> Momenta:
     """Lets the moving statistics of a backbone with random weights keep up with a short training.
 
     They start as those of nothing (mean 0, variance 1) and average over 1 / (1 - momentum) steps,
     a hundred with the 0.99 of Keras. In a training of two hundred steps they would still hold some
     of that start and much of weights long gone, and what is learned would not show in validation.
-    So they average over at most a tenth of the steps that adapt them: from a thousand steps on,
-    0.99 stays. Statistics that were pretrained are a good start, and keep their momentum.
+    So they average over at most a tenth of the steps that adapt them, but over two or more: from a
+    thousand steps on, 0.99 stays. Statistics that were pretrained are a good start, and keep their
+    momentum.
+
+    Returns:
+        What it was.
     """
     steps = sum(
         phase.steps
@@ -39,9 +57,11 @@ def keep_up_from_scratch(classifier: Classifier, plan: FreezePlan) -> None:
         if isinstance(phase.config, GradientPhase) and phase.config.batch_norm == "adapt"
     )
     if not steps:
-        return
-    highest = 1 - 1 / max(1.0, _LONGEST_AVERAGE * steps)
-    for block in range(len(classifier.backbone.blocks)):
-        for layer in classifier.batch_norms(block):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = min(layer.momentum, highest)
+        return Momenta()
+    highest = 1 - 1 / max(2.0, _LONGEST_AVERAGE * steps)
+    norms = [norm for block in classifier.backbone.blocks for norm in block.batch_norms]
+    layers = [norm for norm in norms if isinstance(norm, keras.layers.BatchNormalization)]
+    before = Momenta(tuple((layer, layer.momentum) for layer in layers))
+    for layer in layers:
+        layer.momentum = min(layer.momentum, highest)
+    return before

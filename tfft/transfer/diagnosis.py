@@ -19,7 +19,7 @@ _EPOCHS = 3
 _RISE = 1.05
 # Validation loss that fell by this share over the last third of the epochs: it still falls.
 _FALL = 0.03
-# Training figures below this are low, if validation figures are no better.
+# Training and validation figures below this are low.
 _LOW_TOP1 = 0.9
 # Training accuracy so far above that on validation images: much of it does not carry over.
 _WIDE_GAP = 0.1
@@ -78,8 +78,13 @@ class _Curves:
 
     def chance(self) -> float:
         """The difference of accuracies that chance explains on the validation images."""
-        share = min(max(self.top1[-1], 0.05), 0.95)
-        return _ERRORS * math.sqrt(share * (1.0 - share) / self.validation_images)
+        return _chance(self.top1[-1], self.validation_images)
+
+
+def _chance(top1: float, images: int) -> float:
+    """The difference of two accuracies near `top1` that chance explains on so many images."""
+    share = min(max(top1, 0.05), 0.95)
+    return _ERRORS * math.sqrt(share * (1.0 - share) / images)
 
 
 def diagnose(
@@ -174,7 +179,9 @@ def _stopped_early(curves: _Curves, recipe: Recipe) -> Finding | None:
 
 
 def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
-    low = curves.train_top1[-1] < _LOW_TOP1 and curves.gap < curves.chance()
+    if curves.config.mix is not None:  # then training figures are of mixtures of two images
+        return None
+    low = max(curves.train_top1[-1], curves.top1[-1]) < _LOW_TOP1 and curves.gap < curves.chance()
     last = curves.phase == len(recipe.train.phases)
     if not (low and last) or _stopped_early(curves, recipe) is not None:
         return None
@@ -220,9 +227,7 @@ def _lost(
     for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
         figures = [float(row[f"validation/{head}/top1"]) for row in group]
         reached = max(figures)
-        if best_phase is not None and best - reached > _ERRORS / 2 * math.sqrt(
-            best * (1.0 - best) / images
-        ):
+        if best_phase is not None and best - reached > _chance(best, images):
             findings.append(
                 Finding(
                     "lost",

@@ -13,7 +13,8 @@ from typing import Any
 
 from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
-from tfft.errors import ModelFileError, UsageError
+from tfft.data.dataset import ImageData
+from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.system.files import explained_os_errors, read_json, write_json, write_text
 from tfft.transfer.diagnosis import Finding
 from tfft.version import __version__
@@ -180,3 +181,19 @@ def _processors() -> int | None:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
+
+
+def require_same_data(run: Run, data: ImageData) -> None:
+    """Requires that images are those that a run was started with.
+
+    Raises:
+        DataError: They are others, or split differently.
+    """
+    recorded = read_json(run.record_file).get("data")
+    if recorded is not None and recorded["fingerprint"] != data.fingerprint():
+        found = {"validation": 0, **{split: len(index) for split, index in data.splits.items()}}
+        raise DataError(
+            f"the images are not those that {run.path} was started with: they were "
+            f"{recorded['images']} and are {found}, or their content changed. "
+            "Put them back, or start a new run."
+        )

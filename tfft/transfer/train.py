@@ -9,14 +9,13 @@ from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.model import HubBackbone, is_random
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.errors import DataError
 from tfft.model.assemble import Classifier
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
-from tfft.transfer.batch_norm import keep_up_from_scratch
+from tfft.transfer.batch_norm import Momenta, keep_up_from_scratch
 from tfft.transfer.diagnosis import Finding, diagnose
 from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.gradient import train_by_gradient
@@ -31,7 +30,7 @@ from tfft.transfer.prepare import (
     prepare,
     prepare_with,
 )
-from tfft.transfer.run import Run, create_run, open_run, record
+from tfft.transfer.run import Run, create_run, open_run, record, require_same_data
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.training import Training
@@ -108,7 +107,7 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
         progress.message(f"{opened.path} is finished: there is nothing left to train")
         return finished
     data = load_of_recipe(recipe, progress)
-    _require_same_data(opened, data)
+    require_same_data(opened, data)
     prepared = prepare_with(recipe, data, progress)
     plan = make_plan(recipe, prepared.classifier, prepared.counts, _decided(opened))
     return _train(recipe, opened, prepared, plan, progress)
@@ -130,16 +129,6 @@ def _decided(run: Run) -> list[bool]:
     return [bool(phase["cached"]) for phase in read_json(run.plan_file)["phases"]]
 
 
-def _require_same_data(run: Run, data: ImageData) -> None:
-    recorded = read_json(run.record_file).get("data")
-    if recorded is not None and recorded["fingerprint"] != data.fingerprint():
-        raise DataError(
-            f"the images are not those that {run.path} was started with: they were "
-            f"{recorded['images']} and are {counts(data)}, or their content changed. "
-            "Put them back, or start a new run."
-        )
-
-
 def prepare_training(recipe: Recipe, run: Run, progress: Progress = SILENT) -> Training:
     """Loads data and weights, plans, and returns what the phases of `run` work on.
 
@@ -155,8 +144,8 @@ def _training(
     recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Training:
     classifier = prepared.classifier
-    if is_random(recipe.backbone):
-        keep_up_from_scratch(classifier, plan)
+    scratch = is_random(recipe.backbone)
+    momenta = keep_up_from_scratch(classifier, plan) if scratch else Momenta()
     optimizer = _optimizer(recipe, classifier)
     averaged = any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases)
     average = WeightAverage(_float_variables(classifier)) if averaged else None
@@ -173,6 +162,7 @@ def _training(
         History(run.path),
         progress,
         run,
+        momenta,
     )
 
 
@@ -247,6 +237,7 @@ def _what_is_left_is_usable(
 def _finish(run: Run, training: Training, prepared: Prepared, state: TrainingState) -> Run:
     """Writes the model with the best weights, what it says of itself, and its metrics."""
     training.checkpoints.restore_best(state.best)
+    training.momenta.restore()
     classifier = training.classifier
     for block in range(len(classifier.backbone.blocks)):
         for layer in classifier.batch_norms(block):

@@ -17,6 +17,7 @@ from tfft.model.losses import quality as head_quality
 from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
+from tfft.transfer.batch_norm import Momenta
 from tfft.transfer.history import History
 from tfft.transfer.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.optimizers import PhaseOptimizer
@@ -58,6 +59,7 @@ class Training:
     history: History
     progress: Progress
     run: Run
+    momenta: Momenta = field(default_factory=Momenta)
     stopwatch: LapTimer = field(default_factory=LapTimer)
 
     @property
