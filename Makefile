@@ -23,10 +23,10 @@ quickstart: $(VENV)/.offline ## train, evaluate, export and predict, offline aft
 	@$(BIN)/tfft quickstart
 
 test: $(VENV)/.dev lint ## lint, then the tests that take less than two minutes
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/.dev ## the tests that take minutes
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m slow
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 lint: $(VENV)/.dev ## check style and types
 	@$(BIN)/ruff check --quiet .

@@ -14,7 +14,35 @@ settings.load_profile("unhurried")
 # Before a test imports TensorFlow on its own.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-_DEFAULT_SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+_TESTS = Path(__file__).resolve().parent
+_DEFAULT_SHARED_DATA = _TESTS.parents[1] / "shared" / "data"
+# They come first, so that no process is left with minutes of work when the others have ended:
+# pytest-xdist, told by `--no-loadscope-reorder`, hands out files in the order of collection.
+_LONGEST = (
+    "backbones/test_every_application.py",
+    "backbones/test_applications_train.py",
+    "transfer/test_cached_equals_uncached.py",
+    "transfer/test_hub_run.py",
+    "transfer/test_kill.py",
+    "studies/test_compare.py",
+    "studies/test_tune.py",
+    "studies/test_advise.py",
+    "transfer/test_probe.py",
+    "export/test_int8_on_dogs.py",
+    "test_same_answers_everywhere.py",
+    "transfer/test_train.py",
+    "backbones/test_own_models.py",
+    "backbones/test_keras_hub.py",
+    "transfer/test_source_start.py",
+    "transfer/test_multi_task.py",
+    "cli/test_walkthrough.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first; the others stay in their order."""
+    places = {_TESTS / name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,14 @@ RESNET = ApplicationBackbone(kind="application", name="ResNet50", weights="rando
 
 
 @pytest.fixture(
-    scope="module", params=[LITE, QUARTER_MOBILENET, RESNET, NASNET], ids=lambda c: c.name
+    scope="module",
+    params=[
+        LITE,
+        QUARTER_MOBILENET,
+        pytest.param(RESNET, marks=pytest.mark.slow),
+        pytest.param(NASNET, marks=pytest.mark.slow),
+    ],
+    ids=lambda c: c.name,
 )
 def backbone(request: pytest.FixtureRequest) -> Backbone:
     return build_backbone(request.param, 48, seed=3)

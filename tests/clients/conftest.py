@@ -49,7 +49,10 @@ def flowers(shared_data, tmp_path_factory) -> dict[str, Path]:
         run.path,
         formats=["tflite"],
         output=place / "saved_models",
-        tflite={"precisions": ("float32", "float16", "dynamic_int8", "int8")},
+        tflite={
+            "precisions": ("float32", "float16", "dynamic_int8", "int8"),
+            "timed": False,
+        },
     )
     return written.tflite
 

@@ -1,7 +1,7 @@
 """What the tests of data share: pictures of every kind, and a folder of classes."""
 
 import pytest
-from sample_pictures import encoded, picture, pictures_of_every_kind
+from sample_pictures import pictures_of_every_kind, write_photo_folder
 
 
 @pytest.fixture(scope="session")
@@ -12,10 +12,5 @@ def kinds() -> dict[str, bytes]:
 
 @pytest.fixture
 def photo_folder(tmp_path):
-    """A folder of three classes with eight, five and one JPEG files."""
-    for name, count in (("cat", 8), ("dog", 5), ("owl", 1)):
-        (tmp_path / name).mkdir()
-        for number in range(count):
-            size = 40 + 3 * number + len(name) + ord(name[0]) % 7
-            (tmp_path / name / f"{number}.jpg").write_bytes(encoded(picture(size, 50), "JPEG"))
-    return tmp_path
+    """A folder of three classes with eight, five and one JPEG files, which a test may change."""
+    return write_photo_folder(tmp_path)

@@ -15,15 +15,18 @@ from small_run import CLASSES, SIZE_PX, write_run
 
 from tfft.errors import GateError, ModelFileError, TfftError, UsageError
 from tfft.evaluate.calibrate import calibrate
+from tfft.evaluate.data import recorded_data, targets_of_model
 from tfft.export import export as exporting
 from tfft.export import saved_model, tflite_family
 from tfft.export.export import export
-from tfft.export.parity import ParityCheck, require_figures
+from tfft.export.parity import FLOAT_ROUNDING, ParityCheck, Reference, require_figures
 from tfft.export.record import record_export, recorded_exports
 from tfft.export.tflite_file import model_bytes, read_model
+from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
 from tfft.system.files import write_json
+from tfft.system.progress import SILENT
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 UNTIMED = {"timed": False}
@@ -174,13 +177,31 @@ def _without_preprocessing(model: keras.Model) -> keras.Model:
     return keras.Model(images, model((images + 1.0) * 127.5))
 
 
+@pytest.fixture(scope="module")
+def reference(small_keras) -> Reference:
+    info, data = small_keras.info, recorded_data(small_keras.info, SILENT)
+    index = data.splits["test"]
+    return Reference(small_keras, index, targets_of_model(info, index, data.class_names))
+
+
+def _compared(reference: Reference, model: keras.Model, path: Path) -> ParityCheck:
+    model.save(path)
+    saved = KerasPredictor(path, reference.keras.info)
+    return reference.compare(saved, "it", FLOAT_ROUNDING)
+
+
 @pytest.mark.parametrize("damage", [_corrupted_weight, _swapped_labels, _without_preprocessing])
-def test_a_saved_model_that_answers_otherwise_is_not_put_in_place(
-    small_run, tmp_path, monkeypatch, damage
-):
+def test_a_model_that_answers_otherwise_is_noticed(reference, tmp_path, damage):
+    model = reference.keras.model
+    assert _compared(reference, model, tmp_path / "same.keras").largest_difference == 0
+    with pytest.raises(GateError, match="it does not answer as the Keras model does"):
+        _compared(reference, damage(model), tmp_path / "damaged.keras")
+
+
+def test_a_saved_model_that_answers_otherwise_is_not_put_in_place(small_run, tmp_path, monkeypatch):
     write = exporting.write_saved_model
     monkeypatch.setattr(
-        exporting, "write_saved_model", lambda model, *rest: write(damage(model), *rest)
+        exporting, "write_saved_model", lambda model, *rest: write(_swapped_labels(model), *rest)
     )
     with pytest.raises(GateError, match="not put in place"):
         export(small_run, formats=["savedmodel"], output=tmp_path)
@@ -351,7 +372,7 @@ def unsure_run(small_run, tmp_path) -> Path:
 def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
     unsure_run, pictures, tmp_path
 ):
-    written = export(unsure_run, output=tmp_path / "out", calibrated=True)
+    written = export(unsure_run, output=tmp_path / "out", calibrated=True, tflite=UNTIMED)
     raw = load_predictor(unsure_run)
     images = raw.pixels([file.read_bytes() for file in sorted(pictures.glob("*/*"))])
     logits = raw.logits(images)["label"]
@@ -369,7 +390,7 @@ def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
 def test_the_recipe_can_ask_for_calibrated_probabilities(unsure_run, tmp_path):
     recipe = unsure_run / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("calibrated: false", "calibrated: true"))
-    written = export(unsure_run, formats=["tflite"], output=tmp_path / "out")
+    written = export(unsure_run, formats=["tflite"], output=tmp_path / "out", tflite=UNTIMED)
     head = load_predictor(written.tflite["float32"]).info.heads["label"]
     assert head.temperature == 2.0
 
@@ -390,8 +411,9 @@ def test_an_uncalibrated_file_is_not_put_in_place_of_a_calibrated_one(
 @pytest.mark.slow
 def test_a_run_knows_its_exports(small_run, tmp_path):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
-    first = export(run, formats=["tflite"], output=tmp_path / "out")
-    second = export(run, formats=["tflite"], output=tmp_path / "out")
+    first, second = (
+        export(run, formats=["tflite"], output=tmp_path / "out", tflite=UNTIMED) for _ in range(2)
+    )
     assert [entry["float32"] for entry in recorded_exports(run)][:2] == [
         second.tflite["float32"],
         first.tflite["float32"],

@@ -52,7 +52,8 @@ def run(manifest: Path, weights: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def exported(run: Run) -> Export:
-    return export(run.path, output=run.path.with_name("saved_models"))
+    place = run.path.with_name("saved_models")
+    return export(run.path, output=place, tflite={"timed": False})
 
 
 def _history(run: Path) -> list[dict[str, str]]:
