@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from tfft.errors import DataError, ModelFileError
 from tfft.evaluate.answers import load_answers
 from tfft.evaluate.evaluate import evaluate
 from tfft.runtime.load import load_predictor
+from tfft.system.files import write_json
+from tfft.system.progress import SILENT
 
 
 def test_json_has_the_documented_form(small_run):
@@ -112,3 +115,24 @@ def test_data_that_are_gone_are_a_data_error(small_run, tmp_path):
     (run / "model.json").write_text(json.dumps(info))
     with pytest.raises(DataError, match="gone"):
         evaluate(run)
+
+
+def test_what_was_or_may_have_been_trained_on_is_said(small_run, tmp_path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    said: list[str] = []
+    progress = SimpleNamespace(start=SILENT.start, message=said.append)
+    evaluate(run, split="all", progress=progress)
+    assert said == []
+    write_json(run / "plan.json", {"phases": [{"config": {"refit": True}}]})
+    write_json(run / "metrics.json", {"best": {"phase": 1, "epoch": 1}})
+    evaluate(run, progress=progress)
+    assert said == []
+    evaluate(run, split="all", progress=progress)
+    assert "with the validation images too (refit: true)" in said.pop()
+    record = {"status": "finished", "data": {"fingerprint": "of others", "images": {"test": 9}}}
+    write_json(run / "run.json", record)
+    evaluate(run, progress=progress)
+    assert said.pop().startswith(
+        "some of these images may have been trained on: the images are not"
+    )
+    assert said == []

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tfft.data.dataset import ImageData
+from tfft.errors import DataError
 from tfft.evaluate.answers import Answers, answers_key, run_directory, save_answers
 from tfft.evaluate.data import evaluation_images, targets_of_model
 from tfft.evaluate.predict import predict_index
@@ -14,6 +16,7 @@ from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
 from tfft.system.files import write_json
 from tfft.system.progress import SILENT, Progress
+from tfft.transfer.run import Run, refits_validation, require_same_data
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,31 @@ def evaluate(
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
     index, loaded, split = evaluation_images(predictor.info, split, data, progress)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
+    run = run_directory(predictor) if data is None else None
+    if run is not None:
+        _say_what_was_trained_on(Run(run, {}), split, loaded, progress)
     answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
     metrics = {
         name: head_metrics(head, answers[name], targets[name])
         for name, head in predictor.info.heads.items()
     }
-    run = run_directory(predictor)
-    evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics)
-    if data is None and run is not None:
+    path = run_directory(predictor) or predictor.path
+    evaluation = Evaluation(str(path), split, len(index), metrics)
+    if run is not None:
         write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
         key = answers_key(predictor, index)
         save_answers(run, split, Answers(np.array(index.ids), targets, answers, key))
     return evaluation
+
+
+def _say_what_was_trained_on(run: Run, split: str, data: ImageData, progress: Progress) -> None:
+    """Says where figures are better than they would be on images that the run never saw."""
+    if split in ("validation", "all") and refits_validation(run):
+        progress.message(
+            f"{run.path} solved its head again with the validation images too (refit: true): what "
+            "is right on them says little about others"
+        )
+    try:
+        require_same_data(run, data)
+    except DataError as error:
+        progress.message(f"some of these images may have been trained on: {error}")

@@ -130,6 +130,13 @@ def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
     return 1 <= number <= len(phases) and bool(phases[number - 1]["config"].get("refit"))
 
 
+def refits_validation(run: Run) -> bool:
+    """Says whether the kept weights of a run were solved with its validation images too."""
+    best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
+    plan = read_json(run.plan_file) if run.plan_file.is_file() else {}
+    return ends_with_refit(best, plan)
+
+
 def _claim(path: Path) -> Path:
     path = Path(path)
     with explained_os_errors(path):
