@@ -125,9 +125,9 @@ def test_the_same_seed_gives_the_same_weights(config: BackboneConfig):
 
 
 def test_layers_have_the_same_names_however_often_they_are_built():
-    first, again = (build_backbone(NASNET, 32) for _ in range(2))
+    first, again = (build_backbone(application("MobileNetV3Small"), 32) for _ in range(2))
     names = [layer.name for layer in first.model.layers]
-    assert "activation_187" in names
+    assert "activation_17" in names  # numbered by Keras, not named by the builder
     assert names == [layer.name for layer in again.model.layers]
 
 

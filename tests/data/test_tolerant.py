@@ -156,7 +156,7 @@ def test_huge_images_are_refused_before_they_take_memory(decoded):
     if not os.access(peak, os.W_OK):
         pytest.skip("this system cannot forget the peak of a process that has decoded much already")
     bombs = [image for kind, image in _BAD.items() if "huge" in kind]
-    assert not any(decoded(*bombs)[1])
+    decoded(_GOOD["PNG"])  # or building the graph would count
     peak.write_text("5")
     before = _peak_kib()
     assert not any(decoded(*bombs * 4)[1])
