@@ -5,7 +5,6 @@ the next run. Where they cannot be installed in time, the tests say so and are s
 """
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from tfft.images.pixels import encoded_to_pixels
 from tfft.runtime.tflite_predictor import TflitePredictor
 
 PHOTOS = 100
-_INSTALL_SECONDS = 150
 
 
 @pytest.fixture(scope="session")
@@ -95,26 +93,6 @@ def installation() -> Path:
     place = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("tfft")) / "test-clients"
     place.mkdir(parents=True, exist_ok=True)
     return place
-
-
-def install(what: str, *commands: list[str], cwd: Path | None = None) -> None:
-    """Runs commands that install a client, with a limit of time; skips if one fails."""
-    for command in commands:
-        try:
-            done = subprocess.run(
-                command,
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_INSTALL_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            pytest.skip(f"NOT TESTED: {what} cannot be installed here: {error}")
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            pytest.skip(f"NOT TESTED: {what} cannot be installed here: {last}")
 
 
 def _predictor(path: Path) -> TflitePredictor:

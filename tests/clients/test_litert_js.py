@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import install
+from installing import install
 from PIL import Image
 
 PAGE = Path(__file__).with_name("litert.html")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import install
+from installing import install
 
 CLIENT = Path(__file__).with_name("mediapipe_client.py")
 # The last release whose tools read metadata; it wants NumPy 1 and protobuf 4.
