@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tfft.system.files import read_json, write_json
+from tfft.system.locks import lock_or_none
 
 TFFT = "import sys; from tfft.cli.main import main; sys.exit(main())"
 RESULTS = Path(__file__).parent / "results"
@@ -49,8 +50,8 @@ class Cells:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        held = os.open(self._file.parent, os.O_RDONLY)
-        fcntl.flock(held, fcntl.LOCK_EX)
+        held = lock_or_none(self._file.parent, fcntl.LOCK_EX)
+        assert held is not None, self._file.parent
         try:
             yield
         finally:

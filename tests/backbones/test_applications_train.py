@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 from backbones.transfer_matrix import (
-    WAYS,
-    assert_exports_agree,
     assert_only_the_unfrozen_changed,
-    assert_saved_file_agrees,
+    assert_saved_forms_agree,
     train_cell,
 )
 
@@ -24,13 +22,12 @@ _BACKBONES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("unfreeze", "batch_norm"), WAYS)
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapt"])
+@pytest.mark.parametrize("unfreeze", ["frozen", "partly", "whole"])
 @pytest.mark.parametrize("name", _BACKBONES)
 def test_every_way_of_training_keeps_what_it_should(
     name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path
 ):
     cell = train_cell(_BACKBONES[name], unfreeze, pictures, tmp_path / "run", batch_norm)
     assert_only_the_unfrozen_changed(cell, unfreeze, batch_norm)
-    assert_saved_file_agrees(cell, tmp_path)
-    if (unfreeze, batch_norm) == ("whole", "adapt"):
-        assert_exports_agree(cell, tmp_path)
+    assert_saved_forms_agree(cell, tmp_path)

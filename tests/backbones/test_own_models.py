@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from backbones.transfer_matrix import (
     SIZE_PX,
-    WAYS,
-    assert_exports_agree,
     assert_only_the_unfrozen_changed,
-    assert_saved_file_agrees,
+    assert_saved_forms_agree,
     recipe_of,
     train_cell,
 )
@@ -241,7 +239,8 @@ def test_a_head_can_start_as_the_classifier_of_the_run(dogs: Path, pictures: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("unfreeze", "batch_norm"), WAYS)
+@pytest.mark.parametrize("batch_norm", ["frozen", "adapt"])
+@pytest.mark.parametrize("unfreeze", ["frozen", "partly", "whole"])
 @pytest.mark.parametrize("source", ["file", "run"])
 def test_every_way_of_training_keeps_what_it_should(
     source: str, unfreeze: str, batch_norm: str, files: Path, dogs: Path, pictures, tmp_path
@@ -250,6 +249,4 @@ def test_every_way_of_training_keeps_what_it_should(
     backbone = file if source == "file" else {"kind": "keras", "path": str(dogs)}
     cell = train_cell(backbone, unfreeze, pictures, tmp_path / "run", batch_norm)
     assert_only_the_unfrozen_changed(cell, unfreeze, batch_norm)
-    assert_saved_file_agrees(cell, tmp_path)
-    if (unfreeze, batch_norm) == ("whole", "adapt"):
-        assert_exports_agree(cell, tmp_path)
+    assert_saved_forms_agree(cell, tmp_path)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dog_photos import metrics_on_a_thousand_dogs
 from hub_modules import save_module, small_network
 from progresses import Interrupting
 
+import tfft
 from tfft.backbones.build import build_backbone
 from tfft.backbones.keras_file import load_keras_file
 from tfft.cli.plan_table import plan_notes
@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits_and_exports_without_the_
     for path in whole:
         np.testing.assert_array_equal(whole[path], stopped[path], err_msg=path)
     shutil.rmtree(handle)
-    written = export(tmp_path / "stopped", output=tmp_path / "exports", tflite={"timed": False})
+    written = export(tmp_path / "stopped", output=tmp_path / "exports")
     assert {check["top1_agreement"] for check in written.checks.values()} == {1.0}
 
 
@@ -160,13 +160,14 @@ def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(shared_da
         train(module, run=tmp_path / "module"),
         train(application, run=tmp_path / "application"),
     ]
-    of_module, of_application = (metrics_on_a_thousand_dogs(run.path) for run in runs)
-    # The same photos, and features that are equal: the two differ in a few answers at most, while
-    # the interval of 1,000 answers is 0.03 wide to each side.
-    low, high = of_application["top1_interval"]
-    assert low <= of_module["top1"] <= high
-    # 0.49 of all 8,580 photos; of 1,000 with a standard deviation of 0.016.
-    assert of_application["top1"] > 0.4
+    evaluated = [tfft.evaluate(run.path) for run in runs]
+    assert [each.examples for each in evaluated] == [8580, 8580]
+    (low, high), top1 = (
+        evaluated[1].metrics["label"]["top1_interval"],
+        evaluated[0].metrics["label"]["top1"],
+    )
+    assert low <= top1 <= high
+    assert low > 0.4
 
 
 @pytest.mark.slow

@@ -63,6 +63,11 @@ class ImageData:
     licence: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of images by split, "validation" among them."""
+        return {"validation": 0, **{split: len(index) for split, index in self.splits.items()}}
+
     def fingerprint(self) -> str:
         """Returns a sha256 of the images, their targets and their splits."""
         parts = {split: index.fingerprint() for split, index in self.splits.items()}

@@ -20,7 +20,7 @@ from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.arrays import read_arrays
 from tfft.system.files import read_json, write_json
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run, refits_validation
+from tfft.transfer.run import Run, ends_with_refit
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,9 @@ def _before_refit(run: Run, examples: int) -> Outputs | None:
     Raises:
         TfftError: They were, and it is not known.
     """
-    if not refits_validation(run):
+    best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
+    plan = read_json(run.plan_file) if best else {}
+    if not ends_with_refit(best, plan):
         return None
     if not run.before_refit_file.is_file():
         raise TfftError(

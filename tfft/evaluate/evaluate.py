@@ -75,17 +75,16 @@ def evaluate(
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
     index, loaded, split = evaluation_images(predictor.info, split, data, progress)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
-    run = run_directory(predictor) if data is None else None
-    if run is not None:
+    run = run_directory(predictor)
+    if data is None and run is not None:
         _say_what_was_trained_on(Run(run, {}), split, loaded, progress)
     answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
     metrics = {
         name: head_metrics(head, answers[name], targets[name])
         for name, head in predictor.info.heads.items()
     }
-    path = run_directory(predictor) or predictor.path
-    evaluation = Evaluation(str(path), split, len(index), metrics)
-    if run is not None:
+    evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics)
+    if data is None and run is not None:
         write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
         key = answers_key(predictor, index)
         save_answers(run, split, Answers(np.array(index.ids), targets, answers, key))

@@ -10,7 +10,7 @@ from tfft.errors import TfftError
 from tfft.export.record import recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
-from tfft.system.files import read_json
+from tfft.system.files import json_or_empty
 from tfft.system.progress import Progress
 
 _WARM_UP, _CALLS = 3, 25
@@ -66,7 +66,7 @@ def _row(form: str, path: Path) -> ExportRow:
     signature = "serving_default" if form == "savedmodel" else None
     predictor = load_predictor(path, signature=signature)
     beside = path / "assets.extra" if path.is_dir() else path.parent
-    checks = read_json(beside / "checks.json") if (beside / "checks.json").is_file() else {}
+    checks = json_or_empty(beside / "checks.json")
     check = checks.get(f"{name} {signature}" if signature else name, {})
     figures = next(iter(check["heads"].values())) if "heads" in check else check
     of_keras = next((key for key in figures if key.startswith("keras_")), "keras_")

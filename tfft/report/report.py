@@ -32,9 +32,9 @@ from tfft.report.saliency import saliency_of
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs
-from tfft.system.files import read_json, require_writable, write_text
+from tfft.system.files import json_or_empty, read_json, require_writable, write_text
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run, ends_with_refit
+from tfft.transfer.run import Run, refits_validation
 from tfft.version import __version__
 
 _MISTAKES = 24
@@ -96,8 +96,7 @@ class _Opened:
     @property
     def trained_on(self) -> bool:
         """Whether the heads were solved again with the images of the split (``refit: true``)."""
-        best = self.metrics.get("best", {})
-        return self.split == "validation" and ends_with_refit(best, self.plan)
+        return self.split == "validation" and refits_validation(self.run)
 
 
 def make_report(
@@ -218,18 +217,14 @@ def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
         index,
         answers_of_run(predictor, chosen, index, progress),
         targets_of_model(predictor.info, index, data.class_names),
-        _json_or_empty(opened.plan_file),
-        _json_or_empty(opened.metrics_file),
+        json_or_empty(opened.plan_file),
+        json_or_empty(opened.metrics_file),
     )
 
 
 def _judged_splits(data: ImageData) -> list[str]:
     """The splits with images that a report can be of, that of the default first."""
     return [name for name in ("test", "validation") if len(data.splits.get(name, ()))]
-
-
-def _json_or_empty(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
 
 
 def _calibration(opened: _Opened, progress: Progress) -> tuple[Calibration | None, str]:

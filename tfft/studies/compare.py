@@ -13,9 +13,10 @@ from tfft.evaluate.data import evaluation_images
 from tfft.evaluate.evaluate import evaluate
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
-from tfft.studies.images import require_images, require_unchanged_images
+from tfft.studies.images import require_images
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.system.progress import SILENT, Progress
+from tfft.transfer.run import Run, open_run, require_same_data
 
 STUDIES = Path("studies")
 
@@ -114,8 +115,10 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
     """
     failed = {}
     with owned_study(study.path):
-        for recipe in [c.recipe for c in study.cells if c.recipe and not is_finished(c.run)][:1]:
-            require_images(recipe, "test", progress)  # the data of all arms have the same ones
+        to_do = (c.recipe for c in study.cells if c.recipe is not None and not is_finished(c.run))
+        first = next(to_do, None)
+        if first is not None:  # the data of all arms have the same test images
+            require_images(first, "test", progress)
         for number, cell in enumerate(study.cells, start=1):
             title = f"run {number} of {len(study.cells)}, {_title(cell)}"
             try:
@@ -139,13 +142,15 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
     """Evaluates a finished run on its test images, unless it has done so as it is now.
 
     What a report keeps of a run has no targets, and a run that was gone on with is another model.
+    Where images changed, the same seed splits them differently, and the run would be judged by some
+    that it learned.
 
     Raises:
         DataError: The images are not those that it was trained with.
     """
-    require_unchanged_images(run, progress)
     predictor = load_predictor(run)
-    index, *_ = evaluation_images(predictor.info, "test", None, progress)
+    index, data, _ = evaluation_images(predictor.info, "test", None, progress)
+    require_same_data(Run(run, {}), data)
     kept = kept_answers(run, "test", answers_key(predictor, index))
     if kept is None or not kept.targets:
         evaluate(predictor, progress=progress)
@@ -153,8 +158,6 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
 
 def _taken(arms: Sequence[Arm]) -> Iterator[Cell]:
     """The cells of finished runs."""
-    from tfft.transfer.run import open_run
-
     for arm in arms:
         for run in arm.runs:
             _, recipe = open_run(run)

@@ -1,13 +1,10 @@
 """Whether what a study's runs are judged by is there: asked before anything is trained."""
 
-from pathlib import Path
-
 from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.system.progress import Progress
-from tfft.transfer.run import open_run, require_same_data
 
 _HOW = {
     "validation": "set data.validation_fraction above 0",
@@ -26,16 +23,3 @@ def require_images(recipe: Recipe, split: str, progress: Progress) -> None:
         raise DataError(
             f"{data.name} has no {split} images, which is what runs are judged by: {_HOW[split]}"
         )
-
-
-def require_unchanged_images(run: Path, progress: Progress) -> None:
-    """Requires that the images of a finished run are those that it was trained with.
-
-    With others the same seed splits them differently, and the run would be judged by images that
-    it learned.
-
-    Raises:
-        DataError: They are not.
-    """
-    opened, recipe = open_run(run)
-    require_same_data(opened, load_data(recipe.data, progress, targets_of(recipe.heads)))

@@ -13,7 +13,7 @@ import numpy as np
 from tfft.evaluate.answers import load_answers
 from tfft.studies.compare import Cell
 from tfft.studies.process import COST_FILE
-from tfft.system.files import read_json
+from tfft.system.files import json_or_empty, read_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +83,7 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
     answers = load_answers(cell.run, "test")
     history = read_history(cell.run)
     plan = read_json(cell.run / "plan.json")
-    cost_file = cell.run / COST_FILE
-    cost = read_json(cost_file) if cost_file.is_file() else {}
+    cost = json_or_empty(cell.run / COST_FILE)
     train_images = plan["images"]["train"]
     name = f"validation/{head}/top1"
     return Outcome(

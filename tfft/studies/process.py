@@ -87,7 +87,8 @@ def run_worker(
         TfftError: The log cannot be written, or the system starts no process.
     """
     recipe_file = run.with_name(f"{run.name}.yaml")
-    _require_same_recipe(recipe, run, recipe_file)
+    if run.is_dir():
+        require_same_recipe(recipe, recipe_file, f"{run} was made with")
     if is_finished(run):
         return
     write_text(recipe_file, dump_recipe(recipe))
@@ -105,11 +106,21 @@ def run_worker(
         raise WorkerError(error or _last_lines(log))
 
 
-def _require_same_recipe(recipe: Recipe, run: Path, recipe_file: Path) -> None:
-    if recipe_file.is_file() and run.is_dir() and load_recipe(recipe_file) != recipe:
+def require_same_recipe(recipe: Recipe, file: Path, said: str) -> None:
+    """Requires that the recipe that is kept in a file, if there is one, is this recipe.
+
+    Args:
+        recipe: that is asked for.
+        file: of the recipe that something was made with.
+        said: what that is: a message goes on with "another recipe".
+
+    Raises:
+        UsageError: It is another one.
+    """
+    if file.is_file() and load_recipe(file) != recipe:
         raise UsageError(
-            f"{run} was made with another recipe ({recipe_file}). Choose another --name, or "
-            "remove this directory to run it again."
+            f"{said} another recipe ({file}). Choose another --name, or remove this directory to "
+            "run it again."
         )
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tfft.config.load import dump_recipe, load_recipe, recipe_from_dict
+from tfft.config.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.config.tune import TuneConfig
 from tfft.errors import RecipeError, UsageError
 from tfft.metrics.paired import accuracy_difference
 from tfft.studies.compare import STUDIES
 from tfft.studies.images import require_images
-from tfft.studies.process import is_finished, owned_study, run_worker
+from tfft.studies.process import is_finished, owned_study, require_same_recipe, run_worker
 from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
 from tfft.system.files import write_json, write_text
@@ -128,11 +128,7 @@ def _require_same_search(file: Path, recipe: Recipe) -> None:
     values = recipe.model_dump(mode="json")
     (values["tune"] or {}).pop("trials", None)
     searched = recipe_from_dict(values)
-    if file.is_file() and load_recipe(file) != searched:
-        raise UsageError(
-            f"{file.parent} is a search of another recipe ({file}). Choose another --name, or "
-            "remove this directory to search anew."
-        )
+    require_same_recipe(searched, file, f"{file.parent} is a search of")
     write_text(file, dump_recipe(searched))
 
 

@@ -136,6 +136,15 @@ def read_json(path: Path) -> Any:
         raise TfftError(f"{path} is not a JSON file: {error}") from error
 
 
+def json_or_empty(path: Path) -> dict[str, Any]:
+    """Reads a JSON file with an object; an empty one where there is no file.
+
+    Raises:
+        TfftError: The file is unreadable or not JSON.
+    """
+    return read_json(path) if path.is_file() else {}
+
+
 @contextlib.contextmanager
 def explained_os_errors(path: Path) -> Iterator[None]:
     """Turns an `OSError` while writing to `path` into one clear `TfftError`."""

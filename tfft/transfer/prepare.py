@@ -30,7 +30,7 @@ class Prepared:
     @property
     def counts(self) -> dict[str, int]:
         """The number of images by split, "validation" among them."""
-        return counts(self.data)
+        return self.data.counts
 
     def examples(self, split: str) -> Images:
         """Returns the images of a split as the model takes them; there may be none."""
@@ -57,11 +57,6 @@ def prepare_with(recipe: Recipe, data: ImageData, progress: Progress) -> Prepare
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)
     return Prepared(data, classifier, pixels)
-
-
-def counts(data: ImageData) -> dict[str, int]:
-    """Returns the number of images by split, "validation" among them."""
-    return {"validation": 0, **{split: len(index) for split, index in data.splits.items()}}
 
 
 def load_of_recipe(recipe: Recipe, progress: Progress) -> ImageData:

@@ -15,7 +15,13 @@ from tfft.config.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError, ModelFileError, UsageError
-from tfft.system.files import explained_os_errors, read_json, write_json, write_text
+from tfft.system.files import (
+    explained_os_errors,
+    json_or_empty,
+    read_json,
+    write_json,
+    write_text,
+)
 from tfft.transfer.diagnosis import Finding
 from tfft.version import __version__
 
@@ -132,9 +138,23 @@ def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
 
 def refits_validation(run: Run) -> bool:
     """Says whether the kept weights of a run were solved with its validation images too."""
-    best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
-    plan = read_json(run.plan_file) if run.plan_file.is_file() else {}
-    return ends_with_refit(best, plan)
+    metrics, plan = (json_or_empty(file) for file in (run.metrics_file, run.plan_file))
+    return ends_with_refit(metrics.get("best", {}), plan)
+
+
+def require_same_data(run: Run, data: ImageData) -> None:
+    """Requires that images are those that a run was started with.
+
+    Raises:
+        DataError: They are others, or split differently.
+    """
+    recorded = read_json(run.record_file).get("data")
+    if recorded is not None and recorded["fingerprint"] != data.fingerprint():
+        raise DataError(
+            f"the images are not those that {run.path} was started with: they were "
+            f"{recorded['images']} and are {data.counts}, or their content changed. "
+            "Put them back, or start a new run."
+        )
 
 
 def _claim(path: Path) -> Path:
@@ -188,19 +208,3 @@ def _processors() -> int | None:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
-
-
-def require_same_data(run: Run, data: ImageData) -> None:
-    """Requires that images are those that a run was started with.
-
-    Raises:
-        DataError: They are others, or split differently.
-    """
-    recorded = read_json(run.record_file).get("data")
-    if recorded is not None and recorded["fingerprint"] != data.fingerprint():
-        found = {"validation": 0, **{split: len(index) for split, index in data.splits.items()}}
-        raise DataError(
-            f"the images are not those that {run.path} was started with: they were "
-            f"{recorded['images']} and are {found}, or their content changed. "
-            "Put them back, or start a new run."
-        )

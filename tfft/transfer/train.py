@@ -25,7 +25,6 @@ from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
 from tfft.transfer.prepare import (
     Prepared,
     build_of_recipe,
-    counts,
     load_of_recipe,
     prepare,
     prepare_with,
@@ -292,6 +291,6 @@ def _data_record(data: ImageData) -> dict[str, object]:
     return {
         "name": data.name,
         "fingerprint": data.fingerprint(),
-        "images": counts(data),
+        "images": data.counts,
         "skipped": [{"path": bad.path, "reason": bad.reason} for bad in data.skipped],
     }
