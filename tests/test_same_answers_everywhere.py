@@ -23,7 +23,7 @@ def models(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         overrides={"image.size_px": 160, "image.resize_px": 192},
         run=root / "run",
     )
-    exported = tfft.export(run.path, output=root / "saved_models")
+    exported = tfft.export(run.path, output=root / "saved_models", tflite={"timed": False})
     predictors = {
         name: tfft.load_predictor(exported.savedmodel, signature=name) for name in _SIGNATURES
     }

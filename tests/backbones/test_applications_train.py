@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from backbones.transfer_matrix import (
+    WAYS,
     assert_only_the_unfrozen_changed,
     assert_saved_forms_agree,
     train_cell,
@@ -22,8 +23,7 @@ _BACKBONES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_norm", ["frozen", "adapt"])
-@pytest.mark.parametrize("unfreeze", ["frozen", "partly", "whole"])
+@pytest.mark.parametrize(("unfreeze", "batch_norm"), WAYS)
 @pytest.mark.parametrize("name", _BACKBONES)
 def test_every_way_of_training_keeps_what_it_should(
     name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path

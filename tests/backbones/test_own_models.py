@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from backbones.transfer_matrix import (
     SIZE_PX,
+    WAYS,
     assert_only_the_unfrozen_changed,
     assert_saved_forms_agree,
     recipe_of,
@@ -239,8 +240,7 @@ def test_a_head_can_start_as_the_classifier_of_the_run(dogs: Path, pictures: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_norm", ["frozen", "adapt"])
-@pytest.mark.parametrize("unfreeze", ["frozen", "partly", "whole"])
+@pytest.mark.parametrize(("unfreeze", "batch_norm"), WAYS)
 @pytest.mark.parametrize("source", ["file", "run"])
 def test_every_way_of_training_keeps_what_it_should(
     source: str, unfreeze: str, batch_norm: str, files: Path, dogs: Path, pictures, tmp_path

@@ -16,6 +16,14 @@ from tfft.transfer.train import train
 
 SIZE_PX = 32
 UNFREEZE: dict[str, Any] = {"frozen": "none", "partly": {"last_blocks": 1}, "whole": "all"}
+# What is unfrozen, and the mode of its BatchNormalization; where nothing is, there is none.
+WAYS = (
+    ("frozen", "frozen"),
+    ("partly", "frozen"),
+    ("partly", "adapt"),
+    ("whole", "frozen"),
+    ("whole", "adapt"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,6 @@ def assert_saved_forms_agree(cell: Cell, directory: Path, *, saved_again: bool =
         m.predict(images.astype(np.float32), verbose=0)["label"] for m in (model, again)
     )
     np.testing.assert_array_equal(first, second)
-    written = export(cell.run, output=directory / "saved_models")
+    written = export(cell.run, output=directory / "saved_models", tflite={"timed": False})
     assert written.savedmodel is not None
     assert set(written.tflite) >= {"float32"}

@@ -174,7 +174,14 @@ def _without_preprocessing(model: keras.Model) -> keras.Model:
     return keras.Model(images, model((images + 1.0) * 127.5))
 
 
-@pytest.mark.parametrize("damage", [_corrupted_weight, _swapped_labels, _without_preprocessing])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _swapped_labels,
+        pytest.param(_corrupted_weight, marks=pytest.mark.slow),
+        pytest.param(_without_preprocessing, marks=pytest.mark.slow),
+    ],
+)
 def test_a_saved_model_that_answers_otherwise_is_not_put_in_place(
     small_run, tmp_path, monkeypatch, damage
 ):
@@ -351,7 +358,7 @@ def unsure_run(small_run, tmp_path) -> Path:
 def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
     unsure_run, pictures, tmp_path
 ):
-    written = export(unsure_run, output=tmp_path / "out", calibrated=True)
+    written = export(unsure_run, output=tmp_path / "out", calibrated=True, tflite=UNTIMED)
     raw = load_predictor(unsure_run)
     images = raw.pixels([file.read_bytes() for file in sorted(pictures.glob("*/*"))])
     logits = raw.logits(images)["label"]
@@ -369,7 +376,7 @@ def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
 def test_the_recipe_can_ask_for_calibrated_probabilities(unsure_run, tmp_path):
     recipe = unsure_run / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("calibrated: false", "calibrated: true"))
-    written = export(unsure_run, formats=["tflite"], output=tmp_path / "out")
+    written = export(unsure_run, formats=["tflite"], output=tmp_path / "out", tflite=UNTIMED)
     head = load_predictor(written.tflite["float32"]).info.heads["label"]
     assert head.temperature == 2.0
 
@@ -390,8 +397,9 @@ def test_an_uncalibrated_file_is_not_put_in_place_of_a_calibrated_one(
 @pytest.mark.slow
 def test_a_run_knows_its_exports(small_run, tmp_path):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
-    first = export(run, formats=["tflite"], output=tmp_path / "out")
-    second = export(run, formats=["tflite"], output=tmp_path / "out")
+    first, second = (
+        export(run, formats=["tflite"], output=tmp_path / "out", tflite=UNTIMED) for _ in range(2)
+    )
     assert [entry["float32"] for entry in recorded_exports(run)][:2] == [
         second.tflite["float32"],
         first.tflite["float32"],

@@ -1,9 +1,11 @@
 """Publishing into a directory that a server polls: whole versions only, whatever happens."""
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +168,29 @@ def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path
     for name in versions:
         assert _sizes(base / name) == _sizes(saved_model)
     assert _names(base) == [".tfft-publish-lock", *versions]
+
+
+def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_up(
+    saved_model, tmp_path
+):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    old = _sizes(base / "1")
+    (saved_model / "assets.extra" / "large").write_bytes(bytes(64 << 20))
+    publisher = _publish_in_a_process(saved_model, base)
+    started = time.monotonic()
+    while not list(base.glob(".tfft-publish-*/assets.extra/large")):
+        assert publisher.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() - started < 60
+    publisher.send_signal(signal.SIGKILL)
+    assert publisher.wait(timeout=60) == -signal.SIGKILL
+    left_over = list(base.glob(".tfft-publish-*/"))
+    assert len(left_over) == 1
+    assert [name for name in _names(base) if name.isdecimal()] == ["1"]
+    assert _sizes(base / "1") == old
+    assert publish(saved_model, base).version == 2
+    assert _sizes(base / "2") == _sizes(saved_model)
+    assert _names(base) == [".tfft-publish-lock", "1", "2"]
 
 
 def test_publishers_wait_for_each_other(saved_model, tmp_path):

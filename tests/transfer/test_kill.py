@@ -17,7 +17,7 @@ from tfft.transfer.run import Run
 
 _SCRIPT = Path(__file__).with_name("train_and_die.py")
 _ROOT = Path(__file__).resolve().parents[2]
-_KILLS = 8
+_KILLS = 20
 # Of a run's 20 or so, so that most runs are killed several times before they end.
 _MOST_PIECES = 6
 
@@ -83,7 +83,7 @@ def test_a_run_killed_at_a_place_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.slow
-def test_a_run_killed_after_random_pieces_of_training_ends_as_if_it_had_not_been(
+def test_a_run_killed_at_twenty_random_moments_ends_as_if_it_had_not_been(
     recipe: Path, whole: Run, tmp_path: Path
 ):
     moments = random.Random(0)
