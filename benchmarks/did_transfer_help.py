@@ -19,7 +19,7 @@ from cells import Cells
 from tables import put_into
 
 from tfft.cli.progress import shown_progress
-from tfft.config.load import dump_recipe, recipe_from_dict
+from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.studies.arms import common_head, make_arms
 from tfft.studies.compare import Cell, Study, plan_study, run_study
 from tfft.studies.curves import draw_learning_curves

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfft.config.reference import reference_page
+from tfft.config.loading.reference import reference_page
 
 TARGET = Path(__file__).with_name("recipes.md")
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfft.config.load import dump_recipe, recipe_from_dict
+from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
 from tfft.runtime.info import HeadInfo, ModelInfo

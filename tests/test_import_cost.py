@@ -42,7 +42,7 @@ def test_the_package_and_the_help_of_its_command_line_import_no_library_but_clic
 @pytest.mark.parametrize(
     "module",
     [
-        "tfft.config.load",
+        "tfft.config.loading.load",
         "tfft.catalog.backbones",
         "tfft.images.pixels",
         "tfft.metrics.classification",

@@ -92,7 +92,7 @@ def test_on_every_kind_of_file_all_forms_have_the_same_accuracy(models, every_ki
 
 
 def test_on_photos_in_original_resolution_all_forms_answer_alike(models, shared_data: Path):
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
     from tfft.data.load import load_data
 
     archives = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfft.config.backbone_text import parse_backbones
+from tfft.config.loading.named_backbone import parse_backbones
 from tfft.errors import BackboneError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfft.config.load import recipe_from_dict
+from tfft.config.loading.load import recipe_from_dict
 from tfft.errors import RecipeError
 
 LITE = {"kind": "lite"}

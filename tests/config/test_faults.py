@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from tfft.config.faults import find_faults
-from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.loading.faults import find_faults
+from tfft.config.loading.load import load_recipe, recipe_from_dict
 from tfft.config.train import GradientPhase, TrainConfig
 from tfft.errors import RecipeError
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tfft.config.load import bundled_recipes, dump_recipe, load_recipe, recipe_from_dict
-from tfft.config.source import read_yaml
+from tfft.config.loading.load import bundled_recipes, dump_recipe, load_recipe, recipe_from_dict
+from tfft.config.loading.source import read_yaml
 from tfft.errors import RecipeError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,10 @@ def test_recipes_are_found_beside_an_installed_package(tmp_path, monkeypatch):
     installed = tmp_path / "tfft" / "configs"
     installed.mkdir(parents=True)
     (installed / "only.yaml").write_text("name: only")
-    monkeypatch.setattr("tfft.config.load.__file__", str(tmp_path / "tfft" / "config" / "load.py"))
+    monkeypatch.setattr(
+        "tfft.config.loading.load.__file__",
+        str(tmp_path / "tfft" / "config" / "loading" / "load.py"),
+    )
     assert bundled_recipes() == {"only": installed / "only.yaml"}
 
 
@@ -117,7 +120,8 @@ def test_a_strategy_is_nothing_but_its_phases():
 
 def test_loading_starts_no_tensorflow():
     code = (
-        "import sys; from tfft.config.load import load_recipe; load_recipe('stanford_dogs');"
+        "import sys; from tfft.config.loading.load import load_recipe; "
+        "load_recipe('stanford_dogs');"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'numpy')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError, UsageError
 

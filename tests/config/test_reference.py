@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tfft.config.reference import reference_page
+from tfft.config.loading.reference import reference_page
 from tfft.config.train import GradientPhase
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

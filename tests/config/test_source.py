@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfft.config.source import read_yaml
+from tfft.config.loading.source import read_yaml
 from tfft.errors import RecipeError
 
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfft.data.decode import decode_exact, decode_upright, resize_exact, tensorflow_refusal
-from tfft.data.exif import exif_orientation as orientation_in_graph
+from tfft.data.graph.decode import decode_exact, decode_upright, resize_exact, tensorflow_refusal
+from tfft.data.graph.exif import exif_orientation as orientation_in_graph
 from tfft.images.decode import decode_image
 from tfft.images.exif import exif_orientation
 from tfft.images.pixels import encoded_to_pixels, to_pixels

@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 from sample_pictures import encoded, picture, rotated_photo
 
 from tfft.config.data import ImageFolderData
+from tfft.data.graph.pipeline import evaluation_batches
 from tfft.data.load import check_data, load_data
-from tfft.data.pipeline import evaluation_batches
 from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec

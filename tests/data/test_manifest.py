@@ -7,7 +7,7 @@ import pytest
 
 from tfft.config.data import ManifestData
 from tfft.data.load import load_data
-from tfft.data.manifest import manifest_source
+from tfft.data.sources.manifest import manifest_source
 from tfft.errors import DataError
 
 _FOUR = {"label": "classification", "tags": "multi_label", "age": "regression", "box": "box"}

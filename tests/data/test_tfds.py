@@ -9,11 +9,12 @@ import scipy.io
 from sample_pictures import encoded, picture
 
 from tfft.config.data import TfdsData
-from tfft.data import scan, tfds_quiet, tfds_source
+from tfft.data import scan
+from tfft.data.graph.pipeline import evaluation_batches
 from tfft.data.load import check_data, load_data
-from tfft.data.pipeline import evaluation_batches
-from tfft.data.stanford_dogs import StanfordDogsArchives
-from tfft.data.tfds_quiet import quiet_preparation, tensorflow_datasets
+from tfft.data.sources import tfds_quiet, tfds_source
+from tfft.data.sources.stanford_dogs import StanfordDogsArchives
+from tfft.data.sources.tfds_quiet import quiet_preparation, tensorflow_datasets
 from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfft.data.announced import MAX_GIF_BLOCKS, announced_bytes
-from tfft.data.decode import decode_exact
-from tfft.data.tolerant import decode_tolerant
+from tfft.data.graph.announced import MAX_GIF_BLOCKS, announced_bytes
+from tfft.data.graph.decode import decode_exact
+from tfft.data.graph.tolerant import decode_tolerant
 from tfft.images.formats import MAX_PIXELS
 from tfft.images.spec import PixelSpec
 

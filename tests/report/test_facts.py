@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.data.dataset import ImageData
 from tfft.images.spec import PixelSpec
 from tfft.report.facts import facts, made_by

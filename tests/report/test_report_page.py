@@ -9,7 +9,7 @@ from pathlib import Path
 import html5lib
 import pytest
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.report import report as reporting
 from tfft.report.report import Report, make_report

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.config.load import dump_recipe
+from tfft.config.loading.load import dump_recipe
 from tfft.evaluate.answers import Answers, save_answers
 from tfft.studies.arms import make_arms
 from tfft.studies.compare import Study, plan_study

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.errors import RecipeError
 from tfft.studies.advise import Probes, advise, blocks_to_train, recommend
 

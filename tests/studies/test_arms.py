@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_study import write_run
 
-from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.loading.load import load_recipe, recipe_from_dict
 from tfft.errors import DataError, ModelFileError, RecipeError, UsageError
 from tfft.studies.arms import make_arms
 from tfft.studies.compare import plan_study, run_study

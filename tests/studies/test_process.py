@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.errors import TfftError, UsageError
 from tfft.studies import process
 from tfft.studies.process import owned_study, run_worker

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.loading.load import load_recipe, recipe_from_dict
 from tfft.errors import RecipeError
 from tfft.studies.space import recipe_of_trial, searched_recipe, suggest_values
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.tune import Range
 from tfft.errors import TfftError, UsageError
 from tfft.studies import trials

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 
 pytest.importorskip("optuna")
 pytestmark = pytest.mark.slow

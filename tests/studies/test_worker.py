@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.studies import worker
 from tfft.studies.process import is_finished
 from tfft.studies.worker import Events

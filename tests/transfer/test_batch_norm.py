@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.config.load import recipe_from_dict
+from tfft.config.loading.load import recipe_from_dict
 from tfft.transfer.run import create_run
 from tfft.transfer.train import prepare_training, train
 

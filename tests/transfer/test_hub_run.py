@@ -12,7 +12,7 @@ import tfft
 from tfft.backbones.build import build_backbone
 from tfft.backbones.keras_file import load_keras_file
 from tfft.cli.plan_table import plan_notes
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.config.model import HubBackbone, LiteBackbone
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from shapes import THREE_PHASES, shapes_recipe, weights_of, write_photos, write_weights
 
-from tfft.config.load import dump_recipe
+from tfft.config.loading.load import dump_recipe
 from tfft.transfer.run import Run
 
 _SCRIPT = Path(__file__).with_name("train_and_die.py")

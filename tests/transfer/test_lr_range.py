@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tfft.config.load import recipe_from_dict
+from tfft.config.loading.load import recipe_from_dict
 from tfft.errors import RecipeError, UsageError
 from tfft.transfer.lr_range import Smoothing, find_learning_rate, range_test, suggest
 from tfft.transfer.run import create_run

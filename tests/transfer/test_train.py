@@ -20,7 +20,7 @@ from shapes import (
     write_weights,
 )
 
-from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
 from tfft.transfer import state
 from tfft.transfer.run import Run

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.transfer import state, train, training
 
 recipe, run, place, count = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfft.backbones.lite_package import read_lite0_classifier
-from tfft.config.load import load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.config.model import BackboneConfig
 from tfft.errors import BackboneError, RecipeError, nearest
 

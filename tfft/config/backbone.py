@@ -8,11 +8,11 @@ from pydantic import ValidationError
 
 from tfft.catalog.backbones import backbone_specs
 from tfft.config.base import Section
-from tfft.config.checks import check_sections
-from tfft.config.faults import Fault, find_faults, report
+from tfft.config.loading.checks import check_sections
+from tfft.config.loading.faults import Fault, find_faults, report
+from tfft.config.loading.overrides import Overrides, apply_overrides, parse_overrides
+from tfft.config.loading.source import Document
 from tfft.config.model import BackboneConfig
-from tfft.config.overrides import Overrides, apply_overrides, parse_overrides
-from tfft.config.source import Document
 from tfft.errors import BackboneError, RecipeError, nearest
 
 

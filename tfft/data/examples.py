@@ -76,8 +76,8 @@ class Examples(Protocol):
 class Images:
     """Images as a model takes them: where they lie, and the pixels that are made of them.
 
-    Batches are those of `tfft.data.pipeline`; boxes among the targets are shares of what the pixels
-    show.
+    Batches are those of `tfft.data.graph.pipeline`; boxes among the targets are shares of what
+    the pixels show.
     """
 
     index: ImageIndex
@@ -101,7 +101,7 @@ class Images:
         return exact_targets(self.index, self.pixels) if len(self) else self.targets
 
     def exact_batches(self, batch_size: int) -> "tf.data.Dataset":
-        from tfft.data.pipeline import evaluation_batches
+        from tfft.data.graph.pipeline import evaluation_batches
 
         return evaluation_batches(self.index, self.pixels, batch_size)
 
@@ -115,7 +115,7 @@ class Images:
         epochs: range,
         first_step: int = 0,
     ) -> "tf.data.Dataset":
-        from tfft.data.pipeline import training_batches
+        from tfft.data.graph.pipeline import training_batches
 
         return training_batches(
             self.index,

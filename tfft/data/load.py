@@ -9,13 +9,13 @@ import numpy as np
 
 from tfft.config.data import DataConfig, DigitsData, ImageFolderData, ManifestData
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
-from tfft.data.digits import digits_source
-from tfft.data.folder import folder_source
 from tfft.data.index import ImageIndex
-from tfft.data.manifest import manifest_source
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
+from tfft.data.sources.digits import digits_source
+from tfft.data.sources.folder import folder_source
+from tfft.data.sources.manifest import manifest_source
+from tfft.data.sources.tfds_source import tfds_source
 from tfft.data.split import limited_part, stratified_part
-from tfft.data.tfds_source import tfds_source
 from tfft.errors import DataError, nearest
 from tfft.system.progress import SILENT, Progress
 

@@ -11,7 +11,7 @@ from tfft.images.spec import PixelSpec
 def exact_targets(index: ImageIndex, spec: PixelSpec) -> dict[str, np.ndarray]:
     """Returns the targets of all images, boxes as shares of what the pixels of `spec` show.
 
-    They are those that `tfft.data.pipeline.evaluation_batches` gives.
+    They are those that `tfft.data.graph.pipeline.evaluation_batches` gives.
     """
     if not index.box_targets:
         return index.targets

@@ -121,7 +121,7 @@ def _confirm_gifs(index: ImageIndex, formats: np.ndarray, reasons: list[str]) ->
     positions = np.flatnonzero(formats == FORMATS.index("GIF"))
     if not len(positions):
         return
-    from tfft.data.decode import tensorflow_refusal  # imports TensorFlow
+    from tfft.data.graph.decode import tensorflow_refusal  # imports TensorFlow
 
     for position in positions:
         reasons[position] = tensorflow_refusal(index.read(int(position)))

@@ -38,7 +38,7 @@ def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterat
         for pixels in _decoded(predictor, index, batch_size):
             yield predictor.answers(pixels)
     else:
-        from tfft.data.pipeline import evaluation_batches
+        from tfft.data.graph.pipeline import evaluation_batches
 
         for batch in evaluation_batches(index, predictor.info.pixels, batch_size):
             yield predictor.answers(batch["inputs"].numpy())

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tfft.config.load import load_recipe
-from tfft.config.overrides import Overrides, parse_overrides
+from tfft.config.loading.load import load_recipe
+from tfft.config.loading.overrides import Overrides, parse_overrides
 from tfft.config.recipe import ExportConfig, Recipe, TfliteConfig
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError, ModelFileError, UsageError, nearest

@@ -4,7 +4,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from tfft.data.tolerant import decode_tolerant
+from tfft.data.graph.tolerant import decode_tolerant
 from tfft.export.outputs import answers_and_logits
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.system.files import write_json

@@ -1,6 +1,6 @@
 """From encoded bytes to upright RGB: JPEG, PNG, WebP, BMP and the first frame of a GIF.
 
-The same values as `tfft.data.decode` computes with TensorFlow. Where Pillow's own conversion
+The same values as `tfft.data.graph.decode` computes with TensorFlow. Where Pillow's own conversion
 differs, the values are TensorFlow's: 16-bit samples keep their high byte, CMYK is multiplied out,
 alpha is ignored, and a GIF is as large as its largest frame, black where the first is transparent
 or does not reach.

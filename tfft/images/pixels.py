@@ -48,7 +48,7 @@ def to_pixels(
 
     Returns:
         float32 [spec.height, spec.width, spec.channels] in 0..255, not rounded. Equal to
-        `tfft.data.decode.decode_exact` within 0.01.
+        `tfft.data.graph.decode.decode_exact` within 0.01.
     """
     if box is not None:
         top, left, bottom, right = box_pixels(image.shape[0], image.shape[1], box)

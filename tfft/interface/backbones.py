@@ -82,8 +82,8 @@ def rank(
         BackboneError: A name stands for no backbone, or its weights are not to be had.
         DataError: The images are not what the recipe says.
     """
-    from tfft.config.backbone_text import parse_backbones
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
+    from tfft.config.loading.named_backbone import parse_backbones
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
     named = parse_backbones(backbones, optional_path(data))

@@ -13,7 +13,7 @@ Overrides = Mapping[str, Any] | Sequence[str]
 
 def recipe_or_images(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":
     """Loads a recipe, or the recipe `classifier` on a directory or manifest of images."""
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
 
     path = Path(recipe)
     if data is None and (path.is_dir() or path.suffix == ".csv"):

@@ -94,7 +94,7 @@ def tune(
         UsageError: The extra `tune` is not installed.
         RecipeError: The recipe is wrong, or a value of its space does not fit it.
     """
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
     from tfft.studies import tune as tuning
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
@@ -123,7 +123,7 @@ def advise(
         RecipeError: The recipe is wrong.
         DataError: The images are not what the recipe says.
     """
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
     from tfft.studies import advise as advising
 
     return advising.advise(

@@ -41,7 +41,7 @@ def train(
         BackboneError: The backbone or its weights are not to be had.
         TfftError: Values are not finite, the disk is full, …
     """
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
     from tfft.transfer import train as training
@@ -74,7 +74,7 @@ def plan(
     Args:
         measure: estimate the time of each phase, with and without the cache, on a few batches.
     """
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
     from tfft.transfer import train as training
@@ -97,7 +97,7 @@ def find_learning_rate(
 
     Other arguments and errors as of `train`.
     """
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
     from tfft.transfer import lr_range

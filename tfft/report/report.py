@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfft.data.decode import decode_exact
+from tfft.data.graph.decode import decode_exact
 from tfft.errors import DataError
 from tfft.images.inspect import inspect_image
 from tfft.images.spec import PixelSpec

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfft.config.load import dump_recipe, recipe_from_dict
+from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
 from tfft.studies.arms import forget_source

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfft.config.expand import STRATEGY_NAMES
-from tfft.config.load import load_recipe, recipe_from_dict
+from tfft.config.loading.expand import STRATEGY_NAMES
+from tfft.config.loading.load import load_recipe, recipe_from_dict
+from tfft.config.loading.overrides import Overrides
 from tfft.config.model import is_random
-from tfft.config.overrides import Overrides
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.system.files import read_json
@@ -195,7 +195,7 @@ def _require_another_seed(path: Path, recipe: Recipe, arm: Arm) -> None:
 def _recipe_word(word: str) -> str:
     close = nearest(word, (SCRATCH, *STRATEGY_NAMES))
     if close and not Path(word).suffix:
-        from tfft.config.load import bundled_recipes
+        from tfft.config.loading.load import bundled_recipes
 
         if word not in bundled_recipes():
             raise UsageError(

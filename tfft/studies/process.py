@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import TfftError, UsageError
 from tfft.system.files import explained_os_errors, read_json, write_text

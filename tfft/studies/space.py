@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tfft.config.load import recipe_from_dict
+from tfft.config.loading.load import recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase
 from tfft.config.tune import Choices, Range, Searched

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.config.load import dump_recipe, recipe_from_dict
+from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.config.tune import TuneConfig
 from tfft.errors import RecipeError, UsageError

@@ -51,7 +51,7 @@ def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
     Raises:
         TfftError: As training and evaluation do.
     """
-    from tfft.config.load import load_recipe
+    from tfft.config.loading.load import load_recipe
     from tfft.transfer import train as training
 
     started = time.perf_counter()

@@ -15,7 +15,7 @@ import numpy as np
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.cost import multiply_adds
-from tfft.config.backbone_text import NamedBackbone
+from tfft.config.loading.named_backbone import NamedBackbone
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData

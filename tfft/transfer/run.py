@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tfft.config.load import dump_recipe, load_recipe
+from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError, ModelFileError, UsageError

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tfft.config.faults import Fault, received
-from tfft.config.source import Document, Path, read_yaml
+from tfft.config.loading.faults import Fault, received
+from tfft.config.loading.source import Document, Path, read_yaml
 from tfft.errors import UsageError
 
 Overrides = Mapping[str, Any] | Sequence[str]

@@ -7,6 +7,7 @@ from typing import Any
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
+from tfft.config.loading.source import Path
 from tfft.config.model import (
     BackboneConfig,
     HeadsConfig,
@@ -15,7 +16,6 @@ from tfft.config.model import (
     KerasHubBackbone,
 )
 from tfft.config.recipe import ExportConfig
-from tfft.config.source import Path
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.config.tune import Choices, Range, TuneConfig
 from tfft.errors import BackboneError

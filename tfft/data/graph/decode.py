@@ -10,8 +10,8 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
-from tfft.data.bmp import decode_bmp  # noqa: E402
-from tfft.data.exif import exif_orientation, turned_upright  # noqa: E402
+from tfft.data.graph.bmp import decode_bmp  # noqa: E402
+from tfft.data.graph.exif import exif_orientation, turned_upright  # noqa: E402
 from tfft.images.channels import LUMA, has_alpha  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from tfft.config.schema import choice_at, description_at, fields_at
-from tfft.config.source import Document, Path
+from tfft.config.loading.schema import choice_at, description_at, fields_at
+from tfft.config.loading.source import Document, Path
 from tfft.errors import nearest
 
 _MEANING_BY_FAULT = {

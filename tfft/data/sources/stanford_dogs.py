@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.data.dataset import Source
-from tfft.data.tfds_quiet import quiet_preparation, tensorflow_datasets
+from tfft.data.sources.tfds_quiet import quiet_preparation, tensorflow_datasets
 from tfft.errors import DataError, TfftError
 from tfft.system.files import atomic_directory, explained_os_errors, read_json, write_json
 from tfft.system.places import cache_directory

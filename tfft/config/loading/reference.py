@@ -11,9 +11,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tfft.config.load import bundled_recipes, load_recipe
+from tfft.config.loading.load import bundled_recipes, load_recipe
+from tfft.config.loading.schema import discriminator, is_section, item_of, members_of, tags_of
 from tfft.config.recipe import Recipe
-from tfft.config.schema import discriminator, is_section, item_of, members_of, tags_of
 from tfft.config.strategies import Strategy
 
 Place = tuple[str, ...]

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tfft.catalog.backbones import backbone_spec, backbone_specs, resolve_arguments
 from tfft.config.data import ImageConfig
-from tfft.config.load import bundled_recipes, load_recipe
+from tfft.config.loading.load import bundled_recipes, load_recipe
+from tfft.config.loading.source import plain_value
 from tfft.config.model import BackboneConfig, KerasBackbone, KerasHubBackbone
-from tfft.config.source import plain_value
 from tfft.errors import BackboneError, RecipeError, nearest
 
 _FORMS = (

@@ -9,13 +9,13 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tfft.config.checks import check_sections
-from tfft.config.expand import expand_short_forms, is_short_form
-from tfft.config.faults import Fault, find_faults, received, report
+from tfft.config.loading.checks import check_sections
+from tfft.config.loading.expand import expand_short_forms, is_short_form
+from tfft.config.loading.faults import Fault, find_faults, received, report
+from tfft.config.loading.overrides import Overrides, apply_overrides, parse_overrides
+from tfft.config.loading.source import Document, plain_value, read_yaml
 from tfft.config.model import BackboneConfig
-from tfft.config.overrides import Overrides, apply_overrides, parse_overrides
 from tfft.config.recipe import Recipe
-from tfft.config.source import Document, plain_value, read_yaml
 from tfft.errors import RecipeError, nearest
 
 _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it as it is.\n"
@@ -80,7 +80,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 def bundled_recipes() -> dict[str, Path]:
     """Returns the files of the recipes that come with tfft, by name."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     installed, checkout = package / "configs", package.parent / "configs"
     directory = installed if installed.is_dir() else checkout
     return {path.stem: path for path in sorted(directory.glob("*.yaml"))}

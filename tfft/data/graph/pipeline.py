@@ -16,7 +16,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
-from tfft.data.augment import augmented_view, boxes_in_part  # noqa: E402
+from tfft.data.graph.augment import augmented_view, boxes_in_part  # noqa: E402
 from tfft.data.index import ImageIndex  # noqa: E402
 from tfft.data.order import repetitions  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402

@@ -1,7 +1,7 @@
 """Images of strangers in a TensorFlow graph: one that cannot be read does not fail the others."""
 
-from tfft.data.announced import announced_bytes
-from tfft.data.decode import decode_exact
+from tfft.data.graph.announced import announced_bytes
+from tfft.data.graph.decode import decode_exact
 from tfft.images.formats import MAX_PIXELS
 from tfft.images.spec import PixelSpec
 from tfft.system.tensorflow import start_tensorflow

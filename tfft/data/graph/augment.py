@@ -10,7 +10,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 
-from tfft.data.decode import (  # noqa: E402
+from tfft.data.graph.decode import (  # noqa: E402
     box_pixels,
     decode_upright,
     in_channels,
@@ -18,7 +18,7 @@ from tfft.data.decode import (  # noqa: E402
     resize_exact,
     visible_part,
 )
-from tfft.data.rand_augment import rand_augmented  # noqa: E402
+from tfft.data.graph.rand_augment import rand_augmented  # noqa: E402
 from tfft.images.channels import has_alpha  # noqa: E402
 from tfft.images.spec import PixelSpec  # noqa: E402
 

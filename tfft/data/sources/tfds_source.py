@@ -10,10 +10,10 @@ import numpy as np
 from tfft.config.data import TfdsData
 from tfft.data.dataset import Source
 from tfft.data.index import ImageIndex
-from tfft.data.kept import keep_source, kept_path, kept_source
-from tfft.data.records import RecordFile
-from tfft.data.stanford_dogs import StanfordDogsArchives
-from tfft.data.tfds_quiet import (
+from tfft.data.sources.kept import keep_source, kept_path, kept_source
+from tfft.data.sources.records import RecordFile
+from tfft.data.sources.stanford_dogs import StanfordDogsArchives
+from tfft.data.sources.tfds_quiet import (
     check_reachable,
     quiet_preparation,
     tensorflow_datasets,

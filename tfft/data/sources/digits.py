@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from tfft.data.dataset import Source
-from tfft.data.folder import folder_source
+from tfft.data.sources.folder import folder_source
 from tfft.errors import TfftError
 from tfft.system.files import atomic_directory
 from tfft.system.places import cache_directory

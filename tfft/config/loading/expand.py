@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from tfft.config.base import Section
-from tfft.config.faults import Fault, find_faults, received
-from tfft.config.overrides import Override, apply_overrides
-from tfft.config.schema import members_of, tags_of
-from tfft.config.source import Document
+from tfft.config.loading.faults import Fault, find_faults, received
+from tfft.config.loading.overrides import Override, apply_overrides
+from tfft.config.loading.schema import members_of, tags_of
+from tfft.config.loading.source import Document
 from tfft.config.strategies import Strategy
 from tfft.errors import nearest
 

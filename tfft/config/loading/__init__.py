@@ -1,0 +1,1 @@
+"""Recipes from files: YAML with line numbers, overrides, checks, faults."""

@@ -1,0 +1,1 @@
+"""What is computed on images inside `tf.data`: decoding, augmentation, batches."""
