@@ -11,10 +11,10 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfft.backbones import lite_package
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
-from tfft.backbones.lite_package import read_lite0_arrays, read_lite0_classifier
+from tfft.backbones.lite import package as lite_package
+from tfft.backbones.lite.package import read_lite0_arrays, read_lite0_classifier
 from tfft.config.model import LiteBackbone
 from tfft.errors import BackboneError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfft.backbones.hub_blocks import blocks_of_names, blocks_of_patterns
+from tfft.backbones.hub.blocks import blocks_of_names, blocks_of_patterns
 from tfft.errors import BackboneError
 
 

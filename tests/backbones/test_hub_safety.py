@@ -12,9 +12,9 @@ import pytest
 from hub_modules import save_module, small_network
 
 from tfft.backbones.build import build_backbone
-from tfft.backbones.hub_scan import scan_saved_model
-from tfft.backbones.hub_source import directory_digest, find_module
-from tfft.backbones.keras_file import load_keras_file
+from tfft.backbones.hub.scan import scan_saved_model
+from tfft.backbones.hub.source import directory_digest, find_module
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.system.places import cache_directory

@@ -12,7 +12,7 @@ from hub_modules import save_module, small_network
 
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
-from tfft.backbones.keras_file import load_keras_file
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, HubBackbone
 from tfft.config.train import AdamWOptimizer, GradientPhase, L2Sp, LastBlocks

@@ -80,7 +80,7 @@ def test_imagenet_has_a_thousand_classes_in_their_usual_order():
 
 
 def test_lite0_with_its_weights_has_a_classifier_and_no_other():
-    from tfft.backbones import lite_package
+    from tfft.backbones.lite import package as lite_package
 
     if lite_package.find_lite0_file() is None:
         pytest.skip("the extra `offline` is not installed")

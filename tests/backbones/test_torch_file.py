@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfft.backbones.torch_file import read_torch_arrays
+from tfft.backbones.lite.torch_file import read_torch_arrays
 from tfft.errors import BackboneError
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
@@ -100,7 +100,7 @@ def test_tensors_are_views_of_their_storages():
         ("torch", "load"),
         ("torch.storage", "_load_from_bytes"),
         ("collections", "namedtuple"),
-        ("tfft.backbones.torch_file", "os"),
+        ("tfft.backbones.lite.torch_file", "os"),
     ],
 )
 def test_every_other_name_is_refused_and_not_called(module: str, name: str, tmp_path: Path):

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
-from tfft.backbones.keras_file import load_keras_file
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.loading.load import recipe_from_dict
 from tfft.config.model import KerasBackbone
 from tfft.export.export import export

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfft.backbones import lite_package
+from tfft.backbones.lite import package as lite_package
 from tfft.backbones.source_classes import source_classifier
 from tfft.config.model import ApplicationBackbone, ClassificationHead, LiteBackbone, RegressionHead
 from tfft.model.heads import Head, HeadSize, build_head

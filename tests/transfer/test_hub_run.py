@@ -10,7 +10,7 @@ from progresses import Interrupting
 
 import tfft
 from tfft.backbones.build import build_backbone
-from tfft.backbones.keras_file import load_keras_file
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.cli.plan_table import plan_notes
 from tfft.config.loading.load import load_recipe
 from tfft.config.model import HubBackbone, LiteBackbone

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import tfft
-from tfft.backbones import lite_package
+from tfft.backbones.lite import package as lite_package
 from tfft.backbones.source_classes import source_classifier
 from tfft.config.data import TfdsData
 from tfft.config.model import LiteBackbone

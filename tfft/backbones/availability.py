@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfft.backbones.keras_cache import cached_path
-from tfft.backbones.lite_package import find_lite0_file
+from tfft.backbones.lite.package import find_lite0_file
 from tfft.catalog.backbones import backbone_specs, resolve_arguments, weights_file
 from tfft.catalog.spec import BackboneSpec
 

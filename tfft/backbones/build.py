@@ -8,11 +8,11 @@ from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.backbones.builders import build_model
 from tfft.backbones.construction import reproducible_construction
 from tfft.backbones.digest import weights_digest
-from tfft.backbones.hub import build_hub_backbone
+from tfft.backbones.hub.backbone import build_hub_backbone
 from tfft.backbones.keras_cache import fetch
-from tfft.backbones.keras_hub_preset import build_keras_hub
-from tfft.backbones.lite_weights import load_lite0_imagenet
-from tfft.backbones.own_model import build_own_model
+from tfft.backbones.keras_models.keras_hub_preset import build_keras_hub
+from tfft.backbones.keras_models.own_model import build_own_model
+from tfft.backbones.lite.weights import load_lite0_imagenet
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
 from tfft.catalog.spec import BackboneSpec

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.backbones.lite_package import read_lite0_classifier
-from tfft.config.loading.load import load_recipe
+from tfft.backbones.keras_models.run_classifier import classification_head, classifier_of_run
+from tfft.backbones.lite.package import read_lite0_classifier
 from tfft.config.model import BackboneConfig
-from tfft.errors import BackboneError, RecipeError, nearest
+from tfft.errors import BackboneError, nearest
 
 # WordNet identifiers, as ImageNet names its classes; Stanford Dogs puts them before the breed.
 _WNID = re.compile(r"(?<![^\W_])n\d{8}(?=$|\W|_)")
@@ -62,24 +62,9 @@ def source_classifier(config: BackboneConfig) -> SourceClassifier:
             "classification"
         )
     if config.kind == "keras":
-        from tfft.backbones.own_model import classifier_of_run
-
         return SourceClassifier(*classifier_of_run(Path(config.path)))
     classifier = read_lite0_classifier()
     return SourceClassifier(classifier.kernel, classifier.bias, imagenet_wnids())
-
-
-def classification_head(run: Path) -> str | None:
-    """Returns the one head of kind classification of a run, or None if there is not exactly one.
-
-    The head must see average-pooled features, as rows of a source do.
-    """
-    try:
-        heads = load_recipe(run / "recipe.yaml").heads
-    except RecipeError:  # a .keras file from elsewhere
-        return None
-    names = [name for name, head in heads.items() if head.kind == "classification"]
-    return names[0] if len(names) == 1 and heads[names[0]].pooling == "avg" else None
 
 
 def imagenet_wnids() -> tuple[str, ...]:

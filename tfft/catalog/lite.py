@@ -15,7 +15,7 @@ SPECS = (
     BackboneSpec(
         name="EfficientNetLite0",
         kind="lite",
-        builder="tfft.backbones.efficientnet_lite:efficientnet_lite0",
+        builder="tfft.backbones.lite.efficientnet_lite:efficientnet_lite0",
         default_size_px=224,
         min_size_px=32,
         preprocessing="lite",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfft.backbones.backbone import Backbone
-from tfft.backbones.keras_file import load_keras_file
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.train import AdamWOptimizer, GradientPhase

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.backbones.keras_file import load_keras_file
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, answer
 from tfft.runtime.tensorflow_pixels import TensorflowPixels

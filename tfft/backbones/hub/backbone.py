@@ -8,11 +8,11 @@ from urllib.parse import urlparse
 
 from tfft.backbones.backbone import Backbone, Block, Part
 from tfft.backbones.digest import weights_digest
-from tfft.backbones.hub_blocks import WHOLE, blocks_of_names, blocks_of_patterns
-from tfft.backbones.hub_layer import HubModule
-from tfft.backbones.hub_module import Entrance, Module, load_module
-from tfft.backbones.hub_scan import scan_saved_model
-from tfft.backbones.hub_source import ARCHIVE_ENDINGS, copy_of, find_module, is_local
+from tfft.backbones.hub.blocks import WHOLE, blocks_of_names, blocks_of_patterns
+from tfft.backbones.hub.layer import HubModule
+from tfft.backbones.hub.module import Entrance, Module, load_module
+from tfft.backbones.hub.scan import scan_saved_model
+from tfft.backbones.hub.source import ARCHIVE_ENDINGS, copy_of, find_module, is_local
 from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError

@@ -9,10 +9,10 @@ from typing import Any
 
 from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.backbones.digest import weights_digest
-from tfft.backbones.discover import find_block_specs, image_features
-from tfft.backbones.flatten import flattened
-from tfft.backbones.keras_file import import_keras_hub, reason
-from tfft.backbones.own_model import INPUT_RANGES, PREPROCESSING, built, describe
+from tfft.backbones.keras_models.discover import find_block_specs, image_features
+from tfft.backbones.keras_models.flatten import flattened
+from tfft.backbones.keras_models.keras_file import import_keras_hub, reason
+from tfft.backbones.keras_models.own_model import INPUT_RANGES, PREPROCESSING, built, describe
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
 from tfft.system.progress import Progress

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 # Registers the layer of hub modules with Keras, which a .keras file may hold.
-import tfft.backbones.hub_layer  # noqa: F401
+import tfft.backbones.hub.layer  # noqa: F401
 from tfft.errors import ModelFileError
 from tfft.system.tensorflow import start_tensorflow
 

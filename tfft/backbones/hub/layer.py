@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tfft.backbones.hub_module import Entrance, Module, load_module
-from tfft.backbones.hub_scan import scan_saved_model
-from tfft.backbones.hub_source import write_copy
+from tfft.backbones.hub.module import Entrance, Module, load_module
+from tfft.backbones.hub.scan import scan_saved_model
+from tfft.backbones.hub.source import write_copy
 from tfft.errors import BackboneError
 from tfft.system.tensorflow import start_tensorflow
 
@@ -87,7 +87,7 @@ class HubModule(keras.layers.Layer):
 
         Args:
             module: as loaded.
-            files: see `tfft.backbones.hub_source.copy_of`.
+            files: see `tfft.backbones.hub.source.copy_of`.
         """
         variables = {
             name: _adopted_variable(name, variable, name in module.trainable)

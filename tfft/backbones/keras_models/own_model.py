@@ -5,21 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfft.backbones.backbone import Backbone, Origin, find_blocks
 from tfft.backbones.builders import build_model
 from tfft.backbones.construction import reproducible_construction
 from tfft.backbones.digest import weights_digest
-from tfft.backbones.discover import find_block_specs, find_cut, image_features
-from tfft.backbones.flatten import flattened
-from tfft.backbones.keras_file import file_sha256, load_keras_file, reason
+from tfft.backbones.keras_models.discover import find_block_specs, find_cut, image_features
+from tfft.backbones.keras_models.flatten import flattened
+from tfft.backbones.keras_models.keras_file import file_sha256, load_keras_file, reason
+from tfft.backbones.keras_models.run_classifier import class_names_of_run
 from tfft.backbones.record import FILE_NAME, IN_CATALOG, read_backbone_record
-from tfft.backbones.source_classes import classification_head
 from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import KerasBackbone
-from tfft.errors import BackboneError, ModelFileError, TfftError
-from tfft.system.files import read_json
+from tfft.errors import BackboneError, ModelFileError
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
@@ -66,21 +63,6 @@ def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Ba
     return _of_file(config, file, sha256, size_px, seed)
 
 
-def classifier_of_run(run: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Returns kernel [features, classes], bias [classes] and classes of a run's classification.
-
-    Raises:
-        BackboneError: The run has not one head of kind classification on average-pooled features.
-        ModelFileError: Its files cannot be read.
-    """
-    head = classification_head(run)
-    if head is None:
-        raise BackboneError(f"{run} has not one classification on average-pooled features")
-    dense: Any = load_keras_file(run / "model.keras").get_layer(f"{head}_logits")
-    names = _class_names(run / "model.json")[head]
-    return dense.kernel.numpy(), dense.bias.numpy(), names
-
-
 def _of_run(
     config: KerasBackbone, file: Path, sha256: str, size_px: int | None, seed: int
 ) -> Backbone:
@@ -111,7 +93,7 @@ def _of_run(
         return model
 
     model = built(build, size_px, seed, file)
-    origin = Origin(str(file.parent), sha256, _class_names(file.with_name("model.json")))
+    origin = Origin(str(file.parent), sha256, class_names_of_run(file.parent))
     blocks = find_blocks(model, spec.blocks)
     return Backbone(spec, model, blocks, weights_digest(model), arguments, origin)
 
@@ -215,13 +197,3 @@ def _own_size(shape: tuple[int | None, ...], file: Path) -> int:
             "square size is wanted, as image.size_px"
         )
     return height
-
-
-def _class_names(file: Path) -> dict[str, tuple[str, ...]]:
-    try:
-        heads = read_json(file)["heads"]
-        return {
-            name: tuple(head["class_names"]) for name, head in heads.items() if head["class_names"]
-        }
-    except (TfftError, KeyError, TypeError) as error:
-        raise ModelFileError(f"the run does not say what its classes are: {error}") from error

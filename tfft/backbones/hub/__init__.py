@@ -1,0 +1,1 @@
+"""SavedModels as trainable backbones: found, scanned, loaded, divided into blocks."""

