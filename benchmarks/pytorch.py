@@ -33,7 +33,7 @@ from tfft.config.model import ClassificationHead, LiteBackbone
 from tfft.config.train import AdamOptimizer, GradientPhase
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
-from tfft.runtime.tflite_runner import processors
+from tfft.system.machine import processors
 from tfft.system.places import cache_directory
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen import fastest_function

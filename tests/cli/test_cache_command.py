@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfft.transfer.cache import Content, make_entry
+from tfft.cache.store import Content, make_entry
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tfft.export import export as exporting
 from tfft.export import saved_model, tflite_family
 from tfft.export.export import export
 from tfft.export.parity import ParityCheck, require_figures
-from tfft.export.record import record_export, recorded_exports
 from tfft.export.tflite_file import model_bytes, read_model
+from tfft.runs.exports import record_export, recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
 from tfft.system.files import write_json

@@ -8,9 +8,9 @@ from tfft.config.loading.load import load_recipe
 from tfft.data.dataset import ImageData
 from tfft.images.spec import PixelSpec
 from tfft.report.facts import facts, made_by
+from tfft.runs.run import create_run
 from tfft.runtime.info import ModelInfo
 from tfft.system.files import read_json
-from tfft.transfer.run import create_run
 
 INFO = ModelInfo("digits", PixelSpec(32, 32), {}, "B", "L", None, "0", "now")
 REFIT = {"blocks": [], "phases": [{"config": {}}, {"config": {"refit": True}}]}

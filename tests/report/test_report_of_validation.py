@@ -12,11 +12,11 @@ import pytest
 from tfft.evaluate.answers import Answers, answers_key, answers_of_run, save_answers
 from tfft.evaluate.data import recorded_data
 from tfft.report.report import make_report
+from tfft.runs.run import Run
 from tfft.runtime.load import load_predictor
 from tfft.system.arrays import write_arrays
 from tfft.system.files import write_json
 from tfft.system.progress import SILENT
-from tfft.transfer.run import Run
 
 PHASE = {
     "number": 1,
@@ -73,7 +73,7 @@ def refitted(small_run, tmp_path_factory) -> str:
     run, before = run_with(small_run, place, splits)
     write_json(run / "plan.json", PLAN)
     write_json(run / "metrics.json", {"validation": {}, "best": {"phase": 1, "epoch": 1}})
-    write_arrays(Run(run, {}).before_refit_file, before.outputs)
+    write_arrays(Run(run).before_refit_file, before.outputs)
     report = make_report(run)
     assert report.split == "validation"
     return report.path.read_text(encoding="utf-8")

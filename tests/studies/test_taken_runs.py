@@ -11,11 +11,11 @@ from tfft.errors import DataError
 from tfft.evaluate.answers import answers_of_run, load_answers
 from tfft.evaluate.data import evaluation_images
 from tfft.evaluate.evaluate import evaluate
+from tfft.runs.run import open_run
 from tfft.runtime.load import load_predictor
 from tfft.studies.compare import Cell, Study, run_study
 from tfft.system.files import write_json
 from tfft.system.progress import SILENT
-from tfft.transfer.run import open_run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tfft.config.loading.load import recipe_from_dict
-from tfft.transfer.run import create_run
+from tfft.runs.run import create_run
 from tfft.transfer.train import prepare_training, train
 
 _ALL = {"unfreeze": "all", "learning_rate": 0.01, "batch_norm": "adapt"}

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfft.cache.room import list_entries, remove_entries
+from tfft.cache.store import Content, Entry, make_entry, open_entry, try_entry
+from tfft.cache.tensors import TensorWriter
 from tfft.errors import TfftError
 from tfft.system.places import cache_directory
-from tfft.transfer.cache import Content, Entry, make_entry, open_entry, try_entry
-from tfft.transfer.cache_room import list_entries, remove_entries
-from tfft.transfer.stored import TensorWriter
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOMY = 1e9
@@ -172,7 +172,7 @@ def test_entries_that_are_made_at_once_share_the_bound():
 _MAKER = """
 import sys, time
 import numpy as np
-from tfft.transfer.cache import Content, make_entry
+from tfft.cache.store import Content, make_entry
 
 def fill(writers):
     for row in range(int(sys.argv[1])):

@@ -3,7 +3,7 @@
 import pytest
 
 from tfft.config.loading.load import recipe_from_dict
-from tfft.transfer.diagnosis import diagnose
+from tfft.runs.diagnosis import diagnose
 
 SPLITS = ("train", "validation")
 _PHASE = {"unfreeze": "all", "epochs": 6, "learning_rate": 1e-3}

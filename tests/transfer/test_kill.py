@@ -13,7 +13,7 @@ import pytest
 from shapes import THREE_PHASES, shapes_recipe, weights_of, write_photos, write_weights
 
 from tfft.config.loading.load import dump_recipe
-from tfft.transfer.run import Run
+from tfft.runs.run import Run
 
 _SCRIPT = Path(__file__).with_name("train_and_die.py")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +37,7 @@ def whole(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run that nothing stopped, in a process of its own like the others."""
     run = tmp_path_factory.mktemp("whole") / "run"
     assert _ended(_process(recipe, run, "nowhere", 0, run.with_name("cache"))) == 0
-    return Run(run, {})
+    return Run(run)
 
 
 def _ended(process: subprocess.Popen) -> int:

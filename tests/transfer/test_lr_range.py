@@ -7,8 +7,8 @@ import pytest
 
 from tfft.config.loading.load import recipe_from_dict
 from tfft.errors import RecipeError, UsageError
+from tfft.runs.run import create_run
 from tfft.transfer.lr_range import Smoothing, find_learning_rate, range_test, suggest
-from tfft.transfer.run import create_run
 from tfft.transfer.train import prepare_training
 
 

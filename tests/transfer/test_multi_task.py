@@ -15,9 +15,9 @@ from tfft.cli.predict import predict_files
 from tfft.errors import DataError, RecipeError
 from tfft.evaluate.evaluate import evaluate
 from tfft.export.export import Export, export
+from tfft.runs.run import Run
 from tfft.runtime.load import load_predictor
 from tfft.system.progress import SILENT
-from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, resume, train
 
 _FIGURES = {"shape": "top1", "look": "f1", "size": "mae", "where": "mean_iou"}

@@ -17,11 +17,11 @@ from tfft.config.recipe import Recipe
 from tfft.data.examples import Order
 from tfft.model.assemble import Classifier, assemble
 from tfft.model.heads import HeadSize
+from tfft.runs.history import History
+from tfft.runs.run import create_run
 from tfft.system.progress import SILENT
-from tfft.transfer.history import History
 from tfft.transfer.optimizers import build_optimizer
 from tfft.transfer.plan import make_plan
-from tfft.transfer.run import create_run
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.train import run_phase
 from tfft.transfer.training import Training

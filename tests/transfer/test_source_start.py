@@ -20,8 +20,8 @@ from tfft.errors import RecipeError
 from tfft.evaluate.data import targets_of_model
 from tfft.evaluate.evaluate import predict_index
 from tfft.metrics.heads import head_metrics
+from tfft.runs.run import Run
 from tfft.system.progress import SILENT
-from tfft.transfer.run import Run
 from tfft.transfer.train import dry_run, train
 
 pytestmark = pytest.mark.slow

@@ -15,7 +15,7 @@ from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.errors import UsageError
 
 if TYPE_CHECKING:
-    from tfft.transfer.cache_room import Listed
+    from tfft.cache.room import Listed
 
 _UNITS_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 

@@ -16,8 +16,8 @@ from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
 
 if TYPE_CHECKING:
+    from tfft.runs.run import Run
     from tfft.transfer.plan import FreezePlan
-    from tfft.transfer.run import Run
 
 
 @click.command()

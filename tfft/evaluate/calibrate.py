@@ -15,12 +15,12 @@ from tfft.metrics.calibration import (
     fit_temperature,
     negative_log_likelihood,
 )
+from tfft.runs.run import Run, ends_with_refit
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.arrays import read_arrays
 from tfft.system.files import read_json, write_json
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run, ends_with_refit
 
 
 @dataclass(frozen=True)

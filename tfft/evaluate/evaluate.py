@@ -12,11 +12,11 @@ from tfft.evaluate.answers import Answers, answers_key, run_directory, save_answ
 from tfft.evaluate.data import evaluation_images, targets_of_model
 from tfft.evaluate.predict import predict_index
 from tfft.metrics.heads import head_metrics
+from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
 from tfft.system.files import write_json
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run, refits_validation, require_same_data
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def evaluate(
     targets = targets_of_model(predictor.info, index, loaded.class_names)
     run = run_directory(predictor)
     if data is None and run is not None:
-        _say_what_was_trained_on(Run(run, {}), split, loaded, progress)
+        _say_what_was_trained_on(Run(run), split, loaded, progress)
     answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
     metrics = {
         name: head_metrics(head, answers[name], targets[name])

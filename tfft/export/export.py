@@ -22,11 +22,11 @@ from tfft.export.parity import (
     require_figures,
     spread_over_classes,
 )
-from tfft.export.record import record_export
 from tfft.export.saved_model import read_labels, write_saved_model
 from tfft.export.tflite_family import TfliteFamily, export_tflite
 from tfft.export.versions import next_version, saved_versions
 from tfft.export.warm_up import write_warm_up
+from tfft.runs.exports import record_export
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor, read_saved_model_info

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tfft.transfer.cache_room import Listed
+    from tfft.cache.room import Listed
 
 
 def cache_path() -> Path:
     """Returns the directory of the cache of features and activations."""
-    from tfft.transfer.cache import activation_directory
+    from tfft.cache.store import activation_directory
 
     return activation_directory()
 
 
 def cache_entries() -> "list[Listed]":
     """Returns what lies in the cache, those entries first that were used last."""
-    from tfft.transfer.cache_room import list_entries
+    from tfft.cache.room import list_entries
 
     return list_entries(cache_path())
 
@@ -36,7 +36,7 @@ def clean_cache(
     Returns:
         The entries that were removed.
     """
-    from tfft.transfer.cache_room import remove_entries, remove_incomplete
+    from tfft.cache.room import remove_entries, remove_incomplete
 
     remove_incomplete(cache_path())
     unbounded = float("inf")

@@ -187,8 +187,8 @@ def benchmark(
     Raises:
         UsageError: A model cannot be loaded.
     """
-    from tfft.runtime.tflite_runner import processors
     from tfft.runtime.timing import time_model
+    from tfft.system.machine import processors
 
     here: Sequence[int | None] = sorted(set(threads or (1, processors())))
     wanted = [(m, n) for m in models for n in ([None] if "://" in str(m) else here)]

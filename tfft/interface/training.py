@@ -10,9 +10,9 @@ from tfft.interface.common import Overrides, optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.runs.run import Run
     from tfft.transfer.lr_range import RangeTest
     from tfft.transfer.plan import FreezePlan
-    from tfft.transfer.run import Run
 
 
 def train(

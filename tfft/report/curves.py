@@ -1,9 +1,7 @@
 """The curves of a training: loss, figure and learning rate over the epochs of all phases."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from tfft.report.drawing import Axes, Drawing, Figure, Scale, round_ticks
 
@@ -17,15 +15,7 @@ _NAMES = {
     "mean_iou": "mean IoU",
 }
 
-Row = Mapping[str, str]
-
-
-def read_history(path: Path) -> list[Row]:
-    """Returns the rows of a run's ``history.csv``, one an epoch; none where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+Row = Mapping[str, float]
 
 
 def curve_figures(rows: Sequence[Row], head: str) -> list[Figure]:
@@ -52,7 +42,7 @@ def learning_rate_figure(rows: Sequence[Row]) -> Figure | None:
 
 
 def _values(rows: Sequence[Row], column: str) -> list[float]:
-    return [float(row.get(column) or "nan") for row in rows]
+    return [row.get(column, math.nan) for row in rows]
 
 
 def _figure(
@@ -96,7 +86,7 @@ def _phases(drawing: Drawing, axes: Axes, rows: Sequence[Row]) -> None:
             width = axes.x(last) - axes.x(first)
             drawing.rect(axes.x(first), axes.y.end, width, axes.y.start - axes.y.end, "shade")
         middle = (axes.x(first) + axes.x(last)) / 2
-        drawing.text(middle, axes.y.end + 14, f"phase {phase}", "tick", "middle")
+        drawing.text(middle, axes.y.end + 14, f"phase {phase:.0f}", "tick", "middle")
 
 
 def _series(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfft.errors import TfftError
-from tfft.export.record import recorded_exports
+from tfft.runs.exports import recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
 from tfft.system.files import json_or_empty

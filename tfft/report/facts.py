@@ -7,8 +7,8 @@ from typing import Any
 
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
+from tfft.runs.run import ends_with_refit
 from tfft.runtime.info import ModelInfo
-from tfft.transfer.run import ends_with_refit
 
 _KINDS = {
     "classification": "one of {} classes",

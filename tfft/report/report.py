@@ -17,7 +17,7 @@ from tfft.errors import ModelFileError, TfftError, UsageError, nearest
 from tfft.evaluate.answers import answers_of_run
 from tfft.evaluate.calibrate import Calibration, calibrate
 from tfft.evaluate.data import recorded_data, targets_of_model, together
-from tfft.report.curves import curve_figures, learning_rate_figure, read_history
+from tfft.report.curves import curve_figures, learning_rate_figure
 from tfft.report.duplicates import AlikePair, Duplicates, find_duplicates
 from tfft.report.exports import export_rows
 from tfft.report.facts import facts, made_by
@@ -29,12 +29,13 @@ from tfft.report.photos import data_uri
 from tfft.report.plan_figure import plan_figure
 from tfft.report.png import require_pngs, write_pngs
 from tfft.report.saliency import saliency_of
+from tfft.runs.history import read_history
+from tfft.runs.run import Run, refits_validation
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs
 from tfft.system.files import json_or_empty, read_json, require_writable, write_text
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run, refits_validation
 from tfft.version import __version__
 
 _MISTAKES = 24
@@ -164,7 +165,7 @@ def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
     """What ``templates/report.html`` asks for."""
     calibration, no_calibration = _calibration(opened, progress)
     heads = [_head(opened, name, calibration) for name in opened.predictor.info.heads]
-    rows = read_history(opened.run.path / "history.csv")
+    rows = read_history(opened.run.path)
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
     plan = opened.plan
@@ -207,7 +208,7 @@ def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
             f"{nearest(chosen or '', there)} Received: {chosen}"
         )
     index = data.splits[chosen]
-    opened = Run(run, {})
+    opened = Run(run)
     return _Opened(
         opened,
         load_recipe(run / "recipe.yaml"),

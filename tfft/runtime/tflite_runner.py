@@ -1,6 +1,5 @@
 """A TFLite file as a function of arrays, without TensorFlow."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +8,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from tfft.errors import ModelFileError
+from tfft.system.machine import processors
 from tfft.system.quiet import descriptors_kept_aside
 
 # Each has buffers of its own for what is between the layers.
@@ -118,10 +118,3 @@ class TfliteWorkers:
             return function(rows)
         finally:
             self._free.put(function)
-
-
-def processors() -> int:
-    """Returns the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -200,7 +200,7 @@ def _depth(probes: Probes, strategy: str) -> str:
 def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int, int]:
     """Solves a linear head; returns validation top-1, training images, classes, validation."""
     start_tensorflow()
-    from tfft.transfer.run import create_run
+    from tfft.runs.run import create_run
     from tfft.transfer.state import TrainingState
     from tfft.transfer.train import prepare_training, run_phase
 

@@ -11,8 +11,8 @@ from tfft.config.loading.overrides import Overrides
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, UsageError, nearest
+from tfft.runs.run import open_run
 from tfft.system.files import read_json
-from tfft.transfer.run import open_run
 
 SCRATCH = "scratch"
 # With a strategy a part of the data is seen more often than all of it, so that the steps do not get

@@ -11,12 +11,12 @@ from tfft.errors import UsageError
 from tfft.evaluate.answers import answers_key, kept_answers
 from tfft.evaluate.data import evaluation_images
 from tfft.evaluate.evaluate import evaluate
+from tfft.runs.run import Run, open_run, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
 from tfft.studies.images import require_images
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.run import Run, open_run, require_same_data
 
 STUDIES = Path("studies")
 
@@ -150,7 +150,7 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
     """
     predictor = load_predictor(run)
     index, data, _ = evaluation_images(predictor.info, "test", None, progress)
-    require_same_data(Run(run, {}), data)
+    require_same_data(Run(run), data)
     kept = kept_answers(run, "test", answers_key(predictor, index))
     if kept is None or not kept.targets:
         evaluate(predictor, progress=progress)

@@ -1,16 +1,15 @@
 """What a finished run of a study reached and cost: all that its tables need, in a few kilobytes."""
 
 import base64
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfft.evaluate.answers import load_answers
+from tfft.runs.history import read_history
 from tfft.studies.compare import Cell
 from tfft.studies.process import COST_FILE
 from tfft.system.files import json_or_empty, read_json
@@ -101,12 +100,6 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
         cpu_seconds=cost.get("cpu_seconds"),
         peak_memory_mb=cost.get("peak_memory_mb"),
     )
-
-
-def read_history(run: Path) -> list[dict[str, float]]:
-    """Returns the rows of a run's ``history.csv`` with numbers; a figure that is missing is not."""
-    with (run / "history.csv").open(encoding="utf-8", newline="") as stream:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
 
 
 def _images_seen(history: Sequence[Mapping[str, float]], train_images: int) -> float:

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from tfft.cache.store import Entry
+from tfft.cache.tensors import Rows
 from tfft.config.data import ImageConfig
 from tfft.config.model import BackboneConfig
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier
-from tfft.transfer.cache import Entry
 from tfft.transfer.frozen import CutContent, FrozenPart, View
 from tfft.transfer.inputs import CachedTensors
 from tfft.transfer.plan import PhasePlan
-from tfft.transfer.stored import Rows
 from tfft.transfer.training import Training
 
 # Up to here the tensors of a phase are held in memory; larger ones are read from the disk.

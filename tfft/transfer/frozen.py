@@ -12,6 +12,8 @@ from itertools import chain
 
 import numpy as np
 
+from tfft.cache.store import Content, Entry, make_entry, open_entry, try_entry
+from tfft.cache.tensors import TensorWriter
 from tfft.config.train import CacheConfig
 from tfft.data.examples import Examples
 from tfft.errors import TfftError
@@ -19,8 +21,6 @@ from tfft.runtime.tflite_frozen import convert_frozen
 from tfft.runtime.tflite_runner import TfliteWorkers
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.cache import Content, Entry, make_entry, open_entry, try_entry
-from tfft.transfer.stored import TensorWriter
 
 start_tensorflow()
 import keras  # noqa: E402

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from tfft.cache.tensors import Rows, row_bytes
 from tfft.data.examples import Examples, Order
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step import Batch, EvaluationStep, TrainStep
-from tfft.transfer.stored import Rows, row_bytes
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402

@@ -13,10 +13,10 @@ import numpy as np
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase
 from tfft.errors import RecipeError, TfftError, UsageError
+from tfft.runs.run import create_run
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.gradient import PreparedPhase, prepare_phase
 from tfft.transfer.plan import PhasePlan
-from tfft.transfer.run import create_run
 from tfft.transfer.state import TrainingState
 from tfft.transfer.train import prepare_training, run_phase
 from tfft.transfer.training import Totals, Training

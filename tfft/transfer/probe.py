@@ -19,13 +19,13 @@ from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.metrics.classification import wilson_interval
 from tfft.model.assemble import Classifier
 from tfft.model.front import new_input
+from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.features import prefix_identity
 from tfft.transfer.frozen import CutContent, FrozenPart
 from tfft.transfer.linear import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare
-from tfft.transfer.run import open_run
 
 start_tensorflow()
 import keras  # noqa: E402

@@ -10,16 +10,17 @@ from tfft.config.model import HubBackbone, is_random
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.model.assemble import Classifier
+from tfft.runs.diagnosis import Finding, diagnose
+from tfft.runs.history import History
+from tfft.runs.run import Run, create_run, open_run, record, require_same_data
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
 from tfft.transfer.batch_norm import Momenta, keep_up_from_scratch
-from tfft.transfer.diagnosis import Finding, diagnose
 from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.gradient import train_by_gradient
-from tfft.transfer.history import History
 from tfft.transfer.optimizers import PhaseOptimizer, build_optimizer
 from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
 from tfft.transfer.prepare import (
@@ -29,7 +30,6 @@ from tfft.transfer.prepare import (
     prepare,
     prepare_with,
 )
-from tfft.transfer.run import Run, create_run, open_run, record, require_same_data
 from tfft.transfer.solve import train_by_solver
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.training import Training

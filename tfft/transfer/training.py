@@ -14,15 +14,15 @@ from tfft.model.assemble import Classifier
 from tfft.model.heads import Head
 from tfft.model.losses import balanced_weights
 from tfft.model.losses import quality as head_quality
+from tfft.runs.history import History
+from tfft.runs.run import Run
 from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.average import WeightAverage
 from tfft.transfer.batch_norm import Momenta
-from tfft.transfer.history import History
 from tfft.transfer.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.optimizers import PhaseOptimizer
 from tfft.transfer.plan import FreezePlan
-from tfft.transfer.run import Run
 from tfft.transfer.state import Checkpoints, TrainingState
 from tfft.transfer.step import EvaluationStep, read_sums
 

@@ -1,6 +1,5 @@
 """Loads `.keras` files from anywhere as data: whatever could run code is refused by name."""
 
-import hashlib
 import importlib.util
 import json
 import warnings
@@ -16,8 +15,6 @@ from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()
 import keras  # noqa: E402
-
-_CHUNK_BYTES = 1 << 22
 
 
 def load_keras_file(path: Path) -> keras.Model:
@@ -63,15 +60,6 @@ def import_keras_hub(why: str) -> Any:
         warnings.simplefilter("ignore")
         import keras_hub
     return keras_hub
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def reason(error: BaseException) -> str:

@@ -11,12 +11,13 @@ from tfft.backbones.construction import reproducible_construction
 from tfft.backbones.digest import weights_digest
 from tfft.backbones.keras_models.discover import find_block_specs, find_cut, image_features
 from tfft.backbones.keras_models.flatten import flattened
-from tfft.backbones.keras_models.keras_file import file_sha256, load_keras_file, reason
+from tfft.backbones.keras_models.keras_file import load_keras_file, reason
 from tfft.backbones.keras_models.run_classifier import class_names_of_run
 from tfft.backbones.record import FILE_NAME, IN_CATALOG, read_backbone_record
 from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError
+from tfft.system.digests import file_sha256
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()

@@ -1,11 +1,10 @@
 """A run: the directory that holds everything about one training."""
 
-import os
 import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +14,7 @@ from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.runs.diagnosis import Finding
 from tfft.system.files import (
     explained_os_errors,
     json_or_empty,
@@ -22,7 +22,7 @@ from tfft.system.files import (
     write_json,
     write_text,
 )
-from tfft.transfer.diagnosis import Finding
+from tfft.system.machine import processors
 from tfft.version import __version__
 
 _RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
@@ -40,7 +40,7 @@ class Run:
     """
 
     path: Path
-    metrics: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     diagnosis: tuple[Finding, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def create_run(recipe: Recipe, path: Path | None) -> Run:
         TfftError: It cannot be written to.
     """
     directory = _claim(path) if path is not None else _claim_next(Path("runs"), recipe.name)
-    run = Run(directory, {})
+    run = Run(directory)
     write_text(run.recipe_file, dump_recipe(recipe))
     write_json(run.record_file, {"status": "started", **_circumstances()})
     return run
@@ -110,7 +110,7 @@ def open_run(path: Path) -> tuple[Run, Recipe]:
     Raises:
         ModelFileError: `path` is no run directory.
     """
-    run = Run(Path(path), {})
+    run = Run(Path(path))
     if not run.recipe_file.is_file() or not run.record_file.is_file():
         raise ModelFileError(
             f"no run to go on with: {path} has no recipe.yaml and run.json. "
@@ -192,7 +192,7 @@ def _circumstances() -> dict[str, Any]:
         "packages": {name: _version(name) for name in _RECORDED_PACKAGES},
         "machine": {
             "system": platform.platform(),
-            "processors": _processors(),
+            "processors": processors(),
         },
     }
 
@@ -202,9 +202,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _processors() -> int | None:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from tfft.runs.run import Run, record
 from tfft.system.files import read_json
-from tfft.transfer.run import Run, record
 
 
 def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = None) -> None:
@@ -16,7 +16,7 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
         beside: SavedModel of the same export, which is recorded already.
     """
     entry = {name: str(path.absolute()) for name, path in files.items()}
-    opened = Run(run, {})
+    opened = Run(run)
     *before, last = [{}, *read_json(opened.record_file).get("exports", [])]
     same = beside is not None and last.get("savedmodel") == str(beside.absolute())
     entries = [*before, {**last, **entry}] if same else [*before, last, entry]
@@ -25,7 +25,7 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
 
 def recorded_exports(run: Path) -> list[dict[str, Path]]:
     """Returns the exports of a run that are still there, newest first."""
-    entries = read_json(Run(run, {}).record_file).get("exports", [])
+    entries = read_json(Run(run).record_file).get("exports", [])
     found = [
         {name: Path(path) for name, path in entry.items() if Path(path).exists()}
         for entry in reversed(entries)

@@ -1,0 +1,63 @@
+"""The history of a run: a row an epoch, as a CSV file and as TensorBoard logs.
+
+TensorFlow is imported only to write the logs.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfft.system.files import write_text
+
+FILE_NAME = "history.csv"
+
+
+class History:
+    """Writes each epoch's row to ``history.csv`` and ``tensorboard/`` of a run."""
+
+    def __init__(self, directory: Path) -> None:
+        from tfft.system.tensorflow import start_tensorflow
+
+        start_tensorflow()
+        import tensorflow as tf
+
+        self._tf = tf
+        self._file = directory / FILE_NAME
+        # What TensorBoard needs to know to draw a tensor as a scalar; tf.summary.scalar would
+        # import the tensorboard package to say the same.
+        self._scalar = tf.compat.v1.SummaryMetadata(
+            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+        )
+        self._writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Writes all rows so far to the CSV file, and the last one to TensorBoard."""
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self._file, text.getvalue())
+        with self._writer.as_default():
+            for name, value in rows[-1].items():
+                if isinstance(value, float):
+                    self._tf.summary.write(name, value, step=len(rows), metadata=self._scalar)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Closes the log files."""
+        self._writer.close()
+
+
+def read_history(run: Path) -> list[dict[str, float]]:
+    """Returns the rows of a run's history, one an epoch; none where there is no file.
+
+    A value that an epoch does not have is missing from its row.
+    """
+    file = run / FILE_NAME
+    if not file.is_file():
+        return []
+    with file.open(encoding="utf-8", newline="") as stream:
+        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
