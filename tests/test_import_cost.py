@@ -54,8 +54,8 @@ def test_the_package_and_the_help_of_its_command_line_import_no_library_but_clic
         "tfft.cli.report",
         "tfft.cli.publish",
         "tfft.cli.serve_check",
-        "tfft.runtime.served_predictor",
-        "tfft.runtime.rest_transport",
+        "tfft.runtime.served.predictor",
+        "tfft.runtime.served.rest",
         "tfft.export.publish",
         "tfft.cli.data",
         "tfft.cli.backbones",
@@ -67,7 +67,7 @@ def test_light_stages_and_commands_start_no_tensorflow(module):
     assert modules_loaded_by(f"import {module}").isdisjoint({"tensorflow", "keras"})
 
 
-@pytest.mark.parametrize("module", ["tfft.cli.predict", "tfft.runtime.tflite_predictor"])
+@pytest.mark.parametrize("module", ["tfft.cli.predict", "tfft.runtime.tflite.predictor"])
 def test_prediction_with_tflite_imports_no_heavy_library(module):
     assert modules_loaded_by(f"import {module}").isdisjoint({*HEAVY, "pydantic", "rich"})
 

@@ -23,8 +23,8 @@ from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.runtime.tflite_convert import operators
-from tfft.runtime.tflite_predictor import TflitePredictor
+from tfft.runtime.tflite.convert import operators
+from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.batch_norm import set_batch_norm
 from tfft.transfer.optimizers import build_optimizer, inner_optimizer

@@ -15,7 +15,7 @@ from PIL import Image
 
 import tfft
 from tfft.images.pixels import encoded_to_pixels
-from tfft.runtime.tflite_predictor import TflitePredictor
+from tfft.runtime.tflite.predictor import TflitePredictor
 
 PHOTOS = 100
 

@@ -6,8 +6,8 @@ import numpy as np
 from tfft.export.int8_search import Calibration, find_int8
 from tfft.export.parity import Comparison, ParityCheck
 from tfft.runtime.info import HeadInfo
-from tfft.runtime.tflite_convert import convert_to_tflite
-from tfft.runtime.tflite_runner import TfliteFunction
+from tfft.runtime.tflite.convert import convert_to_tflite
+from tfft.runtime.tflite.runner import TfliteFunction
 from tfft.system.progress import SILENT
 
 SIZE = 8

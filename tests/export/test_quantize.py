@@ -6,8 +6,8 @@ import numpy as np
 from tfft.export.quantize import calibrate, int8, noise_by_tensor
 from tfft.export.quantized_bias import mend_biases
 from tfft.export.tflite_file import layers, model_bytes, read_model, take_uint8
-from tfft.runtime.tflite_convert import convert_to_tflite
-from tfft.runtime.tflite_runner import TfliteFunction
+from tfft.runtime.tflite.convert import convert_to_tflite
+from tfft.runtime.tflite.runner import TfliteFunction
 
 SIZE = 8
 

@@ -17,7 +17,7 @@ from tfft.images.spec import PixelSpec
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import answer
-from tfft.runtime.tflite_convert import operators
+from tfft.runtime.tflite.convert import operators
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 

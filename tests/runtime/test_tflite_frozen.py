@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from tfft.runtime.tflite_frozen import convert_frozen
-from tfft.runtime.tflite_runner import TfliteFunction
+from tfft.runtime.tflite.convert_frozen import convert_frozen
+from tfft.runtime.tflite.runner import TfliteFunction
 
 
 def test_many_outputs_come_in_the_order_of_the_model():

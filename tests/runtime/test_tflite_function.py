@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tfft.errors import ModelFileError, TfftError
-from tfft.runtime.tflite_convert import convert_to_tflite, operators
-from tfft.runtime.tflite_runner import TfliteFunction, TfliteWorkers
+from tfft.runtime.tflite.convert import convert_to_tflite, operators
+from tfft.runtime.tflite.runner import TfliteFunction, TfliteWorkers
 
 
 def _model() -> keras.Model:

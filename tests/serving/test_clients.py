@@ -22,8 +22,8 @@ from tfft.errors import (
     UsageError,
 )
 from tfft.export import serve_check
-from tfft.runtime import transport
 from tfft.runtime.load import load_predictor
+from tfft.runtime.served import transport
 from tfft.runtime.timing import time_model
 
 INTERFACES = ("rest", "grpc")
@@ -72,7 +72,7 @@ def test_boxes_are_cut_by_the_client(url, small_keras, encoded):
 
 
 def test_many_images_go_in_several_requests(url, server, encoded, expected, monkeypatch):
-    from tfft.runtime import served_predictor
+    from tfft.runtime.served import predictor as served_predictor
 
     predictor = load_predictor(url)
     before = server.model.answered
@@ -369,7 +369,7 @@ def test_what_is_no_url_of_a_served_model(url):
 
 
 def test_urls_are_taken_apart():
-    from tfft.runtime.served_address import parse_address
+    from tfft.runtime.served.address import parse_address
 
     address = parse_address("https://proxy/team/v1/models/m/labels/stable/")
     assert (address.host, address.prefix, address.name) == ("proxy", "/team", "m")

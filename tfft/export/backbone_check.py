@@ -27,7 +27,7 @@ from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.runtime.tflite_predictor import TflitePredictor
+from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.batch_norm import set_batch_norm

@@ -8,7 +8,7 @@ from tfft.export.outputs import answers_and_logits
 from tfft.export.tflite_file import model_bytes, order_outputs, read_model, take_uint8
 from tfft.export.tflite_metadata import add_metadata, labels_file, output_names
 from tfft.runtime.info import FILE_NAME, ModelInfo
-from tfft.runtime.tflite_convert import convert_to_tflite
+from tfft.runtime.tflite.convert import convert_to_tflite
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()

@@ -21,7 +21,7 @@ from tfft.images.pixels import encoded_to_pixels
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import read_tflite_info
-from tfft.runtime.tflite_predictor import TflitePredictor
+from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.runtime.timing import time_model
 from tfft.system.files import atomic_directory, write_json
 from tfft.system.machine import processors

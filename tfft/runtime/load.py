@@ -9,8 +9,8 @@ from tfft.errors import ModelFileError, TfftError, UsageError
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.runtime.local_info import with_local_info
 from tfft.runtime.predictor import Predictor
-from tfft.runtime.served_address import is_address
-from tfft.runtime.transport import TIMEOUT_S
+from tfft.runtime.served.address import is_address
+from tfft.runtime.served.transport import TIMEOUT_S
 from tfft.system.files import read_json
 
 _ALLOWED = (
@@ -46,7 +46,7 @@ def load_predictor(
         ServerError: The server does not answer.
     """
     if is_address(str(model)):
-        from tfft.runtime.served_predictor import ServedPredictor
+        from tfft.runtime.served.predictor import ServedPredictor
 
         described = None if info is None else read_model_info(info)
         return ServedPredictor(str(model), described, signature, timeout_s or TIMEOUT_S)
@@ -63,7 +63,7 @@ def load_predictor(
     if signature is not None:
         raise UsageError(f"--signature is for SavedModels, and {path} is none")
     if path.suffix == ".tflite" and path.is_file():
-        from tfft.runtime.tflite_predictor import TflitePredictor
+        from tfft.runtime.tflite.predictor import TflitePredictor
 
         return TflitePredictor(path, read_tflite_info(path), threads)
     keras_file = path / "model.keras" if path.is_dir() else path

@@ -17,8 +17,8 @@ from tfft.cache.tensors import TensorWriter
 from tfft.config.train import CacheConfig
 from tfft.data.examples import Examples
 from tfft.errors import TfftError
-from tfft.runtime.tflite_frozen import convert_frozen
-from tfft.runtime.tflite_runner import TfliteWorkers
+from tfft.runtime.tflite.convert_frozen import convert_frozen
+from tfft.runtime.tflite.runner import TfliteWorkers
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 

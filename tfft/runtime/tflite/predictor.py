@@ -9,7 +9,7 @@ from tfft.errors import ModelFileError
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import Outputs, answer_name, logits_name
-from tfft.runtime.tflite_runner import TfliteFunction
+from tfft.runtime.tflite.runner import TfliteFunction
 
 
 class TflitePredictor:

@@ -10,9 +10,9 @@ from tfft.errors import DataError, ModelFileError, ServerError
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, answer_name, logits_name
-from tfft.runtime.served_address import ServedAddress, parse_address
+from tfft.runtime.served.address import ServedAddress, parse_address
+from tfft.runtime.served.transport import TIMEOUT_S, RefusedError, Transport
 from tfft.runtime.signatures import check_signature
-from tfft.runtime.transport import TIMEOUT_S, RefusedError, Transport
 from tfft.runtime.unreadable import refuse_unreadable
 
 # Of the inputs of one request: proxies and servers bound what they take.
@@ -23,7 +23,7 @@ class ServedPredictor:
     """Answers with a model that TF Serving serves.
 
     Args:
-        url: of the model; see `tfft.runtime.served_address`.
+        url: of the model; see `tfft.runtime.served.address`.
         info: of the same model, which says where its data lie, or what the server does not; None:
             what the server says is enough.
         signature: the one that answers. ``serve_bytes`` (and None) sends image files as they are;
@@ -106,10 +106,10 @@ class ServedPredictor:
 
 def _transport(address: ServedAddress, timeout_s: float) -> Transport:
     if address.scheme == "grpc":
-        from tfft.runtime.grpc_transport import GrpcTransport
+        from tfft.runtime.served.grpc_transport import GrpcTransport
 
         return GrpcTransport(address, timeout_s)
-    from tfft.runtime.rest_transport import RestTransport
+    from tfft.runtime.served.rest import RestTransport
 
     return RestTransport(address, timeout_s)
 

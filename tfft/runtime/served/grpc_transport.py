@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfft.errors import ModelFileError, ServerError
-from tfft.runtime.served_address import ServedAddress
-from tfft.runtime.transport import Inputs, RefusedError, Retries, TransientError, too_slow
+from tfft.runtime.served.address import ServedAddress
+from tfft.runtime.served.transport import Inputs, RefusedError, Retries, TransientError, too_slow
 from tfft.system.tensorflow import start_tensorflow
 
 start_tensorflow()

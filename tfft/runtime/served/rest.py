@@ -9,8 +9,8 @@ import numpy as np
 import urllib3
 
 from tfft.errors import ModelFileError, ServerError
-from tfft.runtime.served_address import ServedAddress
-from tfft.runtime.transport import Inputs, RefusedError, Retries, TransientError, too_slow
+from tfft.runtime.served.address import ServedAddress
+from tfft.runtime.served.transport import Inputs, RefusedError, Retries, TransientError, too_slow
 
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _CONNECT_TIMEOUT_S = 10.0

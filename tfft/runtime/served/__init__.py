@@ -1,0 +1,1 @@
+"""Models on a server: addresses, requests over REST and gRPC, checked answers."""

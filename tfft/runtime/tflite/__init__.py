@@ -1,0 +1,1 @@
+"""TFLite: conversion, and files as functions without TensorFlow."""
