@@ -20,8 +20,8 @@ from cells import Cells, run_tfft
 from tables import interval_text, put_into, table_text
 
 from tfft.data.index import ImageIndex
-from tfft.evaluate.data import recorded_data
-from tfft.export.parity import spread_over_classes
+from tfft.evaluation.data import recorded_data
+from tfft.exports.parity import spread_over_classes
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
 from tfft.system.progress import SILENT
@@ -111,7 +111,7 @@ def _convert(run: Path, training: ImageIndex, described: Path, path: Path) -> No
     import keras
     import tensorflow as tf
 
-    from tfft.export.outputs import answers_and_logits
+    from tfft.exports.outputs import answers_and_logits
     from tfft.runtime.keras_predictor import KerasPredictor
 
     predictor = load_predictor(run)

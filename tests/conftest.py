@@ -28,7 +28,7 @@ _LONGEST = (
     "studies/test_tune.py",
     "studies/test_advise.py",
     "transfer/test_probe.py",
-    "export/test_int8_on_dogs.py",
+    "exports/test_int8_on_dogs.py",
     "test_same_answers_everywhere.py",
     "transfer/test_train.py",
     "backbones/test_own_models.py",
@@ -94,7 +94,7 @@ def small_keras(small_run: Path):
 @pytest.fixture(scope="session")
 def exported(small_run: Path, tmp_path_factory: pytest.TempPathFactory):
     """The export of `small_run`, made once."""
-    from tfft.export.export import export
+    from tfft.exports.export import export
 
     place = tmp_path_factory.mktemp("small") / "saved_models"
     return export(small_run, output=place, tflite={"timed": False})

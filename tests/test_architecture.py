@@ -23,9 +23,9 @@ STAGES = (
     "runtime",
     "metrics",
     "transfer",
-    "evaluate",
-    "export",
-    "report",
+    "evaluation",
+    "exports",
+    "reports",
     "studies",
     "interface",
     "api",
@@ -82,8 +82,8 @@ def test_imports_point_to_earlier_stages_only(module):
     [
         "import tfft.cli.main",
         "from tfft.transfer import train",
-        "from tfft import export",
-        "def f():\n    from tfft.evaluate.evaluate import evaluate",
+        "from tfft import exports",
+        "def f():\n    from tfft.evaluation.evaluate import evaluate",
         "if TYPE_CHECKING:\n    from tfft.runtime.info import ModelInfo",
     ],
 )

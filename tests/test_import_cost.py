@@ -56,7 +56,7 @@ def test_the_package_and_the_help_of_its_command_line_import_no_library_but_clic
         "tfft.cli.serve_check",
         "tfft.runtime.served.predictor",
         "tfft.runtime.served.rest",
-        "tfft.export.publish",
+        "tfft.exports.serving.publish",
         "tfft.cli.data",
         "tfft.cli.backbones",
         "tfft.cli.rank",
@@ -75,8 +75,8 @@ def test_prediction_with_tflite_imports_no_heavy_library(module):
 @pytest.mark.slow
 def test_the_functions_keep_their_names_when_their_packages_are_imported():
     code = (
-        "import tfft, importlib; importlib.import_module('tfft.evaluate.evaluate'); "
-        "importlib.import_module('tfft.export.export'); "
+        "import tfft, importlib; importlib.import_module('tfft.evaluation.evaluate'); "
+        "importlib.import_module('tfft.exports.export'); "
         "assert callable(tfft.evaluate) and callable(tfft.export)"
     )
     modules_loaded_by(code)

@@ -1,10 +1,5 @@
 """tfft: from a pretrained backbone to a deployed image classifier, with proof at every step."""
 
-# Importing a package sets it as an attribute of its parent, once. These come first, so that
-# `tfft.evaluate`, `tfft.export` and `tfft.report` are the functions ever after.
-import tfft.evaluate
-import tfft.export
-import tfft.report  # noqa: F401 - imported for the attribute it sets
 from tfft.api import (
     advise,
     benchmark,

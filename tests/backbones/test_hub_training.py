@@ -16,8 +16,8 @@ from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, HubBackbone
 from tfft.config.train import AdamWOptimizer, GradientPhase, L2Sp, LastBlocks
-from tfft.export.saved_model import write_saved_model
-from tfft.export.tflite import float32_content, write_tflite
+from tfft.exports.saved_model import write_saved_model
+from tfft.exports.tflite.build import float32_content, write_tflite
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize

@@ -19,7 +19,7 @@ from tfft.backbones.build import build_backbone
 from tfft.backbones.split import split
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError
-from tfft.evaluate.evaluate import evaluate
+from tfft.evaluation.evaluate import evaluate
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.train import train
 

@@ -11,7 +11,7 @@ from tfft.backbones.build import build_backbone
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.loading.load import recipe_from_dict
 from tfft.config.model import KerasBackbone
-from tfft.export.export import export
+from tfft.exports.export import export
 from tfft.transfer.train import train
 
 SIZE_PX = 32

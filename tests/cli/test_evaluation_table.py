@@ -6,7 +6,7 @@ import numpy as np
 
 from tfft.cli.evaluation_table import evaluation_tables
 from tfft.cli.output import print_rich
-from tfft.evaluate.evaluate import Evaluation
+from tfft.evaluation.evaluate import Evaluation
 from tfft.metrics.classification import classification_metrics
 
 NAMES = ("pug", "beagle", "boxer")

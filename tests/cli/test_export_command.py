@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tfft.cli.main import run
-from tfft.export import tflite_family
-from tfft.export.tflite import read_labels
+from tfft.exports.tflite import family as tflite_family
+from tfft.exports.tflite.build import read_labels
 
 
 @pytest.mark.slow

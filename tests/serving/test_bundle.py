@@ -10,7 +10,7 @@ import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from tfft.export.bundle import FILES, write_bundle
+from tfft.exports.serving.bundle import FILES, write_bundle
 from tfft.runtime.info import HeadInfo
 from tfft.runtime.load import read_saved_model_info
 

@@ -21,7 +21,7 @@ from tfft.errors import (
     UnreadableImagesError,
     UsageError,
 )
-from tfft.export import serve_check
+from tfft.exports.serving import serve_check
 from tfft.runtime.load import load_predictor
 from tfft.runtime.served import transport
 from tfft.runtime.timing import time_model

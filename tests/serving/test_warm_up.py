@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tfft.config.recipe import WarmUpConfig
-from tfft.export.warm_up import FILE_NAME, write_warm_up
+from tfft.exports.serving.warm_up import FILE_NAME, write_warm_up
 from tfft.runtime.load import read_saved_model_info
 
 

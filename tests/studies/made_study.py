@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tfft.config.loading.load import dump_recipe
-from tfft.evaluate.answers import Answers, save_answers
+from tfft.evaluation.answers import Answers, save_answers
 from tfft.studies.arms import make_arms
 from tfft.studies.compare import Study, plan_study
 from tfft.system.files import write_json, write_text

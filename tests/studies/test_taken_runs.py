@@ -8,9 +8,9 @@ import pytest
 
 from tfft.data.load import load_data
 from tfft.errors import DataError
-from tfft.evaluate.answers import answers_of_run, load_answers
-from tfft.evaluate.data import evaluation_images
-from tfft.evaluate.evaluate import evaluate
+from tfft.evaluation.answers import answers_of_run, load_answers
+from tfft.evaluation.data import evaluation_images
+from tfft.evaluation.evaluate import evaluate
 from tfft.runs.run import open_run
 from tfft.runtime.load import load_predictor
 from tfft.studies.compare import Cell, Study, run_study

@@ -7,8 +7,8 @@ import pytest
 from shapes import ALL, HEADS, LINEAR, shapes_recipe, weights_of, write_photos, write_weights
 
 from tfft.config.recipe import Recipe
-from tfft.evaluate.evaluate import evaluate
-from tfft.export.export import export
+from tfft.evaluation.evaluate import evaluate
+from tfft.exports.export import export
 from tfft.runtime.load import load_predictor
 from tfft.transfer.train import dry_run, train
 

@@ -16,7 +16,7 @@ from tfft.config.loading.load import load_recipe
 from tfft.config.model import HubBackbone, LiteBackbone
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
-from tfft.export.export import export
+from tfft.exports.export import export
 from tfft.system.progress import SILENT
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.prepare import prepare

@@ -13,8 +13,8 @@ from shapes import weights_of, write_weights
 
 from tfft.cli.predict import predict_files
 from tfft.errors import DataError, RecipeError
-from tfft.evaluate.evaluate import evaluate
-from tfft.export.export import Export, export
+from tfft.evaluation.evaluate import evaluate
+from tfft.exports.export import Export, export
 from tfft.runs.run import Run
 from tfft.runtime.load import load_predictor
 from tfft.system.progress import SILENT

@@ -17,8 +17,8 @@ from tfft.config.recipe import Recipe
 from tfft.data.load import load_data
 from tfft.data.split import stratified_part
 from tfft.errors import RecipeError
-from tfft.evaluate.data import targets_of_model
-from tfft.evaluate.evaluate import predict_index
+from tfft.evaluation.data import targets_of_model
+from tfft.evaluation.evaluate import predict_index
 from tfft.metrics.heads import head_metrics
 from tfft.runs.run import Run
 from tfft.system.progress import SILENT

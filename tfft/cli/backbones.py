@@ -17,7 +17,7 @@ from tfft.errors import GateError, UsageError, nearest
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
-    from tfft.export.backbone_check import Finding
+    from tfft.studies.backbone_check import Finding
 
 
 class _ListByDefault(click.Group):

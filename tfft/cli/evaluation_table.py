@@ -9,7 +9,7 @@ from rich.table import Table
 from tfft.metrics.names import FIGURE_NAMES
 
 if TYPE_CHECKING:
-    from tfft.evaluate.evaluate import Evaluation
+    from tfft.evaluation.evaluate import Evaluation
 
 _ROWS = 5
 

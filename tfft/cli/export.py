@@ -16,7 +16,7 @@ from tfft.config.recipe import Precision
 from tfft.errors import GateError, nearest
 
 if TYPE_CHECKING:
-    from tfft.export.export import Export
+    from tfft.exports.export import Export
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 

@@ -18,8 +18,8 @@ from tfft.system.files import atomic_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tfft.evaluate.evaluate import Evaluation
-    from tfft.export.export import Export
+    from tfft.evaluation.evaluate import Evaluation
+    from tfft.exports.export import Export
 
 RECIPE = "quickstart"
 _HEAD = "label"

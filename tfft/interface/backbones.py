@@ -13,7 +13,7 @@ from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
-    from tfft.export.backbone_check import Finding
+    from tfft.studies.backbone_check import Finding
     from tfft.transfer.probe import Probe
     from tfft.transfer.rank import Ranking
 
@@ -134,6 +134,6 @@ def check_backbone(
 
     config = backbone_config(name_or_handle, overrides)
     from tfft.backbones.build import build_backbone
-    from tfft.export.backbone_check import check_backbone as check
+    from tfft.studies.backbone_check import check_backbone as check
 
     return check(build_backbone(config, size_px, progress=progress), progress)

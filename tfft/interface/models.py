@@ -11,10 +11,10 @@ from tfft.interface.common import Overrides, optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tfft.evaluate.calibrate import Calibration
-    from tfft.evaluate.evaluate import Evaluation
-    from tfft.export.export import Export
-    from tfft.report.report import Report
+    from tfft.evaluation.calibrate import Calibration
+    from tfft.evaluation.evaluate import Evaluation
+    from tfft.exports.export import Export
+    from tfft.reports.report import Report
     from tfft.runtime.predictor import Predictor
     from tfft.runtime.timing import Timing
 
@@ -41,7 +41,7 @@ def evaluate(
         ModelFileError: `model` is none of these.
         DataError: The data are not there, or their classes are not the model's.
     """
-    from tfft.evaluate import evaluate as evaluation
+    from tfft.evaluation import evaluate as evaluation
 
     return evaluation.evaluate(
         model, split=split, data=optional_path(data), batch_size=batch_size, progress=progress
@@ -55,7 +55,7 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
         ModelFileError: `run` is no run with a head that classifies.
         TfftError: It has no validation images that the model was not trained on.
     """
-    from tfft.evaluate.calibrate import calibrate as fit
+    from tfft.evaluation.calibrate import calibrate as fit
 
     return fit(Path(run), progress)
 
@@ -90,7 +90,7 @@ def export(
             place is the error's `result`.
         ModelFileError: `run` is no run with a model.
     """
-    from tfft.export import export as exporting
+    from tfft.exports import export as exporting
 
     return exporting.export(
         Path(run),
@@ -127,7 +127,7 @@ def report(
         UsageError: There is no such split, or what draws PNG files is not installed.
         TfftError: `output` or `png` cannot be written to.
     """
-    from tfft.report import report as reporting
+    from tfft.reports import report as reporting
 
     return reporting.make_report(
         Path(run),

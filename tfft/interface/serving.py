@@ -11,8 +11,8 @@ from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tfft.export.publish import Published
-    from tfft.export.serve_check import ServeCheck
+    from tfft.exports.serving.publish import Published
+    from tfft.exports.serving.serve_check import ServeCheck
 
 
 def publish(
@@ -34,7 +34,7 @@ def publish(
         ModelFileError: `model` is no SavedModel of tfft's.
         UsageError: The version is there already.
     """
-    from tfft.export import publish as publishing
+    from tfft.exports.serving import publish as publishing
 
     return publishing.publish(Path(model), Path(base_path), version=version, progress=progress)
 
@@ -68,7 +68,7 @@ def serve_check(
         ModelFileError: The server has no such model, or `against` is none.
         ServerError: The server does not answer.
     """
-    from tfft.export import serve_check as checking
+    from tfft.exports.serving import serve_check as checking
 
     return checking.serve_check(
         model,

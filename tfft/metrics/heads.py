@@ -17,7 +17,7 @@ def head_metrics(head: HeadInfo, answers: np.ndarray, targets: np.ndarray) -> di
     Args:
         head: its kind and the names of its classes.
         answers: as `Predictor.answers` gives them.
-        targets: as `tfft.evaluate.data.targets_of_model` gives them; NaN where one is missing.
+        targets: as `tfft.evaluation.data.targets_of_model` gives them; NaN where one is missing.
     """
     if head.kind == "classification":
         return classification_metrics(answers, targets, head.class_names)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tfft.config.recipe import Recipe
 from tfft.errors import UsageError
-from tfft.evaluate.answers import answers_key, kept_answers
-from tfft.evaluate.data import evaluation_images
-from tfft.evaluate.evaluate import evaluate
+from tfft.evaluation.answers import answers_key, kept_answers
+from tfft.evaluation.data import evaluation_images
+from tfft.evaluation.evaluate import evaluate
 from tfft.runs.run import Run, open_run, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfft.evaluate.answers import load_answers
+from tfft.evaluation.answers import load_answers
 from tfft.runs.history import read_history
 from tfft.studies.compare import Cell
 from tfft.studies.process import COST_FILE

@@ -14,7 +14,7 @@ import numpy as np
 from tfft.config.recipe import Recipe
 from tfft.config.tune import Searched
 from tfft.errors import RecipeError
-from tfft.evaluate.answers import load_answers
+from tfft.evaluation.answers import load_answers
 from tfft.runs.history import read_history
 from tfft.studies.process import WorkerError, run_worker
 from tfft.studies.space import recipe_of_trial, suggest_values

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tfft.errors import TfftError
-from tfft.evaluate.evaluate import evaluate
+from tfft.evaluation.evaluate import evaluate
 from tfft.studies.process import COST_FILE
 from tfft.system.files import read_json, write_json
 

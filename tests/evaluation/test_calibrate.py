@@ -1,0 +1,96 @@
+"""The temperature of a run: fitted on validation images that nothing was trained on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfft.errors import ModelFileError, TfftError
+from tfft.evaluation.calibrate import calibrate
+from tfft.evaluation.data import recorded_data
+from tfft.runtime.load import load_predictor
+from tfft.system.arrays import read_arrays, write_arrays
+from tfft.system.files import write_json
+from tfft.system.progress import SILENT
+
+
+@pytest.fixture
+def run(small_run, tmp_path) -> Path:
+    """The small run with six of its twelve training images for validation."""
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    return with_validation_fraction(run, 0.5)
+
+
+def with_validation_fraction(run: Path, fraction: float) -> Path:
+    info = json.loads((run / "model.json").read_text())
+    info["data"]["validation_fraction"] = fraction
+    write_json(run / "model.json", info)
+    return run
+
+
+def test_it_is_kept_with_the_run_and_no_image_is_predicted_twice(run):
+    calibration = calibrate(run)
+    assert json.loads((run / "calibration.json").read_text()) == calibration.to_json()
+    head = calibration.heads["label"]
+    assert head.temperature > 0
+    assert head.nll_after <= head.nll_before
+    assert not calibration.held_out
+    answers = read_arrays(run / "evaluation" / "validation.npz")
+    assert answers["outputs/label"].shape == (calibration.examples, 3)
+    (run / "evaluation" / "validation.npz").unlink()
+    assert calibrate(run) == calibration
+    assert not (run / "evaluation" / "validation.npz").exists()
+
+
+def test_a_calibration_of_another_model_is_fitted_again(run):
+    first = calibrate(run)
+    stale = {**first.to_json(), "model": "other"}
+    stale["heads"]["label"]["temperature"] = 123.0
+    write_json(run / "calibration.json", stale)
+    assert calibrate(run) == first
+
+
+def test_without_validation_images_it_says_what_to_do(run):
+    with_validation_fraction(run, 0.0)
+    with pytest.raises(TfftError, match="validation_fraction above 0"):
+        calibrate(run)
+
+
+def test_what_is_no_run_cannot_be_calibrated(exported):
+    with pytest.raises(ModelFileError, match="is no run"):
+        calibrate(exported.tflite["float32"])
+
+
+@pytest.fixture
+def refitted_run(run) -> Path:
+    """A run whose head was solved again on the validation images."""
+    write_json(run / "plan.json", {"phases": [{"config": {"refit": True}}]})
+    write_json(run / "metrics.json", {"validation": {}, "best": {"phase": 1, "epoch": 1}})
+    return run
+
+
+def test_a_refitted_head_is_calibrated_on_what_it_said_before(refitted_run):
+    """Each image says 9 : 1 : 1 for its class but one, so that 9^(1/T) / 2 is right : wrong."""
+    index = recorded_data(load_predictor(refitted_run).info, SILENT).splits["validation"]
+    said = index.targets["label"].copy()
+    said[0] = (said[0] + 1) % 3
+    probabilities = np.full((len(index), 3), 1 / 11, np.float32)
+    probabilities[np.arange(len(index)), said] = 9 / 11
+    write_arrays(refitted_run / "validation_before_refit.npz", {"label": probabilities})
+    calibration = calibrate(refitted_run)
+    assert calibration.held_out
+    expected = np.log(9) / np.log(2 * (len(index) - 1))
+    assert calibration.heads["label"].temperature == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_run_that_kept_its_untrained_heads_is_not_refitted(refitted_run):
+    """Phase 0 is before the phases of the plan, whatever the last of them does."""
+    write_json(refitted_run / "metrics.json", {"validation": {}, "best": {"phase": 0, "epoch": 0}})
+    assert not calibrate(refitted_run).held_out
+
+
+def test_a_refitted_head_is_not_calibrated_on_images_that_it_was_trained_on(refitted_run):
+    with pytest.raises(TfftError, match="refitted on the validation images"):
+        calibrate(refitted_run)

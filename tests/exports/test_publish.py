@@ -1,0 +1,200 @@
+"""Publishing into a directory that a server polls: whole versions only, whatever happens."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from tfft.errors import ModelFileError, TfftError, UsageError
+from tfft.exports.serving.publish import publish
+from tfft.runtime.load import load_predictor
+
+# Reports each version that it sees first in a listing, with its files and their sizes, until told
+# to stop, and once after that; as a server does, it passes over names that are no number.
+_POLL = """
+import json, os, sys
+base, seen, polls, stopped = sys.argv[1], {}, 0, False
+print("polling", flush=True)
+while not stopped:
+    stopped = os.path.exists(os.path.join(base, "stop"))
+    polls += 1
+    for name in os.listdir(base):
+        if name.isdecimal() and name not in seen:
+            root = os.path.join(base, name)
+            seen[name] = {
+                os.path.relpath(os.path.join(where, file), root):
+                    os.path.getsize(os.path.join(where, file))
+                for where, _, files in os.walk(root) for file in files
+            }
+print(json.dumps({"polls": polls, "seen": seen}))
+"""
+_PUBLISH = "import sys; from tfft import publish; publish(sys.argv[1], sys.argv[2])"
+# Publishes again and again, killed at its first touch of the file system, then at its second, and
+# so on, until one gets to its end; prints how many were killed.
+_KILLED_AT_EACH_STEP = """
+import os, signal, sys
+from pathlib import Path
+from tfft.exports.serving.publish import publish
+model, base = map(Path, sys.argv[1:])
+TOUCHES = ("open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "shutil.copyfile")
+def killed_at(step):
+    touched = 0
+    def hook(event, _):
+        nonlocal touched
+        if event in TOUCHES:
+            touched += 1
+            if touched == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+    child = os.fork()
+    if child == 0:
+        sys.addaudithook(hook)
+        publish(model, base)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL), status
+    return status != 0
+steps = 1
+while killed_at(steps):
+    steps += 1
+print(steps - 1)
+"""
+
+
+def _sizes(version: Path) -> dict[str, int]:
+    files = [file for file in version.rglob("*") if file.is_file()]
+    return {str(file.relative_to(version)): file.stat().st_size for file in files}
+
+
+def _names(directory: Path) -> list[str]:
+    return sorted(child.name for child in directory.iterdir())
+
+
+@pytest.fixture
+def saved_model(exported, tmp_path) -> Path:
+    """A copy of an export that a test may change."""
+    return Path(publish(exported.savedmodel, tmp_path / "saved_models" / "colours").path)
+
+
+def _publish_in_a_process(model: Path, base: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", _PUBLISH, str(model), str(base)])
+
+
+def test_what_is_published_is_the_export(exported, pictures, tmp_path):
+    published = publish(exported.savedmodel, tmp_path / "colours")
+    assert published.path == str(tmp_path / "colours" / "1")
+    assert _sizes(Path(published.path)) == _sizes(exported.savedmodel)
+    images = [next(pictures.glob("red/*.jpg")).read_bytes()]
+    answers = [
+        load_predictor(model).answers_from_bytes(images)["label"]
+        for model in (exported.savedmodel, tmp_path / "colours")
+    ]
+    assert (answers[0] == answers[1]).all()
+
+
+def test_the_newest_export_becomes_the_newest_version(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    assert publish(saved_model.parent, base).version == 1
+    assert publish(saved_model.parent, base).version == 2
+    third = saved_model.rename(saved_model.with_name("7"))
+    assert publish(third, base).version == 7
+    assert publish(third, base, version=3).version == 3
+    assert publish(third, base).version == 8
+    with pytest.raises(UsageError, match=r"never replaced.*Received: 3"):
+        publish(third, base, version=3)
+
+
+def test_the_base_path_may_be_on_another_file_system(exported, tmp_path):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    with tempfile.TemporaryDirectory(dir=memory) as base:
+        published = publish(exported.savedmodel, Path(base) / "colours")
+        assert _sizes(Path(published.path)) == _sizes(exported.savedmodel)
+
+
+def test_what_is_no_saved_model_is_refused(small_run, tmp_path):
+    with pytest.raises(ModelFileError, match="only a SavedModel"):
+        publish(small_run, tmp_path / "base")
+    assert not (tmp_path / "base").exists()
+
+
+def test_a_publish_that_fails_leaves_nothing_behind(saved_model, tmp_path, monkeypatch):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    (saved_model / "variables" / "gone").symlink_to("nowhere")
+    with pytest.raises(TfftError, match="cannot write"):
+        publish(saved_model, base)
+    assert _names(base) == [".tfft-publish-lock", "1"]
+
+
+@pytest.mark.slow
+def test_in_two_hundred_publishes_a_polling_reader_sees_no_half_version(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    base.mkdir()
+    reader = subprocess.Popen(
+        [sys.executable, "-c", _POLL, str(base)], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    assert reader.stdout.readline() == "polling\n"
+    for _ in range(200):
+        publish(saved_model, base)
+    (base / "stop").touch()
+    report = json.loads(reader.communicate(timeout=60)[0])
+    assert sorted(report["seen"], key=int) == [str(number) for number in range(1, 201)]
+    assert report["polls"] > 200
+    expected = _sizes(saved_model)
+    halves = {number for number, files in report["seen"].items() if files != expected}
+    assert halves == set()
+
+
+def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED_AT_EACH_STEP, str(saved_model), str(base)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert int(done.stdout) > 3 * len(_sizes(saved_model))  # each is opened twice, and synced
+    versions = [name for name in _names(base) if name.isdecimal()]
+    assert len(versions) > 2  # the last, and those that were killed after they were renamed
+    for name in versions:
+        assert _sizes(base / name) == _sizes(saved_model)
+    assert _names(base) == [".tfft-publish-lock", *versions]
+
+
+def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_up(
+    saved_model, tmp_path
+):
+    base = tmp_path / "colours"
+    publish(saved_model, base)
+    old = _sizes(base / "1")
+    (saved_model / "assets.extra" / "large").write_bytes(bytes(64 << 20))
+    publisher = _publish_in_a_process(saved_model, base)
+    started = time.monotonic()
+    while not list(base.glob(".tfft-publish-*/assets.extra/large")):
+        assert publisher.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() - started < 60
+    publisher.send_signal(signal.SIGKILL)
+    assert publisher.wait(timeout=60) == -signal.SIGKILL
+    left_over = list(base.glob(".tfft-publish-*/"))
+    assert len(left_over) == 1
+    assert [name for name in _names(base) if name.isdecimal()] == ["1"]
+    assert _sizes(base / "1") == old
+    assert publish(saved_model, base).version == 2
+    assert _sizes(base / "2") == _sizes(saved_model)
+    assert _names(base) == [".tfft-publish-lock", "1", "2"]
+
+
+def test_publishers_wait_for_each_other(saved_model, tmp_path):
+    base = tmp_path / "colours"
+    publishers = [_publish_in_a_process(saved_model, base) for _ in range(3)]
+    assert [publisher.wait(timeout=60) for publisher in publishers] == [0, 0, 0]
+    assert _names(base) == [".tfft-publish-lock", "1", "2", "3"]

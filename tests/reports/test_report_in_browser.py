@@ -1,0 +1,103 @@
+"""The report in a real browser without a network: nothing fails, nobody is asked, it reacts."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from typing import NamedTuple
+
+import html5lib
+import pytest
+
+from tfft.reports.report import make_report
+
+pytestmark = pytest.mark.slow
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
+    *("--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr"),
+)
+# What a reader does: sorts by the images of a class, and zooms into the matrix.
+USED = """<script>
+document.querySelectorAll("table.sortable th button")[1].click();
+document.querySelector('[data-zoom="in"]').click();
+document.getElementById("matrix-label").dispatchEvent(
+  new KeyboardEvent("keydown", {key: "ArrowRight"}));
+</script>"""
+FAILS = '<script>console.error("broken")</script><img src="http://example.com/tracker.gif">'
+
+
+def asked_by_pages(events: list[dict]) -> list[str]:
+    """The addresses outside that pages asked for; what the browser itself asks has no origin."""
+    requests = [event.get("params", {}) for event in events]
+    pages = [r for r in requests if r.get("initiator", "not an origin") != "not an origin"]
+    return sorted({r["url"] for r in pages if r["url"].startswith(("http:", "https:", "ws"))})
+
+
+class Seen(NamedTuple):
+    """The page after its scripts ran, what it said on the console, what it asked others for."""
+
+    page: str
+    console: list[str]
+    requests: list[str]
+
+
+@pytest.fixture
+def opened(tmp_path) -> Callable[[str], Seen]:
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)}")
+
+    def open_page(text: str) -> Seen:
+        page, log = tmp_path / "page.html", tmp_path / "net.json"
+        page.write_text(text, encoding="utf-8")
+        options = [f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom"]
+        done = subprocess.run(
+            [browser, *QUIET, *options, page.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        events = json.loads(log.read_text(encoding="utf-8"))["events"]
+        return Seen(done.stdout, console, asked_by_pages(events))
+
+    return open_page
+
+
+@pytest.fixture(scope="module")
+def text(small_run, exported, tmp_path_factory) -> str:
+    output = tmp_path_factory.mktemp("browser") / "report.html"
+    return make_report(small_run, output=output).path.read_text(encoding="utf-8")
+
+
+def test_it_fails_nowhere_asks_nobody_and_reacts(text, opened):
+    seen = opened(text.replace("</body>", f"{USED}</body>"))
+    assert (seen.console, seen.requests) == ([], [])
+    tree = html5lib.parse(seen.page, namespaceHTMLElements=False)
+    table = tree.find(".//table[@class='sortable']")
+    heads = [head.attrib.get("aria-sort") for head in table.find("thead/tr")]
+    assert heads == [None, "ascending", None, None, None, None]
+    counts = [int(row[1].attrib["data-value"]) for row in table.find("tbody")]
+    assert counts == sorted(counts)
+    frame = next(e for e in tree.iter() if e.attrib.get("id") == "matrix-label")
+    (svg,) = (element for element in frame if str(element.tag).endswith("svg"))
+    left, _, width, _ = map(float, svg.attrib["viewBox"].split())
+    assert width == pytest.approx(float(svg.attrib["width"]) / 2)
+    assert left > 0.3 * width
+
+
+def test_what_would_fail_or_ask_is_seen(text, opened):
+    unguarded = text.replace("Content-Security-Policy", "other")
+    seen = opened(unguarded.replace("</body>", f"{FAILS}</body>"))
+    assert any("broken" in line for line in seen.console)
+    assert seen.requests == ["http://example.com/tracker.gif"]
+
+
+def test_the_page_itself_forbids_requests(text, opened):
+    seen = opened(text.replace("</body>", f"{FAILS}</body>"))
+    assert any("Content Security Policy" in line for line in seen.console)
+    assert seen.requests == []

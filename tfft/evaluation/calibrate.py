@@ -1,0 +1,162 @@
+"""Temperature scaling of a run's classification heads, fitted on its validation images."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.errors import ModelFileError, TfftError
+from tfft.evaluation.answers import answers_key, answers_of_run
+from tfft.evaluation.data import recorded_data, targets_of_model
+from tfft.metrics.calibration import (
+    at_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
+from tfft.runs.run import Run, ends_with_refit
+from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import Outputs, Predictor
+from tfft.system.arrays import read_arrays
+from tfft.system.files import read_json, write_json
+from tfft.system.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class HeadCalibration:
+    """What the logits of a head are divided by, and what that changes on the validation images.
+
+    Attributes:
+        temperature: above 1 where the head is too sure; 1 where none is best.
+        fitted: False where no temperature is best: every validation image is right, or the answers
+            are no better than chance.
+        nll_before: mean -log probability of the true class; nll_after: likewise, scaled.
+        ece_before: expected calibration error; ece_after: likewise, scaled.
+    """
+
+    temperature: float
+    fitted: bool
+    nll_before: float
+    nll_after: float
+    ece_before: float
+    ece_after: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperatures of a run.
+
+    Attributes:
+        examples: number of validation images.
+        heads: those that classify, by name.
+        model: what decides it: model, pixels and images, as a sha256.
+        held_out: the figures are of the weights before the refit on the validation images.
+    """
+
+    examples: int
+    heads: dict[str, HeadCalibration]
+    model: str
+    held_out: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``calibration.json`` holds and ``tfft calibrate --json`` prints."""
+        return asdict(self)
+
+    @property
+    def temperatures(self) -> dict[str, float]:
+        """The temperature of each head that classifies."""
+        return {name: head.temperature for name, head in self.heads.items()}
+
+
+def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibration:
+    """Fits the temperature of each classification head of a run; keeps it in ``calibration.json``.
+
+    A calibration that is there and of this model is returned as it is. The answers of the model do
+    not change, only how sure they are. Where the head was refitted on the validation images, the
+    temperature is fitted on what it said of them before.
+
+    Args:
+        model: a run directory, or the predictor of one.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is no run, or has no head that classifies.
+        TfftError: There are no validation images that the model was not trained on.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+    predictor = load_predictor(model) if isinstance(model, Path) else model
+    run = Run(Path(predictor.path).parent, {})
+    if predictor.kind != "keras" or not run.record_file.is_file():
+        raise ModelFileError(f"{predictor.path} is no run. Give the directory of a run: runs/NAME")
+    heads = [n for n, head in predictor.info.heads.items() if head.kind == "classification"]
+    if not heads:
+        raise ModelFileError(f"{run.path} has no head that classifies: nothing to calibrate")
+    data = recorded_data(predictor.info, progress)
+    if not len(data.splits.get("validation", ())):
+        raise TfftError(
+            f"{run.path} was trained without validation images, and a temperature fitted on images "
+            "that it was trained on would be wrong. Train with data.validation_fraction above 0."
+        )
+    index = data.splits["validation"]
+    key = answers_key(predictor, index)
+    kept = _kept(run.calibration_file, key)
+    if kept is not None:
+        return kept
+    before_refit = _before_refit(run, len(index))
+    answers = before_refit or answers_of_run(predictor, "validation", index, progress)
+    targets = targets_of_model(predictor.info, index, data.class_names)
+    calibration = Calibration(
+        examples=len(index),
+        heads={name: _of_head(answers[name], targets[name]) for name in heads},
+        model=key,
+        held_out=before_refit is not None,
+    )
+    write_json(run.calibration_file, calibration.to_json())
+    return calibration
+
+
+def _before_refit(run: Run, examples: int) -> Outputs | None:
+    """What the heads said before they were refitted on validation images; None if not refitted.
+
+    Raises:
+        TfftError: They were, and it is not known.
+    """
+    best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
+    plan = read_json(run.plan_file) if best else {}
+    if not ends_with_refit(best, plan):
+        return None
+    if not run.before_refit_file.is_file():
+        raise TfftError(
+            f"the heads of {run.path} were refitted on the validation images, and what they said "
+            f"of them before is not kept ({run.before_refit_file.name} is missing): a temperature "
+            "fitted on images that a model was trained on would be wrong. Train it again."
+        )
+    answers = read_arrays(run.before_refit_file)
+    if any(len(values) != examples for values in answers.values()):
+        raise TfftError(f"{run.before_refit_file} is not of these {examples} validation images")
+    return answers
+
+
+def _of_head(probabilities: np.ndarray, labels: np.ndarray) -> HeadCalibration:
+    temperature = fit_temperature(probabilities, labels)
+    scaled = at_temperature(probabilities, temperature or 1.0)
+    return HeadCalibration(
+        temperature=temperature or 1.0,
+        fitted=temperature is not None,
+        nll_before=negative_log_likelihood(probabilities, labels),
+        nll_after=negative_log_likelihood(scaled, labels),
+        ece_before=expected_calibration_error(probabilities, labels),
+        ece_after=expected_calibration_error(scaled, labels),
+    )
+
+
+def _kept(path: Path, key: str) -> Calibration | None:
+    if not path.is_file():
+        return None
+    values = read_json(path)
+    if values.get("model") != key:
+        return None
+    heads = {name: HeadCalibration(**head) for name, head in values["heads"].items()}
+    return Calibration(**{**values, "heads": heads})

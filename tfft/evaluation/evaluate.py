@@ -1,0 +1,104 @@
+"""A MODEL on a split of data: its figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.data.dataset import ImageData
+from tfft.errors import DataError
+from tfft.evaluation.answers import Answers, answers_key, run_directory, save_answers
+from tfft.evaluation.data import evaluation_images, targets_of_model
+from tfft.evaluation.predict import predict_index
+from tfft.metrics.heads import head_metrics
+from tfft.runs.run import Run, refits_validation, require_same_data
+from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import Predictor
+from tfft.system.files import write_json
+from tfft.system.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The figures of a model.
+
+    Attributes:
+        model: path or URL that was evaluated.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        examples: number of images.
+        metrics: by head, as `tfft.metrics` gives them for its kind.
+    """
+
+    model: str
+    split: str
+    examples: int
+    metrics: dict[str, dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft evaluate --json`` prints."""
+        return {
+            "model": self.model,
+            "split": self.split,
+            "examples": self.examples,
+            "metrics": self.metrics,
+        }
+
+
+def evaluate(
+    model: str | Path | Predictor,
+    *,
+    split: str = "test",
+    data: Path | None = None,
+    batch_size: int = 32,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Evaluates a MODEL; the images are decoded by that model's own client.
+
+    Memory does not grow with the number of images, but for 4 bytes a class and image. Where the
+    model is a run directory, the figures are also written to its ``evaluation/<split>.json``, and
+    what it says about each image beside them.
+
+    Args:
+        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
+            URL of a served model, or a predictor.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        data: a directory with one folder a class, or a manifest; default: the data that the model
+            was trained on. Other data without splits of their own are taken whole.
+        batch_size: images at a time.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is no model.
+        DataError: There is no such split, or it has classes that the model does not know.
+    """
+    predictor = load_predictor(model) if isinstance(model, str | Path) else model
+    index, loaded, split = evaluation_images(predictor.info, split, data, progress)
+    targets = targets_of_model(predictor.info, index, loaded.class_names)
+    run = run_directory(predictor)
+    if data is None and run is not None:
+        _say_what_was_trained_on(Run(run), split, loaded, progress)
+    answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
+    metrics = {
+        name: head_metrics(head, answers[name], targets[name])
+        for name, head in predictor.info.heads.items()
+    }
+    evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics)
+    if data is None and run is not None:
+        write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
+        key = answers_key(predictor, index)
+        save_answers(run, split, Answers(np.array(index.ids), targets, answers, key))
+    return evaluation
+
+
+def _say_what_was_trained_on(run: Run, split: str, data: ImageData, progress: Progress) -> None:
+    """Says where figures are better than they would be on images that the run never saw."""
+    if split in ("validation", "all") and refits_validation(run):
+        progress.message(
+            f"{run.path} solved its head again with the validation images too (refit: true): what "
+            "is right on them says little about others"
+        )
+    try:
+        require_same_data(run, data)
+    except DataError as error:
+        progress.message(f"some of these images may have been trained on: {error}")

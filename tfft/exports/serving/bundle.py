@@ -1,0 +1,79 @@
+"""What a server needs beside a SavedModel: its configuration, and how it is asked."""
+
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from tfft.images.formats import MAX_PIXELS
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.predictor import answer_name, logits_name
+from tfft.system.files import write_text
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+FILES = (
+    "README.md",
+    "batching_parameters.txt",
+    "docker-compose.yaml",
+    "models-labels.config",
+    "models.config",
+)
+
+
+def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
+    """Writes `FILES` for TF Serving into a directory beside the versions of a SavedModel.
+
+    Args:
+        directory: ``<export>/serving``; its files are replaced, each whole.
+        info: of the newest version.
+        versions: numbers of all versions that are there.
+    """
+    newest = sorted(versions)[-2:]
+    values = {
+        "name": info.name,
+        "newest": newest[-1],
+        "stable": newest[0],
+        "canary": newest[-1],
+        "versions": " ".join(f"versions: {number}" for number in newest),
+        "server_version": ".".join([*tf.__version__.split(".")[:2], "0"]),
+        "height": info.pixels.height,
+        "width": info.pixels.width,
+        "channels": info.pixels.channels,
+        "max_megapixels": MAX_PIXELS // 1_000_000,
+        "outputs": _outputs_table(info.heads),
+        **_answer_lines(info.heads),
+    }
+    templates = resources.files("tfft.exports.serving") / "bundle_files"
+    for file in FILES:
+        template = Template((templates / file).read_text(encoding="utf-8"))
+        write_text(directory / file, template.substitute(values))
+
+
+def _outputs_table(heads: dict[str, HeadInfo]) -> str:
+    rows = ["| output | float32 | |", "| --- | --- | --- |"]
+    for name, head in heads.items():
+        answer, logits = answer_name(name, heads), logits_name(name, heads)
+        if head.kind == "box":
+            meaning = "(ymin, xmin, ymax, xmax), shares of the pixels"
+            rows.append(f"| `{answer}` | [batch, 4] | {meaning} |")
+        elif head.kind == "regression":
+            rows.append(f"| `{answer}` | [batch, 1] | the number |")
+        else:
+            shape = f"[batch, {len(head.class_names)}]"
+            where = f"class k is line k (from 0) of `VERSION/assets/{name}_labels.txt`"
+            rows.append(f"| `{answer}` | {shape} | 0..1; {where} |")
+            rows.append(f"| `{logits}` | {shape} | before the softmax or sigmoid |")
+    return "\n".join(rows)
+
+
+def _answer_lines(heads: dict[str, HeadInfo]) -> dict[str, str]:
+    """Returns what the examples print: every head's answer; REST names no single output."""
+    rest, grpc = ['outputs = answer.json()["outputs"]'], []
+    names = [answer_name(name, heads) for name in heads]
+    is_single = len(heads) == 1 and logits_name(next(iter(heads)), heads) is None
+    for name in names:
+        rest.append("print(outputs[0])" if is_single else f'print("{name}", outputs["{name}"][0])')
+        grpc.append(f'print("{name}", tf.make_ndarray(outputs["{name}"])[0])')
+    return {"rest_lines": "\n".join(rest), "grpc_lines": "\n".join(grpc)}

@@ -1,0 +1,111 @@
+"""Puts a SavedModel where a server polls, so that the server never sees a part of it."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tfft.errors import ModelFileError, UsageError
+from tfft.exports.versions import next_version
+from tfft.runtime.load import find_saved_model, read_saved_model_info
+from tfft.system.files import atomic_directory, explained_os_errors
+from tfft.system.progress import SILENT, Progress
+
+# TF Serving passes over names that are no number.
+_PREFIX = ".tfft-publish-"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was put where.
+
+    Attributes:
+        source: the SavedModel's directory.
+        path: the version's directory below the base path.
+        version: its number.
+    """
+
+    source: str
+    path: str
+    version: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft publish --json`` prints."""
+        return asdict(self)
+
+
+def publish(
+    model: Path, base_path: Path, *, version: int | None = None, progress: Progress = SILENT
+) -> Published:
+    """Copies a SavedModel to ``BASE_PATH/VERSION`` for a server that polls the base path.
+
+    The copy is made beside its place under a name that servers pass over, put on the disk, and
+    renamed: a reader sees the whole version or none, on any file system, whenever this process is
+    killed. What a killed one left is removed by the next. Publishers wait for each other.
+
+    Args:
+        model: a SavedModel's directory, or that of its versions (the newest is taken).
+        base_path: the directory that the server polls; made if it is not there.
+        version: a number that is not taken; default: the model's own, or the next after those
+            that are there if that is higher, so that the server takes it for the newest.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `model` is no SavedModel of tfft's.
+        UsageError: The version is there already.
+        TfftError: The disk is full, or `base_path` cannot be written to.
+    """
+    source = find_saved_model(Path(model))
+    if source is None:
+        raise ModelFileError(
+            "only a SavedModel can be published: the directory of a version that `tfft export` "
+            f"wrote, or of all versions. Received: {model}"
+        )
+    read_saved_model_info(source)
+    with explained_os_errors(base_path):
+        base_path.mkdir(parents=True, exist_ok=True)
+        with _only_publisher(base_path):
+            number = _number(source, base_path) if version is None else version
+            target = base_path / str(number)
+            if target.exists():
+                raise UsageError(
+                    f"version {number} is in {base_path} already; a version is never replaced. "
+                    f"Leave out --version for the next number. Received: {number}"
+                )
+            with atomic_directory(target, prefix=_PREFIX) as temporary:
+                _copy(source, temporary, progress)
+    return Published(str(source), str(target), number)
+
+
+def _copy(source: Path, target: Path, progress: Progress) -> None:
+    files = sum(file.is_file() for file in source.rglob("*"))
+    task = progress.start(f"copying {source}", files, "files")
+
+    def copy(file: str, place: str) -> None:
+        shutil.copyfile(file, place)
+        task.advance()
+
+    try:
+        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=copy)
+    finally:
+        task.close()
+
+
+def _number(source: Path, base_path: Path) -> int:
+    own = int(source.name) if source.name.isdecimal() else 1
+    return max(own, next_version([base_path]))
+
+
+@contextlib.contextmanager
+def _only_publisher(base_path: Path) -> Iterator[None]:
+    """Waits until no other process publishes here; the system ends the wait if that is killed."""
+    handle = os.open(base_path / f"{_PREFIX}lock", os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

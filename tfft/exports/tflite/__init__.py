@@ -1,0 +1,1 @@
+"""TFLite files of one model: built, quantised, described, measured."""

@@ -1,0 +1,70 @@
+"""A Keras model as TFLite files that carry their labels, their pixels and their metadata."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from tfft.exports.outputs import answers_and_logits
+from tfft.exports.tflite.file import model_bytes, order_outputs, read_model, take_uint8
+from tfft.exports.tflite.metadata import add_metadata, labels_file, output_names
+from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.tflite.convert import convert_to_tflite
+from tfft.system.tensorflow import start_tensorflow
+
+start_tensorflow()
+import keras  # noqa: E402
+
+
+def float32_content(model: keras.Model, info: ModelInfo, batch_size: int = 1) -> bytes:
+    """Returns the model as a float32 TFLite file without any description.
+
+    Raises:
+        TfftError: The model needs operators that TFLite has not.
+    """
+    images = keras.Input(model.input_shape[1:], name="images")
+    outputs = answers_and_logits(model(images), info.heads)
+    return convert_to_tflite(keras.Model(images, outputs), batch_size)
+
+
+def write_tflite(
+    content: bytes,
+    info: ModelInfo,
+    path: Path,
+    *,
+    version: str,
+    description: str,
+    uint8_input: bool = False,
+) -> None:
+    """Writes a TFLite file with what its clients need to know.
+
+    Its input ``images`` is [batch, height, width, 3], RGB, 0..255, float32 or uint8; its outputs
+    are those of the SavedModel in float32, the answers before the logits. It has TFLite's metadata,
+    and a zip archive at its end, where these keep associated files, has ``tfft.json`` and the class
+    names of each head.
+
+    Args:
+        content: a file of `float32_content`, or one that was made smaller.
+        info: of the model; the places in it are left out.
+        path: to write to.
+        version: of the export.
+        description: of the file, a sentence.
+        uint8_input: the input is uint8.
+    """
+    info = info.without_places()
+    model = read_model(content)
+    order_outputs(model, output_names(info.heads))
+    if uint8_input:
+        take_uint8(model)
+    add_metadata(model, info, version, description)
+    path.write_bytes(model_bytes(model))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(FILE_NAME, json.dumps(info.to_json(), ensure_ascii=False))
+        for name, head in ((n, h) for n, h in info.heads.items() if h.class_names):
+            labels = "".join(f"{label}\n" for label in head.class_names)
+            archive.writestr(labels_file(name), labels)
+
+
+def read_labels(path: Path, head: str) -> tuple[str, ...]:
+    """Returns the class names of a head as clients read them, from the file's label file."""
+    with zipfile.ZipFile(path) as archive:
+        return tuple(archive.read(labels_file(head)).decode("utf-8").splitlines())

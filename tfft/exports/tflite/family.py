@@ -1,0 +1,205 @@
+"""The TFLite files of a run: each is made, compared, measured and only then put in place."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.config.recipe import TfliteConfig
+from tfft.data.index import ImageIndex
+from tfft.errors import GateError
+from tfft.exports.parity import OTHER_DECODER, Comparison, Reference, spread_over_classes
+from tfft.exports.tflite.accuracy import accuracy_drop, require_accuracy
+from tfft.exports.tflite.build import float32_content, read_labels, write_tflite
+from tfft.exports.tflite.int8_search import Calibration, find_int8
+from tfft.exports.tflite.quantize import dynamic_int8, float16
+from tfft.images.pixels import encoded_to_pixels
+from tfft.runtime.info import ModelInfo
+from tfft.runtime.keras_predictor import KerasPredictor
+from tfft.runtime.load import read_tflite_info
+from tfft.runtime.tflite.predictor import TflitePredictor
+from tfft.runtime.timing import time_model
+from tfft.system.files import atomic_directory, write_json
+from tfft.system.machine import processors
+from tfft.system.progress import Progress
+
+_DESCRIPTIONS = {
+    "float32": "Weights and activations in float32.",
+    "float16": "Weights in float16, activations in float32.",
+    "dynamic_int8": "Weights in int8, activations in float32.",
+    "int8": "Weights and activations in int8.",
+}
+# Of warm calls, for each number of threads.
+_TIMED_S = 0.25
+
+
+@dataclass(frozen=True)
+class TfliteFamily:
+    """What became of each precision.
+
+    Attributes:
+        files: by precision, those that were put in place.
+        checks: figures by ``TFLite <precision>``, those of refused files too.
+        refused: by precision, why a file was not put in place.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def export_tflite(
+    keras: KerasPredictor,
+    reference: Reference,
+    training: ImageIndex,
+    directory: Path,
+    name: str,
+    config: TfliteConfig,
+    progress: Progress,
+) -> TfliteFamily:
+    """Writes a version's directory with a file for each precision that passes its gate.
+
+    float32 must answer as the Keras model does. The others differ by design: they may not be less
+    accurate by more than ``max_accuracy_drop``.
+
+    Args:
+        keras: the model.
+        reference: evaluation images and the Keras model's answers.
+        training: where calibration images are taken from.
+        directory: of the version; it must not exist, and is not made if no file passes.
+        name: of the export.
+        config: which files.
+        progress: where the work is reported.
+    """
+    family = TfliteFamily()
+    task = progress.start("TFLite", 2 * len(config.precisions) + 1, "steps")
+    try:
+        content = float32_content(keras.model, keras.info, config.batch_size)
+        maker = _Maker(content, keras.info, reference, training, config, directory.name)
+        task.advance(1)
+        with tempfile.TemporaryDirectory() as scratch:
+            passed = []
+            for precision in config.precisions:
+                path = Path(scratch) / f"{name}_{precision}.tflite"
+                comparison, found = maker.make(precision, path, progress)
+                task.advance(1)
+                try:
+                    _judge(precision, path, comparison, config)
+                    passed.append(path)
+                    family.files[precision] = directory / path.name
+                except GateError as error:
+                    family.refused[precision] = str(error)
+                passes = precision in family.files
+                family.checks[f"TFLite {precision}"] = {
+                    **comparison.check.to_json(),
+                    "accuracy_drop": accuracy_drop(comparison),
+                    "in_place": passes,
+                    "size_bytes": path.stat().st_size,
+                    **(_timed(path) if passes and config.timed else {}),
+                    **found,
+                }
+                task.advance(1)
+            if passed:
+                _put_in_place(passed, directory, family.checks)
+    finally:
+        task.close()
+    return family
+
+
+def _timed(path: Path) -> dict[str, Any]:
+    """Returns ``latency_ms`` of a file by threads, and ``memory_mb``.
+
+    Percentiles of one call on this machine, with one thread and with all; the memory is what the
+    model adds to a process at most.
+    """
+    timings = {n: time_model(path, threads=n, seconds=_TIMED_S) for n in {1, processors()}}
+    return {
+        "latency_ms": {
+            str(threads): {"p50": timing.batches[0].p50_ms, "p90": timing.batches[0].p90_ms}
+            for threads, timing in sorted(timings.items())
+        },
+        "memory_mb": timings[1].memory_mb,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Maker:
+    """Makes the file of each precision from the float32 one."""
+
+    content: bytes
+    info: ModelInfo
+    reference: Reference
+    training: ImageIndex
+    config: TfliteConfig
+    version: str
+
+    def make(
+        self, precision: str, path: Path, progress: Progress
+    ) -> tuple[Comparison, dict[str, Any]]:
+        """Writes a file.
+
+        Returns:
+            Its answers beside the Keras model's, and what was tried to get it, where there was
+            something to try.
+        """
+        if precision == "int8":
+            return self._int8(path, progress)
+        convert = {"float16": float16, "dynamic_int8": dynamic_int8}.get(precision, bytes)
+        return self._compared(convert(self.content), precision, path), {}
+
+    def _compared(self, content: bytes, precision: str, path: Path) -> Comparison:
+        self._write(content, precision, path)
+        return self.reference.comparison(TflitePredictor(path, read_tflite_info(path)))
+
+    def _write(self, content: bytes, precision: str, path: Path) -> None:
+        write_tflite(
+            content,
+            self.info,
+            path,
+            version=self.version,
+            description=_DESCRIPTIONS[precision],
+            uint8_input=precision == "int8" and self.config.int8_input == "uint8",
+        )
+
+    def _int8(self, path: Path, progress: Progress) -> tuple[Comparison, dict[str, Any]]:
+        def judge(content: bytes) -> Comparison:
+            return self._compared(content, "int8", path)
+
+        calibration = Calibration(self.config.calibration_images, self._calibration_images)
+        found = find_int8(self.content, calibration, judge, self.config.max_accuracy_drop, progress)
+        self._write(found.content, "int8", path)
+        return found.comparison, {"tried": found.tried, "noisiest_layers": found.noisiest}
+
+    def _calibration_images(self, count: int) -> Sequence[np.ndarray]:
+        index = self.training.take(spread_over_classes(self.training.targets["label"], count))
+        boxes = [None] * len(index) if index.boxes is None else index.boxes
+        return [
+            encoded_to_pixels(index.read(number), self.info.pixels, box)
+            for number, box in enumerate(boxes)
+        ]
+
+
+def _judge(precision: str, path: Path, comparison: Comparison, config: TfliteConfig) -> None:
+    """Raises a GateError if a file must not be put in place."""
+    what = f"TFLite {precision}"
+    for name, head in comparison.heads.items():
+        if head.class_names and read_labels(path, name) != head.class_names:
+            raise GateError(
+                f"{what}: its label file does not have the class names of the model, in their "
+                "order; not put in place"
+            )
+    if precision == "float32":
+        comparison.require_same(what, OTHER_DECODER)
+    else:
+        require_accuracy(comparison, what, config.max_accuracy_drop)
+
+
+def _put_in_place(files: Sequence[Path], directory: Path, checks: dict[str, Any]) -> None:
+    with atomic_directory(directory) as temporary:
+        for file in files:
+            shutil.copyfile(file, temporary / file.name)
+        write_json(temporary / "checks.json", checks)

@@ -1,0 +1,52 @@
+"""The figures of a report as PNG files, for slides and articles."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tfft.errors import UsageError
+from tfft.reports.drawing import Figure
+from tfft.reports.page import figure_style
+from tfft.system.files import atomic_path, require_writable
+
+_SCALE = 2
+
+
+def require_pngs(directory: Path) -> None:
+    """Checks that figures can be drawn and written to a directory, before they are computed.
+
+    Raises:
+        UsageError: What draws them is not installed.
+        TfftError: The directory can neither be written to nor made.
+    """
+    _renderer()
+    require_writable(directory)
+
+
+def write_pngs(figures: Iterable[Figure], directory: Path) -> list[Path]:
+    """Writes each figure as ``<name>.png``, twice as large as in the page.
+
+    Raises:
+        UsageError: What draws them is not installed.
+        TfftError: They cannot be written.
+    """
+    svg_to_bytes = _renderer()
+    written = []
+    for figure in figures:
+        path = directory / f"{figure.name}.png"
+        png = svg_to_bytes(
+            str(figure.svg), style_sheet=figure_style(), zoom=_SCALE, background="#ffffff"
+        )
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(bytes(png))
+        written.append(path)
+    return written
+
+
+def _renderer() -> Callable[..., bytes]:
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError as error:
+        raise UsageError(
+            "--png needs the extra `plots`: python -m pip install 'tfft[plots]'"
+        ) from error
+    return svg_to_bytes

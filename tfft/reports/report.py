@@ -1,0 +1,324 @@
+"""Makes the report of a run: gathers what it says, and writes its page."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfft.config.loading.load import dump_recipe, load_recipe
+from tfft.config.recipe import Recipe
+from tfft.data.dataset import ImageData
+from tfft.data.index import ImageIndex
+from tfft.errors import ModelFileError, TfftError, UsageError, nearest
+from tfft.evaluation.answers import answers_of_run
+from tfft.evaluation.calibrate import Calibration, calibrate
+from tfft.evaluation.data import recorded_data, targets_of_model, together
+from tfft.reports.curves import curve_figures, learning_rate_figure
+from tfft.reports.duplicates import AlikePair, Duplicates, find_duplicates
+from tfft.reports.exports import export_rows
+from tfft.reports.facts import facts, made_by
+from tfft.reports.gallery import Picture, pictures, worst_mistakes
+from tfft.reports.heads import HeadReport, head_report
+from tfft.reports.names import display_names
+from tfft.reports.page import page
+from tfft.reports.photos import data_uri
+from tfft.reports.plan_figure import plan_figure
+from tfft.reports.png import require_pngs, write_pngs
+from tfft.reports.saliency import saliency_of
+from tfft.runs.history import read_history
+from tfft.runs.run import Run, refits_validation
+from tfft.runtime.keras_predictor import KerasPredictor
+from tfft.runtime.load import load_predictor
+from tfft.runtime.predictor import Outputs
+from tfft.system.files import json_or_empty, read_json, require_writable, write_text
+from tfft.system.progress import SILENT, Progress
+from tfft.version import __version__
+
+_MISTAKES = 24
+_ALIKE_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        path: of the page.
+        split: that the figures are of.
+        bytes: size of the page.
+        seconds: that it took.
+        pngs: figures as PNG files, if they were asked for.
+    """
+
+    path: Path
+    split: str
+    bytes: int
+    seconds: float
+    pngs: tuple[Path, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``tfft report --json`` prints."""
+        return {
+            "report": str(self.path),
+            "split": self.split,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 1),
+            "pngs": [str(path) for path in self.pngs],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class AlikePictures:
+    """Two images that look alike, with their photos and what they are labelled."""
+
+    pair: AlikePair
+    files: tuple[str, str]
+    photos: tuple[str, str]
+    labels: tuple[str, str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    run: Run
+    recipe: Recipe
+    predictor: KerasPredictor
+    data: ImageData
+    split: str
+    index: ImageIndex
+    answers: Outputs
+    targets: dict[str, np.ndarray]
+    plan: dict[str, Any]
+    metrics: dict[str, Any]
+
+    @property
+    def trained_on(self) -> bool:
+        """Whether the heads were solved again with the images of the split (``refit: true``)."""
+        return self.split == "validation" and refits_validation(self.run)
+
+
+def make_report(
+    run: Path,
+    *,
+    output: Path | None = None,
+    split: str | None = None,
+    png: Path | None = None,
+    progress: Progress = SILENT,
+) -> Report:
+    """Writes the report of a run: one HTML file that needs no other and no network.
+
+    What the model says of the images is taken from an evaluation of the run where that is current,
+    and computed and kept otherwise. Validation images that the heads were solved again with
+    (``refit: true``) are reported on with a warning, and without what holds for unseen images only.
+
+    Args:
+        run: a run directory.
+        output: the file to write; default: ``report.html`` in the run.
+        split: that is reported on; default: ``test``, or ``validation`` without test images.
+        png: a directory for the figures as PNG files.
+        progress: where the work is reported.
+
+    Raises:
+        ModelFileError: `run` is no run with a model.
+        UsageError: There is no such split, or what draws PNG files is not installed.
+        DataError: The images are not there any more.
+        TfftError: `output` or `png` cannot be written to.
+    """
+    started = time.perf_counter()
+    run = Path(run)
+    _require_run(run)
+    path = output or run / "report.html"
+    _require_places(path, png)
+    opened = _open(run, split, progress)
+    values = _values(opened, progress)
+    text = page(values)
+    write_text(path, text)
+    figures = [f for f in (values["plan"], *values["curves"]) if f is not None]
+    figures += [figure for head in values["heads"] for figure in head.figures]
+    pngs = write_pngs(figures, png) if png is not None else []
+    seconds = time.perf_counter() - started
+    return Report(path, opened.split, len(text.encode()), seconds, tuple(pngs))
+
+
+def _require_run(run: Path) -> None:
+    if not (run / "recipe.yaml").is_file() or not (run / "run.json").is_file():
+        raise ModelFileError(
+            f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
+        )
+
+
+def _require_places(page_file: Path, png: Path | None) -> None:
+    """Checks that page and figures can be written, before minutes are spent on them."""
+    if page_file.is_dir():
+        raise UsageError(
+            f"--output takes a file, and {page_file} is a directory: give {page_file}/report.html"
+        )
+    require_writable(page_file.parent)
+    if png is not None:
+        require_pngs(png)
+
+
+def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
+    """What ``templates/report.html`` asks for."""
+    calibration, no_calibration = _calibration(opened, progress)
+    heads = [_head(opened, name, calibration) for name in opened.predictor.info.heads]
+    rows = read_history(opened.run.path)
+    curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
+    rates = learning_rate_figure(rows)
+    plan = opened.plan
+    return {
+        "name": opened.recipe.name,
+        "description": opened.recipe.description,
+        "facts": _facts(opened),
+        "plan": plan_figure(plan) if plan else None,
+        "phases": plan.get("phases", []),
+        "diagnosis": [finding["text"] for finding in opened.metrics.get("diagnosis", ())],
+        "curves": [*curves, *([rates] if rates else [])],
+        "split": opened.split,
+        "images": len(opened.index),
+        "trained_on": opened.trained_on,
+        "has_test_images": "test" in _judged_splits(opened.data),
+        "heads": heads,
+        "no_calibration": no_calibration,
+        "calibrated_on": calibration.examples if calibration else 0,
+        "held_out": bool(calibration and calibration.held_out),
+        **({} if opened.trained_on else _leaks(opened, progress)),
+        "exports": export_rows(opened.run.path, progress),
+        "run": shlex.quote(str(opened.run.path.absolute())),
+        "command": made_by(read_json(opened.run.record_file)),
+        "recipe": dump_recipe(opened.recipe),
+        "version": __version__,
+    }
+
+
+def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
+    predictor = load_predictor(run)
+    if not isinstance(predictor, KerasPredictor):
+        raise ModelFileError(f"{run} is no run: it has no model.keras")
+    data = recorded_data(predictor.info, progress)
+    there = _judged_splits(data)
+    chosen = split or next(iter(there), None)
+    if chosen not in there:
+        raise UsageError(
+            f"a report is of test or validation images, and {data.name} has "
+            f"{' and '.join(there) or 'neither test nor validation'} images."
+            f"{nearest(chosen or '', there)} Received: {chosen}"
+        )
+    index = data.splits[chosen]
+    opened = Run(run)
+    return _Opened(
+        opened,
+        load_recipe(run / "recipe.yaml"),
+        predictor,
+        data,
+        chosen,
+        index,
+        answers_of_run(predictor, chosen, index, progress),
+        targets_of_model(predictor.info, index, data.class_names),
+        json_or_empty(opened.plan_file),
+        json_or_empty(opened.metrics_file),
+    )
+
+
+def _judged_splits(data: ImageData) -> list[str]:
+    """The splits with images that a report can be of, that of the default first."""
+    return [name for name in ("test", "validation") if len(data.splits.get(name, ()))]
+
+
+def _calibration(opened: _Opened, progress: Progress) -> tuple[Calibration | None, str]:
+    """The calibration of the run, or why there is none."""
+    if all(head.kind != "classification" for head in opened.predictor.info.heads.values()):
+        return None, ""
+    try:
+        return calibrate(opened.predictor, progress), ""
+    except TfftError as error:
+        return None, str(error)
+
+
+def _head(opened: _Opened, name: str, calibration: Calibration | None) -> HeadReport:
+    head = opened.predictor.info.heads[name]
+    answers, targets = opened.answers[name], opened.targets[name]
+    labels = display_names(head.class_names)
+    mistakes = worst_mistakes(head, labels, answers, targets, _MISTAKES)
+    shown: Sequence[Picture]
+    if head.class_names and mistakes:
+        saliency = saliency_of(opened.predictor.model, name)
+        shown = pictures(opened.predictor, opened.index, mistakes, saliency)
+        explained = saliency.method
+    else:
+        shown, explained = pictures(opened.predictor, opened.index, mistakes, None), ""
+    fitted = calibration.heads.get(name) if calibration else None
+    return head_report(
+        name, head, answers, targets, fitted, shown, explained, trained_on=opened.trained_on
+    )
+
+
+def _trained_images(opened: _Opened) -> ImageIndex:
+    names = [name for name in ("train", "validation") if name != opened.split]
+    return together([opened.data.splits[name] for name in names if name in opened.data.splits])
+
+
+def _leaks(opened: _Opened, progress: Progress) -> dict[str, Any]:
+    """What the page says of images that look like one that was trained on."""
+    duplicates = find_duplicates(_trained_images(opened), opened.index, progress)
+    return {
+        "duplicates": duplicates,
+        "alike": _alike_pictures(opened, duplicates),
+        "without_alike": _without(opened, duplicates),
+        "labelled_otherwise": _labelled_otherwise(opened, duplicates),
+    }
+
+
+def _alike_pictures(opened: _Opened, duplicates: Duplicates) -> list[AlikePictures]:
+    trained, judged = _trained_images(opened), opened.index
+    return [
+        AlikePictures(
+            pair,
+            (trained.ids[pair.trained], judged.ids[pair.judged]),
+            (_photo(opened, trained, pair.trained), _photo(opened, judged, pair.judged)),
+            _labels(opened, trained, pair),
+        )
+        for pair in duplicates.pairs[:_ALIKE_SHOWN]
+    ]
+
+
+def _photo(opened: _Opened, index: ImageIndex, position: int) -> str:
+    boxes = None if index.boxes is None else index.boxes[position : position + 1]
+    return data_uri(opened.predictor.pixels([index.read(position)], boxes)[0])
+
+
+def _labels(opened: _Opened, trained: ImageIndex, pair: AlikePair) -> tuple[str, str] | None:
+    names = display_names(opened.data.class_names.get("label", ()))
+    if not names:
+        return None
+    label = opened.index.targets["label"][pair.judged]
+    return names[trained.targets["label"][pair.trained]], names[label]
+
+
+def _labelled_otherwise(opened: _Opened, duplicates: Duplicates) -> int:
+    """How many images look like one that was trained on under another label."""
+    trained = _trained_images(opened).targets["label"]
+    judged = opened.index.targets["label"]
+    return sum(int(trained[p.trained] != judged[p.judged]) for p in duplicates.pairs)
+
+
+def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
+    """The top-1 accuracy of each head on the images that are like none that was trained on."""
+    alike = np.zeros(len(opened.index), bool)
+    alike[[pair.judged for pair in duplicates.pairs]] = True
+    if not alike.any() or alike.all():
+        return {}
+    return {
+        name: float((opened.answers[name].argmax(axis=1) == opened.targets[name])[~alike].mean())
+        for name, head in opened.predictor.info.heads.items()
+        if head.kind == "classification"
+    }
+
+
+def _facts(opened: _Opened) -> list[tuple[str, str]]:
+    record = read_json(opened.run.record_file)
+    info, recipe = opened.predictor.info, opened.recipe
+    return facts(info, recipe, opened.data, record, opened.plan, opened.metrics)
