@@ -50,7 +50,7 @@ SIZES = (1, 4, 16)
 # Scale and offset of pixels in 0..255 that the weights were trained with.
 PIXELS = {"EfficientNetLite0": (1 / 128, -127 / 128), "MobileNet-0.25": (1 / 127.5, -1.0)}
 # Held in memory only below this size: 0 makes every cached phase a streamed one.
-STREAMED = "import tfft.transfer.features as f; f.RESIDENT_BYTES = 0; "
+STREAMED = "import tfft.transfer.phases.cached_inputs as f; f.RESIDENT_BYTES = 0; "
 # What is timed in the profile, by file and function; the first that holds another comes later.
 PROFILED = {
     "start TensorFlow and Keras": [("tensorflow.py", "start_tensorflow")],

@@ -36,12 +36,12 @@ from tfft.model.heads import HeadSize
 from tfft.system.machine import processors
 from tfft.system.places import cache_directory
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.frozen import fastest_function
-from tfft.transfer.gradient import set_batch_norm
-from tfft.transfer.optimizers import build_optimizer, inner_optimizer
-from tfft.transfer.rules import update_rules
-from tfft.transfer.step import TrainStep, read_sums
-from tfft.transfer.unfreeze import unfrozen
+from tfft.transfer.frozen.function import fastest_function
+from tfft.transfer.phases.gradient import set_batch_norm
+from tfft.transfer.plan.unfreeze import unfrozen
+from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
+from tfft.transfer.step.step import TrainStep, read_sums
+from tfft.transfer.step.update_rules import update_rules
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402

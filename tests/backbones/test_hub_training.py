@@ -26,11 +26,11 @@ from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.runtime.tflite.convert import operators
 from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.batch_norm import set_batch_norm
-from tfft.transfer.optimizers import build_optimizer, inner_optimizer
-from tfft.transfer.rules import update_rules
-from tfft.transfer.step import TrainStep
-from tfft.transfer.unfreeze import unfrozen
+from tfft.transfer.plan.unfreeze import unfrozen
+from tfft.transfer.step.batch_norm import set_batch_norm
+from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
+from tfft.transfer.step.step import TrainStep
+from tfft.transfer.step.update_rules import update_rules
 
 start_tensorflow()
 import keras  # noqa: E402

@@ -7,7 +7,7 @@ import pytest
 from tfft.cli.output import print_rich
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.config.train import GradientPhase, LinearPhase, Patterns
-from tfft.transfer.plan import FreezePlan, PartPlan, PhasePlan, PhaseSeconds
+from tfft.transfer.plan.plan import FreezePlan, PartPlan, PhasePlan, PhaseSeconds
 
 
 @pytest.fixture(scope="module")

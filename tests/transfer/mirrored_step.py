@@ -15,8 +15,8 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from small_classifier import small_batch, small_classifier  # noqa: E402
 
 from tfft.config.train import AdamOptimizer  # noqa: E402
-from tfft.transfer.optimizers import build_optimizer  # noqa: E402
-from tfft.transfer.step import TrainStep, read_sums  # noqa: E402
+from tfft.transfer.step.optimizers import build_optimizer  # noqa: E402
+from tfft.transfer.step.step import TrainStep, read_sums  # noqa: E402
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.transfer.average import WeightAverage
+from tfft.transfer.step.average import WeightAverage
 
 
 @pytest.fixture

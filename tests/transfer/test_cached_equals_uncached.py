@@ -19,10 +19,10 @@ from tfft.config.train import SgdOptimizer
 from tfft.data.order import uniform_order
 from tfft.model.assemble import Classifier, Cut, build_classifier
 from tfft.model.heads import HeadSize
-from tfft.transfer.frozen import fastest_function
-from tfft.transfer.inputs import CachedTensors
-from tfft.transfer.optimizers import build_optimizer
-from tfft.transfer.step import TrainStep
+from tfft.transfer.frozen.function import fastest_function
+from tfft.transfer.phases.inputs import CachedTensors
+from tfft.transfer.step.optimizers import build_optimizer
+from tfft.transfer.step.step import TrainStep
 
 _IMAGES, _BATCH, _CLASSES = 24, 8, 4
 # Equal to float rounding: within a thousandth of what training changed in a tensor, or a millionth

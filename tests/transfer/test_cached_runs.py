@@ -68,8 +68,8 @@ def test_a_schedule_ends_with_the_weights_of_uncached_training_and_runs_the_back
 def test_a_run_on_views_resumes_exactly_in_memory_and_from_the_disk(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resident_bytes: int
 ):
-    monkeypatch.setattr("tfft.transfer.features.RESIDENT_BYTES", resident_bytes)
-    monkeypatch.setattr("tfft.transfer.inputs._STEPS_PER_CHUNK", 1)
+    monkeypatch.setattr("tfft.transfer.phases.cached_inputs.RESIDENT_BYTES", resident_bytes)
+    monkeypatch.setattr("tfft.transfer.phases.inputs._STEPS_PER_CHUNK", 1)
     phase = {**_LAST, "augment": "random_crop"}
     recipe = shapes_recipe(
         photos, phase, keep_best=False, cache={"views": 2}, checkpoint_seconds=1e-9

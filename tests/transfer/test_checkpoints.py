@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.transfer import state as state_module
-from tfft.transfer.state import Checkpoints, TrainingState
+from tfft.transfer import checkpoints as state_module
+from tfft.transfer.checkpoints import Checkpoints, TrainingState
 
 
 class Clock:

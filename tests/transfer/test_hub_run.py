@@ -20,7 +20,7 @@ from tfft.exports.export import export
 from tfft.system.progress import SILENT
 from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.prepare import prepare
-from tfft.transfer.probe import probe_recipe
+from tfft.transfer.probes.probe import probe_recipe
 from tfft.transfer.train import dry_run, resume, train
 
 start_tensorflow()

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from tfft.transfer.linear import solve_linear_head
+from tfft.transfer.frozen.linear_solver import solve_linear_head
 
 
 def _blobs(

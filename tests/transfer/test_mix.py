@@ -6,9 +6,9 @@ import tensorflow as tf
 from small_classifier import small_batch, small_classifier
 
 from tfft.config.train import Mix, SgdOptimizer
-from tfft.transfer.mix import mixed
-from tfft.transfer.optimizers import build_optimizer
-from tfft.transfer.step import TrainStep
+from tfft.transfer.step.mix import mixed
+from tfft.transfer.step.optimizers import build_optimizer
+from tfft.transfer.step.step import TrainStep
 
 _IMAGES = tf.constant(np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((6, 20, 30, 3)))
 _IMAGES = tf.cast(_IMAGES, tf.float32)

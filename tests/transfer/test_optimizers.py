@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfft.config.train import AdamOptimizer, AdamWOptimizer, SgdOptimizer
-from tfft.transfer.optimizers import UpdateRule, build_optimizer
+from tfft.transfer.step.optimizers import UpdateRule, build_optimizer
 
 
 def _variables() -> list[keras.Variable]:

@@ -20,11 +20,11 @@ from tfft.model.heads import HeadSize
 from tfft.runs.history import History
 from tfft.runs.run import create_run
 from tfft.system.progress import SILENT
-from tfft.transfer.optimizers import build_optimizer
-from tfft.transfer.plan import make_plan
-from tfft.transfer.state import Checkpoints, TrainingState
+from tfft.transfer.checkpoints import Checkpoints, TrainingState
+from tfft.transfer.phases.session import Training
+from tfft.transfer.plan.plan import make_plan
+from tfft.transfer.step.optimizers import build_optimizer
 from tfft.transfer.train import run_phase
-from tfft.transfer.training import Training
 
 _LENGTH, _WORDS, _CLASSES = 12, 40, 3
 _SPEC = BackboneSpec(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfft.config.train import Schedule
-from tfft.transfer.schedule import learning_rates
+from tfft.transfer.plan.learning_rates import learning_rates
 
 
 def test_cosine_falls_from_the_highest_rate_to_the_final_one():

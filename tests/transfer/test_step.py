@@ -12,8 +12,8 @@ from small_classifier import CLASSES, small_batch, small_classifier
 
 from tfft.config.train import AdamOptimizer, SgdOptimizer
 from tfft.model.assemble import Classifier, Cut
-from tfft.transfer.optimizers import build_optimizer
-from tfft.transfer.step import EvaluationStep, TrainStep, read_sums
+from tfft.transfer.step.optimizers import build_optimizer
+from tfft.transfer.step.step import EvaluationStep, TrainStep, read_sums
 
 _RATE = tf.constant(0.05)
 

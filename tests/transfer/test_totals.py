@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfft.config.model import BoxHead, ClassificationHead
 from tfft.model.heads import HeadSize, build_head
-from tfft.transfer.training import Totals, quality
+from tfft.transfer.phases.session import Totals, quality
 
 _HEADS = {
     "label": build_head("label", ClassificationHead(), HeadSize(3), seed=0),

@@ -23,7 +23,7 @@ from shapes import (
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
 from tfft.runs.run import Run
-from tfft.transfer import state
+from tfft.transfer import checkpoints as state
 from tfft.transfer.train import dry_run, resume, train
 
 

@@ -4,8 +4,8 @@ import pytest
 from small_classifier import small_classifier
 
 from tfft.config.train import GradientPhase, L2Sp, LastBlocks, Patterns
-from tfft.transfer.rules import update_rules
-from tfft.transfer.unfreeze import unfrozen, unmatched
+from tfft.transfer.plan.unfreeze import unfrozen, unmatched
+from tfft.transfer.step.update_rules import update_rules
 
 
 def _names(part) -> list[list[str]]:

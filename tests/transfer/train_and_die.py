@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from tfft.config.loading.load import load_recipe
-from tfft.transfer import state, train, training
+from tfft.transfer import checkpoints as state
+from tfft.transfer import train
+from tfft.transfer.phases import session as training
 
 recipe, run, place, count = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 passes = iter(range(count))

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from tfft.config.train import GradientPhase, Phase
 
-if TYPE_CHECKING:  # tfft.transfer.plan starts TensorFlow; rendering a plan needs none
-    from tfft.transfer.plan import FreezePlan, PhasePlan
+if TYPE_CHECKING:  # tfft.transfer.plan.plan starts TensorFlow; rendering a plan needs none
+    from tfft.transfer.plan.plan import FreezePlan, PhasePlan
 
 _SPLITS = ("train", "validation", "test")
 

@@ -14,7 +14,7 @@ from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
-    from tfft.transfer.probe import Probe
+    from tfft.transfer.probes.probe import Probe
 
 
 @click.command()

@@ -14,7 +14,7 @@ from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
-    from tfft.transfer.rank import RankedBackbone, Ranking
+    from tfft.transfer.probes.rank import RankedBackbone, Ranking
 
 _HINT = (
     "LogME and the H-score are hints, the probe (a linear head, top-1 on {validation:,} validation "

@@ -17,7 +17,7 @@ from tfft.errors import UsageError
 
 if TYPE_CHECKING:
     from tfft.runs.run import Run
-    from tfft.transfer.plan import FreezePlan
+    from tfft.transfer.plan.plan import FreezePlan
 
 
 @click.command()

@@ -14,8 +14,8 @@ from tfft.system.progress import SILENT, Progress
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
     from tfft.studies.backbone_check import Finding
-    from tfft.transfer.probe import Probe
-    from tfft.transfer.rank import Ranking
+    from tfft.transfer.probes.probe import Probe
+    from tfft.transfer.probes.rank import Ranking
 
 
 def probe(
@@ -47,8 +47,8 @@ def probe(
         raise UsageError("a run is probed on its own data: it takes no --data and no --set.")
     recipe = None if is_run else recipe_or_images(source, data, overrides)
     from tfft.system.pictures import require_picture
-    from tfft.transfer.probe import probe_recipe, probe_run
-    from tfft.transfer.probe_plot import write_plot
+    from tfft.transfer.probes.probe import probe_recipe, probe_run
+    from tfft.transfer.probes.probe_plot import write_plot
 
     if plot is not None:
         require_picture(Path(plot))
@@ -87,7 +87,7 @@ def rank(
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
     named = parse_backbones(backbones, optional_path(data))
-    from tfft.transfer.rank import rank as ranking
+    from tfft.transfer.probes.rank import rank as ranking
 
     return ranking(loaded, named, progress)
 

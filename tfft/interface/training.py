@@ -12,7 +12,7 @@ from tfft.system.progress import SILENT, Progress
 if TYPE_CHECKING:
     from tfft.runs.run import Run
     from tfft.transfer.lr_range import RangeTest
-    from tfft.transfer.plan import FreezePlan
+    from tfft.transfer.plan.plan import FreezePlan
 
 
 def train(

@@ -14,7 +14,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
-    from tfft.transfer.probe import Probe
+    from tfft.transfer.probes.probe import Probe
 
 # Training images of a class below which few blocks can be trained without overfitting, and above
 # which all can.
@@ -113,7 +113,7 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     """
     if [head.kind for head in recipe.heads.values()] != ["classification"]:
         raise RecipeError("advice is for a recipe with one head for classes")
-    from tfft.transfer.probe import probe_recipe
+    from tfft.transfer.probes.probe import probe_recipe
 
     untrained = recipe.model_dump(mode="json")
     forget_source(untrained)
@@ -201,7 +201,7 @@ def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int,
     """Solves a linear head; returns validation top-1, training images, classes, validation."""
     start_tensorflow()
     from tfft.runs.run import create_run
-    from tfft.transfer.state import TrainingState
+    from tfft.transfer.checkpoints import TrainingState
     from tfft.transfer.train import prepare_training, run_phase
 
     values["train"] = {"phases": [{"solver": "linear"}]}

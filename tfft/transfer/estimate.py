@@ -16,13 +16,12 @@ from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier, Cut
 from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.features import plans_of_one_pass
-from tfft.transfer.frozen import fastest_function
-from tfft.transfer.optimizers import PhaseOptimizer, inner_optimizer
-from tfft.transfer.plan import FreezePlan, PhasePlan, PhaseSeconds
-from tfft.transfer.rules import update_rules
-from tfft.transfer.step import Batch, EvaluationStep, TrainStep
-from tfft.transfer.unfreeze import unfrozen
+from tfft.transfer.frozen.function import fastest_function
+from tfft.transfer.plan.plan import FreezePlan, PhasePlan, PhaseSeconds, plans_of_one_pass
+from tfft.transfer.plan.unfreeze import unfrozen
+from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
+from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
+from tfft.transfer.step.update_rules import update_rules
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402

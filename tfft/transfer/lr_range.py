@@ -15,11 +15,11 @@ from tfft.config.train import GradientPhase
 from tfft.errors import RecipeError, TfftError, UsageError
 from tfft.runs.run import create_run
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.gradient import PreparedPhase, prepare_phase
-from tfft.transfer.plan import PhasePlan
-from tfft.transfer.state import TrainingState
+from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.phases.gradient import PreparedPhase, prepare_phase
+from tfft.transfer.phases.session import Totals, Training
+from tfft.transfer.plan.plan import PhasePlan
 from tfft.transfer.train import prepare_training, run_phase
-from tfft.transfer.training import Totals, Training
 
 # The share of the running mean that is kept at each step.
 _SMOOTHING = 0.9

@@ -17,12 +17,13 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.average import WeightAverage
-from tfft.transfer.batch_norm import Momenta, keep_up_from_scratch
+from tfft.transfer.checkpoints import Checkpoints, TrainingState
 from tfft.transfer.estimate import Stopwatch
-from tfft.transfer.gradient import train_by_gradient
-from tfft.transfer.optimizers import PhaseOptimizer, build_optimizer
-from tfft.transfer.plan import FreezePlan, PhasePlan, make_plan
+from tfft.transfer.phases.gradient import train_by_gradient
+from tfft.transfer.phases.session import Training
+from tfft.transfer.phases.solved import train_by_solver
+from tfft.transfer.phases.source_start import start_from_source_classes
+from tfft.transfer.plan.plan import FreezePlan, PhasePlan, make_plan
 from tfft.transfer.prepare import (
     Prepared,
     build_of_recipe,
@@ -30,10 +31,9 @@ from tfft.transfer.prepare import (
     prepare,
     prepare_with,
 )
-from tfft.transfer.solve import train_by_solver
-from tfft.transfer.state import Checkpoints, TrainingState
-from tfft.transfer.training import Training
-from tfft.transfer.warm_start import start_from_source_classes
+from tfft.transfer.step.average import WeightAverage
+from tfft.transfer.step.batch_norm import Momenta, keep_up_from_scratch
+from tfft.transfer.step.optimizers import PhaseOptimizer, build_optimizer
 from tfft.version import __version__
 
 start_tensorflow()

@@ -7,7 +7,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
 from tfft.model.assemble import Classifier
 from tfft.model.warm_start import warm_start_faults
-from tfft.transfer.unfreeze import unmatched
+from tfft.transfer.plan.unfreeze import unmatched
 
 
 def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:

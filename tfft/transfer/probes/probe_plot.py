@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tfft.system.pictures import require_plots, write_picture
-from tfft.transfer.probe import Probe
+from tfft.transfer.probes.probe import Probe
 
 
 def write_plot(probe: Probe, path: Path) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from tfft.config.train import GradientPhase
 from tfft.model.assemble import Classifier
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.plan import FreezePlan
-from tfft.transfer.unfreeze import Unfrozen
+from tfft.transfer.plan.plan import FreezePlan
+from tfft.transfer.plan.unfreeze import Unfrozen
 
 start_tensorflow()
 import keras  # noqa: E402

@@ -10,18 +10,18 @@ from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
 from tfft.model.assemble import Cut
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.average import WeightAverage
-from tfft.transfer.batch_norm import set_batch_norm
-from tfft.transfer.features import cached_inputs
-from tfft.transfer.inputs import PhaseInputs
-from tfft.transfer.optimizers import inner_optimizer
-from tfft.transfer.plan import PhasePlan
-from tfft.transfer.rules import update_rules
-from tfft.transfer.schedule import learning_rates
-from tfft.transfer.state import TrainingState
-from tfft.transfer.step import EvaluationStep, TrainStep
-from tfft.transfer.training import HeadMetrics, Totals, Training, columns, end_epoch, validate
-from tfft.transfer.unfreeze import Unfrozen, unfrozen
+from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.phases.cached_inputs import cached_inputs
+from tfft.transfer.phases.inputs import PhaseInputs
+from tfft.transfer.phases.session import HeadMetrics, Totals, Training, columns, end_epoch, validate
+from tfft.transfer.plan.learning_rates import learning_rates
+from tfft.transfer.plan.plan import PhasePlan
+from tfft.transfer.plan.unfreeze import Unfrozen, unfrozen
+from tfft.transfer.step.average import WeightAverage
+from tfft.transfer.step.batch_norm import set_batch_norm
+from tfft.transfer.step.optimizers import inner_optimizer
+from tfft.transfer.step.step import EvaluationStep, TrainStep
+from tfft.transfer.step.update_rules import update_rules
 
 start_tensorflow()
 import keras  # noqa: E402

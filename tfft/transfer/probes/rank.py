@@ -27,9 +27,9 @@ from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.model.heads import HeadSize
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.features import prefix_identity
-from tfft.transfer.frozen import CutContent, FrozenPart
-from tfft.transfer.linear import solve_linear_head
+from tfft.transfer.frozen.function import CutContent, FrozenPart
+from tfft.transfer.frozen.identity import prefix_identity
+from tfft.transfer.frozen.linear_solver import solve_linear_head
 
 # Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.
 PROBE_CANDIDATES = (0.01, 0.1, 1.0)

@@ -3,8 +3,9 @@
 from tfft.config.train import GradientPhase
 from tfft.model.assemble import Classifier
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.optimizers import UpdateRule
-from tfft.transfer.unfreeze import Unfrozen
+from tfft.transfer.plan.learning_rates import block_factors
+from tfft.transfer.plan.unfreeze import Unfrozen
+from tfft.transfer.step.optimizers import UpdateRule
 
 start_tensorflow()
 import keras  # noqa: E402
@@ -37,11 +38,6 @@ def update_rules(
         for variable in head.weights:
             rules.append((variable, _rule(phase, variable, factor, pull=beta, to_start=False)))
     return rules
-
-
-def block_factors(phase: GradientPhase, blocks: int) -> list[float]:
-    """Returns what the learning rate of each block is multiplied by, in block order."""
-    return [phase.layer_decay ** (blocks - block) for block in range(blocks)]
 
 
 def _rule(

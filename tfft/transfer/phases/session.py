@@ -18,13 +18,13 @@ from tfft.runs.history import History
 from tfft.runs.run import Run
 from tfft.system.progress import Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.average import WeightAverage
-from tfft.transfer.batch_norm import Momenta
-from tfft.transfer.inputs import ExampleStream, PhaseInputs
-from tfft.transfer.optimizers import PhaseOptimizer
-from tfft.transfer.plan import FreezePlan
-from tfft.transfer.state import Checkpoints, TrainingState
-from tfft.transfer.step import EvaluationStep, read_sums
+from tfft.transfer.checkpoints import Checkpoints, TrainingState
+from tfft.transfer.phases.inputs import ExampleStream, PhaseInputs
+from tfft.transfer.plan.plan import FreezePlan
+from tfft.transfer.step.average import WeightAverage
+from tfft.transfer.step.batch_norm import Momenta
+from tfft.transfer.step.optimizers import PhaseOptimizer
+from tfft.transfer.step.step import EvaluationStep, read_sums
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402

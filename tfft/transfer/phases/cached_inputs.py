@@ -1,21 +1,17 @@
 """The tensors at a phase's cut, of all images, from the cache: its inputs in place of images."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from tfft.cache.store import Entry
 from tfft.cache.tensors import Rows
-from tfft.config.data import ImageConfig
-from tfft.config.model import BackboneConfig
 from tfft.data.examples import Examples
-from tfft.model.assemble import Classifier
-from tfft.transfer.frozen import CutContent, FrozenPart, View
-from tfft.transfer.inputs import CachedTensors
-from tfft.transfer.plan import PhasePlan
-from tfft.transfer.training import Training
+from tfft.transfer.frozen.function import CutContent, FrozenPart, View
+from tfft.transfer.frozen.identity import prefix_identity
+from tfft.transfer.phases.inputs import CachedTensors
+from tfft.transfer.phases.session import Training
+from tfft.transfer.plan.plan import PhasePlan, plans_of_one_pass
 
 # Up to here the tensors of a phase are held in memory; larger ones are read from the disk.
 RESIDENT_BYTES = 512 * 2**20
@@ -85,27 +81,6 @@ class _Entries:
             self._open.pop().close()
 
 
-def plans_of_one_pass(
-    phases: Sequence[PhasePlan], plan: PhasePlan, max_gb: float
-) -> list[PhasePlan]:
-    """Returns `plan` and the later phases whose tensors come up on the way to its own.
-
-    They are cached without views, at other cuts, and no phase before them trains what is below
-    their cut. All together fit in the bound of the cache.
-    """
-    found, lowest, left = [plan], plan.unchanged_blocks, max_gb * 1e9 - plan.cache_bytes
-    if plan.views:
-        return found
-    for later in phases[plan.number :]:
-        new = later.frozen_blocks not in {phase.frozen_blocks for phase in found}
-        unchanged = later.frozen_blocks <= lowest
-        if later.cached and not later.views and new and unchanged and later.cache_bytes <= left:
-            found.append(later)
-            left -= later.cache_bytes
-        lowest = min(lowest, later.unchanged_blocks)
-    return found
-
-
 def _content(training: Training, plan: PhasePlan) -> CutContent:
     recipe, classifier = training.recipe, training.classifier
     pooled = plan.frozen_blocks == len(classifier.backbone.blocks)
@@ -129,39 +104,3 @@ def _augmentation(plan: PhasePlan) -> str:
 def _by_head(training: Training, examples: Examples) -> dict[str, np.ndarray]:
     values = examples.exact_targets()
     return {head: values[target] for head, target in training.targets.items()}
-
-
-def prefix_identity(
-    backbone: BackboneConfig, image: ImageConfig, classifier: Classifier, blocks: int, policy: str
-) -> dict[str, Any]:
-    """Returns what decides the tensors that the first blocks make of an image, for cache keys.
-
-    Args:
-        backbone: of the recipe; image: likewise.
-        classifier: built of them.
-        blocks: how many.
-        policy: of the numbers, such as ``"float32"``.
-    """
-    return {
-        "backbone": backbone.model_dump(mode="json", exclude={"weights"}),
-        "image": image.model_dump(mode="json"),
-        "preprocessing": classifier.backbone.spec.preprocessing,
-        "blocks": blocks,
-        "weights": _weights_below(classifier, blocks),
-        "policy": policy,
-    }
-
-
-def _weights_below(classifier: Classifier, blocks: int) -> str:
-    """Returns a digest of the adapter and of the first blocks as they are now.
-
-    An earlier phase may have trained them.
-    """
-    digest, backbone = hashlib.sha256(), classifier.backbone
-    below = [layer for block in backbone.blocks[:blocks] for layer in block.layers]
-    whole = [backbone.model] if backbone.opaque else below
-    for layer in (*classifier.front.layers, *whole):
-        for variable in layer.variables:
-            digest.update(f"{variable.shape} {variable.dtype}".encode())
-            digest.update(variable.numpy().tobytes())
-    return digest.hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 from tfft.cache.tensors import Rows, row_bytes
 from tfft.data.examples import Examples, Order
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.step import Batch, EvaluationStep, TrainStep
+from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 
 start_tensorflow()
 import tensorflow as tf  # noqa: E402

@@ -17,8 +17,8 @@ from tfft.model.assemble import Cut
 from tfft.model.heads import Head
 from tfft.model.losses import FIGURES, figure, known, target_spec, training_loss, validation_loss
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.mix import Mixed, mixed
-from tfft.transfer.optimizers import PhaseOptimizer, inner_optimizer
+from tfft.transfer.step.mix import Mixed, mixed
+from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
 
 start_tensorflow()
 import keras  # noqa: E402

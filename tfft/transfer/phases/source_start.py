@@ -2,9 +2,9 @@
 
 from tfft.model.assemble import Cut
 from tfft.model.warm_start import assign_source_rows, starts_from_source
-from tfft.transfer.state import TrainingState
-from tfft.transfer.step import EvaluationStep
-from tfft.transfer.training import Training, columns, validate
+from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.phases.session import Training, columns, validate
+from tfft.transfer.step.step import EvaluationStep
 
 _OPTIMISTIC = (
     "optimistic: the backbone was trained on these classes, and perhaps on these very images"

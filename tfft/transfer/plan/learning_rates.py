@@ -1,8 +1,8 @@
-"""Learning rates over the steps of a phase."""
+"""Learning rates: over the steps of a phase, and by block."""
 
 import numpy as np
 
-from tfft.config.train import Schedule
+from tfft.config.train import GradientPhase, Schedule
 
 
 def learning_rates(
@@ -26,3 +26,8 @@ def learning_rates(
     floor = 1.0 if schedule.kind == "constant" else schedule.final_factor
     factors = np.concatenate([rising, floor + (1.0 - floor) * falling])
     return (highest * factors).astype(np.float32)
+
+
+def block_factors(phase: GradientPhase, blocks: int) -> list[float]:
+    """Returns what the learning rate of each block is multiplied by, in block order."""
+    return [phase.layer_decay ** (blocks - block) for block in range(blocks)]

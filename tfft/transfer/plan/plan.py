@@ -9,10 +9,10 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, Phase
 from tfft.errors import RecipeError
 from tfft.model.assemble import Classifier
-from tfft.transfer.caching import cache_decision
-from tfft.transfer.plan_faults import plan_faults
-from tfft.transfer.rules import block_factors
-from tfft.transfer.unfreeze import unfrozen
+from tfft.transfer.plan.cache_rule import cache_decision
+from tfft.transfer.plan.faults import plan_faults
+from tfft.transfer.plan.learning_rates import block_factors
+from tfft.transfer.plan.unfreeze import unfrozen
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,27 @@ def _computed_before(earlier: Sequence[PhasePlan], frozen_blocks: int) -> bool:
         if phase.cached and not phase.views:
             return True
     return False
+
+
+def plans_of_one_pass(
+    phases: Sequence[PhasePlan], plan: PhasePlan, max_gb: float
+) -> list[PhasePlan]:
+    """Returns `plan` and the later phases whose tensors come up on the way to its own.
+
+    They are cached without views, at other cuts, and no phase before them trains what is below
+    their cut. All together fit in the bound of the cache.
+    """
+    found, lowest, left = [plan], plan.unchanged_blocks, max_gb * 1e9 - plan.cache_bytes
+    if plan.views:
+        return found
+    for later in phases[plan.number :]:
+        new = later.frozen_blocks not in {phase.frozen_blocks for phase in found}
+        unchanged = later.frozen_blocks <= lowest
+        if later.cached and not later.views and new and unchanged and later.cache_bytes <= left:
+            found.append(later)
+            left -= later.cache_bytes
+        lowest = min(lowest, later.unchanged_blocks)
+    return found
 
 
 def _require_room(recipe: Recipe, phases: Sequence[PhasePlan]) -> None:

@@ -22,9 +22,9 @@ from tfft.model.front import new_input
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.system.tensorflow import start_tensorflow
-from tfft.transfer.features import prefix_identity
-from tfft.transfer.frozen import CutContent, FrozenPart
-from tfft.transfer.linear import solve_linear_head
+from tfft.transfer.frozen.function import CutContent, FrozenPart
+from tfft.transfer.frozen.identity import prefix_identity
+from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare
 
 start_tensorflow()

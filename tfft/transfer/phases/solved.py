@@ -9,13 +9,13 @@ from tfft.config.train import LinearPhase
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
 from tfft.system.arrays import write_arrays
-from tfft.transfer.features import cached_inputs
-from tfft.transfer.inputs import CachedTensors
-from tfft.transfer.linear import LinearWeights, solve_linear_head
-from tfft.transfer.plan import PhasePlan
-from tfft.transfer.state import TrainingState
-from tfft.transfer.step import EvaluationStep
-from tfft.transfer.training import Training, columns, end_epoch, validate
+from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.frozen.linear_solver import LinearWeights, solve_linear_head
+from tfft.transfer.phases.cached_inputs import cached_inputs
+from tfft.transfer.phases.inputs import CachedTensors
+from tfft.transfer.phases.session import Training, columns, end_epoch, validate
+from tfft.transfer.plan.plan import PhasePlan
+from tfft.transfer.step.step import EvaluationStep
 
 
 def train_by_solver(

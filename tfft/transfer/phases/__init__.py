@@ -1,0 +1,1 @@
+"""How a phase is trained: by gradient steps or by the solver, and what feeds it."""

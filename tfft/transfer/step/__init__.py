@@ -1,0 +1,1 @@
+"""One compiled training step, and what belongs in it: optimizers, rules by block, averages."""
