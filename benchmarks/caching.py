@@ -53,7 +53,7 @@ PIXELS = {"EfficientNetLite0": (1 / 128, -127 / 128), "MobileNet-0.25": (1 / 127
 STREAMED = "import tfft.transfer.phases.cached_inputs as f; f.RESIDENT_BYTES = 0; "
 # What is timed in the profile, by file and function; the first that holds another comes later.
 PROFILED = {
-    "start TensorFlow and Keras": [("tensorflow.py", "start_tensorflow")],
+    "start TensorFlow and Keras": [("tensorflow.py", "<module>")],
     "list and check the images": [("load.py", "load_data")],
     "build the model": [("prepare.py", "build_of_recipe")],
     "convert the frozen part and compare it": [("frozen.py", "fastest_function")],

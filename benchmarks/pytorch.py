@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 from cells import Cells, machine
 from tables import put_into, table_text
@@ -35,16 +37,12 @@ from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
 from tfft.system.machine import processors
 from tfft.system.places import cache_directory
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.phases.gradient import set_batch_norm
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
 from tfft.transfer.step.step import TrainStep, read_sums
 from tfft.transfer.step.update_rules import update_rules
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 DOCS = Path(__file__).parents[1] / "docs" / "caching.md"
 SIDE = Path(__file__).with_name("pytorch_side.py")

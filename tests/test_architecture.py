@@ -1,6 +1,8 @@
 """The stages of tfft, and that a stage imports only from those before it."""
 
 import ast
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,13 +30,17 @@ STAGES = (
     "reports",
     "studies",
     "interface",
-    "api",
     "cli",
 )
 # The front of the package re-exports the interface; `python -m tfft` calls the command line.
-FACADES = {"__init__": "api", "__main__": "cli"}
+FACADES = {"__init__": "interface", "__main__": "cli"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path.read_text("utf-8")
+    for path in MODULES
+    if path.name != "__init__.py"
+}
 
 
 def stage_of(module: Path) -> str:
@@ -91,8 +97,61 @@ def test_an_arrow_back_is_seen_wherever_it_stands(source):
     assert arrows_back("images", source)
 
 
+def arrows_of(modules: Mapping[str, str]) -> dict[str, set[str]]:
+    """From each module to the modules that it imports, by dotted name; sources by name."""
+    arrows: dict[str, set[str]] = {name: set() for name in modules}
+    for name, source in modules.items():
+        for node in ast.walk(ast.parse(source)):
+            named = []
+            if isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                inside = [f"{node.module}.{alias.name}" for alias in node.names]
+                named = [one if one in modules else str(node.module) for one in inside]
+            arrows[name] |= {one for one in named if one in modules and one != name}
+    return arrows
+
+
+def circles(arrows: Mapping[str, set[str]]) -> list[str]:
+    """The names that lead back to themselves."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        pending = [start]
+        while pending:
+            new = arrows[pending.pop()] - seen
+            seen |= new
+            pending += new
+        return seen
+
+    return sorted(name for name in arrows if name in reached(name))
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert circles(arrows_of(SOURCES)) == []
+
+
+def test_no_package_within_a_stage_imports_itself_by_way_of_others():
+    inner: dict[str, set[str]] = defaultdict(set)
+    for name, targets in arrows_of(SOURCES).items():
+        package = name.rpartition(".")[0]
+        inner[package] |= {target.rpartition(".")[0] for target in targets} - {package}
+    inner = {package: targets for package, targets in inner.items() if package.count(".") > 1}
+    assert circles({package: targets & set(inner) for package, targets in inner.items()}) == []
+
+
+def test_a_circle_is_seen():
+    sources = {
+        "tfft.a": "from tfft.b import x",
+        "tfft.b": "def f():\n    import tfft.c",
+        "tfft.c": "from tfft import a",
+        "tfft.d": "from tfft.a import y",
+    }
+    assert circles(arrows_of(sources)) == ["tfft.a", "tfft.b", "tfft.c"]
+
+
 def test_packages_hold_nothing_but_a_docstring():
-    for init in PACKAGE.glob("*/__init__.py"):
+    for init in PACKAGE.rglob("*/__init__.py"):
         body = ast.parse(init.read_text(encoding="utf-8")).body
         assert [type(node) for node in body] == [ast.Expr], init
 

@@ -1,35 +1,29 @@
-"""tfft: from a pretrained backbone to a deployed image classifier, with proof at every step."""
+"""tfft: from a pretrained backbone to a deployed image classifier, with proof at every step.
 
-from tfft.api import (
-    advise,
-    benchmark,
-    calibrate,
-    check_data,
-    compare,
-    evaluate,
-    export,
-    find_learning_rate,
-    load_predictor,
-    plan,
-    prepare_data,
-    probe,
-    publish,
-    rank,
-    report,
-    resume,
-    serve_check,
-    train,
-    tune,
-)
+The functions below are what the command line does, without it; `docs/python.md` has them all.
+"""
+
+from tfft.interface.backbones import check_backbone, describe_backbone, probe, rank
+from tfft.interface.caches import cache_entries, cache_path, clean_cache
+from tfft.interface.images import check_data, prepare_data
+from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
+from tfft.interface.serving import publish, serve_check
+from tfft.interface.studies import advise, compare, tune
+from tfft.interface.training import find_learning_rate, plan, resume, train
 from tfft.version import __version__
 
 __all__ = [
     "__version__",
     "advise",
     "benchmark",
+    "cache_entries",
+    "cache_path",
     "calibrate",
+    "check_backbone",
     "check_data",
+    "clean_cache",
     "compare",
+    "describe_backbone",
     "evaluate",
     "export",
     "find_learning_rate",

@@ -3,6 +3,8 @@
 import random
 from pathlib import Path
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 import pytest
 
@@ -13,10 +15,6 @@ from tfft.backbones.graph import graph_nodes
 from tfft.backbones.split import split
 from tfft.config.model import ApplicationBackbone, BackboneConfig, LiteBackbone
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 LITE = LiteBackbone(kind="lite", weights="random")
 QUARTER_MOBILENET = ApplicationBackbone(

@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 import pytest
 
@@ -13,11 +15,6 @@ from tfft.backbones.graph import graph_nodes
 from tfft.backbones.split import split
 from tfft.catalog.backbones import backbone_specs
 from tfft.config.model import ApplicationBackbone
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 APPLICATIONS = [spec for spec in backbone_specs() if spec.kind == "application"]
 

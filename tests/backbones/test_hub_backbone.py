@@ -1,5 +1,7 @@
 """What is found out about a SavedModel, and what is no backbone."""
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 import pytest
 from hub_modules import FEATURES, LAYOUTS, save_module, small_network
@@ -10,10 +12,6 @@ from tfft.backbones.describe import describe
 from tfft.backbones.split import split
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 
 def built(path, size_px=None, **section) -> Backbone:

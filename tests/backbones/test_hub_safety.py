@@ -8,8 +8,11 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tfft.system.tensorflow import tf
+
 import pytest
 from hub_modules import save_module, small_network
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.hub.scan import scan_saved_model
@@ -18,11 +21,6 @@ from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.system.places import cache_directory
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
 
 
 @pytest.fixture(scope="module")

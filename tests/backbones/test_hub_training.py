@@ -6,6 +6,8 @@ unfreezing.
 
 from pathlib import Path
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 import pytest
 from hub_modules import save_module, small_network
@@ -25,16 +27,11 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.runtime.tflite.convert import operators
 from tfft.runtime.tflite.predictor import TflitePredictor
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.batch_norm import set_batch_norm
 from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
 from tfft.transfer.step.step import TrainStep
 from tfft.transfer.step.update_rules import update_rules
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 CLASSES = ("a", "b", "c")
 MODULES = {

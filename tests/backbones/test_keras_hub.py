@@ -3,6 +3,8 @@
 import warnings
 from pathlib import Path
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 import pytest
 from backbones.transfer_matrix import (
@@ -16,10 +18,6 @@ from tfft.backbones.build import build_backbone
 from tfft.backbones.split import split
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 import pytest
 from backbones.transfer_matrix import (
@@ -14,18 +16,14 @@ from backbones.transfer_matrix import (
     recipe_of,
     train_cell,
 )
+from keras import layers
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.split import split
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.evaluation.evaluate import evaluate
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.train import train
-
-start_tensorflow()
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
 
 _LINEAR = {"solver": "linear", "inverse_regularization": [1.0]}
 

@@ -3,15 +3,13 @@
 import importlib
 from collections.abc import Iterator
 
+from tfft.system.tensorflow import keras
+
 import pytest
+from keras.src.utils import file_utils
 
 from tfft.catalog.backbones import backbone_specs
 from tfft.catalog.spec import BackboneSpec, WeightsFile
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-from keras.src.utils import file_utils  # noqa: E402
 
 FILES = [(spec, file) for spec in backbone_specs() for file in spec.weights]
 

@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
+from tfft.system.tensorflow import keras
+
 import h5py
 import numpy as np
 import pytest
+from keras import layers
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.config.model import ApplicationBackbone
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
 
 Layers = list[tuple[str, list[np.ndarray]]]
 

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from tfft import api
+import tfft
 from tfft.cli.main import cli
 from tfft.errors import UsageError
 
@@ -22,7 +22,7 @@ def test_a_picture_is_of_the_kind_that_its_suffix_says(tmp_path, suffix, start):
 
 @pytest.mark.parametrize("name", ["rates.jpeg", "rates"])
 def test_a_file_that_is_no_picture_is_refused_before_anything_is_computed(monkeypatch, name):
-    monkeypatch.setattr(api, "find_learning_rate", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr(tfft, "find_learning_rate", lambda *_, **__: pytest.fail("computed"))
     done = CliRunner().invoke(cli, ["lr-find", "quickstart", "--plot", name])
     assert isinstance(done.exception, UsageError)
     assert f".png, .svg, .pdf. Received: {name}" in str(done.exception)

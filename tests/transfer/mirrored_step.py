@@ -2,21 +2,17 @@
 
 import sys
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
+from small_classifier import small_batch, small_classifier
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
+from tfft.config.train import AdamOptimizer
+from tfft.transfer.step.optimizers import build_optimizer
+from tfft.transfer.step.step import TrainStep, read_sums
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-from small_classifier import small_batch, small_classifier  # noqa: E402
-
-from tfft.config.train import AdamOptimizer  # noqa: E402
-from tfft.transfer.step.optimizers import build_optimizer  # noqa: E402
-from tfft.transfer.step.step import TrainStep, read_sums  # noqa: E402
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 import pytest
 from hub_modules import save_module, small_network
@@ -18,14 +20,9 @@ from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
 from tfft.exports.export import export
 from tfft.system.progress import SILENT
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.prepare import prepare
 from tfft.transfer.probes.probe import probe_recipe
 from tfft.transfer.train import dry_run, resume, train
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 _LINEAR = {"solver": "linear", "inverse_regularization": [0.1]}
 _LAST = {

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.graph import ancestors, graph_nodes
 from tfft.catalog.spec import BackboneSpec, BlockSpec
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 class BatchNorm(Protocol):

@@ -4,11 +4,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from tfft.catalog.spec import BackboneSpec
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import keras
 
-start_tensorflow()
-import keras  # noqa: E402
+from tfft.catalog.spec import BackboneSpec
 
 
 def build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) -> keras.Model:

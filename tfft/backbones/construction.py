@@ -10,11 +10,10 @@ import contextlib
 import random
 from collections.abc import Iterator
 
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import keras
 
-start_tensorflow()
 # No public way to count layer names anew without clearing all of Keras's state (3.15.1).
-from keras.src.backend.common import global_state  # noqa: E402
+_global_state = keras.src.backend.common.global_state
 
 
 @contextlib.contextmanager
@@ -24,12 +23,12 @@ def reproducible_construction(seed: int) -> Iterator[None]:
     Neither TensorFlow's nor NumPy's nor Keras's seeds are touched, and Python's `random` goes on
     afterwards as if nothing had been drawn.
     """
-    counters = global_state.get_global_attribute("object_name_uids")
+    counters = _global_state.get_global_attribute("object_name_uids")
     state = random.getstate()
-    global_state.set_global_attribute("object_name_uids", collections.defaultdict(int))
+    _global_state.set_global_attribute("object_name_uids", collections.defaultdict(int))
     random.seed(seed)
     try:
         yield
     finally:
         random.setstate(state)
-        global_state.set_global_attribute("object_name_uids", counters)
+        _global_state.set_global_attribute("object_name_uids", counters)

@@ -2,12 +2,10 @@
 
 import math
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.graph import graph_nodes
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def multiply_adds(backbone: Backbone, blocks: int) -> int:

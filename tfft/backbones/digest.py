@@ -2,10 +2,7 @@
 
 import hashlib
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
+from tfft.system.tensorflow import keras
 
 
 def weights_digest(model: keras.Model) -> str:

@@ -7,10 +7,7 @@ again elsewhere.
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
+from tfft.system.tensorflow import keras
 
 
 @dataclass(frozen=True, eq=False)

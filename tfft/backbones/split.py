@@ -1,11 +1,9 @@
 """Cutting a backbone between its frozen and its trainable part."""
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.graph import graph_nodes
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, keras.Model | None]:

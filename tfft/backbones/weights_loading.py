@@ -6,14 +6,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 import h5py
 import numpy as np
 
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 # How Keras's message of what it could not load spells each layer.
 _LAYER_IN_MESSAGE = re.compile(r"<\w+ name=([^,>]+), built=")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.probe import probe_table
@@ -49,7 +49,7 @@ def command(
     if output.exists():
         raise UsageError(f"{output} exists already and is not replaced. Choose another --output")
     with results_stream() as results, shown_progress(quiet) as progress:
-        advice = api.advise(recipe, data=data, overrides=overrides, progress=progress)
+        advice = tfft.advise(recipe, data=data, overrides=overrides, progress=progress)
         advice.write(output)
         if as_json:
             print_json(results, {**advice.to_json(), "recipe": str(output)})

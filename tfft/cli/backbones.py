@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
@@ -123,7 +123,7 @@ def describe(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            found = api.describe_backbone(
+            found = tfft.describe_backbone(
                 backbone, size_px=size_px, overrides=overrides, progress=progress
             )
         if as_json:
@@ -148,7 +148,7 @@ def check(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            findings = api.check_backbone(
+            findings = tfft.check_backbone(
                 backbone, size_px=size_px, overrides=overrides, progress=progress
             )
         if as_json:

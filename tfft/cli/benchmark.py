@@ -6,7 +6,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from tfft import api
+import tfft
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -78,7 +78,7 @@ def command(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            timings = api.benchmark(
+            timings = tfft.benchmark(
                 models,
                 batch_sizes=batch_sizes,
                 threads=threads,

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.errors import UsageError
@@ -44,7 +44,7 @@ def list_command(as_json: bool, quiet: bool) -> None:
     Example:
       tfft cache list
     """
-    entries = api.cache_entries()
+    entries = tfft.cache_entries()
     with results_stream() as results:
         if as_json:
             print_json(results, [_to_json(entry) for entry in entries])
@@ -79,11 +79,11 @@ def clean_command(
     """
     if not everything and older_than is None and max_gb is None:
         raise UsageError("what shall go? Give --older-than AGE, --max-gb N or --all.")
-    removed = api.clean_cache(
+    removed = tfft.clean_cache(
         max_gb=0.0 if everything else max_gb,
         older_than_s=None if older_than is None else _seconds(older_than),
     )
-    left = api.cache_entries()
+    left = tfft.cache_entries()
     with results_stream() as results:
         if as_json:
             report = {"removed": [_to_json(e) for e in removed], "left": len(left)}
@@ -146,7 +146,7 @@ def _images(about: dict[str, Any]) -> str:
 
 def _total(entries: list["Listed"]) -> Text:
     total = sum(entry.bytes for entry in entries)
-    return Text(f"{_count(len(entries))}, {_size(total)} in {api.cache_path()}")
+    return Text(f"{_count(len(entries))}, {_size(total)} in {tfft.cache_path()}")
 
 
 def _count(entries: int) -> str:

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -35,7 +35,7 @@ def command(run: Path, as_json: bool, quiet: bool) -> None:
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            calibration = api.calibrate(run, progress=progress)
+            calibration = tfft.calibrate(run, progress=progress)
         if as_json:
             print_json(results, calibration.to_json())
         else:

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -95,7 +95,7 @@ def command(
       tfft compare runs/small runs/large
     """
     with results_stream() as results, shown_progress(quiet) as progress:
-        report = api.compare(
+        report = tfft.compare(
             *arms,
             recipe=recipe,
             data=data,

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -44,7 +44,7 @@ def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: b
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            prepared = api.prepare_data(source, data=data, overrides=overrides, progress=progress)
+            prepared = tfft.prepare_data(source, data=data, overrides=overrides, progress=progress)
         _print_data(results, prepared)
 
 
@@ -68,7 +68,7 @@ def check(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            report = api.check_data(source, data=data, overrides=overrides, progress=progress)
+            report = tfft.check_data(source, data=data, overrides=overrides, progress=progress)
         if as_json:
             print_json(results, report.to_json())
         else:

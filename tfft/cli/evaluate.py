@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tfft import api
+import tfft
 from tfft.cli.evaluation_table import evaluation_tables
 from tfft.cli.options import (
     data_option,
@@ -68,8 +68,10 @@ def command(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            predictor = api.load_predictor(model, signature=signature, info=info, timeout_s=timeout)
-            evaluation = api.evaluate(predictor, split=split, data=data, progress=progress)
+            predictor = tfft.load_predictor(
+                model, signature=signature, info=info, timeout_s=timeout
+            )
+            evaluation = tfft.evaluate(predictor, split=split, data=data, progress=progress)
         if as_json:
             print_json(results, evaluation.to_json())
         else:

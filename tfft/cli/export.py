@@ -8,7 +8,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from tfft import api
+import tfft
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -133,7 +133,7 @@ def command(
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             try:
-                written = api.export(
+                written = tfft.export(
                     run,
                     formats=formats or None,
                     output=output,

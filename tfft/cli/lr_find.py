@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -64,7 +64,7 @@ def command(
 
         require_picture(plot)
     with results_stream() as results, shown_progress(quiet) as progress:
-        found = api.find_learning_rate(
+        found = tfft.find_learning_rate(
             recipe,
             data=data,
             overrides=overrides,

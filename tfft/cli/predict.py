@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 import click
 import numpy as np
 
-from tfft import api
+import tfft
 from tfft.cli.image_files import find_images
 from tfft.cli.options import info_option, json_option, quiet_option, timeout_option
 from tfft.cli.output import results_stream
@@ -64,7 +64,7 @@ def command(
     with results_stream() as results:
         silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
-            predictor = api.load_predictor(model, info=info, timeout_s=timeout)
+            predictor = tfft.load_predictor(model, info=info, timeout_s=timeout)
             answers = predict_files(predictor, paths, top, progress)
             print_answers = _print_json if as_json else _print_lines
             failed = print_answers(results, answers)

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -53,7 +53,7 @@ def command(
       tfft probe runs/quickstart
     """
     with results_stream() as results, shown_progress(quiet) as progress:
-        found = api.probe(
+        found = tfft.probe(
             source, data=data, overrides=overrides, head=head, plot=plot, progress=progress
         )
         if as_json:

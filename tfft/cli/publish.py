@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tfft import api
+import tfft
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, results_stream
 from tfft.cli.progress import shown_progress
@@ -34,7 +34,7 @@ def command(model: Path, base_path: Path, version: int | None, as_json: bool, qu
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            published = api.publish(model, base_path, version=version, progress=progress)
+            published = tfft.publish(model, base_path, version=version, progress=progress)
         if as_json:
             print_json(results, published.to_json())
         else:

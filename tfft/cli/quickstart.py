@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import quiet_option
 from tfft.cli.output import print_rich, results_stream
 from tfft.cli.predict import predict_files
@@ -62,9 +62,9 @@ def command(run: Path | None, output: Path, quiet: bool) -> None:
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             progress.message("train: tfft train quickstart")
-            trained = api.train(RECIPE, run=run, progress=progress)
+            trained = tfft.train(RECIPE, run=run, progress=progress)
             progress.message(f"export: tfft export {trained.path}")
-            exported = api.export(trained.path, output=output, progress=progress)
+            exported = tfft.export(trained.path, output=output, progress=progress)
             samples = write_samples(trained.path / "samples")
             checked = check_each(trained.path, exported, samples, progress)
         seconds = time.monotonic() - started
@@ -73,7 +73,7 @@ def command(run: Path | None, output: Path, quiet: bool) -> None:
 
 def write_samples(directory: Path) -> list[Path]:
     """Writes the first test images of different classes to files named after their class."""
-    data = api.prepare_data(RECIPE)
+    data = tfft.prepare_data(RECIPE)
     test = data.splits["test"]
     first_of_class: dict[int, int] = {}
     for position, label in enumerate(test.targets[_HEAD]):
@@ -100,8 +100,8 @@ def check_each(
     checked = []
     for name, path in models.items():
         progress.message(f"evaluate: tfft evaluate {path}")
-        predictor = api.load_predictor(path)
-        evaluation = api.evaluate(predictor, progress=progress)
+        predictor = tfft.load_predictor(path)
+        evaluation = tfft.evaluate(predictor, progress=progress)
         answers = predict_files(predictor, paths, 1, SILENT)
         labels = [answer["predictions"][_HEAD][0]["label"] for answer in answers]
         checked.append(Checked(name, path, evaluation, labels))

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -56,7 +56,7 @@ def command(
       tfft rank --data photos/ --backbones EfficientNetLite0:weights=random,runs/dogs --json
     """
     with results_stream() as results, shown_progress(quiet) as progress:
-        ranking = api.rank(
+        ranking = tfft.rank(
             backbones, recipe=recipe, data=data, overrides=overrides, progress=progress
         )
         if as_json:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tfft import api
+import tfft
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import print_json, results_stream
 from tfft.cli.progress import shown_progress
@@ -47,7 +47,7 @@ def command(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            written = api.report(run, output=output, split=split, png=png, progress=progress)
+            written = tfft.report(run, output=output, split=split, png=png, progress=progress)
         if as_json:
             print_json(results, written.to_json())
         else:

@@ -6,7 +6,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, timeout_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -62,7 +62,7 @@ def command(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            check = api.serve_check(
+            check = tfft.serve_check(
                 model,
                 against,
                 signatures=signatures or None,

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.plan_table import plan_notes, plan_table
@@ -75,14 +75,14 @@ def command(
         overrides = (*overrides, f"seed={seed}")
     with results_stream() as results, shown_progress(quiet) as progress:
         if resume is not None:
-            _show_run(results, api.resume(resume, progress=progress), as_json)
+            _show_run(results, tfft.resume(resume, progress=progress), as_json)
         elif dry_run:
-            plan = api.plan(
+            plan = tfft.plan(
                 str(recipe), data=data, overrides=overrides, measure=True, progress=progress
             )
             _show_plan(results, plan, as_json)
         else:
-            trained = api.train(
+            trained = tfft.train(
                 str(recipe), data=data, overrides=overrides, run=run, progress=progress
             )
             _show_run(results, trained, as_json)

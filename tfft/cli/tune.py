@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from tfft import api
+import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
@@ -51,7 +51,7 @@ def command(
       tfft tune quickstart --trials 12
     """
     with results_stream() as results, shown_progress(quiet) as progress:
-        tuned = api.tune(
+        tuned = tfft.tune(
             recipe,
             data=data,
             overrides=overrides,

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 from tfft.runtime.info import HeadInfo
 from tfft.runtime.predictor import answer_name, logits_name
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def answers_and_logits(outputs: Mapping[str, Any], heads: Mapping[str, HeadInfo]) -> dict[str, Any]:

@@ -4,15 +4,12 @@ import json
 import tempfile
 from pathlib import Path
 
+from tfft.system.tensorflow import keras, tf
+
 from tfft.data.graph.tolerant import decode_tolerant
 from tfft.exports.outputs import answers_and_logits
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.system.files import write_json
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 # Images that are decoded at once: each may need some ten times the memory of its pixels.
 _DECODED_AT_ONCE = 4

@@ -1,1 +1,1 @@
-"""The functions of the Python interface, by theme; `tfft.api` has them all."""
+"""The functions of the Python interface, by theme; `tfft` has them all."""

@@ -7,12 +7,9 @@ images are enlarged. Only layers of Keras, so that a saved model needs nothing o
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
-
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 _RGB = 3
 Channels = Literal["repeat", "inflate", "conv"]

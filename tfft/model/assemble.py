@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tfft.system.tensorflow import keras, tf
+
 from tfft.backbones.backbone import Backbone, BatchNorm
 from tfft.backbones.split import crossing_tensors, split
 from tfft.config.data import ImageConfig
@@ -12,11 +14,6 @@ from tfft.images.spec import PixelSpec
 from tfft.model.adapter import build_adapter
 from tfft.model.front import Front, ImageFront, new_input
 from tfft.model.heads import Head, HeadSize, build_head, build_pooling
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)

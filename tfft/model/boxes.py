@@ -2,11 +2,7 @@
 
 from typing import Any
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
+from tfft.system.tensorflow import keras, tf
 
 _SMALLEST = 1e-7
 

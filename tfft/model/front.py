@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tfft.system.tensorflow import keras
+
 from tfft.model.adapter import InputAdapter
 from tfft.model.preprocess import preprocess
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 class Front(Protocol):

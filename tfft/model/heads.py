@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 
 from tfft.config.model import HeadConfig
 from tfft.model.boxes import corners
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 # By kind and rank of the activations: over the positions of a picture, or of a sequence.
 _POOLINGS = {

@@ -6,15 +6,12 @@ A number or a box that is missing (NaN) counts for nothing: neither loss, nor fi
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 
 from tfft.model.boxes import giou, iou
 from tfft.model.heads import Head
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 # Targets and outputs of a head, [batch, ...] each, to float32 [batch].
 OfExample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

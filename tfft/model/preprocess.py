@@ -6,10 +6,7 @@ tfft and in safe mode.
 
 from typing import Any
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
+from tfft.system.tensorflow import keras
 
 # Per channel (RGB), of pixels in 0..1; the normalisation of torchvision's ImageNet weights.
 _TORCH_MEAN = (0.485, 0.456, 0.406)

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 
 from tfft.backbones.graph import graph_nodes
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 # The gradient of single pixels is noise; its mean over a sixteenth of the side is not.
 _SMOOTHED_SHARE = 16

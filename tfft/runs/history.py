@@ -18,10 +18,7 @@ class History:
     """Writes each epoch's row to ``history.csv`` and ``tensorboard/`` of a run."""
 
     def __init__(self, directory: Path) -> None:
-        from tfft.system.tensorflow import start_tensorflow
-
-        start_tensorflow()
-        import tensorflow as tf
+        from tfft.system.tensorflow import tf
 
         self._tf = tf
         self._file = directory / FILE_NAME

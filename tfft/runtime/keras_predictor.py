@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, answer
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 
 class KerasPredictor:

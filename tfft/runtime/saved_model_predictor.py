@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.errors import DataError, ModelFileError
@@ -13,10 +15,6 @@ from tfft.runtime.predictor import Outputs, answer_name, logits_name
 from tfft.runtime.signatures import SIGNATURES, check_signature
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.runtime.unreadable import refuse_unreadable
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 
 class SavedModelPredictor:

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.data.graph.decode import decode_exact
 from tfft.errors import DataError
 from tfft.images.inspect import inspect_image
 from tfft.images.spec import PixelSpec
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 
 class TensorflowPixels:

@@ -11,7 +11,6 @@ from tfft.errors import RecipeError
 from tfft.studies.arms import forget_source
 from tfft.system.files import write_text
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
 
 if TYPE_CHECKING:
     from tfft.transfer.probes.probe import Probe
@@ -199,7 +198,6 @@ def _depth(probes: Probes, strategy: str) -> str:
 
 def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int, int]:
     """Solves a linear head; returns validation top-1, training images, classes, validation."""
-    start_tensorflow()
     from tfft.runs.run import create_run
     from tfft.transfer.checkpoints import TrainingState
     from tfft.transfer.train import prepare_training, run_phase

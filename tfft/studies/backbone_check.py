@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.backbones.backbone import Backbone
@@ -29,16 +31,12 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.batch_norm import set_batch_norm
 from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
 from tfft.transfer.step.step import TrainStep
 from tfft.transfer.step.update_rules import update_rules
 from tfft.version import __version__
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 _CLASSES = ("a", "b", "c")
 _IMAGES = 4

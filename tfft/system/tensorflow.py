@@ -1,27 +1,25 @@
-"""Imports TensorFlow without the lines that it prints while it starts."""
+"""Keras and TensorFlow, started quietly: ``from tfft.system.tensorflow import keras, tf``.
+
+Every module that computes with them has this line, which the linter sorts before imports of their
+internals: they are started here and nowhere else.
+"""
 
 import os
-import sys
 import warnings
 
 from tfft.system.quiet import descriptors_kept_aside
 
+# Level 3: what goes wrong is raised as an exception; level 2 prints hints of kernels as errors.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+# TensorFlow writes to file descriptor 2 before its own log level is in force, so the descriptor is
+# pointed at a file meanwhile; the file is shown if the import fails.
+with descriptors_kept_aside(2, shown_on_error=True), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import keras
+    import tensorflow as tf
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow and Keras quietly, once; every module that needs them may then.
+    tf.config.list_physical_devices()
+    tf.get_logger().setLevel("ERROR")
 
-    TensorFlow writes to file descriptor 2 before its own log level is in force, so the descriptor
-    is pointed at a file meanwhile; the file is shown if the import fails.
-    """
-    if "tensorflow" in sys.modules and "keras" in sys.modules:
-        return
-    # Level 3: what goes wrong is raised as an exception; level 2 prints hints of kernels as errors.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with descriptors_kept_aside(2, shown_on_error=True), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import keras  # noqa: F401
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-        tf.get_logger().setLevel("ERROR")
+__all__ = ["keras", "tf"]

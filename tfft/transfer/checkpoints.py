@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 
 from tfft.errors import ModelFileError, TfftError
 from tfft.system.files import atomic_path
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 _KEPT = 2
 # Writing takes longer than a short epoch: one that is younger is not worth a checkpoint.

@@ -9,22 +9,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.config.train import GradientPhase
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier, Cut
 from tfft.system.progress import Progress
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.plan.plan import FreezePlan, PhasePlan, PhaseSeconds, plans_of_one_pass
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 from tfft.transfer.step.update_rules import update_rules
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 _BATCHES = 3
 

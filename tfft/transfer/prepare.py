@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.build import build_backbone
 from tfft.config.model import HeadConfig, targets_of
 from tfft.config.recipe import Recipe
@@ -13,10 +15,6 @@ from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.model.heads import HeadSize, number_size
 from tfft.system.progress import Progress
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.model import HubBackbone, is_random
 from tfft.config.recipe import Recipe
@@ -16,7 +18,6 @@ from tfft.runs.run import Run, create_run, open_run, record, require_same_data
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.files import atomic_path, read_json, write_json
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.checkpoints import Checkpoints, TrainingState
 from tfft.transfer.estimate import Stopwatch
 from tfft.transfer.phases.gradient import train_by_gradient
@@ -35,9 +36,6 @@ from tfft.transfer.step.average import WeightAverage
 from tfft.transfer.step.batch_norm import Momenta, keep_up_from_scratch
 from tfft.transfer.step.optimizers import PhaseOptimizer, build_optimizer
 from tfft.version import __version__
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = False) -> FreezePlan:

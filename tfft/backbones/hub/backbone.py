@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from tfft.system.tensorflow import keras, tf
+
 from tfft.backbones.backbone import Backbone, Block, Part
 from tfft.backbones.digest import weights_digest
 from tfft.backbones.hub.blocks import WHOLE, blocks_of_names, blocks_of_patterns
@@ -17,11 +19,6 @@ from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 _PREPROCESSING: Mapping[tuple[float, ...], Preprocessing] = {
     (0, 1): "unit",

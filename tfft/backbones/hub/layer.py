@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 
 from tfft.backbones.hub.module import Entrance, Module, load_module
 from tfft.backbones.hub.scan import scan_saved_model
 from tfft.backbones.hub.source import write_copy
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 _STATISTICS = ("moving_mean", "moving_variance")
 _ASSET = "module"

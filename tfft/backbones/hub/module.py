@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import tf
+
 from tfft.errors import BackboneError, nearest
 from tfft.system.quiet import descriptors_kept_aside
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 _DEFAULT_SIGNATURE = "serving_default"
 

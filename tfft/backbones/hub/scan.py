@@ -12,15 +12,15 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
+import tfft.system.tensorflow  # noqa: F401 - starts it, before its internals are imported
 
-start_tensorflow()
-from google.protobuf.message import DecodeError  # noqa: E402
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel  # noqa: E402
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 # The registry of all operations in this process, with what they declare of themselves.
-from tensorflow.python.framework import op_def_registry  # noqa: E402
+from tensorflow.python.framework import op_def_registry
+
+from tfft.errors import BackboneError
 
 _MAX_GRAPH_BYTES = 1 << 30
 

@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
+from keras import layers
+
 from tfft.backbones.graph import GraphNode, graph_nodes
 from tfft.catalog.spec import BlockSpec
 from tfft.errors import BackboneError, nearest
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
 
 _GLOBAL_POOLINGS = (
     layers.GlobalAveragePooling1D,

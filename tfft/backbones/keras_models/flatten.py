@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from tfft.backbones.graph import graph_nodes
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import keras
 
-start_tensorflow()
-import keras  # noqa: E402
+from tfft.backbones.graph import graph_nodes
 
 Call = Callable[..., Any]
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 # Registers the layer of hub modules with Keras, which a .keras file may hold.
 import tfft.backbones.hub.layer  # noqa: F401
 from tfft.errors import ModelFileError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def load_keras_file(path: Path) -> keras.Model:

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
+from keras import layers
+
 from tfft.backbones.backbone import Backbone, find_blocks
 from tfft.backbones.digest import weights_digest
 from tfft.backbones.keras_models.discover import find_block_specs, image_features
@@ -16,11 +20,6 @@ from tfft.backbones.keras_models.own_model import INPUT_RANGES, PREPROCESSING, b
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
 from tfft.system.progress import Progress
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
 
 # Where a backbone takes any size and its image converter names none.
 _DEFAULT_SIZE_PX = 224

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.backbone import Backbone, Origin, find_blocks
 from tfft.backbones.builders import build_model
 from tfft.backbones.construction import reproducible_construction
@@ -18,10 +20,6 @@ from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.system.digests import file_sha256
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 # By the range of the pixels that a model takes.
 PREPROCESSING: Mapping[tuple[float, ...], Preprocessing] = {

@@ -10,11 +10,9 @@ Source: Tan, Le 2019 (EfficientNet); the Lite variants of the TensorFlow TPU rep
 from dataclasses import dataclass
 from typing import Any
 
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import keras
 
-start_tensorflow()
-import keras  # noqa: E402
-from keras import layers  # noqa: E402
+from keras import layers
 
 BATCH_NORM_EPSILON = 1e-3
 # Keras declares the results of layer calls and the types of initialisers too loosely or too

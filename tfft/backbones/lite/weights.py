@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 
 from tfft.backbones.lite.efficientnet_lite import block_names
 from tfft.backbones.lite.package import read_lite0_arrays
 from tfft.errors import BackboneError
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 

@@ -4,11 +4,7 @@ A few hundred bytes can announce a picture of gigabytes. Whoever decodes images 
 here first.
 """
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
+from tfft.system.tensorflow import tf
 
 # A GIF's data blocks are walked one by one: as many as a file of 10 MB has.
 MAX_GIF_BLOCKS = 40_000

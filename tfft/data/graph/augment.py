@@ -4,13 +4,9 @@ Every preset takes the seed of one image in one epoch, so the pictures that a tr
 depend on (seed, epoch, position) alone, whatever the number of threads.
 """
 
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import tf
 
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
-
-from tfft.data.graph.decode import (  # noqa: E402
+from tfft.data.graph.decode import (
     box_pixels,
     decode_upright,
     in_channels,
@@ -18,9 +14,9 @@ from tfft.data.graph.decode import (  # noqa: E402
     resize_exact,
     visible_part,
 )
-from tfft.data.graph.rand_augment import rand_augmented  # noqa: E402
-from tfft.images.channels import has_alpha  # noqa: E402
-from tfft.images.spec import PixelSpec  # noqa: E402
+from tfft.data.graph.rand_augment import rand_augmented
+from tfft.images.channels import has_alpha
+from tfft.images.spec import PixelSpec
 
 # Random-resized-crop (Szegedy et al. 2015), with the area of field practice for fine-tuning.
 _CROP_AREA = (0.35, 1.0)

@@ -4,11 +4,7 @@
 Source: Microsoft, BITMAPFILEHEADER and BITMAPINFOHEADER.
 """
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
+from tfft.system.tensorflow import tf
 
 
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:

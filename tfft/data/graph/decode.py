@@ -4,16 +4,12 @@ Nothing but graph operations, so it runs inside tf.data and inside an exported S
 values are equal to those of `tfft.images.decode_image`, pixels within 0.01 of 255 levels.
 """
 
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import tf
 
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
-
-from tfft.data.graph.bmp import decode_bmp  # noqa: E402
-from tfft.data.graph.exif import exif_orientation, turned_upright  # noqa: E402
-from tfft.images.channels import LUMA, has_alpha  # noqa: E402
-from tfft.images.spec import PixelSpec  # noqa: E402
+from tfft.data.graph.bmp import decode_bmp
+from tfft.data.graph.exif import exif_orientation, turned_upright
+from tfft.images.channels import LUMA, has_alpha
+from tfft.images.spec import PixelSpec
 
 # Keys' cubic kernel has a = -0.5, as Pillow's; tf.image's "bicubic" means the same kernel.
 _KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}

@@ -1,10 +1,6 @@
 """EXIF orientation in a TensorFlow graph: the rules of `tfft.images.exif`, step by step."""
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
+from tfft.system.tensorflow import tf
 
 _ORIENTATION = 0x0112
 _SHORT = 3

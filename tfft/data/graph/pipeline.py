@@ -8,18 +8,14 @@ memory, however many there are.
 from collections.abc import Callable
 from functools import lru_cache
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
-
-from tfft.data.graph.augment import augmented_view, boxes_in_part  # noqa: E402
-from tfft.data.index import ImageIndex  # noqa: E402
-from tfft.data.order import repetitions  # noqa: E402
-from tfft.images.spec import PixelSpec  # noqa: E402
+from tfft.data.graph.augment import augmented_view, boxes_in_part
+from tfft.data.index import ImageIndex
+from tfft.data.order import repetitions
+from tfft.images.spec import PixelSpec
 
 # Batches that are ready before they are asked for; more only costs memory.
 _BATCHES_AHEAD = 2

@@ -8,11 +8,7 @@ would depend on its batch and on the steps before.
 
 from collections.abc import Callable
 
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
+from tfft.system.tensorflow import tf
 
 _ROUNDS = 2
 _MAGNITUDE = 0.9

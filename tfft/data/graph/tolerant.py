@@ -1,14 +1,11 @@
 """Images of strangers in a TensorFlow graph: one that cannot be read does not fail the others."""
 
+from tfft.system.tensorflow import tf
+
 from tfft.data.graph.announced import announced_bytes
 from tfft.data.graph.decode import decode_exact
 from tfft.images.formats import MAX_PIXELS
 from tfft.images.spec import PixelSpec
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
 
 
 def decode_tolerant(encoded: tf.Tensor, spec: PixelSpec) -> tuple[tf.Tensor, tf.Tensor]:

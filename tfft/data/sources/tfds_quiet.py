@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from tfft.errors import DataError
-from tfft.system.tensorflow import start_tensorflow
 
 _PATIENCE_S = 10
 
 
 def tensorflow_datasets() -> ModuleType:
     """Imports TensorFlow Datasets, which takes about a second after TensorFlow."""
-    start_tensorflow()
+    import tfft.system.tensorflow  # noqa: F401 - starts it quietly
+
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()

@@ -4,14 +4,12 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from tfft.system.tensorflow import tf
+
 from tfft.images.formats import MAX_PIXELS
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import answer_name, logits_name
 from tfft.system.files import write_text
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 FILES = (
     "README.md",

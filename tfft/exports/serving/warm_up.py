@@ -7,16 +7,14 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfft.system.tensorflow import tf
+
 from PIL import Image
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
 from tfft.config.recipe import WarmUpConfig
 from tfft.runtime.info import ModelInfo
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
-from tensorflow_serving.apis.predict_pb2 import PredictRequest  # noqa: E402
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog  # noqa: E402
 
 FILE_NAME = "tf_serving_warmup_requests"
 # As a camera's photo is, before it is decoded to the model's pixels.

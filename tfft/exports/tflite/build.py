@@ -4,15 +4,13 @@ import json
 import zipfile
 from pathlib import Path
 
+from tfft.system.tensorflow import keras
+
 from tfft.exports.outputs import answers_and_logits
 from tfft.exports.tflite.file import model_bytes, order_outputs, read_model, take_uint8
 from tfft.exports.tflite.metadata import add_metadata, labels_file, output_names
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.runtime.tflite.convert import convert_to_tflite
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def float32_content(model: keras.Model, info: ModelInfo, batch_size: int = 1) -> bytes:

@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 
+from tfft.system.tensorflow import tf
+
+import grpc
 import numpy as np
+from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+from tensorflow_serving.apis.prediction_service_pb2_grpc import (
+    PredictionServiceStub,
+)
 
 from tfft.errors import ModelFileError, ServerError
 from tfft.runtime.served.address import ServedAddress
 from tfft.runtime.served.transport import Inputs, RefusedError, Retries, TransientError, too_slow
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import grpc  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse  # noqa: E402
-from tensorflow_serving.apis.prediction_service_pb2_grpc import (  # noqa: E402
-    PredictionServiceStub,
-)
 
 _OPTIONS = (
     ("grpc.max_send_message_length", -1),

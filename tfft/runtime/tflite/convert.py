@@ -4,15 +4,13 @@ import contextlib
 import io
 from typing import Any
 
+from tfft.system.tensorflow import keras, tf
+
+from ai_edge_litert import schema_py_generated as schema
+from tensorflow.lite.python.convert_phase import ConverterError
+
 from tfft.errors import TfftError
 from tfft.system.quiet import descriptors_kept_aside
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from ai_edge_litert import schema_py_generated as schema  # noqa: E402
-from tensorflow.lite.python.convert_phase import ConverterError  # noqa: E402
 
 # Operators that make a file useless outside a full TensorFlow, or silently wrong in a browser.
 _REFUSED = ("CUSTOM", "Flex", "READ_VARIABLE", "VAR_HANDLE", "ASSIGN_VARIABLE")

@@ -7,17 +7,15 @@ frozen in memory and converted, so that names of outputs are the only thing that
 import contextlib
 import io
 
-from tfft.errors import TfftError
-from tfft.system.quiet import descriptors_kept_aside
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import keras, tf
 
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from tensorflow.lite.python.convert_phase import ConverterError  # noqa: E402
-from tensorflow.python.framework.convert_to_constants import (  # noqa: E402
+from tensorflow.lite.python.convert_phase import ConverterError
+from tensorflow.python.framework.convert_to_constants import (
     convert_variables_to_constants_v2,
 )
+
+from tfft.errors import TfftError
+from tfft.system.quiet import descriptors_kept_aside
 
 
 def convert_frozen(model: keras.Model, batch_size: int) -> bytes:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import chain
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 
 from tfft.cache.store import Content, Entry, make_entry, open_entry, try_entry
@@ -20,11 +22,6 @@ from tfft.errors import TfftError
 from tfft.runtime.tflite.convert_frozen import convert_frozen
 from tfft.runtime.tflite.runner import TfliteWorkers
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 # Largest difference from Keras, relative to the largest output, that float rounding explains.
 AGREEMENT = 1e-4

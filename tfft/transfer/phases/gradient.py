@@ -4,12 +4,13 @@ import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 
 from tfft.config.train import GradientPhase
 from tfft.errors import TfftError
 from tfft.model.assemble import Cut
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.cached_inputs import cached_inputs
 from tfft.transfer.phases.inputs import PhaseInputs
@@ -22,9 +23,6 @@ from tfft.transfer.step.batch_norm import set_batch_norm
 from tfft.transfer.step.optimizers import inner_optimizer
 from tfft.transfer.step.step import EvaluationStep, TrainStep
 from tfft.transfer.step.update_rules import update_rules
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,15 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.cache.tensors import Rows, row_bytes
 from tfft.data.examples import Examples, Order
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 # Rows are gathered for so many steps at a time, or so many bytes, so that memory does not grow with
 # the data.

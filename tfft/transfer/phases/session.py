@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.config.recipe import Recipe
@@ -17,7 +19,6 @@ from tfft.model.losses import quality as head_quality
 from tfft.runs.history import History
 from tfft.runs.run import Run
 from tfft.system.progress import Progress
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.checkpoints import Checkpoints, TrainingState
 from tfft.transfer.phases.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.plan.plan import FreezePlan
@@ -25,9 +26,6 @@ from tfft.transfer.step.average import WeightAverage
 from tfft.transfer.step.batch_norm import Momenta
 from tfft.transfer.step.optimizers import PhaseOptimizer
 from tfft.transfer.step.step import EvaluationStep, read_sums
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 HeadMetrics = dict[str, dict[str, float]]
 

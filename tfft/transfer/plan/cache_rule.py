@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfft.system.tensorflow import tf
+
 import numpy as np
 
 from tfft.backbones.cost import multiply_adds
@@ -20,10 +22,6 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
 from tfft.system.places import cache_directory
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
 
 # Of a plain solid-state disk, and of machines at the fast end of their kind: what is cached then
 # pays on slower ones too. Decoding is that of a photo of 0.2 megapixels on one core.

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from tfft.system.tensorflow import keras
+
 from tfft.backbones.backbone import BatchNorm, Block, Part
 from tfft.config.train import LastBlocks, Patterns
 from tfft.errors import nearest
 from tfft.model.assemble import Classifier
-from tfft.system.tensorflow import start_tensorflow
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 @dataclass(frozen=True, eq=False)

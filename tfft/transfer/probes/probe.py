@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.system.tensorflow import keras
+
 import numpy as np
 
 from tfft.backbones.backbone import Backbone
@@ -21,14 +23,10 @@ from tfft.model.assemble import Classifier
 from tfft.model.front import new_input
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.frozen.function import CutContent, FrozenPart
 from tfft.transfer.frozen.identity import prefix_identity
 from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare
-
-start_tensorflow()
-import keras  # noqa: E402
 
 _CANDIDATES = (0.003, 0.03, 0.3)
 _POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}

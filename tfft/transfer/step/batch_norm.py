@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
+from tfft.system.tensorflow import keras
+
 from tfft.config.train import GradientPhase
 from tfft.model.assemble import Classifier
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.plan.plan import FreezePlan
 from tfft.transfer.plan.unfreeze import Unfrozen
-
-start_tensorflow()
-import keras  # noqa: E402
 
 # Of the steps of a training from scratch, the share that moving statistics may average over.
 _LONGEST_AVERAGE = 0.1

@@ -7,11 +7,9 @@ stopped.
 
 from typing import NamedTuple
 
-from tfft.config.train import Mix
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import tf
 
-start_tensorflow()
-import tensorflow as tf  # noqa: E402
+from tfft.config.train import Mix
 
 
 class Mixed(NamedTuple):

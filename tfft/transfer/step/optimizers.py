@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tfft.config.train import OptimizerConfig
-from tfft.system.tensorflow import start_tensorflow
+from tfft.system.tensorflow import keras, tf
 
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
+from tfft.config.train import OptimizerConfig
 
 PhaseOptimizer = keras.optimizers.Optimizer
 

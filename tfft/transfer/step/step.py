@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from tfft.system.tensorflow import keras, tf
+
 import numpy as np
 
 from tfft.config.train import Mix
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
 from tfft.model.losses import FIGURES, figure, known, target_spec, training_loss, validation_loss
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.step.mix import Mixed, mixed
 from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
-
-start_tensorflow()
-import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 # Tensors at the cut, or inputs, [batch, ...] each; and targets [batch, ...] by head.
 Batch = tuple[tuple[tf.Tensor, ...], dict[str, tf.Tensor]]

@@ -1,14 +1,12 @@
 """How a phase updates each variable: its share of the learning rate, decay, and pull (L2-SP)."""
 
+from tfft.system.tensorflow import keras
+
 from tfft.config.train import GradientPhase
 from tfft.model.assemble import Classifier
-from tfft.system.tensorflow import start_tensorflow
 from tfft.transfer.plan.learning_rates import block_factors
 from tfft.transfer.plan.unfreeze import Unfrozen
 from tfft.transfer.step.optimizers import UpdateRule
-
-start_tensorflow()
-import keras  # noqa: E402
 
 
 def update_rules(
