@@ -10,7 +10,8 @@ from tfft.config.recipe import Recipe
 from tfft.evaluation.evaluate import evaluate
 from tfft.exports.export import export
 from tfft.runtime.load import load_predictor
-from tfft.transfer.train import dry_run, train
+from tfft.transfer.estimate import dry_run
+from tfft.transfer.train import train
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import pytest
 
 from tfft.config.loading.load import recipe_from_dict
 from tfft.runs.run import create_run
-from tfft.transfer.train import prepare_training, train
+from tfft.transfer.phases.session import prepare_session
+from tfft.transfer.train import train
 
 _ALL = {"unfreeze": "all", "learning_rate": 0.01, "batch_norm": "adapt"}
 _MOBILE = {"kind": "application", "name": "MobileNet", "arguments": {"alpha": 0.25}}
@@ -28,7 +29,7 @@ def recipe_of(pictures, backbone: dict, *phases: dict):
 def norms_of(pictures, run, backbone: dict, *phases: dict) -> list[keras.layers.Layer]:
     """The BatchNormalization layers as the phases would find them."""
     recipe = recipe_of(pictures, backbone, *phases)
-    training = prepare_training(recipe, create_run(recipe, run))
+    training = prepare_session(recipe, create_run(recipe, run))
     training.history.close()
     blocks = range(len(training.classifier.backbone.blocks))
     return [norm for block in blocks for norm in training.classifier.batch_norms(block)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from shapes import HEADS, shapes_recipe, weights_of, write_photos, write_weights
 
-from tfft.transfer.train import dry_run, resume, train
+from tfft.transfer.estimate import dry_run
+from tfft.transfer.train import resume, train
 
 pytestmark = pytest.mark.slow
 _LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 3, "learning_rate": 1e-3}

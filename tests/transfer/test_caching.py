@@ -11,7 +11,7 @@ from tfft.data.examples import Images
 from tfft.data.index import index_of_files
 from tfft.errors import RecipeError
 from tfft.images.spec import PixelSpec
-from tfft.transfer.frozen.function import CutContent, FrozenPart, View
+from tfft.transfer.frozen.part import CutContent, FrozenPart, View
 from tfft.transfer.plan.plan import FreezePlan, make_plan, plans_of_one_pass
 
 _HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}

@@ -20,9 +20,10 @@ from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
 from tfft.exports.export import export
 from tfft.system.progress import SILENT
+from tfft.transfer.estimate import dry_run
 from tfft.transfer.prepare import prepare
 from tfft.transfer.probes.probe import probe_recipe
-from tfft.transfer.train import dry_run, resume, train
+from tfft.transfer.train import resume, train
 
 _LINEAR = {"solver": "linear", "inverse_regularization": [0.1]}
 _LAST = {

@@ -9,7 +9,7 @@ from tfft.config.loading.load import recipe_from_dict
 from tfft.errors import RecipeError, UsageError
 from tfft.runs.run import create_run
 from tfft.transfer.lr_range import Smoothing, find_learning_rate, range_test, suggest
-from tfft.transfer.train import prepare_training
+from tfft.transfer.phases.session import prepare_session
 
 
 def recipe(pictures, *phases: dict):
@@ -67,7 +67,7 @@ def test_smoothing_begins_at_the_first_value():
 def test_the_weights_are_afterwards_what_they_were(pictures, tmp_path, cached):
     phase = _HEADS if cached else {**_HEADS, "unfreeze": {"last_blocks": 1}}
     given = recipe(pictures, phase)
-    training = prepare_training(given, create_run(given, tmp_path / "run"))
+    training = prepare_session(given, create_run(given, tmp_path / "run"))
     variables = [*training.classifier.model.variables, *training.optimizer.variables]
     before = [variable.numpy() for variable in variables]
     found = range_test(training, training.plan.phases[0], 1e-4, 10.0, 12)

@@ -18,7 +18,8 @@ from tfft.exports.export import Export, export
 from tfft.runs.run import Run
 from tfft.runtime.load import load_predictor
 from tfft.system.progress import SILENT
-from tfft.transfer.train import dry_run, resume, train
+from tfft.transfer.estimate import dry_run
+from tfft.transfer.train import resume, train
 
 _FIGURES = {"shape": "top1", "look": "f1", "size": "mae", "where": "mean_iou"}
 _PHASES = (

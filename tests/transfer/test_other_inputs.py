@@ -21,7 +21,7 @@ from tfft.runs.history import History
 from tfft.runs.run import create_run
 from tfft.system.progress import SILENT
 from tfft.transfer.checkpoints import Checkpoints, TrainingState
-from tfft.transfer.phases.session import Training
+from tfft.transfer.phases.session import Session
 from tfft.transfer.plan.plan import make_plan
 from tfft.transfer.step.optimizers import build_optimizer
 from tfft.transfer.train import run_phase
@@ -115,7 +115,7 @@ def _classifier() -> Classifier:
     return assemble(TokenFront(), backbone, heads, {"label": HeadSize(_CLASSES)}, seed=0)
 
 
-def _trained(directory: Path, unfreeze: object, mode: str, epochs: int) -> Training:
+def _trained(directory: Path, unfreeze: object, mode: str, epochs: int) -> Session:
     """A classifier that was trained by the phases of a recipe, with what it was trained on."""
     phase = {"unfreeze": unfreeze, "epochs": epochs, "learning_rate": 0.02}
     recipe = Recipe.model_validate(
@@ -132,7 +132,7 @@ def _trained(directory: Path, unfreeze: object, mode: str, epochs: int) -> Train
     assert [phase.cached for phase in plan.phases] == [mode == "on"]
     optimizer = build_optimizer(recipe.train.optimizer, classifier.weights)
     run = create_run(recipe, directory)
-    training = Training(
+    training = Session(
         recipe,
         train,
         validation,

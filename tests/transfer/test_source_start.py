@@ -22,7 +22,8 @@ from tfft.evaluation.evaluate import predict_index
 from tfft.metrics.heads import head_metrics
 from tfft.runs.run import Run
 from tfft.system.progress import SILENT
-from tfft.transfer.train import dry_run, train
+from tfft.transfer.estimate import dry_run
+from tfft.transfer.train import train
 
 pytestmark = pytest.mark.slow
 

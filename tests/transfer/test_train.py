@@ -24,7 +24,8 @@ from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
 from tfft.runs.run import Run
 from tfft.transfer import checkpoints as state
-from tfft.transfer.train import dry_run, resume, train
+from tfft.transfer.estimate import dry_run
+from tfft.transfer.train import resume, train
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,15 @@ class ImageData:
         text = json.dumps([self.name, self.class_names, parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def to_json(self) -> dict[str, object]:
+        """Returns what a run keeps of the images it was trained on."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint(),
+            "images": self.counts,
+            "skipped": [{"path": bad.path, "reason": bad.reason} for bad in self.skipped],
+        }
+
 
 @dataclass(frozen=True)
 class DataReport:

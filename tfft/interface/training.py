@@ -77,9 +77,9 @@ def plan(
     from tfft.config.loading.load import load_recipe
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
-    from tfft.transfer import train as training
+    from tfft.transfer.estimate import dry_run
 
-    return training.dry_run(loaded, progress, measure=measure)
+    return dry_run(loaded, progress, measure=measure)
 
 
 def find_learning_rate(

@@ -200,12 +200,13 @@ def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int,
     """Solves a linear head; returns validation top-1, training images, classes, validation."""
     from tfft.runs.run import create_run
     from tfft.transfer.checkpoints import TrainingState
-    from tfft.transfer.train import prepare_training, run_phase
+    from tfft.transfer.phases.session import prepare_session
+    from tfft.transfer.train import run_phase
 
     values["train"] = {"phases": [{"solver": "linear"}]}
     probe = recipe_from_dict(values)
     with tempfile.TemporaryDirectory() as directory:
-        training = prepare_training(probe, create_run(probe, Path(directory) / "run"), progress)
+        training = prepare_session(probe, create_run(probe, Path(directory) / "run"), progress)
         images = training.plan.images
         if not images["validation"]:
             raise RecipeError("advice needs validation images: set data.validation_fraction")

@@ -69,6 +69,14 @@ class TrainingState:
     best: Best | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def done(self) -> str:
+        """How far the phase has come, in words: ``3 epochs and 17 steps``."""
+        epochs = f"{self.epoch} epoch{'' if self.epoch == 1 else 's'}"
+        if not self.epoch_step:
+            return epochs
+        return f"{epochs} and {self.epoch_step} step{'' if self.epoch_step == 1 else 's'}"
+
     def next_epoch(self) -> None:
         """Goes on to the next epoch of the phase."""
         self.epoch += 1

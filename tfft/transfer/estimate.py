@@ -1,5 +1,6 @@
-"""How long phases will take, with and without the cache: a short measurement on this machine.
+"""What a training would do and how long its phases would take, without training.
 
+The seconds, with and without the cache, come from a short measurement on this machine.
 Decoding, the frozen part and the steps are timed on a few batches, each after one that is not
 counted. On a CPU they share the processors, so their times add up.
 """
@@ -13,18 +14,56 @@ from tfft.system.tensorflow import tf
 
 import numpy as np
 
+from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier, Cut
-from tfft.system.progress import Progress
+from tfft.system.progress import SILENT, Progress
 from tfft.transfer.frozen.function import fastest_function
-from tfft.transfer.plan.plan import FreezePlan, PhasePlan, PhaseSeconds, plans_of_one_pass
+from tfft.transfer.phases.session import optimizer_of
+from tfft.transfer.plan.plan import (
+    FreezePlan,
+    PhasePlan,
+    PhaseSeconds,
+    make_plan,
+    plans_of_one_pass,
+)
 from tfft.transfer.plan.unfreeze import unfrozen
+from tfft.transfer.prepare import prepare
 from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 from tfft.transfer.step.update_rules import update_rules
 
 _BATCHES = 3
+
+
+def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = False) -> FreezePlan:
+    """Returns the freeze plan of a recipe; loads data and weights, and trains nothing.
+
+    Args:
+        recipe: The recipe, resolved.
+        progress: Where the work is reported.
+        measure: Estimate the seconds of each phase from a short measurement.
+
+    Raises:
+        RecipeError: The schedule does not fit the model.
+        DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights cannot be found.
+    """
+    prepared = prepare(recipe, progress)
+    classifier = prepared.classifier
+    plan = make_plan(recipe, classifier, prepared.counts)
+    if not measure:
+        return plan
+    stopwatch = Stopwatch(
+        classifier,
+        optimizer_of(recipe, classifier),
+        prepared.examples("train"),
+        recipe.train.batch_size,
+        {name: head.config.target for name, head in classifier.heads.items()},
+        progress,
+    )
+    return stopwatch.measured(plan, recipe.train.cache.max_gb)
 
 
 class Stopwatch:

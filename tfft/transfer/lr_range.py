@@ -17,9 +17,9 @@ from tfft.runs.run import create_run
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import PreparedPhase, prepare_phase
-from tfft.transfer.phases.session import Totals, Training
+from tfft.transfer.phases.session import Session, Totals, prepare_session
 from tfft.transfer.plan.plan import PhasePlan
-from tfft.transfer.train import prepare_training, run_phase
+from tfft.transfer.train import run_phase
 
 # The share of the running mean that is kept at each step.
 _SMOOTHING = 0.9
@@ -94,35 +94,35 @@ def find_learning_rate(
     number = _phase_number(recipe, phase)
     with tempfile.TemporaryDirectory() as directory:
         run = create_run(recipe, Path(directory) / "run")
-        training = prepare_training(recipe, run, progress)
+        session = prepare_session(recipe, run, progress)
         try:
             state = TrainingState()
-            for before in training.plan.phases[: number - 1]:
-                run_phase(training, before, state)
-            return range_test(training, training.plan.phases[number - 1], lowest, highest, steps)
+            for before in session.plan.phases[: number - 1]:
+                run_phase(session, before, state)
+            return range_test(session, session.plan.phases[number - 1], lowest, highest, steps)
         finally:
-            training.history.close()
+            session.history.close()
 
 
 def range_test(
-    training: Training, plan: PhasePlan, lowest: float, highest: float, steps: int
+    session: Session, plan: PhasePlan, lowest: float, highest: float, steps: int
 ) -> RangeTest:
     """Does the range test of one phase; model and optimizer are afterwards as they were."""
     config = plan.config
     if not isinstance(config, GradientPhase):
         raise ValueError("a solved phase has no learning rate")
-    variables = [*training.classifier.model.variables, *training.optimizer.variables]
+    variables = [*session.classifier.model.variables, *session.optimizer.variables]
     before = [variable.numpy() for variable in variables]
     rates = np.geomspace(lowest, highest, steps).astype(np.float32)
-    task = training.progress.start(f"phase {plan.number} range test", steps, "steps")
+    task = session.progress.start(f"phase {plan.number} range test", steps, "steps")
     losses: list[float] = []
     diverged: float | None = None
     try:
         smoothing = Smoothing()
-        prepared = prepare_phase(training, plan, config)
+        prepared = prepare_phase(session, plan, config)
         with closing(prepared.inputs):
             for loss, rate in zip(
-                _losses(training, plan, prepared, rates), rates.tolist(), strict=False
+                _losses(session, plan, prepared, rates), rates.tolist(), strict=False
             ):
                 smoothed = smoothing.add(loss)
                 if math.isfinite(smoothed):
@@ -197,13 +197,13 @@ def _phase_number(recipe: Recipe, phase: int | None) -> int:
 
 
 def _losses(
-    training: Training, plan: PhasePlan, prepared: PreparedPhase, rates: np.ndarray
+    session: Session, plan: PhasePlan, prepared: PreparedPhase, rates: np.ndarray
 ) -> Iterator[float]:
     """The mean training loss over all heads of each step, over as many epochs as it takes.
 
     A step whose images have no target repeats the loss before it.
     """
-    heads = training.classifier.heads
+    heads = session.classifier.heads
     done, loss = 0, math.nan
     while done < len(rates):
         epoch, first = divmod(done, plan.steps_per_epoch)

@@ -1,11 +1,12 @@
-"""From a recipe to its data and its model."""
+"""From a recipe to its data and its model, and to what the model says of itself."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tfft.system.tensorflow import keras
 
 from tfft.backbones.build import build_backbone
-from tfft.config.model import HeadConfig, targets_of
+from tfft.config.model import HubBackbone, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
@@ -14,7 +15,9 @@ from tfft.errors import DataError
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
 from tfft.model.heads import HeadSize, number_size
-from tfft.system.progress import Progress
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.progress import SILENT, Progress
+from tfft.version import __version__
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +79,48 @@ def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Prog
     keras.config.set_dtype_policy(policy)
     try:
         backbone = build_backbone(recipe.backbone, image.model_px, recipe.seed, progress)
-        sizes = {name: _head_size(head, data) for name, head in recipe.heads.items()}
+        sizes = {}
+        for name, head in recipe.heads.items():
+            if head.kind == "box":
+                sizes[name] = HeadSize(4)
+            elif head.kind == "regression":
+                sizes[name] = number_size(data.splits["train"].targets[head.target])
+            else:
+                names = data.class_names[head.target]
+                sizes[name] = HeadSize(len(names), class_names=names)
         return build_classifier(backbone, recipe.heads, sizes, image, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _head_size(head: HeadConfig, data: ImageData) -> HeadSize:
-    if head.kind == "box":
-        return HeadSize(4)
-    if head.kind == "regression":
-        return number_size(data.splits["train"].targets[head.target])
-    names = data.class_names[head.target]
-    return HeadSize(len(names), class_names=names)
+def model_in_float32(recipe: Recipe, prepared: Prepared) -> keras.Model:
+    """Returns the model as it is saved: in float32, whatever policy it was trained with."""
+    classifier = prepared.classifier
+    if recipe.train.mixed_precision == "float32":
+        return classifier.model
+    untrained = recipe.backbone
+    if not isinstance(untrained, HubBackbone):
+        untrained = untrained.model_copy(update={"weights": "random"})
+    rebuilt = build_of_recipe(
+        recipe.model_copy(update={"backbone": untrained}), prepared.data, "float32", SILENT
+    )
+    rebuilt.model.set_weights(classifier.model.get_weights())
+    return rebuilt.model
+
+
+def model_info(recipe: Recipe, prepared: Prepared) -> ModelInfo:
+    """Returns what the trained model says of itself."""
+    data, spec = prepared.data, prepared.classifier.backbone.spec
+    return ModelInfo(
+        name=recipe.export.name or recipe.name,
+        pixels=prepared.pixels,
+        heads={
+            name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
+            for name, head in recipe.heads.items()
+        },
+        backbone=spec.name,
+        licence=spec.licence,
+        data=recipe.data.model_dump(mode="json"),
+        tfft_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

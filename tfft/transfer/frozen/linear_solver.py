@@ -75,7 +75,7 @@ def solve_linear_head(
         validation_features: float32 [m, d]; validation_labels: int64 [m].
         classes: number of classes.
         candidates: values of scikit-learn's C (inverse strength of the L2 penalty).
-        choose_by: ``top1`` or ``loss``: the validation figure that chooses; the other breaks ties.
+        choose_by: ``top1`` or ``loss``: the validation metric that chooses; the other breaks ties.
         refit: solve once more with the chosen value on training and validation data together.
         class_weights: float [classes], what an example of each class counts; None: 1.
         progress: where the work is reported.
@@ -85,17 +85,17 @@ def solve_linear_head(
     scaler = _Standardisation(features)
     standardised = scaler(features)
     standardised_validation = scaler(validation_features)
-    solver = _solver()
+    solver = LogisticRegression(warm_start=True, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
     best: tuple[tuple[float, float], float, np.ndarray, np.ndarray] | None = None
-    figures: dict[float, dict[str, float]] = {}
+    by_candidate: dict[float, dict[str, float]] = {}
     worse = 0
     task = progress.start("solving the linear head", len(candidates), "values of C")
     try:
         for candidate in sorted(candidates):
             _solve(solver, candidate, standardised, labels, class_weights, progress)
             kernel, bias = _weights(solver, classes)
-            reached = _figures(standardised_validation @ kernel + bias, validation_labels)
-            figures[candidate] = reached
+            reached = _metrics(standardised_validation @ kernel + bias, validation_labels)
+            by_candidate[candidate] = reached
             task.advance(1, **reached)
             top1, negative_loss = reached["top1"], -reached["loss"]
             quality = (top1, negative_loss) if choose_by == "top1" else (negative_loss, top1)
@@ -118,7 +118,7 @@ def solve_linear_head(
         labels = np.concatenate([labels, validation_labels])
         _solve(solver, chosen, scaler(together), labels, class_weights, progress)
         refitted = scaler.fold(*_weights(solver, classes))
-    return LinearSolution(weights, refitted, chosen, figures)
+    return LinearSolution(weights, refitted, chosen, by_candidate)
 
 
 class _Standardisation:
@@ -136,10 +136,6 @@ class _Standardisation:
         """Turns weights on standardised features into weights on raw ones."""
         raw = kernel * self._scale[:, None]
         return LinearWeights(raw.astype(np.float32), (bias - self._mean @ raw).astype(np.float32))
-
-
-def _solver() -> LogisticRegression:
-    return LogisticRegression(warm_start=True, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
 
 
 def _solve(
@@ -175,7 +171,7 @@ def _weights(solver: LogisticRegression, classes: int) -> tuple[np.ndarray, np.n
     return kernel, bias
 
 
-def _figures(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if not len(labels):
         return {"loss": 0.0, "top1": 0.0}
     shifted = logits - logits.max(axis=1, keepdims=True)

@@ -7,52 +7,52 @@ import numpy as np
 from tfft.cache.store import Entry
 from tfft.cache.tensors import Rows
 from tfft.data.examples import Examples
-from tfft.transfer.frozen.function import CutContent, FrozenPart, View
-from tfft.transfer.frozen.identity import prefix_identity
+from tfft.transfer.frozen.part import View, frozen_part
 from tfft.transfer.phases.inputs import CachedTensors
-from tfft.transfer.phases.session import Training
+from tfft.transfer.phases.session import Session
 from tfft.transfer.plan.plan import PhasePlan, plans_of_one_pass
 
 # Up to here the tensors of a phase are held in memory; larger ones are read from the disk.
 RESIDENT_BYTES = 512 * 2**20
 
 
-def cached_inputs(training: Training, plan: PhasePlan) -> CachedTensors:
+def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
     """Returns the inputs of a phase that is cached; what is missing is computed.
 
     What later phases need of the same weights is computed in the same pass over the images. Of a
     phase with views, each view is computed in the epoch that first needs it.
     """
-    phases = plans_of_one_pass(training.plan.phases, plan, training.recipe.train.cache.max_gb)
-    frozen = FrozenPart(
-        training.classifier.below([phase.frozen_blocks for phase in phases]),
-        [_content(training, phase) for phase in phases],
-        training.recipe.train.cache,
-        training.progress,
+    phases = plans_of_one_pass(session.plan.phases, plan, session.recipe.train.cache.max_gb)
+    frozen = frozen_part(
+        session.recipe,
+        session.classifier,
+        [phase.frozen_blocks for phase in phases],
+        session.progress,
     )
+    augmentation = getattr(plan.config, "augment", "none")
     entries = _Entries(resident=plan.cache_bytes <= RESIDENT_BYTES)
 
     def train(epoch: int) -> Sequence[Rows]:
         number = epoch % plan.views if plan.views else None
-        view = None if number is None else View(_augmentation(plan), training.recipe.seed, number)
-        return entries.get(number, lambda: frozen.outputs(training.train, "train", view))
+        view = None if number is None else View(augmentation, session.recipe.seed, number)
+        return entries.get(number, lambda: frozen.outputs(session.train, "train", view))
 
     try:
         if not plan.views:
             train(0)
         validation = entries.get(
-            "validation", lambda: frozen.outputs(training.validation, "validation")
+            "validation", lambda: frozen.outputs(session.validation, "validation")
         )
     except BaseException:
         entries.close()
         raise
     return CachedTensors(
         train,
-        _by_head(training, training.train),
+        _by_head(session, session.train),
         validation,
-        _by_head(training, training.validation),
-        training.recipe.train.batch_size,
-        training.order,
+        _by_head(session, session.validation),
+        session.recipe.train.batch_size,
+        session.order,
         entries.close,
     )
 
@@ -81,26 +81,6 @@ class _Entries:
             self._open.pop().close()
 
 
-def _content(training: Training, plan: PhasePlan) -> CutContent:
-    recipe, classifier = training.recipe, training.classifier
-    pooled = plan.frozen_blocks == len(classifier.backbone.blocks)
-    policy = recipe.train.mixed_precision
-    identity = {
-        **prefix_identity(recipe.backbone, recipe.image, classifier, plan.frozen_blocks, policy),
-        "poolings": list(classifier.poolings) if pooled else [],
-    }
-    about = {
-        "what": "features" if pooled else f"activations after {plan.cut}",
-        "backbone": classifier.backbone.spec.name,
-        "recipe": recipe.name,
-    }
-    return CutContent(identity, about, len(plan.cut_shapes))
-
-
-def _augmentation(plan: PhasePlan) -> str:
-    return getattr(plan.config, "augment", "none")
-
-
-def _by_head(training: Training, examples: Examples) -> dict[str, np.ndarray]:
+def _by_head(session: Session, examples: Examples) -> dict[str, np.ndarray]:
     values = examples.exact_targets()
-    return {head: values[target] for head, target in training.targets.items()}
+    return {head: values[target] for head, target in session.targets.items()}

@@ -98,7 +98,15 @@ class ExampleStream:
         self, step: TrainStep, epoch: int, learning_rates: np.ndarray, first_step: int
     ) -> Iterator[Piece]:
         if self._next != (epoch, first_step):
-            self._training = iter(self._from(epoch, first_step))
+            batches = self._train.training_batches(
+                self._batch_size,
+                order=self._order,
+                augmentation=self._augmentation,
+                seed=self._seed,
+                epochs=range(epoch, _LAST_EPOCH),
+                first_step=first_step,
+            )
+            self._training = iter(batches)
         self._next = None  # unknown until all of it is taken
         for rate in learning_rates[first_step:]:
             batch = next(self._training)
@@ -115,16 +123,6 @@ class ExampleStream:
 
     def close(self) -> None:
         self._training, self._validating = iter(()), None
-
-    def _from(self, epoch: int, first_step: int) -> tf.data.Dataset:
-        return self._train.training_batches(
-            self._batch_size,
-            order=self._order,
-            augmentation=self._augmentation,
-            seed=self._seed,
-            epochs=range(epoch, _LAST_EPOCH),
-            first_step=first_step,
-        )
 
     def _batch(self, batch: Mapping[str, Any]) -> Batch:
         targets = {head: batch["targets"][target] for head, target in self._targets.items()}

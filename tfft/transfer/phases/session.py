@@ -1,4 +1,4 @@
-"""What the phases of a run share, and what happens at the end of each epoch."""
+"""What the phases of a training share, and what happens at the end of each epoch."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from tfft.system.tensorflow import tf
 
 import numpy as np
 
+from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.data.examples import Examples
 from tfft.data.order import balanced_order, uniform_order
@@ -18,13 +19,14 @@ from tfft.model.losses import balanced_weights
 from tfft.model.losses import quality as head_quality
 from tfft.runs.history import History
 from tfft.runs.run import Run
-from tfft.system.progress import Progress
+from tfft.system.progress import SILENT, Progress
 from tfft.transfer.checkpoints import Checkpoints, TrainingState
 from tfft.transfer.phases.inputs import ExampleStream, PhaseInputs
-from tfft.transfer.plan.plan import FreezePlan
+from tfft.transfer.plan.plan import FreezePlan, make_plan
+from tfft.transfer.prepare import Prepared, prepare
 from tfft.transfer.step.average import WeightAverage
-from tfft.transfer.step.batch_norm import Momenta
-from tfft.transfer.step.optimizers import PhaseOptimizer
+from tfft.transfer.step.batch_norm import Momenta, keep_up_from_scratch
+from tfft.transfer.step.optimizers import PhaseOptimizer, build_optimizer
 from tfft.transfer.step.step import EvaluationStep, read_sums
 
 HeadMetrics = dict[str, dict[str, float]]
@@ -43,7 +45,7 @@ class LapTimer:
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class Session:
     """What every phase of a run works on."""
 
     recipe: Recipe
@@ -94,6 +96,62 @@ class Training:
         )
 
 
+def open_session(
+    recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
+) -> Session:
+    """Makes what the phases of a plan share; nothing is trained yet.
+
+    The optimizer, and the averages if any phase has them, hold every variable of the whole
+    schedule, so that their state outlives each phase.
+    """
+    classifier = prepared.classifier
+    scratch = is_random(recipe.backbone)
+    momenta = keep_up_from_scratch(classifier, plan) if scratch else Momenta()
+    optimizer = optimizer_of(recipe, classifier)
+    variables = classifier.model.variables
+    average = None
+    if any(getattr(phase, "ema_decay", None) for phase in recipe.train.phases):
+        average = WeightAverage([v for v in variables if v.dtype.startswith("float")])
+    beside = [*optimizer.variables, *(average.variables if average else ())]
+    return Session(
+        recipe,
+        prepared.examples("train"),
+        prepared.examples("validation"),
+        classifier,
+        plan,
+        optimizer,
+        average,
+        Checkpoints(run.checkpoints, variables, beside),
+        History(run.path),
+        progress,
+        run,
+        momenta,
+    )
+
+
+def prepare_session(recipe: Recipe, run: Run, progress: Progress = SILENT) -> Session:
+    """Loads data and weights, plans, and opens the session of a run.
+
+    Raises:
+        RecipeError: The schedule does not fit the model.
+        DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights cannot be found.
+    """
+    prepared = prepare(recipe, progress)
+    plan = make_plan(recipe, prepared.classifier, prepared.counts)
+    return open_session(recipe, run, prepared, plan, progress)
+
+
+def optimizer_of(recipe: Recipe, classifier: Classifier) -> PhaseOptimizer:
+    """Builds the optimizer of a recipe on all weights of its classifier."""
+    return build_optimizer(
+        recipe.train.optimizer,
+        classifier.weights,
+        loss_scaling=recipe.train.mixed_precision == "mixed_float16",
+        keep_start=any(getattr(phase, "l2sp", None) for phase in recipe.train.phases),
+    )
+
+
 class Totals:
     """What steps return, added up over an epoch.
 
@@ -127,50 +185,50 @@ class Totals:
         return {name: figures for name, figures in means.items() if figures}
 
 
-def validate(training: Training, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
+def validate(session: Session, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
     """Returns the metrics on the validation images, of heads that have targets among them."""
-    if training.plan.images["validation"] == 0:
+    if session.plan.images["validation"] == 0:
         return {}
-    totals = Totals(training.classifier.heads)
+    totals = Totals(session.classifier.heads)
     for sums in inputs.validate(evaluation):
         totals.add(sums)
     return totals.metrics()
 
 
 def end_epoch(
-    training: Training, state: TrainingState, row: Mapping[str, Any], validated: HeadMetrics
+    session: Session, state: TrainingState, row: Mapping[str, Any], validated: HeadMetrics
 ) -> None:
     """Records an epoch and keeps its weights, those in the model now, if they are the best."""
     place = {"phase": state.phase + 1, "epoch": state.epoch, "step": state.step}
-    state.elapsed_seconds += training.stopwatch.lap()
+    state.elapsed_seconds += session.stopwatch.lap()
     state.history.append({**place, **row, "elapsed_seconds": state.elapsed_seconds})
-    reached = quality(training, validated)
+    reached = quality(session, validated)
     best = state.best
     if (
         best is None
         or not validated
-        or not training.recipe.train.keep_best
-        or reached > quality(training, best.metrics)
+        or not session.recipe.train.keep_best
+        or reached > quality(session, best.metrics)
     ):
-        training.checkpoints.save_best(state, state.phase, state.epoch, validated)
+        session.checkpoints.save_best(state, state.phase, state.epoch, validated)
     if state.phase_best is None or reached > state.phase_best:
         state.phase_best, state.stale_epochs = reached, 0
     else:
         state.stale_epochs += 1
     # Last: who sees the epoch in the history can rely on its weights being kept.
-    training.history.write(state.history)
+    session.history.write(state.history)
 
 
-def quality(training: Training, validated: HeadMetrics) -> tuple[float, float]:
+def quality(session: Session, validated: HeadMetrics) -> tuple[float, float]:
     """What `train.monitor` compares, larger is better; the other figure breaks ties."""
     if not validated:
         return (0.0, 0.0)
-    heads = {n: head for n, head in training.classifier.heads.items() if n in validated}
+    heads = {n: head for n, head in session.classifier.heads.items() if n in validated}
     weights = [head.config.weight for head in heads.values()]
     losses = [validated[name]["loss"] for name in heads]
     loss = -float(np.average(losses, weights=weights))
     figure = float(np.mean([head_quality(head, validated[name]) for name, head in heads.items()]))
-    return (loss, figure) if training.recipe.train.monitor == "loss" else (figure, loss)
+    return (loss, figure) if session.recipe.train.monitor == "loss" else (figure, loss)
 
 
 def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:

@@ -13,39 +13,39 @@ from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.frozen.linear_solver import LinearWeights, solve_linear_head
 from tfft.transfer.phases.cached_inputs import cached_inputs
 from tfft.transfer.phases.inputs import CachedTensors
-from tfft.transfer.phases.session import Training, columns, end_epoch, validate
+from tfft.transfer.phases.session import Session, columns, end_epoch, validate
 from tfft.transfer.plan.plan import PhasePlan
 from tfft.transfer.step.step import EvaluationStep
 
 
 def train_by_solver(
-    training: Training, plan: PhasePlan, phase: LinearPhase, state: TrainingState
+    session: Session, plan: PhasePlan, phase: LinearPhase, state: TrainingState
 ) -> None:
     """Solves the heads on the cached features and records the phase as one epoch.
 
     Validation figures are those before the solution is refitted on the validation images. So are
     the probabilities that the run keeps, for a calibration on images that nothing was solved on.
     """
-    cut = training.classifier.cut(plan.frozen_blocks)
-    with closing(cached_inputs(training, plan)) as features:
+    cut = session.classifier.cut(plan.frozen_blocks)
+    with closing(cached_inputs(session, plan)) as features:
         started = time.perf_counter()
-        refitted, held_out = _solve_heads(training, phase, features)
-        evaluation = EvaluationStep(Cut(None, cut.suffix), training.classifier.heads)
-        validated = validate(training, features, evaluation)
+        refitted, held_out = _solve_heads(session, phase, features)
+        evaluation = EvaluationStep(Cut(None, cut.suffix), session.classifier.heads)
+        validated = validate(session, features, evaluation)
     for name, weights in refitted.items():
-        _assign(training.classifier.heads[name], weights)
+        _assign(session.classifier.heads[name], weights)
     if held_out:
-        write_arrays(training.run.before_refit_file, held_out)
+        write_arrays(session.run.before_refit_file, held_out)
     state.next_epoch()
     row = {
         **columns("validation", validated),
         "seconds": time.perf_counter() - started,
     }
-    end_epoch(training, state, row, validated)
+    end_epoch(session, state, row, validated)
 
 
 def _solve_heads(
-    training: Training, phase: LinearPhase, features: CachedTensors
+    session: Session, phase: LinearPhase, features: CachedTensors
 ) -> tuple[dict[str, LinearWeights], dict[str, np.ndarray]]:
     """Gives each head its solution.
 
@@ -53,11 +53,11 @@ def _solve_heads(
         If a refit was asked for, by head: the solution on validation images too, and the
         probabilities of the one without them on these images.
     """
-    pooled = {kind: i for i, kind in enumerate(training.classifier.poolings)}
+    pooled = {kind: i for i, kind in enumerate(session.classifier.poolings)}
     train, validation = features.train(0), features.validation
     refitted: dict[str, LinearWeights] = {}
     held_out: dict[str, np.ndarray] = {}
-    for name, head in training.classifier.heads.items():
+    for name, head in session.classifier.heads.items():
         column = pooled[head.config.pooling]
         held_out_features = np.asarray(validation[column][:], np.float32)
         solution = solve_linear_head(
@@ -66,11 +66,11 @@ def _solve_heads(
             held_out_features,
             features.validation_targets[name],
             classes=head.size.outputs,
-            class_weights=training.class_weights.get(name),
+            class_weights=session.class_weights.get(name),
             candidates=phase.inverse_regularization,
             choose_by=phase.choose_by,
             refit=phase.refit,
-            progress=training.progress,
+            progress=session.progress,
         )
         _assign(head, solution.chosen)
         if solution.refitted is not None:

@@ -10,7 +10,6 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from tfft.system.tensorflow import tf
 
@@ -80,7 +79,18 @@ def cache_decision(
     if not refused and recipe.train.cache.mode == "auto" and isinstance(phase, GradientPhase):
         refused = _does_not_pay(views, epochs, available, row_bytes, classifier, frozen_blocks)
         refused = refused or _no_room(rows * row_bytes, recipe.train.cache)
-    reason = refused or _reason(recipe, phase, views, available)
+    if refused:
+        reason = refused
+    elif isinstance(phase, LinearPhase):
+        reason = "a solved phase needs the features of all images"
+    elif recipe.train.cache.mode == "on":
+        reason = "train.cache.mode: on"
+    elif views:
+        reason = f"{views} augmented view{'' if views == 1 else 's'} of each image, in turn"
+    else:
+        reason = (
+            "from the pass of an earlier phase" if available else "computed once for all epochs"
+        )
     return CacheDecision(not refused, views, shapes, rows * row_bytes, reason)
 
 
@@ -146,21 +156,8 @@ def _no_room(needed: int, cache: CacheConfig) -> str:
     if needed > cache.max_gb * 1e9:
         return f"{needed / 1e9:.3g} GB are more than train.cache.max_gb: {cache.max_gb:g}"
     place = cache_directory("activations")
-    free = shutil.disk_usage(_existing(place)).free
+    there = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
     if needed > free:
         return f"{needed / 1e9:.3g} GB do not fit on the disk of {place}"
     return ""
-
-
-def _existing(path: Path) -> Path:
-    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-
-
-def _reason(recipe: Recipe, phase: Phase, views: int, available: bool) -> str:
-    if isinstance(phase, LinearPhase):
-        return "a solved phase needs the features of all images"
-    if recipe.train.cache.mode == "on":
-        return "train.cache.mode: on"
-    if views:
-        return f"{views} augmented view{'' if views == 1 else 's'} of each image, in turn"
-    return "from the pass of an earlier phase" if available else "computed once for all epochs"

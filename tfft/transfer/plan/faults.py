@@ -12,83 +12,65 @@ from tfft.transfer.plan.unfreeze import unmatched
 
 def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int]) -> list[str]:
     """Returns a line for each fault, with the place of the value in the recipe."""
-    faults = [
-        *_pooling(classifier),
-        *_warm_start(recipe, classifier),
-        *_nowhere_to_look(classifier),
-    ]
+    faults = list(_of_heads(recipe, classifier))
     for number, phase in enumerate(recipe.train.phases):
-        where = f"train.phases.{number}"
         found = [
-            *_unfreeze(phase, classifier),
-            *_beyond_module(phase, classifier),
-            *_without_validation(phase, images["validation"]),
-            *_without_pretrained_weights(phase, recipe),
-            *_unsolvable(phase, recipe),
-            *_losing_boxes(phase, recipe),
+            *_of_unfreezing(phase, classifier),
+            *_of_validation(phase, images["validation"]),
+            *_of_targets(phase, recipe),
         ]
-        faults += [f"{where}.{fault}" for fault in found]
+        faults += [f"train.phases.{number}.{fault}" for fault in found]
     return faults
 
 
-def _warm_start(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
-    for name, head in classifier.heads.items():
-        for fault in warm_start_faults(head, recipe.backbone):
-            yield f"heads.{name}.init: {fault}"
-
-
-def _nowhere_to_look(classifier: Classifier) -> Iterator[str]:
-    output = classifier.backbone.model.output_shape
-    for name, head in classifier.heads.items():
-        if head.config.pooling == "grid" and output[1:3] == (1, 1):
+def _of_heads(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
+    """What the backbone's output, or its source's classes, do not give a head."""
+    name, shape = classifier.backbone.spec.name, classifier.backbone.model.output_shape
+    for head_name, head in classifier.heads.items():
+        pooling = head.config.pooling
+        if len(shape) == 2 and pooling != "avg":
             yield (
-                f"heads.{name}.pooling: grid needs activations of more than one position, and "
-                f"those of {classifier.backbone.spec.name} at {classifier.model.input_shape[1]} px "
-                "are 1 x 1: raise image.size_px, or use pooling: avg"
+                f"heads.{head_name}.pooling: {name} gives features that are pooled already: "
+                f"set pooling: avg. Received: {pooling}"
+            )
+        for fault in warm_start_faults(head, recipe.backbone):
+            yield f"heads.{head_name}.init: {fault}"
+        if pooling == "grid" and shape[1:3] == (1, 1):
+            yield (
+                f"heads.{head_name}.pooling: grid needs activations of more than one position, and "
+                f"those of {name} at {classifier.model.input_shape[1]} px are 1 x 1: raise "
+                "image.size_px, or use pooling: avg"
             )
 
 
-def _unfreeze(phase: Phase, classifier: Classifier) -> Iterator[str]:
-    name, blocks = classifier.backbone.spec.name, len(classifier.backbone.blocks)
-    if isinstance(phase.unfreeze, LastBlocks) and phase.unfreeze.last_blocks > blocks:
+def _of_unfreezing(phase: Phase, classifier: Classifier) -> Iterator[str]:
+    """Blocks and layers that are not there, and what a module that runs whole cannot do."""
+    backbone = classifier.backbone
+    name, blocks = backbone.spec.name, backbone.blocks
+    if isinstance(phase.unfreeze, LastBlocks) and phase.unfreeze.last_blocks > len(blocks):
         yield (
-            f"unfreeze.last_blocks: {name} has {blocks} blocks. "
+            f"unfreeze.last_blocks: {name} has {len(blocks)} blocks. "
             f"Received: {phase.unfreeze.last_blocks}"
         )
     if isinstance(phase.unfreeze, Patterns):
         for pattern, hint in unmatched(classifier, phase.unfreeze.patterns).items():
             yield (
                 f"unfreeze.patterns: {pattern!r} matches no block and no layer of {name} that has "
-                f"weights.{hint} Its blocks: "
-                f"{', '.join(block.name for block in classifier.backbone.blocks)}"
+                f"weights.{hint} Its blocks: {', '.join(block.name for block in blocks)}"
             )
-
-
-def _beyond_module(phase: Phase, classifier: Classifier) -> Iterator[str]:
-    """What an opaque module cannot do."""
-    backbone = classifier.backbone
     if not backbone.opaque or not isinstance(phase, GradientPhase) or phase.unfreeze == "none":
         return
     if not any(classifier.block_weights):
-        yield f"unfreeze: {backbone.spec.name} has no trainable variables. Use unfreeze: none"
-    elif phase.batch_norm == "adapt" and not any(block.batch_norms for block in backbone.blocks):
+        yield f"unfreeze: {name} has no trainable variables. Use unfreeze: none"
+    elif phase.batch_norm == "adapt" and not any(block.batch_norms for block in blocks):
         yield (
-            f"batch_norm: {backbone.spec.name} has no training mode in which a BatchNorm could "
-            "adapt. Use batch_norm: frozen"
+            f"batch_norm: {name} has no training mode in which a BatchNorm could adapt. "
+            "Use batch_norm: frozen"
         )
 
 
-def _pooling(classifier: Classifier) -> Iterator[str]:
-    if len(classifier.backbone.model.output_shape) == 2:
-        for name, head in classifier.heads.items():
-            if head.config.pooling != "avg":
-                yield (
-                    f"heads.{name}.pooling: {classifier.backbone.spec.name} gives features that "
-                    f"are pooled already: set pooling: avg. Received: {head.config.pooling}"
-                )
-
-
-def _without_validation(phase: Phase, validation_images: int) -> Iterator[str]:
+def _of_validation(phase: Phase, validation_images: int) -> Iterator[str]:
+    """What cannot be chosen without validation images."""
     if validation_images:
         return
     if isinstance(phase, LinearPhase) and len(phase.inverse_regularization) > 1:
@@ -100,33 +82,28 @@ def _without_validation(phase: Phase, validation_images: int) -> Iterator[str]:
         yield "early_stop: needs validation images (data.validation_fraction > 0)"
 
 
-def _without_pretrained_weights(phase: Phase, recipe: Recipe) -> Iterator[str]:
-    if isinstance(phase, GradientPhase) and phase.l2sp and is_random(recipe.backbone):
+def _of_targets(phase: Phase, recipe: Recipe) -> Iterator[str]:
+    """Methods that the heads of the recipe, or its random weights, do not go with."""
+    if isinstance(phase, LinearPhase):
+        others = [f"{n} ({h.kind})" for n, h in recipe.heads.items() if h.kind != "classification"]
+        if others:
+            yield (
+                f"solver: linear solves classification heads only, not {', '.join(others)}. Train "
+                "them by steps: {unfreeze: none, epochs: 20, learning_rate: 1e-3}"
+            )
+        return
+    if phase.l2sp and is_random(recipe.backbone):
         yield (
             "l2sp: pulls towards pretrained weights, but backbone.weights is random. "
             "Use weight_decay, or pretrained weights"
         )
-
-
-def _unsolvable(phase: Phase, recipe: Recipe) -> Iterator[str]:
-    others = [f"{n} ({h.kind})" for n, h in recipe.heads.items() if h.kind != "classification"]
-    if isinstance(phase, LinearPhase) and others:
-        yield (
-            f"solver: linear solves classification heads only, not {', '.join(others)}. Train them "
-            "by steps: {unfreeze: none, epochs: 20, learning_rate: 1e-3}"
-        )
-
-
-def _losing_boxes(phase: Phase, recipe: Recipe) -> Iterator[str]:
     boxes = ", ".join(name for name, head in recipe.heads.items() if head.kind == "box")
-    if not boxes or not isinstance(phase, GradientPhase):
-        return
-    if phase.mix is not None:
+    if boxes and phase.mix is not None:
         yield (
             f"mix: a mixture of two images has no one box, which {boxes} predicts. "
             "Use augment instead"
         )
-    if phase.augment == "rand_augment":
+    if boxes and phase.augment == "rand_augment":
         yield (
             f"augment: rand_augment turns, shears and shifts pictures, and no box follows, which "
             f"{boxes} predicts. Use random_crop_color, random_crop or flip"

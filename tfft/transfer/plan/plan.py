@@ -183,7 +183,10 @@ def _phase(
     gradient = isinstance(phase, GradientPhase)
     steps_per_epoch = math.ceil(images["train"] / recipe.train.batch_size) if gradient else 0
     steps = (phase.steps or (phase.epochs or 0) * steps_per_epoch) if gradient else 0
+    # What no source has trained: heads and, in phases of gradient steps, the adapter.
     adapting = bool(classifier.front.weights)
+    adapter = sum(math.prod(v.shape) for v in classifier.front.weights) if gradient else 0
+    new = adapter + sum(head.parameters for head in heads)
     cache = cache_decision(
         recipe,
         classifier,
@@ -201,7 +204,7 @@ def _phase(
         frozen_blocks=frozen,
         cut=blocks[frozen - 1].name if frozen and not (gradient and adapting) else None,
         trained_by_block=trained,
-        trained_parameters=sum(trained) + _new_parameters(classifier, heads, gradient),
+        trained_parameters=sum(trained) + new,
         block_factors=tuple(block_factors(phase, len(blocks)))
         if gradient
         else (1.0,) * len(blocks),
@@ -257,9 +260,3 @@ def _require_room(recipe: Recipe, phases: Sequence[PhasePlan]) -> None:
     ]
     if faults:
         raise RecipeError("the cache is too small for the recipe:\n" + "\n".join(faults))
-
-
-def _new_parameters(classifier: Classifier, heads: tuple[PartPlan, ...], gradient: bool) -> int:
-    """Counts what no source has trained: heads and, in phases of gradient steps, the adapter."""
-    adapter = sum(math.prod(v.shape) for v in classifier.front.weights) if gradient else 0
-    return adapter + sum(head.parameters for head in heads)

@@ -35,21 +35,19 @@ def unfrozen(classifier: Classifier, unfreeze: str | LastBlocks | Patterns) -> U
         parts = [_matching(block, unfreeze.patterns) for block in blocks]
         frozen = next((index for index, found in enumerate(parts) if found), len(blocks))
     else:
-        frozen = len(blocks) - _last_blocks(unfreeze, len(blocks))
+        last = len(blocks) if unfreeze == "all" else 0
+        if isinstance(unfreeze, LastBlocks):
+            last = min(unfreeze.last_blocks, len(blocks))
+        frozen = len(blocks) - last
         parts = [block.parts if index >= frozen else () for index, block in enumerate(blocks)]
     if classifier.backbone.opaque and frozen < len(blocks):
         frozen = 0
-    return Unfrozen(
-        frozen,
-        tuple(
-            _weights(weights, found)
-            for weights, found in zip(classifier.block_weights, parts, strict=True)
-        ),
-        tuple(
-            tuple(part.batch_norm for part in found if part.batch_norm is not None)
-            for found in parts
-        ),
-    )
+    weights, batch_norms = [], []
+    for of_block, found in zip(classifier.block_weights, parts, strict=True):
+        held = {id(variable) for part in found for variable in part.weights}
+        weights.append(tuple(variable for variable in of_block if id(variable) in held))
+        batch_norms.append(tuple(p.batch_norm for p in found if p.batch_norm is not None))
+    return Unfrozen(frozen, tuple(weights), tuple(batch_norms))
 
 
 def unmatched(classifier: Classifier, patterns: Sequence[str]) -> dict[str, str]:
@@ -69,12 +67,6 @@ def unmatched(classifier: Classifier, patterns: Sequence[str]) -> dict[str, str]
     }
 
 
-def _last_blocks(unfreeze: str | LastBlocks, blocks: int) -> int:
-    if isinstance(unfreeze, LastBlocks):
-        return min(unfreeze.last_blocks, blocks)
-    return blocks if unfreeze == "all" else 0
-
-
 def _matching(block: Block, patterns: Sequence[str]) -> tuple[Part, ...]:
     """The parts of a block of which one, or what one lies in, or the block itself, matches."""
 
@@ -84,10 +76,3 @@ def _matching(block: Block, patterns: Sequence[str]) -> tuple[Part, ...]:
     if matches([block.name]):
         return block.parts
     return tuple(part for part in block.parts if matches(part.names))
-
-
-def _weights(
-    weights: Sequence[keras.Variable], parts: Sequence[Part]
-) -> tuple[keras.Variable, ...]:
-    held = {id(variable) for part in parts for variable in part.weights}
-    return tuple(variable for variable in weights if id(variable) in held)

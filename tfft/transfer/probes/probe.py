@@ -3,33 +3,23 @@
 Source: linear classifier probes, Alain and Bengio 2016.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tfft.system.tensorflow import keras
 
-import numpy as np
-
-from tfft.backbones.backbone import Backbone
 from tfft.backbones.cost import multiply_adds
-from tfft.backbones.split import crossing_tensors
 from tfft.config.recipe import Recipe
-from tfft.data.examples import Examples
 from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.metrics.classification import wilson_interval
-from tfft.model.assemble import Classifier
-from tfft.model.front import new_input
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.frozen.function import CutContent, FrozenPart
-from tfft.transfer.frozen.identity import prefix_identity
 from tfft.transfer.frozen.linear_solver import solve_linear_head
+from tfft.transfer.frozen.part import pooled_blocks, read_outputs
 from tfft.transfer.prepare import Prepared, prepare
 
 _CANDIDATES = (0.003, 0.03, 0.3)
-_POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}
 
 
 @dataclass(frozen=True)
@@ -125,11 +115,16 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
     train, validation = prepared.examples("train"), prepared.examples("validation")
     if not len(validation):
         raise DataError("a probe needs validation images: set data.validation_fraction > 0")
-    frozen = _frozen_part(recipe, prepared, progress)
-    features = [_features(frozen, train, "train"), _features(frozen, validation, "validation")]
     target, backbone = recipe.heads[head].target, classifier.backbone
+    blocks = len(backbone.blocks)
+    # A backbone that runs whole has its output only.
+    ends = [blocks] if backbone.opaque else list(range(1, blocks + 1))
+    frozen = pooled_blocks(recipe, classifier, ends, progress)
+    features = [
+        read_outputs(frozen, train, "train"),
+        read_outputs(frozen, validation, "validation"),
+    ]
     probes = []
-    ends = _ends(backbone)
     task = progress.start("probing", len(ends), "blocks")
     try:
         for place, end in enumerate(ends):
@@ -144,6 +139,10 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
                 refit=False,
             )
             top1 = solution.validation[solution.inverse_regularization]["top1"]
+            share_of_compute = 1.0
+            if end < blocks:
+                whole = max(multiply_adds(backbone, blocks), 1)
+                share_of_compute = multiply_adds(backbone, end) / whole
             right = round(top1 * len(validation))
             probes.append(
                 BlockProbe(
@@ -151,78 +150,13 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
                     features[0][place].shape[1],
                     top1,
                     wilson_interval(right, len(validation)),
-                    _share_of_compute(backbone, end),
+                    share_of_compute,
                 )
             )
             task.advance()
     finally:
         task.close()
     return Probe(backbone.spec.name, head, len(validation), tuple(probes))
-
-
-def _ends(backbone: Backbone) -> list[int]:
-    """How many blocks lie before each place that is probed: the end of each block.
-
-    A backbone that runs whole has its output only.
-    """
-    blocks = len(backbone.blocks)
-    return [blocks] if backbone.opaque else list(range(1, blocks + 1))
-
-
-def _share_of_compute(backbone: Backbone, end: int) -> float:
-    blocks = len(backbone.blocks)
-    if end == blocks:
-        return 1.0
-    return multiply_adds(backbone, end) / max(multiply_adds(backbone, blocks), 1)
-
-
-def _features(frozen: FrozenPart, examples: Examples, split: str) -> list[np.ndarray]:
-    entry = frozen.outputs(examples, split)
-    try:
-        return [np.asarray(tensor[:], np.float32) for tensor in entry.tensors]
-    finally:
-        entry.close()
-
-
-def _frozen_part(recipe: Recipe, prepared: Prepared, progress: Progress) -> FrozenPart:
-    classifier = prepared.classifier
-    blocks = len(classifier.backbone.blocks)
-    policy = recipe.train.mixed_precision
-    identity = {
-        **prefix_identity(recipe.backbone, recipe.image, classifier, blocks, policy),
-        "pooled_at_each_block": True,
-    }
-    about = {
-        "what": "pooled activations of each block",
-        "backbone": classifier.backbone.spec.name,
-        "recipe": recipe.name,
-    }
-    return FrozenPart(
-        _pooled_blocks(classifier),
-        [CutContent(identity, about, len(_ends(classifier.backbone)))],
-        recipe.train.cache,
-        progress,
-    )
-
-
-def _pooled_blocks(classifier: Classifier) -> keras.Model:
-    """The model from its inputs to the tensors at the end of each block, averaged over places."""
-    backbone = classifier.backbone
-    ends = [_averaged(_tensors(backbone, end)) for end in _ends(backbone)]
-    inner = keras.Model(backbone.model.input, ends)
-    inputs = new_input(classifier.front)
-    return keras.Model(inputs, inner(classifier.front(inputs)))
-
-
-def _tensors(backbone: Backbone, blocks: int) -> list[keras.KerasTensor]:
-    if blocks == len(backbone.blocks):
-        return [backbone.model.output]
-    return crossing_tensors(backbone, blocks)
-
-
-def _averaged(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
-    vectors = [_POOLING[len(t.shape)]()(t) if len(t.shape) in _POOLING else t for t in tensors]
-    return vectors[0] if len(vectors) == 1 else keras.layers.Concatenate()(vectors)
 
 
 def _head(recipe: Recipe, head: str | None) -> str:

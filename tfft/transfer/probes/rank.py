@@ -7,11 +7,8 @@ the validation images. The test images are never read.
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.cost import multiply_adds
@@ -19,17 +16,16 @@ from tfft.config.loading.named_backbone import NamedBackbone
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.data.examples import Examples, Images
+from tfft.data.examples import Images
 from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.metrics.classification import wilson_interval
 from tfft.metrics.transferability import h_score, logme
-from tfft.model.assemble import Classifier, build_classifier, pixel_spec
+from tfft.model.assemble import build_classifier, pixel_spec
 from tfft.model.heads import HeadSize
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.frozen.function import CutContent, FrozenPart
-from tfft.transfer.frozen.identity import prefix_identity
 from tfft.transfer.frozen.linear_solver import solve_linear_head
+from tfft.transfer.frozen.part import frozen_part, read_outputs
 
 # Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.
 PROBE_CANDIDATES = (0.01, 0.1, 1.0)
@@ -127,9 +123,14 @@ def _ranked(
     classifier = build_classifier(backbone, head, size, image, recipe.seed)
     pixels = pixel_spec(image, backbone.spec.default_size_px)
     started = time.perf_counter()
-    frozen = _frozen_part(recipe, named, classifier, progress)
+    # Under the keys of a heads-only phase in float32, with this backbone in the recipe.
+    own = {"name": "tfft rank", "backbone": named.config, "image": image}
+    policy = {"train": recipe.train.model_copy(update={"mixed_precision": "float32"})}
+    frozen = frozen_part(
+        recipe.model_copy(update={**own, **policy}), classifier, [len(backbone.blocks)], progress
+    )
     train, validation = (
-        _features(frozen, Images(data.splits[split], pixels), split)
+        read_outputs(frozen, Images(data.splits[split], pixels), split)[0]
         for split in ("train", "validation")
     )
     computed = time.perf_counter()
@@ -137,7 +138,19 @@ def _ranked(
     logme_score, shrunk_h_score = logme(train, labels), h_score(train, labels)
     scored = time.perf_counter()
     truth = data.splits["validation"].targets["label"]
-    right = _probe(train, labels, validation, truth, len(classes), progress)
+    solution = solve_linear_head(
+        train,
+        labels,
+        validation,
+        truth,
+        classes=len(classes),
+        candidates=PROBE_CANDIDATES,
+        choose_by="loss",
+        refit=False,
+        progress=progress,
+    )
+    top1 = solution.validation[solution.inverse_regularization]["top1"]
+    right = round(top1 * len(truth))
     ended = time.perf_counter()
     low, high = wilson_interval(right, len(truth))
     return RankedBackbone(
@@ -154,51 +167,3 @@ def _ranked(
         score_seconds=round(scored - computed, 2),
         probe_seconds=round(ended - scored, 2),
     )
-
-
-def _features(frozen: FrozenPart, examples: Examples, split: str) -> np.ndarray:
-    """Returns the features float32 [images, features] of a split."""
-    with closing(frozen.outputs(examples, split)) as entry:
-        return np.asarray(entry.tensors[0][:], np.float32)
-
-
-def _frozen_part(
-    recipe: Recipe,
-    named: NamedBackbone,
-    classifier: Classifier,
-    progress: Progress,
-) -> FrozenPart:
-    """Returns what computes average-pooled features, under the keys of a heads-only phase."""
-    blocks = len(classifier.backbone.blocks)
-    image = named.image or recipe.image
-    identity = {
-        **prefix_identity(named.config, image, classifier, blocks, "float32"),
-        "poolings": list(classifier.poolings),
-    }
-    about = {"what": "features", "backbone": classifier.backbone.spec.name, "recipe": "tfft rank"}
-    prefix = classifier.below([blocks])
-    content = CutContent(identity, about, 1)
-    return FrozenPart(prefix, [content], recipe.train.cache, progress)
-
-
-def _probe(
-    train: np.ndarray,
-    labels: np.ndarray,
-    validation: np.ndarray,
-    truth: np.ndarray,
-    classes: int,
-    progress: Progress,
-) -> int:
-    """Returns how many validation images a linear head solved on the training images gets right."""
-    solution = solve_linear_head(
-        train,
-        labels,
-        validation,
-        truth,
-        classes=classes,
-        candidates=PROBE_CANDIDATES,
-        choose_by="loss",
-        refit=False,
-        progress=progress,
-    )
-    return round(solution.validation[solution.inverse_regularization]["top1"] * len(truth))

@@ -87,17 +87,14 @@ class _ByPhase:
                 grad + self._pull(variable) / replicas if self._rule(variable).pull else grad
                 for grad, variable in zip(grads, trainable_variables, strict=True)
             ]
-        self._corrections = self._corrections_of(trainable_variables)
-        super().apply(grads, trainable_variables)
-
-    def _corrections_of(self, variables: Sequence[Any]) -> dict[int, tf.Tensor]:
-        """What the learning rate of each variable is multiplied by, computed for all at once."""
-        indices = [self._get_variable_index(variable) for variable in variables]
+        # What bias correction multiplies each learning rate by, computed for all variables at once.
+        indices = [self._get_variable_index(variable) for variable in trainable_variables]
         updates = tf.stack([self._update_counts[index].value for index in indices]) + 1
         # In the same shape, so that equal numbers are rounded alike and give exactly 1.
         steps = tf.fill([len(indices)], tf.cast(self.iterations.value + 1, tf.int32))
         factors = self._bias_correction(updates) / self._bias_correction(steps)
-        return dict(zip(indices, tf.unstack(factors), strict=True))
+        self._corrections = dict(zip(indices, tf.unstack(factors), strict=True))
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor) -> None:
         rule, index = self._rule(variable), self._get_variable_index(variable)

@@ -260,12 +260,10 @@ def _compiled(function: Callable[..., tf.Tensor], signature: list) -> Callable[.
 
 
 def _batch_spec(cut: Cut, heads: Mapping[str, Head], leading: list[None]) -> tuple:
-    tensors = (cut.prefix or cut.suffix).inputs
-    inputs = tuple(tf.TensorSpec([*leading, *t.shape[1:]], _fed_as(t)) for t in tensors)
-    return inputs, {name: target_spec(head, leading) for name, head in heads.items()}
-
-
-def _fed_as(tensor: keras.KerasTensor) -> tf.DType:
     """Numbers are fed in full precision, whatever the model computes in."""
-    dtype = tf.as_dtype(tensor.dtype)
-    return tf.float32 if dtype.is_floating else dtype
+    inputs = []
+    for tensor in (cut.prefix or cut.suffix).inputs:
+        dtype = tf.as_dtype(tensor.dtype)
+        fed = tf.float32 if dtype.is_floating else dtype
+        inputs.append(tf.TensorSpec([*leading, *tensor.shape[1:]], fed))
+    return tuple(inputs), {name: target_spec(head, leading) for name, head in heads.items()}
