@@ -28,6 +28,10 @@ class RecipeError(UsageError):
     """A recipe is wrong. Its message lists every fault, a line each (exit code 2)."""
 
 
+class RecipeWarning(UserWarning):
+    """Something in a recipe is read in another way than it was written; the message says how."""
+
+
 class DataError(UsageError):
     """The data are not what the recipe says, or a file of them is unusable (exit code 2)."""
 

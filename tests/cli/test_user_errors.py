@@ -40,6 +40,14 @@ def test_an_unknown_key_names_the_nearest(tfft):
     assert "batch_size" in message
 
 
+def test_a_renamed_value_is_a_line_of_its_own(tfft):
+    message = failure(tfft("train", "classifier", "--set", "train.monitor=figure"), 2)
+    renamed = "figure has been renamed: write monitor: metric"
+    first, second = message.splitlines()
+    assert first == f"tfft: --set train.monitor: {renamed}"
+    assert "data.path: which images?" in second
+
+
 def test_an_unknown_backbone_names_the_nearest(tfft):
     settings = ("--set", "backbone.kind=application", "--set", "backbone.name=ResNte50")
     message = failure(tfft("train", "quickstart", *settings, timeout=60), 2)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfft.config.loading.load import bundled_recipes, dump_recipe, load_recipe, recipe_from_dict
 from tfft.config.loading.source import read_yaml
-from tfft.errors import RecipeError
+from tfft.errors import RecipeError, RecipeWarning
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["classifier", "quickstart"]
@@ -125,6 +125,30 @@ def test_loading_starts_no_tensorflow():
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'numpy')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ})
+
+
+def test_a_renamed_value_is_read_with_a_warning_that_says_where_and_what_to_write(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text(
+        "name: old\ndata: {kind: digits}\nbackbone: {kind: lite}\n"
+        "train:\n  strategy: full\n  monitor: figure\n"
+    )
+    with pytest.warns(RecipeWarning) as caught:
+        assert load_recipe(path).train.monitor == "metric"
+    renamed = "train.monitor: figure has been renamed: write monitor: metric"
+    assert [str(warning.message) for warning in caught] == [f"{path}:6: {renamed}"]
+    with pytest.warns(RecipeWarning) as caught:
+        set_so = load_recipe("quickstart", overrides=["train.monitor=figure"])
+    assert set_so.train.monitor == "metric"
+    assert [str(warning.message) for warning in caught] == [f"--set {renamed}"]
+
+
+def test_the_recipe_of_an_old_run_is_read_without_a_warning(tmp_path):
+    text = dump_recipe(load_recipe("quickstart"))
+    assert "  monitor: metric\n" in text
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text.replace("  monitor: metric\n", "  monitor: figure\n"))
+    assert load_recipe(path) == load_recipe("quickstart")
 
 
 MINIMAL = {"name": "mine", "data": {"kind": "digits"}, "backbone": {"kind": "lite"}}

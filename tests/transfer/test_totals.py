@@ -44,7 +44,7 @@ def test_totals_go_on_from_those_of_the_steps_before():
     assert not again.finite
 
 
-@pytest.mark.parametrize(("monitor", "best"), [("figure", (0.75, -2.0)), ("loss", (-2.0, 0.75))])
+@pytest.mark.parametrize(("monitor", "best"), [("metric", (0.75, -2.0)), ("loss", (-2.0, 0.75))])
 def test_epochs_are_compared_by_the_heads_that_validation_has_targets_for(monitor, best):
     training: Any = SimpleNamespace(
         classifier=SimpleNamespace(heads=_HEADS),

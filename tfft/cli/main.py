@@ -3,14 +3,17 @@
 Only click and the table below are imported until a command is chosen, so that help is instant.
 """
 
+import contextlib
 import importlib
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
 from tfft import __version__
-from tfft.errors import TfftError, nearest
+from tfft.errors import RecipeWarning, TfftError, nearest
 
 EXIT_INTERRUPTED = 130
 
@@ -93,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; a bug's exception passes through."""
     try:
-        result = cli.main(arguments, prog_name="tfft", standalone_mode=False)
+        with _shown_warnings():
+            result = cli.main(arguments, prog_name="tfft", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
@@ -105,6 +109,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         return _show_interrupt(error)
     return result if isinstance(result, int) else 0
+
+
+@contextlib.contextmanager
+def _shown_warnings() -> Iterator[None]:
+    """Shows what is said about recipes as a line on stderr, once for each text."""
+    shown: set[str] = set()
+
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, RecipeWarning):
+                show_other(message, category, *where)
+            elif str(message) not in shown:
+                shown.add(str(message))
+                click.echo(f"tfft: {message}", err=True)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", RecipeWarning)
+        yield
 
 
 def _show_usage_error(error: click.ClickException) -> int:

@@ -35,7 +35,7 @@ class TfliteConfig(Section):
     )
     max_accuracy_drop: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         default=0.01,
-        description="a smaller file whose figure (accuracy, F1, mean IoU; for numbers the mean "
+        description="a smaller file whose metric (accuracy, F1, mean IoU; for numbers the mean "
         "error as a share of their spread) is worse than the Keras model's by more is not put in "
         "place",
     )

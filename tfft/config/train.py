@@ -185,7 +185,7 @@ class LinearPhase(Section):
         description="candidates of scikit-learn's C on standardised features; validation chooses",
     )
     choose_by: Literal["loss", "top1"] = Field(
-        default="loss", description="validation figure that chooses; the other one breaks ties"
+        default="loss", description="validation metric that chooses; the other one breaks ties"
     )
     refit: bool = Field(
         default=False,
@@ -252,10 +252,10 @@ class TrainConfig(Section):
     phases: tuple[Phase, ...] = Field(
         min_length=1, description="the freeze schedule, in order; `strategy` is its short form"
     )
-    monitor: Literal["figure", "loss"] = Field(
-        default="figure",
+    monitor: Literal["metric", "loss"] = Field(
+        default="metric",
         description="what chooses the best weights on validation data, the other one breaking "
-        "ties: the mean of the heads' figures (top-1, F1, absolute error, mean IoU), or the loss",
+        "ties: the mean of the heads' metrics (top-1, F1, absolute error, mean IoU), or the loss",
     )
     keep_best: bool = Field(
         default=True, description="end with the best weights of any phase, not with the last ones"

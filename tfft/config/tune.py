@@ -42,7 +42,7 @@ class TuneConfig(Section):
     seed: int = Field(default=0, ge=0, description="of the search")
     prune: bool = Field(
         default=True,
-        description="stop a trial whose validation figure is below the median of those before it "
+        description="stop a trial whose validation metric is below the median of those before it "
         "at the same epoch",
     )
     space: dict[str, Searched] = Field(

@@ -233,5 +233,5 @@ def _duplicate_notes(source: Source, scan: Scan) -> tuple[str, ...]:
     if repeated:
         notes.append(f"{len(repeated)} images occur more than once")
     if across := sum(len(splits) > 1 for splits in groups.values()):
-        notes.append(f"{across} images are in more than one split, which flatters the figures")
+        notes.append(f"{across} images are in more than one split, which flatters the metrics")
     return tuple(notes)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -16,9 +17,11 @@ from tfft.config.loading.overrides import Overrides, apply_overrides, parse_over
 from tfft.config.loading.source import Document, plain_value, read_yaml
 from tfft.config.model import BackboneConfig
 from tfft.config.recipe import Recipe
-from tfft.errors import RecipeError, nearest
+from tfft.errors import RecipeError, RecipeWarning, nearest
 
 _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it as it is.\n"
+# Values that have been renamed, by their place in a recipe: what they were called, and are now.
+_RENAMED = {("train", "monitor"): {"figure": "metric"}}
 # What a `data` section says of any source of images, and so keeps with --data.
 _COMMON_DATA_KEYS = (
     "validation_fraction",
@@ -45,6 +48,9 @@ def load_recipe(
         data: a directory with one folder a class, or a CSV manifest; replaces the recipe's source
             of images and keeps what the recipe says of splits and bad images.
 
+    A value that has been renamed since is read with a `RecipeWarning`, or without one in a recipe
+    that tfft wrote itself.
+
     Raises:
         RecipeError: The recipe is not there or wrong; every fault is named, a line each.
         UsageError: An override is not of its form.
@@ -54,7 +60,10 @@ def load_recipe(
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"cannot read the recipe {path}: {error}") from error
-    return _resolve(read_yaml(text, str(path)), overrides, data)
+    document = read_yaml(text, str(path))
+    if _HEADER in text:
+        document = _with_new_names(document, warn=False)
+    return _resolve(document, overrides, data)
 
 
 def recipe_from_dict(values: Mapping[str, Any], overrides: Overrides = ()) -> Recipe:
@@ -129,7 +138,7 @@ def _resolve(document: Document, overrides: Overrides, data: str | Path | None) 
     faults += lost
     if data is not None:
         document = _with_data(document, Path(data))
-    document = Document(_plain(document.values), document.places)
+    document = _with_new_names(Document(_plain(document.values), document.places), warn=True)
     try:
         recipe = Recipe.model_validate_json(json.dumps(document.values), strict=True)
         sections = dict(recipe)
@@ -141,6 +150,21 @@ def _resolve(document: Document, overrides: Overrides, data: str | Path | None) 
     if faults or recipe is None:
         raise RecipeError(report(faults, document))
     return _absolute(recipe)
+
+
+def _with_new_names(document: Document, *, warn: bool) -> Document:
+    """Replaces values by what they are called now."""
+    for (section, key), names in _RENAMED.items():
+        values = document.values.get(section) if isinstance(document.values, dict) else None
+        old = values.get(key) if isinstance(values, dict) else None
+        if isinstance(old, str) and old in names:
+            new = {**document.values, section: {**values, key: names[old]}}
+            if warn:
+                text = f"{old} has been renamed: write {key}: {names[old]}"
+                line = report([Fault((section, key), text)], document)
+                warnings.warn(line, RecipeWarning, stacklevel=4)
+            document = Document(new, document.places)
+    return document
 
 
 def _plain(value: Any) -> Any:

@@ -220,15 +220,15 @@ def end_epoch(
 
 
 def quality(session: Session, validated: HeadMetrics) -> tuple[float, float]:
-    """What `train.monitor` compares, larger is better; the other figure breaks ties."""
+    """What `train.monitor` compares, larger is better; the other value breaks ties."""
     if not validated:
         return (0.0, 0.0)
     heads = {n: head for n, head in session.classifier.heads.items() if n in validated}
     weights = [head.config.weight for head in heads.values()]
     losses = [validated[name]["loss"] for name in heads]
     loss = -float(np.average(losses, weights=weights))
-    figure = float(np.mean([head_quality(head, validated[name]) for name, head in heads.items()]))
-    return (loss, figure) if session.recipe.train.monitor == "loss" else (figure, loss)
+    metric = float(np.mean([head_quality(head, validated[name]) for name, head in heads.items()]))
+    return (loss, metric) if session.recipe.train.monitor == "loss" else (metric, loss)
 
 
 def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:
