@@ -8,7 +8,7 @@ from typing import Any
 
 from scipy.stats import t as student_t
 
-from tfft.metrics.classification import wilson_interval
+from tfft.metrics.intervals import wilson_interval
 from tfft.system.files import write_text
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfft.metrics.boxes import box_metrics, iou, mean_interval
+from tfft.metrics.boxes import box_metrics, iou
+from tfft.metrics.intervals import mean_interval
 
 
 @st.composite

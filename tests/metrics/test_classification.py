@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfft.metrics.classification import classification_metrics, wilson_interval
+from tfft.metrics.classification import classification_metrics
+from tfft.metrics.intervals import wilson_interval
 
 _PROBABILITIES = np.array(
     [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3]], np.float32

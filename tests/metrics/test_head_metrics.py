@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfft.metrics.heads import head_metrics, main_figure
+from tfft.metrics.heads import head_metrics, main_metric
 from tfft.runtime.info import HeadInfo
 
 _MISSING = float("nan")
@@ -28,7 +28,7 @@ def test_the_figure_of_each_kind(kind: str, answers: list, targets: list, expect
     head = _HEADS[kind]
     dtype = int if kind == "classification" else np.float32
     metrics = head_metrics(head, np.array(answers, np.float32), np.array(targets, dtype))
-    assert main_figure(head, metrics) == (expected[0], pytest.approx(expected[1]))
+    assert main_metric(head, metrics) == (expected[0], pytest.approx(expected[1]))
 
 
 def test_a_number_that_is_missing_counts_for_nothing():
@@ -48,5 +48,5 @@ def test_a_box_that_is_missing_counts_for_nothing():
 @pytest.mark.parametrize(("kind", "width"), [("regression", 1), ("box", 4)])
 def test_where_all_are_missing_the_figure_is_too(kind: str, width: int):
     answers, targets = np.zeros((3, width), np.float32), np.full((3, width), np.nan, np.float32)
-    name, value = main_figure(_HEADS[kind], head_metrics(_HEADS[kind], answers, targets))
+    name, value = main_metric(_HEADS[kind], head_metrics(_HEADS[kind], answers, targets))
     assert name in ("mae", "mean_iou") and value is None

@@ -16,7 +16,6 @@ def test_the_bootstrap_interval_is_that_of_scipy(levels):
     theirs = stats.bootstrap(
         (values,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(1)
     ).confidence_interval
-    assert ours.mean == pytest.approx(values.mean())
     assert ours.low == pytest.approx(theirs.low, abs=0.002)
     assert ours.high == pytest.approx(theirs.high, abs=0.002)
 
@@ -24,7 +23,7 @@ def test_the_bootstrap_interval_is_that_of_scipy(levels):
 def test_the_interval_over_seeds_is_that_of_scipy():
     values = [0.871, 0.893, 0.884]
     theirs = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    assert seeds_interval(values) == pytest.approx((np.mean(values), theirs.low, theirs.high))
+    assert seeds_interval(values) == pytest.approx((theirs.low, theirs.high))
 
 
 def test_a_single_seed_says_nothing_about_others():

@@ -6,7 +6,7 @@ import pytest
 from shapes import HEADS, LINEAR, shapes_recipe, write_photos, write_weights
 
 from tfft.errors import DataError, UsageError
-from tfft.metrics.classification import wilson_interval
+from tfft.metrics.intervals import wilson_interval
 from tfft.system.pictures import require_picture
 from tfft.transfer.probes.probe import BlockProbe, Probe, probe_recipe, probe_run
 from tfft.transfer.probes.probe_plot import write_plot

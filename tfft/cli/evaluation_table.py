@@ -6,10 +6,11 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from tfft.metrics.names import FIGURE_NAMES
+from tfft.metrics.heads import METRIC_NAMES
 
 if TYPE_CHECKING:
     from tfft.evaluation.evaluate import Evaluation
+    from tfft.metrics.intervals import Interval
 
 _ROWS = 5
 
@@ -31,13 +32,13 @@ def _figures_table(title: str, figures: dict[str, Any]) -> Table:
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("remark")
-    for name, shown in FIGURE_NAMES.items():
+    for name, shown in METRIC_NAMES.items():
         if figures.get(name) is not None:
             table.add_row(shown, f"{figures[name]:.4f}", _interval(figures.get(f"{name}_interval")))
     return table
 
 
-def _interval(interval: list[float] | None) -> str:
+def _interval(interval: "Interval | None") -> str:
     return "95 % interval {:.4f} … {:.4f}".format(*interval) if interval else ""
 
 

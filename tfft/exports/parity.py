@@ -8,7 +8,7 @@ import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
-from tfft.metrics.heads import head_metrics, main_figure
+from tfft.metrics.heads import head_metrics, main_metric
 from tfft.runtime.info import HeadInfo
 from tfft.runtime.predictor import Outputs, Predictor
 
@@ -200,8 +200,8 @@ def _check(
     check: dict[str, float | None] = {"largest_difference": _finite(difference)}
     if head.kind == "classification":
         check["top1_agreement"] = float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean())
-    name, figure = main_figure(head, head_metrics(head, np.nan_to_num(actual), targets))
-    _, of_keras = main_figure(head, head_metrics(head, expected, targets))
+    name, figure = main_metric(head, head_metrics(head, np.nan_to_num(actual), targets))
+    _, of_keras = main_metric(head, head_metrics(head, expected, targets))
     name = "accuracy" if name == "top1" else name
     return {**check, name: figure, f"keras_{name}": of_keras}
 

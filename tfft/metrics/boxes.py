@@ -1,8 +1,10 @@
-"""Figures of boxes: (ymin, xmin, ymax, xmax), float [n, 4]."""
+"""Metrics of boxes: (ymin, xmin, ymax, xmax), float [n, 4]."""
 
 from typing import Any
 
 import numpy as np
+
+from tfft.metrics.intervals import mean_interval
 
 _GOOD_IOU = (0.5, 0.75)
 
@@ -12,8 +14,8 @@ def box_metrics(boxes: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     more, and ``examples``.
 
     Args:
-        boxes: float [n, 4], predicted.
-        targets: float [n, 4], true.
+        boxes: Predicted boxes, float [n, 4].
+        targets: True boxes, float [n, 4].
     """
     overlaps = iou(boxes, targets)
     return {
@@ -33,15 +35,6 @@ def iou(boxes: np.ndarray, targets: np.ndarray) -> np.ndarray:
     intersection = _areas(common)
     union = _areas(boxes) + _areas(targets) - intersection
     return intersection / np.maximum(union, 1e-12)
-
-
-def mean_interval(values: np.ndarray) -> list[float] | None:
-    """Returns the 95 % interval of a mean by the normal approximation; None for fewer than two."""
-    if len(values) < 2:
-        return None
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
-    mean = float(values.mean())
-    return [mean - half, mean + half]
 
 
 def _areas(boxes: np.ndarray) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""Are the probabilities of a classifier those with which it is right? Measured, and corrected."""
+"""Whether a classifier is right as often as its probabilities say: measured, and corrected."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 ECE_BINS = 15
-# The temperature is looked for between these; both ends are far outside of what networks need.
+# The temperature is searched for between these, both far outside what networks need.
 _TEMPERATURES = (0.02, 50.0)
 _SMALLEST = 1e-38
 
@@ -15,10 +15,11 @@ class Bin:
     """The examples whose confidence lies in an interval (low, high].
 
     Attributes:
-        low: confidence where the bin begins; high: where it ends.
-        examples: number of them.
-        confidence: their mean largest probability; None without examples.
-        accuracy: the share of them that is right; None without examples.
+        low: Confidence at which the bin begins.
+        high: Confidence at which the bin ends.
+        examples: Number of examples in the bin.
+        confidence: Mean of the examples' largest probabilities; None without examples.
+        accuracy: Share of the examples that are right; None without examples.
     """
 
     low: float
@@ -34,9 +35,10 @@ def reliability_bins(
     """Returns what a reliability diagram shows: confidence and accuracy in bins of equal width.
 
     Args:
-        probabilities: float [examples, classes]; the largest of a row is its confidence.
-        labels: int [examples].
-        bins: number of bins of (0, 1].
+        probabilities: Predicted probabilities, float [examples, classes]; the largest of a row is
+            its confidence.
+        labels: True classes, int [examples].
+        bins: Number of bins that (0, 1] is divided into.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
     """
@@ -56,12 +58,13 @@ def reliability_bins(
 def expected_calibration_error(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = ECE_BINS
 ) -> float:
-    """Returns the mean distance of confidence and accuracy over bins of equal width.
+    """Returns the mean distance between confidence and accuracy over bins of equal width.
 
     Args:
-        probabilities: float [examples, classes]; the largest of a row is its confidence.
-        labels: int [examples].
-        bins: number of bins of (0, 1].
+        probabilities: Predicted probabilities, float [examples, classes]; the largest of a row is
+            its confidence.
+        labels: True classes, int [examples].
+        bins: Number of bins that (0, 1] is divided into.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
     """
@@ -89,8 +92,9 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | No
     every answer is right (colder is always better) or the answers are no better than chance: None.
 
     Args:
-        probabilities: float [examples, classes], of examples that the model was not trained on.
-        labels: int [examples].
+        probabilities: Predicted probabilities of examples that the model was not trained on,
+            float [examples, classes].
+        labels: True classes, int [examples].
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
@@ -118,7 +122,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float | No
 def _sums_by_bin(
     probabilities: np.ndarray, labels: np.ndarray, bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns for each bin the number of examples, the sum of confidences, how many are right."""
+    """Returns, for each bin, its examples, the sum of their confidences and how many are right."""
     confidences = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     bin_of = np.clip(np.ceil(confidences * bins).astype(int) - 1, 0, bins - 1)

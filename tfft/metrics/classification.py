@@ -1,4 +1,4 @@
-"""Figures of a classifier on labelled examples."""
+"""Metrics of a classifier on labelled examples."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfft.metrics.calibration import expected_calibration_error
+from tfft.metrics.intervals import wilson_interval
 
 _SMALLEST = 1e-12
 
@@ -13,12 +14,12 @@ _SMALLEST = 1e-12
 def classification_metrics(
     probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the figures of one head as JSON values.
+    """Returns the metrics of one head as JSON values.
 
     Args:
-        probabilities: float [examples, classes], rows sum to 1.
-        labels: int [examples], in 0..classes-1.
-        class_names: by label.
+        probabilities: Predicted probabilities, float [examples, classes]; rows sum to 1.
+        labels: True classes, int [examples], in 0..classes-1.
+        class_names: Names of the classes, in the order of their labels.
 
     Returns:
         ``loss`` (mean cross-entropy), ``top1``, ``top1_interval`` (95 %, Wilson), ``top5`` (of as
@@ -50,19 +51,8 @@ def classification_metrics(
     }
 
 
-def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> list[float]:
-    """Returns the Wilson score interval of a proportion as [low, high].
-
-    Source: Wilson 1927, as in scipy.stats.binomtest.
-    """
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    return [float(interval.low), float(interval.high)]
-
-
 def _ranks_of_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many classes come before the true one; among equals the lower index comes first."""
+    """Returns how many classes rank above the true one; of equals, the lower index ranks higher."""
     truth = probabilities[np.arange(len(labels)), labels][:, None]
     before = np.arange(probabilities.shape[1])[None, :] < labels[:, None]
     return ((probabilities > truth) | ((probabilities == truth) & before)).sum(axis=1)

@@ -1,4 +1,4 @@
-"""How sure a figure is: over the images it was measured on, and over seeds."""
+"""How sure a metric is: over the images it was measured on, and over seeds."""
 
 import math
 import statistics
@@ -13,51 +13,72 @@ _CHUNK = 4_000_000
 
 
 class Interval(NamedTuple):
-    """A mean and the ends of its interval."""
+    """The ends of a confidence interval; JSON writes it as a list of both."""
 
-    mean: float
     low: float
     high: float
+
+
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """Returns the Wilson score interval of a proportion.
+
+    Source: Wilson 1927, as in scipy.stats.binomtest.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return Interval(float(interval.low), float(interval.high))
+
+
+def mean_interval(values: np.ndarray) -> Interval | None:
+    """Returns the 95 % interval of a mean by the normal approximation; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
+    mean = float(values.mean())
+    return Interval(mean - half, mean + half)
 
 
 def bootstrap_interval(
     values: np.ndarray, *, confidence: float = 0.95, resamples: int = _RESAMPLES, seed: int = 0
 ) -> Interval:
-    """Returns the mean over images and its percentile bootstrap interval.
+    """Returns the percentile bootstrap interval of a mean over images.
 
     For the difference of two models on the same images, give the difference of each image: images
     are resampled, and with each both models' answers (a paired bootstrap).
 
     Args:
-        values: float [images], such as 1 where an answer is right, or a mean of that over seeds.
-        confidence: of the interval.
-        resamples: number of resampled sets.
-        seed: of the resampling.
+        values: One value for each image, float [images]: 1 where an answer is right, for example,
+            or the mean of that over seeds.
+        confidence: Probability that the interval covers the mean, 0..1.
+        resamples: Number of resampled sets.
+        seed: Seed of the resampling.
 
     Source: Efron and Tibshirani 1993, as in scipy.stats.bootstrap with method="percentile".
     """
     values = np.asarray(values, np.float64)
     generator = np.random.default_rng(seed)
-    # What an image counts depends on its value alone: few different values are drawn as counts.
+    # Only the values matter, not which image has them: where few differ, their counts are drawn.
     levels, counts = np.unique(values, return_counts=True)
     if len(levels) <= 64:
         drawn = generator.multinomial(len(values), counts / len(values), resamples)
         means = drawn @ levels / len(values)
     else:
         rows = max(1, _CHUNK // len(values))
+        sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
         means = np.concatenate(
             [
                 values[generator.integers(0, len(values), (size, len(values)))].mean(axis=1)
-                for size in _pieces(resamples, rows)
+                for size in sizes
             ]
         )
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
-    return Interval(float(values.mean()), float(low), float(high))
+    return Interval(float(low), float(high))
 
 
 def seeds_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval | None:
-    """Returns the mean over seeds and its interval by Student's t, or None for a single seed.
+    """Returns the interval of a mean over seeds by Student's t, or None for a single seed.
 
     Source: as in scipy.stats.ttest_1samp(values, 0).confidence_interval().
     """
@@ -68,8 +89,4 @@ def seeds_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inte
     mean = statistics.mean(values)
     error = statistics.stdev(values) / math.sqrt(len(values))
     half = float(student_t.ppf(0.5 + confidence / 2.0, len(values) - 1)) * error
-    return Interval(mean, mean - half, mean + half)
-
-
-def _pieces(total: int, most: int) -> list[int]:
-    return [min(most, total - start) for start in range(0, total, most)]
+    return Interval(mean - half, mean + half)

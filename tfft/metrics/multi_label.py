@@ -1,4 +1,4 @@
-"""Figures of a head with any number of labels an image."""
+"""Metrics of a head that gives an image any number of labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ _SMALLEST = 1e-7
 def multi_label_metrics(
     probabilities: np.ndarray, labels: np.ndarray, label_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the figures of one head as JSON values.
+    """Returns the metrics of one head as JSON values.
 
     Args:
-        probabilities: float [examples, labels].
-        labels: float [examples, labels], 0 or 1.
-        label_names: by column.
+        probabilities: Predicted probabilities, float [examples, labels].
+        labels: True labels, float [examples, labels], 0 or 1.
+        label_names: Names of the labels, in the order of the columns.
 
     Returns:
         ``loss`` (mean binary cross-entropy), ``f1`` (of each image at one half, averaged; 1 where
@@ -48,14 +48,14 @@ def multi_label_metrics(
 
 
 def _f1(truth: np.ndarray, predicted: np.ndarray, axis: int, empty: float) -> np.ndarray:
-    """F1 along an axis; `empty` where nothing is true and nothing predicted."""
+    """Returns F1 along an axis, and `empty` where nothing is true and nothing predicted."""
     right = (truth & predicted).sum(axis=axis)
     either = truth.sum(axis=axis) + predicted.sum(axis=axis)
     return np.where(either > 0, 2.0 * right / np.maximum(either, 1), empty)
 
 
 def _average_precision(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
-    """Of one label; None if it does not occur."""
+    """Returns the average precision of one label; None if it does not occur."""
     from sklearn.metrics import average_precision_score
 
     if not truth.any():

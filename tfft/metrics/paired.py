@@ -1,4 +1,4 @@
-"""Is the difference between two models, or two ways of training, on one test set real?"""
+"""Whether two models, or two ways of training, really differ on one test set."""
 
 import math
 import statistics
@@ -13,10 +13,12 @@ class Difference:
     """The accuracy of one way of training minus that of another, on the same images.
 
     Attributes:
-        mean: over images and seeds; low, high: ends of its 95 % interval.
-        p_value: of there being no difference, two-sided.
-        over_seeds: the interval takes in that other seeds would give other models; with a single
-            seed it is about these two models and other images alone.
+        mean: Mean difference over images and seeds.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        p_value: Two-sided p-value of there being no difference.
+        over_seeds: Whether the interval allows for other seeds, which would give other models; with
+            a single seed it is about these two models and other images alone.
     """
 
     mean: float
@@ -30,7 +32,8 @@ def mcnemar(right: np.ndarray, other_right: np.ndarray) -> float:
     """Returns the p-value of McNemar's exact test that two models are equally often right.
 
     Args:
-        right: bool [images], where the one model is right; other_right: likewise the other one.
+        right: Where the one model is right, bool [images].
+        other_right: Where the other model is right on the same images, bool [images].
 
     Source: McNemar 1947; for two classifiers on one test set Dietterich 1998, exact by the binomial
     distribution, two-sided.
@@ -48,10 +51,12 @@ def mcnemar_over_seeds(right: np.ndarray, other_right: np.ndarray) -> float:
     """Returns one p-value of McNemar's exact test on the pairs of models of the same seeds.
 
     The p-values of the pairs depend on each other, since the images are the same; twice their
-    median holds the level whatever the dependence is.
+    median keeps the level, whatever the dependence.
 
     Args:
-        right: bool [seeds, images]; other_right: likewise, with the same seeds in the same rows.
+        right: Where the models of the one way are right, bool [seeds, images].
+        other_right: Where those of the other way are right, bool [seeds, images]; the rows have the
+            same seeds.
 
     Source: twice the median, Rüger 1978; for p-values from several splits, Meinshausen, Meier and
     Bühlmann 2009.
@@ -61,7 +66,7 @@ def mcnemar_over_seeds(right: np.ndarray, other_right: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values corrected for their number, in their order: the family-wise error holds.
+    """Returns p-values in the same order, corrected for their number (family-wise error).
 
     Source: Holm 1979.
     """
@@ -75,17 +80,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def accuracy_difference(right: np.ndarray, other_right: np.ndarray) -> Difference:
-    """Returns the difference of two ways of training, with what images and seeds leave open.
+    """Returns the difference between two ways of training, with its uncertainty.
 
-    The variance of the mean difference has a part from the images, which both have in common, one
-    from the seeds, which each has its own, and their interaction; they are estimated from the
-    table of images and seeds. Where one side has a single seed, its seeds are taken to vary as the
-    other side's do; where both have, McNemar's exact test says whether these two models differ, and
-    the interval is over images alone.
+    The variance of the mean difference has a part from the images, which both sides share, a part
+    from the seeds, which each side has of its own, and their interaction; all are estimated from
+    the table of images and seeds. Where one side has a single seed, its seeds are assumed to vary
+    as the other side's do. Where both have a single seed, McNemar's exact test says whether these
+    two models differ, and the interval is over images alone.
 
     Args:
-        right: bool [seeds, images], where the models of the one are right.
-        other_right: bool [other seeds, images], likewise on the same images.
+        right: Where the models of the one way are right, bool [seeds, images].
+        other_right: Where those of the other way are right on the same images, bool [other seeds,
+            images].
 
     Source: analysis of variance of readers and cases, Dorfman, Berbaum and Metz 1992, seeds in
     place of readers, with the degrees of freedom of Satterthwaite 1946.
@@ -118,7 +124,7 @@ def accuracy_difference(right: np.ndarray, other_right: np.ndarray) -> Differenc
 
 @dataclass(frozen=True)
 class _SeedParts:
-    """Of one way of training: the variance of its mean from seeds, and from seeds by images."""
+    """The variance of one side's mean from its seeds, and from seeds by images."""
 
     of_seeds: float
     interaction: float
@@ -126,7 +132,7 @@ class _SeedParts:
 
 
 def _parts(right: np.ndarray, other_right: np.ndarray) -> list[_SeedParts]:
-    """The parts of both sides; empty if neither has several seeds."""
+    """Returns the parts of both sides; none if neither has several seeds."""
     sides = (right, other_right)
     found = [_seed_parts(answers) if len(answers) > 1 else None for answers in sides]
     known = [part for part in found if part is not None]

@@ -1,21 +1,21 @@
-"""Figures of predicted numbers."""
+"""Metrics of predicted numbers."""
 
 from typing import Any
 
 import numpy as np
 
-from tfft.metrics.boxes import mean_interval
+from tfft.metrics.intervals import mean_interval
 
 
 def regression_metrics(values: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     """Returns ``mae`` with its 95 % interval, ``rmse``, ``r2`` and ``examples``.
 
     Args:
-        values: float [n], predicted, in the unit of the data.
-        targets: float [n], true.
+        values: Predicted numbers, float [n], in the unit of the data.
+        targets: True numbers, float [n], in the same unit.
 
     Returns:
-        ``r2`` is null where the targets do not vary; every figure is null without examples.
+        ``r2`` is null where the targets do not vary; every metric is null without examples.
     """
     targets = targets.astype(np.float64)  # float32 finds a spread where all targets are equal
     errors = values.astype(np.float64) - targets

@@ -20,9 +20,10 @@ def log_evidence(
     The model: targets = features @ w + noise, w ~ N(0, 1/alpha), noise ~ N(0, 1/beta).
 
     Args:
-        features: float [n, d].
-        targets: float [n, k].
-        alpha: precision of the weights; beta: precision of the noise.
+        features: Features, float [n, d].
+        targets: Targets, float [n, k].
+        alpha: Precision of the weights.
+        beta: Precision of the noise.
 
     Source: Bishop 2006, "Pattern Recognition and Machine Learning", equation 3.86.
     """
@@ -31,14 +32,14 @@ def log_evidence(
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:
-    """Returns LogME: the largest log evidence an example, averaged over classes; larger is better.
+    """Returns LogME: the largest log evidence per example, averaged over classes; larger is better.
 
     For each class, Bayesian linear regression of its indicator on the features, its precisions
     chosen by MacKay's fixed point to maximise the evidence.
 
     Args:
-        features: float [n, d].
-        labels: int [n].
+        features: Features, float [n, d].
+        labels: True classes, int [n].
 
     Source: You et al. 2021, "LogME: Practical Assessment of Pre-trained Models for Transfer
     Learning", algorithm 1.
@@ -51,16 +52,16 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: bool = True) -> float:
-    """Returns the H-score: variance of the class means against all variance; larger is better.
+    """Returns the H-score: variance of the class means over total variance; larger is better.
 
-    H = tr(cov(f)^-1 cov(E[f | y])), in 0 … classes - 1. The plain form overfits where features are
-    many against examples; the shrunk one estimates cov(f) as Ledoit and Wolf do and takes the share
-    that is not shrunk from the means.
+    H = tr(cov(f)^-1 cov(E[f | y])), in 0 … classes - 1. The plain form overfits where there are
+    many features and few examples; the shrunk form estimates cov(f) as Ledoit and Wolf do and gives
+    the means the weight that is not shrunk.
 
     Args:
-        features: float [n, d].
-        labels: int [n].
-        shrinkage: which form.
+        features: Features, float [n, d].
+        labels: True classes, int [n].
+        shrinkage: Whether to estimate the shrunk form.
 
     Source: Bao et al. 2019, "An Information-Theoretic Approach to Transferability in Task Transfer
     Learning"; shrinkage: Ibrahim et al. 2021, "Newer is not always better".
@@ -83,7 +84,7 @@ def h_score(features: np.ndarray, labels: np.ndarray, *, shrinkage: bool = True)
 
 
 class _Spectrum:
-    """Features by their singular values, in which the evidence is a sum."""
+    """Features in their singular basis, in which the evidence is a sum."""
 
     def __init__(self, features: np.ndarray, targets: np.ndarray) -> None:
         self._examples, self._size = features.shape

@@ -9,8 +9,7 @@ import numpy as np
 from tfft.evaluation.calibrate import HeadCalibration
 from tfft.metrics.boxes import iou
 from tfft.metrics.calibration import at_temperature, expected_calibration_error
-from tfft.metrics.heads import head_metrics
-from tfft.metrics.names import FIGURE_NAMES
+from tfft.metrics.heads import METRIC_NAMES, head_metrics
 from tfft.reports.confusion import ClassRow, Pair, class_rows, confusion_figure, most_confused
 from tfft.reports.drawing import Figure
 from tfft.reports.gallery import Picture
@@ -140,7 +139,7 @@ def _tile(key: str, metrics: dict[str, Any], trained_on: bool) -> Tile:
     remark = ""
     if interval is not None and not trained_on:
         remark = f"95 % interval {_text(key, interval[0])} to {_text(key, interval[1])}"
-    return Tile(FIGURE_NAMES[key], text, remark)
+    return Tile(METRIC_NAMES[key], text, remark)
 
 
 def _text(key: str, value: float) -> str:

@@ -56,9 +56,7 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the row as JSON values."""
-        over_seeds = self.over_seeds and [self.over_seeds.low, self.over_seeds.high]
-        over_images = [self.over_images.low, self.over_images.high]
-        return {**asdict(self), "over_images": over_images, "over_seeds": over_seeds}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,7 @@ def _of_shares(interval: Interval | None) -> Interval | None:
     """The part of an interval that shares can be in: of two runs it may be wider than 0 to 1."""
     if interval is None:
         return None
-    return Interval(interval.mean, max(interval.low, 0.0), min(interval.high, 1.0))
+    return Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
 
 def _mean(figures: Iterable[float | None]) -> float | None:

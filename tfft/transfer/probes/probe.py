@@ -12,7 +12,7 @@ from tfft.system.tensorflow import keras
 from tfft.backbones.cost import multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError, UsageError
-from tfft.metrics.classification import wilson_interval
+from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.frozen.linear_solver import solve_linear_head
@@ -29,14 +29,15 @@ class BlockProbe:
     Attributes:
         block: its name.
         features: numbers an image, averaged over places.
-        top1: share of validation images that are right; interval: its 95 % Wilson interval.
+        top1: Share of validation images that are right.
+        interval: 95 % Wilson interval of `top1`.
         share_of_compute: of the backbone's multiply-adds, up to the end of this block.
     """
 
     block: str
     features: int
     top1: float
-    interval: list[float]
+    interval: Interval
     share_of_compute: float
 
 
@@ -62,7 +63,7 @@ class Probe:
     @property
     def sufficient(self) -> BlockProbe:
         """The first block that is not shown to be worse than the best."""
-        return next(block for block in self.blocks if block.interval[1] >= self.best.top1)
+        return next(block for block in self.blocks if block.interval.high >= self.best.top1)
 
     @property
     def blocks_above(self) -> int:

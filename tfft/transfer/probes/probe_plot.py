@@ -13,8 +13,8 @@ def write_plot(probe: Probe, path: Path) -> None:
     figure = require_plots().Figure(figsize=size_inches, dpi=120, layout="constrained")
     axes = figure.add_subplot()
     top1 = [block.top1 for block in blocks]
-    below = [block.top1 - block.interval[0] for block in blocks]
-    above = [block.interval[1] - block.top1 for block in blocks]
+    below = [block.top1 - block.interval.low for block in blocks]
+    above = [block.interval.high - block.top1 for block in blocks]
     axes.errorbar(range(len(blocks)), top1, yerr=(below, above), fmt="o-", capsize=3)
     first = [block.block for block in blocks].index(probe.sufficient.block)
     axes.axvline(first, linestyle=":", color="grey")

@@ -19,7 +19,7 @@ from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
 from tfft.data.load import load_data
 from tfft.errors import DataError
-from tfft.metrics.classification import wilson_interval
+from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import build_classifier, pixel_spec
 from tfft.model.heads import HeadSize
@@ -58,7 +58,7 @@ class RankedBackbone:
     logme: float
     h_score: float
     probe_top1: float
-    probe_interval: tuple[float, float]
+    probe_interval: Interval
     feature_seconds: float
     score_seconds: float
     probe_seconds: float
@@ -152,7 +152,6 @@ def _ranked(
     top1 = solution.validation[solution.inverse_regularization]["top1"]
     right = round(top1 * len(truth))
     ended = time.perf_counter()
-    low, high = wilson_interval(right, len(truth))
     return RankedBackbone(
         name=named.text,
         size_px=size_px,
@@ -162,7 +161,7 @@ def _ranked(
         logme=logme_score,
         h_score=shrunk_h_score,
         probe_top1=right / len(truth),
-        probe_interval=(low, high),
+        probe_interval=wilson_interval(right, len(truth)),
         feature_seconds=round(computed - started, 2),
         score_seconds=round(scored - computed, 2),
         probe_seconds=round(ended - scored, 2),
