@@ -10,8 +10,8 @@ from tfft.config.model import BoxHead, ClassificationHead, MultiLabelHead, Regre
 from tfft.model.heads import Head, HeadSize, build_head
 from tfft.model.losses import (
     balanced_weights,
-    figure,
     known,
+    metric,
     quality,
     target_spec,
     training_loss,
@@ -76,19 +76,19 @@ def test_sets_of_labels_have_the_mean_binary_cross_entropy():
     )
 
 
-def test_the_figure_of_sets_of_labels_is_f1_of_each_image():
+def test_the_metric_of_sets_of_labels_is_f1_of_each_image():
     labels = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 1, 1]], np.float32)
     logits = np.array([[2, -1, -2], [1, 3, 2], [-1, -1, -1], [1, -1, -1], [5, 5, 5]], np.float32)
-    figures = figure(_head(_TAGS, HeadSize(3)))(tf.constant(labels), tf.constant(logits)).numpy()
-    np.testing.assert_allclose(figures, [2 / 3, 1 / 2, 1, 0, 1])
+    metrics = metric(_head(_TAGS, HeadSize(3)))(tf.constant(labels), tf.constant(logits)).numpy()
+    np.testing.assert_allclose(metrics, [2 / 3, 1 / 2, 1, 0, 1])
     expected = f1_score(labels, logits > 0, average="samples", zero_division=1.0)
-    assert figures.mean() == pytest.approx(expected)
+    assert metrics.mean() == pytest.approx(expected)
 
 
 def test_a_number_is_off_in_deviations_of_the_training_data():
     ages, outputs = tf.constant([[40.0], [44.0]]), tf.constant([[40.0], [28.0]])
     assert validation_loss(_age())(ages, outputs).numpy().tolist() == [0.0, 4.0]
-    assert figure(_age())(ages, outputs).numpy().tolist() == [0.0, 16.0]
+    assert metric(_age())(ages, outputs).numpy().tolist() == [0.0, 16.0]
 
 
 def test_of_two_numbers_the_closer_is_better_in_deviations():
@@ -109,7 +109,7 @@ def test_of_two_numbers_the_closer_is_better_in_deviations():
 def test_giou_trains_a_box_and_iou_judges_it(target, output, loss: float, overlap: float):
     target, output = tf.constant([target]), tf.constant([output])
     assert training_loss(_box())(target, output).numpy() == pytest.approx([loss], abs=1e-6)
-    assert figure(_box())(target, output).numpy() == pytest.approx([overlap], abs=1e-6)
+    assert metric(_box())(target, output).numpy() == pytest.approx([overlap], abs=1e-6)
 
 
 def test_smooth_l1_is_a_square_and_from_a_ninth_on_a_line():
@@ -139,7 +139,7 @@ def test_a_missing_target_counts_for_nothing(head: Head, target, output):
     assert losses.numpy()[0] > 0 and losses.numpy()[1:].tolist() == [0, 0]
     assert np.isfinite(gradient).all()
     assert gradient[0].any() and not gradient[1:].any()
-    assert figure(head)(targets, outputs).numpy()[1:].tolist() == [0, 0]
+    assert metric(head)(targets, outputs).numpy()[1:].tolist() == [0, 0]
     assert known(targets).numpy().tolist() == [1, 0, 0]
 
 

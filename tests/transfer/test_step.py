@@ -147,7 +147,7 @@ def test_sums_count_examples_losses_and_right_answers():
     assert read.examples == 10
     # A head that starts at zero gives each class the same probability.
     assert read.loss == pytest.approx(10 * np.log(CLASSES), rel=1e-5)
-    assert read.figure == np.sum(small_batch(10)[1]["label"].numpy() == 0)
+    assert read.metric == np.sum(small_batch(10)[1]["label"].numpy() == 0)
 
 
 def test_dropout_of_the_head_is_active_in_training_only():

@@ -19,7 +19,7 @@ _HEADS = {
 
 
 def totals(*sums: float) -> Totals:
-    """After one step that returned loss, figure and examples of each head."""
+    """After one step that returned loss, metric and examples of each head."""
     found = Totals(_HEADS)
     found.add(tf.constant(np.array(sums, np.float32)))
     return found
@@ -31,7 +31,7 @@ def test_each_head_is_averaged_over_the_examples_that_have_its_target():
     assert metrics["where"] == pytest.approx({"loss": 0.5, "mean_iou": 0.75})
 
 
-def test_a_head_without_any_target_has_no_figures_rather_than_zeros():
+def test_a_head_without_any_target_has_no_metrics_rather_than_zeros():
     assert totals(8.0, 3.0, 4.0, 0.0, 0.0, 0.0).metrics().keys() == {"label"}
     assert Totals(_HEADS).metrics() == {}
 

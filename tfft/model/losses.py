@@ -1,6 +1,6 @@
-"""What trains a head, and the figure that says how good it is, for each example of a batch.
+"""What trains a head, and the metric that says how good it is, for each example of a batch.
 
-A number or a box that is missing (NaN) counts for nothing: neither loss, nor figure, nor example.
+A number or a box that is missing (NaN) counts for nothing: neither loss, nor metric, nor example.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,8 @@ from tfft.model.heads import Head
 # Targets and outputs of a head, [batch, ...] each, to float32 [batch].
 OfExample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-# The figure of each kind of head.
-FIGURES = {"classification": "top1", "multi_label": "f1", "regression": "mae", "box": "mean_iou"}
+# The metric of each kind of head.
+METRICS = {"classification": "top1", "multi_label": "f1", "regression": "mae", "box": "mean_iou"}
 # Where Huber's loss turns from a square to a line, in shares of the picture, as detectors do it.
 _HUBER_DELTA = 1.0 / 9.0
 
@@ -67,8 +67,8 @@ def validation_loss(head: Head) -> OfExample:
     return _known(huber)
 
 
-def figure(head: Head) -> OfExample:
-    """Returns what is averaged to the head's figure in `FIGURES`.
+def metric(head: Head) -> OfExample:
+    """Returns the function whose mean is the head's metric in `METRICS`.
 
     Whether the class is right; F1 of the labels over one half (1 where there are none and none are
     predicted); the absolute error of a number; the IoU of a box.
@@ -90,8 +90,8 @@ def known(targets: tf.Tensor) -> tf.Tensor:
 
 
 def quality(head: Head, metrics: Mapping[str, float]) -> float:
-    """Returns a head's figure so that larger is better and heads can be averaged."""
-    value = metrics[FIGURES[head.config.kind]]
+    """Returns a head's metric so that larger is better and heads can be averaged."""
+    value = metrics[METRICS[head.config.kind]]
     return -value / head.size.deviation if head.config.kind == "regression" else value
 
 

@@ -1,4 +1,4 @@
-"""Where a training stands, and its checkpoints: enough to go on as if it had never stopped."""
+"""The state of a training and its checkpoints: enough to go on as if it had never stopped."""
 
 import json
 import time
@@ -25,9 +25,11 @@ class Best:
     """The best weights so far.
 
     Attributes:
-        phase: index of the phase that made them; epoch: of that phase, from 1.
-        metrics: on validation data, ``{head: {"loss", "top1"}}``; empty without such data.
-        file: name of the file that has them.
+        phase: Index of the phase that reached them, from 0.
+        epoch: Epoch of that phase, from 1.
+        metrics: Metrics on validation data, ``{head: {"loss": …, "top1": …}}``; empty without
+            such data.
+        file: Name of the file that holds them.
     """
 
     phase: int
@@ -38,22 +40,22 @@ class Best:
 
 @dataclass
 class TrainingState:
-    """Everything that decides how a training goes on, beside the variables.
+    """Everything beside the variables that decides how a training goes on.
 
     Attributes:
-        phase: index of the phase to go on with.
-        epoch: epochs of that phase that are done.
-        epoch_step: steps of the next epoch that are done already.
-        epoch_sums: what these steps returned, added up; empty before the first.
-        epoch_seconds: the time that they took.
-        elapsed_seconds: since the training began, features and validation included, but for what
-            an interruption took.
-        step: optimizer steps taken in all.
-        saves: checkpoints and best weights that were saved.
-        stale_epochs: epochs of this phase since its best validation result.
-        phase_best: the monitored value of this phase's best epoch.
-        best: the best weights of any phase.
-        history: one row for each epoch.
+        phase: Index of the phase to go on with, from 0.
+        epoch: Number of epochs of that phase that are done.
+        epoch_step: Number of steps of the next epoch that are done.
+        epoch_sums: Sums that these steps returned, added up; empty before the first.
+        epoch_seconds: Seconds these steps took, wall clock.
+        elapsed_seconds: Seconds since the training began, with features and validation and without
+            interruptions.
+        step: Number of optimizer steps taken in all phases.
+        saves: Number of checkpoints and best weights saved.
+        stale_epochs: Epochs of this phase since its best validation result.
+        phase_best: Monitored value of this phase's best epoch.
+        best: The best weights of any phase.
+        history: Rows of the history, one an epoch.
     """
 
     phase: int = 0
@@ -99,9 +101,10 @@ class Checkpoints:
     saved: a checkpoint is always one to go on from.
 
     Args:
-        directory: of the run.
-        model_variables: all variables of the model, in a fixed order.
-        other_variables: likewise of the optimizer, and whatever else goes on from step to step.
+        directory: Directory of the checkpoints.
+        model_variables: All variables of the model, in a fixed order.
+        other_variables: Variables of the optimizer and of whatever else goes on from step to step,
+            in a fixed order.
     """
 
     def __init__(
@@ -117,7 +120,7 @@ class Checkpoints:
         self._best_before: str | None = None
 
     def save(self, state: TrainingState) -> None:
-        """Saves all variables with `state`, and removes what no longer is needed.
+        """Saves all variables with `state`, and removes files that are no longer needed.
 
         Raises:
             TfftError: A variable is not finite, or the file cannot be written.
@@ -135,12 +138,12 @@ class Checkpoints:
         self._saved_at = time.monotonic()
 
     def save_if_older(self, seconds: float, state: TrainingState) -> None:
-        """Saves if that was last done so many seconds ago."""
+        """Saves if the last checkpoint is at least `seconds` old."""
         if time.monotonic() - self._saved_at >= seconds:
             self.save(state)
 
     def save_epoch(self, seconds: float, state: TrainingState) -> None:
-        """Saves at the end of an epoch, unless that was done so many, or a few, seconds ago."""
+        """Saves at the end of an epoch, unless that was done less than `seconds`, or 5 s, ago."""
         self.save_if_older(min(seconds, _SHORT_SECONDS), state)
 
     def save_best(

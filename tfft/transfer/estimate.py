@@ -72,12 +72,12 @@ class Stopwatch:
     Steps change the classifier: it is of no other use afterwards.
 
     Args:
-        classifier: what would be trained.
-        optimizer: likewise.
-        examples: for training.
-        batch_size: of the recipe.
-        targets: what the data call the target of each head.
-        progress: where the work is reported.
+        classifier: Model that would be trained.
+        optimizer: Optimizer over all its weights.
+        examples: Training examples.
+        batch_size: Images in a batch.
+        targets: Head → name of its target in the data.
+        progress: Where the work is reported.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Stopwatch:
         Of a solved phase only the features are timed, not the solver.
 
         Args:
-            plan: of the recipe.
-            max_gb: bound of the cache.
+            plan: Freeze plan of the recipe.
+            max_gb: Bound of the cache, in GB.
         """
         task = self._progress.start("measuring", len(plan.phases), "phases")
         made: set[int] = set()
@@ -144,7 +144,7 @@ class Stopwatch:
         return PhaseSeconds(building + trained * step + validated * evaluation, uncached)
 
     def _building_s(self, plan: PhasePlan, whole: FreezePlan) -> float:
-        """Seconds of making what a phase finds in the cache."""
+        """Seconds it takes to compute the tensors that a phase reads from the cache."""
         batches = [self._inputs.numpy()] * _BATCHES
         frozen = fastest_function(self._classifier.below([plan.frozen_blocks]), batches[0])
         list(frozen(batches))
@@ -159,7 +159,7 @@ class Stopwatch:
     def _steps_s(
         self, phase: GradientPhase, cut: Cut, inputs: tuple[tf.Tensor, ...]
     ) -> tuple[float, float]:
-        """Seconds an image of training and of evaluation."""
+        """Seconds per image of a training step and of an evaluation step."""
         rules = update_rules(self._classifier, phase, unfrozen(self._classifier, phase.unfreeze))
         inner_optimizer(self._optimizer).begin_phase(rules)
         variables = [variable for variable, _ in rules]

@@ -37,14 +37,14 @@ class RangeTest:
     """The outcome of a range test.
 
     Attributes:
-        phase: that was tested, 1 for the first.
-        learning_rates: of each step, rising.
-        losses: training loss of each step, smoothed; as long as it was finite.
-        suggestion: the rate at which the loss falls fastest; None if it falls no more than batches
+        phase: Number of the tested phase, 1 for the first.
+        learning_rates: Rate of each step, rising.
+        losses: Smoothed training loss of each step, as long as it was finite.
+        suggestion: Rate at which the loss falls fastest; None if it falls by no more than batches
             differ.
-        diverged: the rate at which the loss had grown to four times its lowest value, or was no
-            number; None if it never did.
-        configured: what the recipe says.
+        diverged: Rate at which the loss had grown to four times its lowest value or was not
+            finite; None if that did not happen.
+        configured: Rate in the recipe.
     """
 
     phase: int
@@ -73,11 +73,12 @@ def find_learning_rate(
     The phases before it are trained first, in a directory that is removed; nothing is kept.
 
     Args:
-        recipe: whose phase is tested.
-        phase: 1 for the first; default: the first that is trained by gradient steps.
-        lowest: rate of the first step; highest: of the last one.
-        steps: at most; fewer if the loss diverges.
-        progress: where the work is reported.
+        recipe: Recipe with the phase to test.
+        phase: Number of the phase, 1 for the first; default: the first with gradient steps.
+        lowest: Learning rate of the first step.
+        highest: Learning rate of the last step.
+        steps: Number of steps; fewer are taken if the loss diverges.
+        progress: Where the work is reported.
 
     Raises:
         RecipeError: The recipe has no such phase.
@@ -199,7 +200,7 @@ def _phase_number(recipe: Recipe, phase: int | None) -> int:
 def _losses(
     session: Session, plan: PhasePlan, prepared: PreparedPhase, rates: np.ndarray
 ) -> Iterator[float]:
-    """The mean training loss over all heads of each step, over as many epochs as it takes.
+    """Yields the training loss of each step, averaged over heads, for as many epochs as needed.
 
     A step whose images have no target repeats the loss before it.
     """
@@ -215,7 +216,7 @@ def _losses(
             totals = Totals(heads)
             totals.add(piece.sums)
             found = totals.metrics()
-            losses = [figures["loss"] for figures in found.values()]
+            losses = [metrics["loss"] for metrics in found.values()]
             weights = [heads[name].config.weight for name in found]
             loss = float(np.average(losses, weights=weights)) if found else loss
             yield loss

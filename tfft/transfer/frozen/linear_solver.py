@@ -37,13 +37,13 @@ class LinearWeights:
 
 @dataclass(frozen=True, eq=False)
 class LinearSolution:
-    """What the solver found.
+    """The result of the solver.
 
     Attributes:
-        chosen: weights solved on the training data.
-        refitted: weights solved on training and validation data, if that was asked for.
-        inverse_regularization: the value of C that was chosen.
-        validation: ``{"loss", "top1"}`` on validation data by candidate that was tried.
+        chosen: Weights solved on the training data.
+        refitted: Weights solved on training and validation data, if that was asked for.
+        inverse_regularization: The chosen value of C.
+        validation: Metrics on validation data, ``{"loss": …, "top1": …}``, by value of C.
     """
 
     chosen: LinearWeights
@@ -71,14 +71,16 @@ def solve_linear_head(
     weights have folded in. Each solution starts from that of the candidate before.
 
     Args:
-        features: float32 [n, d]; labels: int64 [n] in 0..classes-1.
-        validation_features: float32 [m, d]; validation_labels: int64 [m].
-        classes: number of classes.
-        candidates: values of scikit-learn's C (inverse strength of the L2 penalty).
+        features: Training features, float32 [n, d].
+        labels: Training labels, int64 [n] in 0..classes-1.
+        validation_features: Validation features, float32 [m, d]; m may be 0.
+        validation_labels: Validation labels, int64 [m].
+        classes: Number of classes.
+        candidates: Values of scikit-learn's C (inverse strength of the L2 penalty).
         choose_by: ``top1`` or ``loss``: the validation metric that chooses; the other breaks ties.
-        refit: solve once more with the chosen value on training and validation data together.
-        class_weights: float [classes], what an example of each class counts; None: 1.
-        progress: where the work is reported.
+        refit: Solve once more with the chosen value on training and validation data together.
+        class_weights: Weight of an example of each class, float [classes]; None: 1.
+        progress: Where the work is reported.
 
     Source: L-BFGS on the multinomial loss, as in scikit-learn's LogisticRegression.
     """

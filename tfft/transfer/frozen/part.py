@@ -40,9 +40,9 @@ class View:
     """An augmented view of each example.
 
     Attributes:
-        augmentation: its preset.
-        seed: of the run.
-        number: from 0; other numbers are other views.
+        augmentation: Name of the augmentation preset.
+        seed: Seed of the run.
+        number: Number of the view, from 0; each number is another view.
     """
 
     augmentation: str
@@ -52,12 +52,12 @@ class View:
 
 @dataclass(frozen=True)
 class CutContent:
-    """What an entry with the tensors at one cut is.
+    """The tensors at one cut, as an entry of the cache.
 
     Attributes:
-        identity: what decides the tensors beside the examples: weights, cut.
-        about: what people want to know of it in the list of the cache.
-        tensors: how many there are.
+        identity: Everything beside the examples that decides the tensors: weights, cut, pixels.
+        about: Description shown by `tfft cache list`.
+        tensors: Number of tensors.
     """
 
     identity: Mapping[str, object]
@@ -69,11 +69,10 @@ class FrozenPart:
     """The part of a model below a cut, whose outputs are computed once and cached on disk.
 
     Args:
-        prefix: inputs as the model takes them to the tensors of each cut in turn; nothing in it
-            changes.
-        cuts: the cut that is asked for, and others whose tensors are kept on the way.
-        config: of the cache.
-        progress: where the work is reported.
+        prefix: Model from the inputs to the tensors of each cut in turn; nothing in it changes.
+        cuts: The cut that is asked for, and others whose tensors are kept on the way.
+        config: The recipe's `train.cache` section.
+        progress: Where the work is reported.
     """
 
     def __init__(
@@ -93,9 +92,9 @@ class FrozenPart:
         """Returns the tensors at the first cut on every example, open for reading.
 
         Args:
-            examples: in whose order the tensors are.
-            split: what they are called.
-            view: the augmented view of each; None: as it is.
+            examples: Examples; the rows of the tensors are in their order.
+            split: Name of the examples in messages: ``train`` or ``validation``.
+            view: Augmented view of each example; None: the example as it is.
 
         Raises:
             TfftError: The cache cannot be written, or its bound is too small.
@@ -114,7 +113,7 @@ class FrozenPart:
         return self._make(contents, compute)
 
     def _make(self, contents: Sequence[Content], compute: Computation) -> Entry:
-        """Makes the first entry, and in the same pass the others that no run has made or makes.
+        """Makes the first entry, and in the same pass others that nobody has made or makes.
 
         Only the first is waited for, and with nothing else in hand: two runs never wait for each
         other.

@@ -1,4 +1,4 @@
-"""The tensors at a phase's cut, of all images, from the cache: its inputs in place of images."""
+"""Inputs of a cached phase: the tensors at its cut, of all images, in place of the images."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,10 +17,10 @@ RESIDENT_BYTES = 512 * 2**20
 
 
 def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
-    """Returns the inputs of a phase that is cached; what is missing is computed.
+    """Returns the inputs of a cached phase; tensors that are not in the cache are computed.
 
-    What later phases need of the same weights is computed in the same pass over the images. Of a
-    phase with views, each view is computed in the epoch that first needs it.
+    Tensors that later phases need of the same weights are computed in the same pass over the
+    images. Augmented views are computed one by one, each in the epoch that first needs it.
     """
     phases = plans_of_one_pass(session.plan.phases, plan, session.recipe.train.cache.max_gb)
     frozen = frozen_part(
@@ -58,7 +58,7 @@ def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
 
 
 class _Entries:
-    """Entries of the cache that a phase has open, in memory if they are small."""
+    """Cache entries that a phase has open, held in memory if they are small."""
 
     def __init__(self, resident: bool) -> None:
         self._resident = resident

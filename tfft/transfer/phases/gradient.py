@@ -25,9 +25,13 @@ from tfft.transfer.step.update_rules import update_rules
 
 @dataclass(frozen=True, eq=False)
 class PreparedPhase:
-    """What a phase is trained with: set up for it, and nothing trained yet.
+    """A phase that is set up and not trained yet.
 
-    Its inputs may hold files open: close them.
+    Attributes:
+        inputs: What feeds the steps; they may hold files open, and have to be closed.
+        step: The compiled training step.
+        evaluation: The compiled evaluation step.
+        average: Averages of the weights, if the phase keeps them.
     """
 
     inputs: PhaseInputs
@@ -39,7 +43,14 @@ class PreparedPhase:
 def prepare_phase(
     session: Session, plan: PhasePlan, phase: GradientPhase, *, new: bool = True
 ) -> PreparedPhase:
-    """Sets the model and the optimizer up for a phase; `new`: from its first step on."""
+    """Sets the model and the optimizer up for a phase.
+
+    Args:
+        session: What the phases share.
+        plan: The plan of the phase.
+        phase: The phase in the recipe.
+        new: Whether the phase starts with its first step; False: it is resumed.
+    """
     classifier, config = session.classifier, session.recipe.train
     trained = unfrozen(classifier, phase.unfreeze)
     set_batch_norm(classifier, trained, phase.batch_norm)
@@ -74,7 +85,7 @@ def prepare_phase(
 def train_by_gradient(
     session: Session, plan: PhasePlan, phase: GradientPhase, state: TrainingState
 ) -> None:
-    """Trains what of the phase `state` has not done yet, exactly as if it had never stopped."""
+    """Trains the rest of a phase from `state` on, exactly as if it had never stopped."""
     new = state.epoch == 0 and state.epoch_step == 0
     prepared = prepare_phase(session, plan, phase, new=new)
     average, patience = prepared.average, phase.early_stop

@@ -1,4 +1,4 @@
-"""What feeds the steps of a phase: a stream of examples, or tensors that were computed once."""
+"""Inputs of a phase: a stream of examples, or tensors that were computed once."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,13 @@ Item = TypeVar("Item")
 
 
 class Piece(NamedTuple):
-    """A part of an epoch that was trained: steps taken, images seen, sums of the steps."""
+    """A part of an epoch that was trained.
+
+    Attributes:
+        steps: Number of steps taken.
+        images: Number of images seen.
+        sums: Sums that the steps returned, float32 [3 * heads].
+    """
 
     steps: int
     images: int
@@ -43,10 +49,10 @@ class PhaseInputs(Protocol):
         """Trains an epoch, or the steps of it that have a learning rate, from `first_step` on.
 
         Args:
-            step: what is trained.
-            epoch: counted from 0 over the whole run.
-            learning_rates: of each step from the epoch's start, float32 [steps].
-            first_step: steps of the epoch that were taken before.
+            step: The compiled training step.
+            epoch: Number of the epoch, from 0 over the whole run.
+            learning_rates: Rate of each step from the epoch's start, float32 [steps].
+            first_step: Number of steps of the epoch that were taken before.
         """
         ...
 
@@ -66,11 +72,13 @@ class ExampleStream:
     them is set up once.
 
     Args:
-        train: what is trained on; validation: what is validated on.
-        targets: what the data call the target of each head.
-        batch_size: of both.
-        order: of the training examples.
-        augmentation: of them; seed: of that.
+        train: Training examples.
+        validation: Validation examples.
+        targets: Head → name of its target in the data.
+        batch_size: Examples in a batch, in training and validation.
+        order: The order of the training examples in each epoch.
+        augmentation: Preset that augments the training examples.
+        seed: Seed of the augmentation.
     """
 
     def __init__(
@@ -136,11 +144,14 @@ class CachedTensors:
     The rows of the next steps are read while a piece is trained.
 
     Attributes:
-        train: from an epoch, counted from 0 over the whole run, to the tensors at the cut that it
-            sees, [images, ...] each; validation: likewise, the same in each epoch.
-        train_targets: [images, ...] by head; validation_targets: likewise.
-        order: of the training images.
-        close: ends reading.
+        train: From an epoch, counted from 0 over the whole run, to its tensors at the cut,
+            [images, ...] each.
+        train_targets: Targets of the training images by head, [images, ...].
+        validation: Tensors of the validation images at the cut, [images, ...] each.
+        validation_targets: Targets of the validation images by head, [images, ...].
+        batch_size: Images in a batch.
+        order: The order of the training images in each epoch.
+        close: Ends reading.
     """
 
     train: Callable[[int], Sequence[Rows]]

@@ -33,7 +33,7 @@ HeadMetrics = dict[str, dict[str, float]]
 
 
 class LapTimer:
-    """Seconds since it was last read, or made."""
+    """Seconds since the timer was last read, or made."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
@@ -46,7 +46,23 @@ class LapTimer:
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """What every phase of a run works on."""
+    """What every phase of a run works on.
+
+    Attributes:
+        recipe: The recipe, resolved.
+        train: Training examples.
+        validation: Validation examples; there may be none.
+        classifier: The model that is trained.
+        plan: The freeze plan of all phases.
+        optimizer: One optimizer over every variable that any phase trains.
+        average: Averages of the weights, if any phase keeps them.
+        checkpoints: Where the state of the training is saved.
+        history: Where each epoch is recorded.
+        progress: Where the work is reported.
+        run: The run directory.
+        momenta: BatchNormalization momenta to restore at the end.
+        stopwatch: Measures the seconds since the last entry of the history.
+    """
 
     recipe: Recipe
     train: Examples
@@ -64,12 +80,12 @@ class Session:
 
     @property
     def targets(self) -> dict[str, str]:
-        """What the data call the target of each head."""
+        """Head → name of its target in the data."""
         return {name: head.config.target for name, head in self.classifier.heads.items()}
 
     @property
     def class_weights(self) -> dict[str, np.ndarray]:
-        """What an example of each class counts, float64 [classes], for heads that weigh them."""
+        """Head → weight of an example of each class, float64 [classes], for heads with weights."""
         return {
             name: balanced_weights(self.train.targets[head.config.target], head.size.outputs)
             for name, head in self.classifier.heads.items()
@@ -77,14 +93,14 @@ class Session:
         }
 
     def order(self, epoch: int) -> np.ndarray:
-        """Returns the positions of training examples that an epoch visits, int64 [examples]."""
+        """Returns the positions of training examples in an epoch's order, int64 [examples]."""
         seed = self.recipe.seed
         if self.recipe.train.sampling == "balanced":
             return balanced_order(self.train.targets["label"], seed, epoch)
         return uniform_order(len(self.train), seed, epoch)
 
     def stream(self, augmentation: str) -> ExampleStream:
-        """Returns the inputs of a phase for which nothing was computed before."""
+        """Returns the inputs of a phase that is not cached."""
         return ExampleStream(
             self.train,
             self.validation,
@@ -153,11 +169,11 @@ def optimizer_of(recipe: Recipe, classifier: Classifier) -> PhaseOptimizer:
 
 
 class Totals:
-    """What steps return, added up over an epoch.
+    """Losses and metrics of the steps of an epoch, added up.
 
     Args:
-        heads: by name.
-        start: totals of the steps before, as `values` gives them; empty if there were none.
+        heads: The heads, by name.
+        start: Totals of earlier steps, as `values` gives them; empty at the start of an epoch.
     """
 
     def __init__(self, heads: Mapping[str, Head], start: Sequence[float] = ()) -> None:
@@ -165,24 +181,24 @@ class Totals:
         self._sums = np.array(start or np.zeros(3 * len(heads)))
 
     def add(self, sums: tf.Tensor) -> None:
-        """Adds what a step returned."""
+        """Adds the sums that a step returned."""
         self._sums += sums.numpy()
 
     @property
     def values(self) -> list[float]:
-        """The totals, to go on from."""
+        """The totals as plain numbers, from which another `Totals` can go on."""
         return self._sums.tolist()
 
     @property
     def finite(self) -> bool:
-        """Whether every total is a number."""
+        """Whether every total is finite."""
         return bool(np.isfinite(self._sums).all())
 
     def metrics(self) -> HeadMetrics:
-        """The mean loss and the mean figure of each head that had a target to count."""
+        """Returns the mean loss and the mean metric of each head that had a target."""
         found = read_sums(self._sums, list(self._heads))
         means = {name: sums.means(self._heads[name]) for name, sums in found.items()}
-        return {name: figures for name, figures in means.items() if figures}
+        return {name: metrics for name, metrics in means.items() if metrics}
 
 
 def validate(session: Session, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
@@ -220,7 +236,7 @@ def end_epoch(
 
 
 def quality(session: Session, validated: HeadMetrics) -> tuple[float, float]:
-    """What `train.monitor` compares, larger is better; the other value breaks ties."""
+    """Returns what `train.monitor` compares, larger is better; the other value breaks ties."""
     if not validated:
         return (0.0, 0.0)
     heads = {n: head for n, head in session.classifier.heads.items() if n in validated}
@@ -232,6 +248,7 @@ def quality(session: Session, validated: HeadMetrics) -> tuple[float, float]:
 
 
 def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:
+    """Returns metrics under the column names of the history: ``split/head/metric``."""
     return {
         f"{split}/{head}/{name}": value
         for head, values in metrics.items()

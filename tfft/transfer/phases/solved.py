@@ -23,8 +23,8 @@ def train_by_solver(
 ) -> None:
     """Solves the heads on the cached features and records the phase as one epoch.
 
-    Validation figures are those before the solution is refitted on the validation images. So are
-    the probabilities that the run keeps, for a calibration on images that nothing was solved on.
+    Validation metrics are of the solution before it is refitted on the validation images. So are
+    the probabilities that the run keeps: a calibration needs images that nothing was solved on.
     """
     cut = session.classifier.cut(plan.frozen_blocks)
     with closing(cached_inputs(session, plan)) as features:
@@ -50,8 +50,8 @@ def _solve_heads(
     """Gives each head its solution.
 
     Returns:
-        If a refit was asked for, by head: the solution on validation images too, and the
-        probabilities of the one without them on these images.
+        By head, and empty without a refit: the weights solved on training and validation images
+        together, and the probabilities on validation images of the weights solved without them.
     """
     pooled = {kind: i for i, kind in enumerate(session.classifier.poolings)}
     train, validation = features.train(0), features.validation

@@ -1,4 +1,4 @@
-"""Heads that know their classes before anything is trained, and what they reach so."""
+"""Phase 0: heads that start from the source's classifier, measured before any training."""
 
 from tfft.model.assemble import Cut
 from tfft.model.warm_start import assign_source_rows, starts_from_source
@@ -12,7 +12,7 @@ _OPTIMISTIC = (
 
 
 def start_from_source_classes(session: Session, state: TrainingState) -> None:
-    """Sets the heads that ask for the source's rows, and records what they reach untrained.
+    """Sets the heads that start from the source's rows, and records their metrics untrained.
 
     It counts as epoch 0 of a phase 0, so that the run ends with these weights if no phase does
     better on the validation images.

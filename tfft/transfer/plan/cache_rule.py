@@ -1,4 +1,4 @@
-"""Which phases train on cached tensors: the rule, and what the cache will hold.
+"""The rule by which phases train on cached tensors, and the size of the cache.
 
 Where exact (no augmentation), a phase is cached if it pays: it passes over the images at least
 twice, or an earlier phase's pass yields its tensors, and reading them is faster than decoding and
@@ -31,14 +31,14 @@ _DECODE_S = 0.5e-3
 
 @dataclass(frozen=True)
 class CacheDecision:
-    """What of a phase is cached.
+    """Whether a phase is cached, and how.
 
     Attributes:
-        cached: whether anything is.
-        views: augmented views of each training image; 0: its exact pixels.
-        shapes: of the tensors at the cut, of one image.
-        bytes: of all training and validation images.
-        reason: why the cache is used or not.
+        cached: Whether the phase trains on cached tensors.
+        views: Augmented views of each training image; 0: its exact pixels.
+        shapes: Shapes of the tensors at the cut, of one image.
+        bytes: Bytes of the tensors of all training and validation images.
+        reason: Why the cache is used or not.
     """
 
     cached: bool
@@ -61,13 +61,13 @@ def cache_decision(
     """Decides on one phase.
 
     Args:
-        recipe: what the user asked for.
-        classifier: the model.
-        phase: of the recipe.
-        frozen_blocks: leading blocks that it freezes.
-        epochs: passes over the training images.
-        images: number of images by split.
-        available: the pass of an earlier phase over the images yields these tensors too.
+        recipe: The recipe, resolved.
+        classifier: Model that will be trained.
+        phase: A phase of the recipe.
+        frozen_blocks: Number of leading blocks that the phase freezes.
+        epochs: Passes over the training images.
+        images: Number of images by split.
+        available: Whether the pass of an earlier phase over the images yields these tensors too.
     """
     views = 0
     if isinstance(phase, GradientPhase) and phase.augment != "none":

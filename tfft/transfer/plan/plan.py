@@ -20,7 +20,9 @@ class PartPlan:
     """A block of the backbone, or a head, with the number of its parameters.
 
     Attributes:
-        learning_rate_factor: of a head, beside that of its phase.
+        name: Name of the block or head.
+        parameters: Number of its parameters.
+        learning_rate_factor: Factor on the learning rate of a head, beside that of its phase.
     """
 
     name: str
@@ -33,8 +35,8 @@ class PhaseSeconds:
     """Estimated seconds of a phase, from a short measurement on this machine.
 
     Attributes:
-        cached: with the cache, which is made first; None where it cannot be used.
-        uncached: without it.
+        cached: Seconds with the cache, computing it included; None where it cannot be used.
+        uncached: Seconds without it; None for a solved phase, which needs the features.
     """
 
     cached: float | None
@@ -46,22 +48,22 @@ class PhasePlan:
     """One phase.
 
     Attributes:
-        number: 1 for the first.
-        config: what the recipe says.
-        frozen_blocks: leading blocks of which nothing is trained: they are below the cut.
-        cut: name of the block that ends at the cut, or None if nothing is below it.
-        trained_by_block: trained parameters of each block.
-        trained_parameters: in blocks and heads.
-        block_factors: what the learning rate of each block is multiplied by.
-        head_factor: likewise for the heads.
-        steps_per_epoch: batches of training images; 0 for a solved phase.
-        steps: batches in the whole phase, unless it stops early.
-        cached: the tensors at the cut are computed once, cached on disk and trained from there.
-        views: augmented views of each training image in the cache; 0: its exact pixels.
-        cut_shapes: of the tensors at the cut, of one image.
-        cache_bytes: size of that cache for training and validation images; 0 without one.
-        reason: why the cache is used or not.
-        seconds: estimated time of the phase with and without the cache, if it was measured.
+        number: Number of the phase, 1 for the first.
+        config: The phase in the recipe.
+        frozen_blocks: Number of leading blocks of which nothing is trained; they are below the cut.
+        cut: Name of the block that ends at the cut; None if nothing is below it.
+        trained_by_block: Number of trained parameters of each block.
+        trained_parameters: Number of trained parameters in blocks, adapter and heads.
+        block_factors: Factor on the learning rate of each block.
+        head_factor: Factor on the learning rate of the heads.
+        steps_per_epoch: Batches of training images in an epoch; 0 for a solved phase.
+        steps: Batches in the whole phase, unless it stops early.
+        cached: Whether the tensors at the cut are computed once, and trained on from the cache.
+        views: Augmented views of each training image in the cache; 0: its exact pixels.
+        cut_shapes: Shapes of the tensors at the cut, of one image.
+        cache_bytes: Bytes of the cache for training and validation images; 0 without one.
+        reason: Why the cache is used or not.
+        seconds: Estimated seconds with and without the cache, if they were measured.
     """
 
     number: int
@@ -100,13 +102,13 @@ class FreezePlan:
     """All phases over all blocks.
 
     Attributes:
-        backbone: its name in the catalog.
-        size_px: height and width of the model's input.
-        runs_whole: the backbone is one function, which cannot be cut between its blocks.
-        blocks: from input to output; every parameter of the backbone is in exactly one.
-        heads: in the recipe's order.
-        phases: in the order in which they run.
-        images: number of images by split.
+        backbone: Name of the backbone.
+        size_px: Height and width of the model's input, in pixels.
+        runs_whole: Whether the backbone is one function that cannot be cut between its blocks.
+        blocks: Blocks from input to output; every parameter of the backbone is in exactly one.
+        heads: Heads, in the recipe's order.
+        phases: Phases, in the order in which they run.
+        images: Number of images by split.
     """
 
     backbone: str
@@ -132,10 +134,10 @@ def make_plan(
     """Computes the freeze plan of a recipe.
 
     Args:
-        recipe: what the user asked for.
-        classifier: the model that will be trained.
-        images: number of images by split, "validation" among them.
-        decided: whether each phase is cached, where that was decided before.
+        recipe: The recipe, resolved.
+        classifier: Model that will be trained.
+        images: Number of images by split, "validation" among them.
+        decided: Whether each phase is cached, where that was decided before.
 
     Raises:
         RecipeError: The schedule does not fit the model; every fault is named.

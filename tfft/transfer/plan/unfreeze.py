@@ -14,13 +14,13 @@ from tfft.model.assemble import Classifier
 
 @dataclass(frozen=True, eq=False)
 class Unfrozen:
-    """What a phase trains of a backbone; the heads are trained in every phase.
+    """The part of a backbone that a phase trains; the heads are trained in every phase.
 
     Attributes:
-        frozen_blocks: leading blocks of which nothing is trained and that lie below the cut; 0 for
-            a backbone that runs whole, unless nothing of it is trained.
-        weights: the trained variables of each block, in block order.
-        batch_norms: the batch normalisations of the trained parts of each block.
+        frozen_blocks: Number of leading blocks of which nothing is trained and that lie below the
+            cut; 0 for a backbone that runs whole, unless nothing of it is trained.
+        weights: Trained variables of each block, in block order.
+        batch_norms: Batch normalisations of the trained parts of each block, in block order.
     """
 
     frozen_blocks: int
@@ -68,7 +68,7 @@ def unmatched(classifier: Classifier, patterns: Sequence[str]) -> dict[str, str]
 
 
 def _matching(block: Block, patterns: Sequence[str]) -> tuple[Part, ...]:
-    """The parts of a block of which one, or what one lies in, or the block itself, matches."""
+    """The parts that match by their name, that of a layer around them, or the block's."""
 
     def matches(names: Sequence[str]) -> bool:
         return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

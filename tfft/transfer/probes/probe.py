@@ -27,11 +27,11 @@ class BlockProbe:
     """How well a linear classifier does on what a block hands on.
 
     Attributes:
-        block: its name.
-        features: numbers an image, averaged over places.
-        top1: Share of validation images that are right.
+        block: Name of the block.
+        features: Features of an image, averaged over positions.
+        top1: Share of validation images classified correctly.
         interval: 95 % Wilson interval of `top1`.
-        share_of_compute: of the backbone's multiply-adds, up to the end of this block.
+        share_of_compute: Share of the backbone's multiply-adds up to the end of this block.
     """
 
     block: str
@@ -46,8 +46,11 @@ class Probe:
     """Probes at the end of each block, from input to output; of one that runs whole at its output.
 
     Attributes:
-        backbone: its name in the catalog; head: whose classes were probed.
-        validation_images: which the figures are of; they also chose each probe's regularisation.
+        backbone: Name of the backbone.
+        head: Head whose classes were probed.
+        validation_images: Number of images the metrics are of; they also chose the regularisation
+            of each probe.
+        blocks: Probes, from input to output.
     """
 
     backbone: str
@@ -80,9 +83,9 @@ def probe_recipe(recipe: Recipe, head: str | None = None, progress: Progress = S
     """Probes the backbone of a recipe with the weights that it starts from.
 
     Args:
-        recipe: backbone and data.
-        head: whose classes are probed; default: the first one that classifies.
-        progress: where the work is reported.
+        recipe: Recipe with the backbone and the data.
+        head: Head whose classes are probed; default: the first that classifies.
+        progress: Where the work is reported.
 
     Raises:
         UsageError: There is no such head, or it does not classify.

@@ -33,21 +33,21 @@ PROBE_CANDIDATES = (0.01, 0.1, 1.0)
 
 @dataclass(frozen=True)
 class RankedBackbone:
-    """What is known of one backbone on the images.
+    """One backbone, measured on the images.
 
     Attributes:
-        name: as the user named it.
-        size_px: height and width of its images.
-        parameters: of the backbone.
-        multiply_adds: on one image; 0 for a module whose inside is not known.
-        features: numbers that describe an image.
-        logme: see `tfft.metrics.transferability.logme`.
-        h_score: the shrunk one; see `tfft.metrics.transferability.h_score`.
-        probe_top1: of the linear probe on the validation images.
-        probe_interval: of it, 95 %, Wilson.
-        feature_seconds: for the features of all images; next to nothing if they were cached.
-        score_seconds: for LogME and the H-score together.
-        probe_seconds: for the probe.
+        name: Name of the backbone as the user wrote it.
+        size_px: Height and width of its images, in pixels.
+        parameters: Number of its parameters.
+        multiply_adds: Multiply-adds on one image; 0 for a module, whose operations are not counted.
+        features: Features of an image.
+        logme: LogME, see `tfft.metrics.transferability.logme`.
+        h_score: Shrunk H-score, see `tfft.metrics.transferability.h_score`.
+        probe_top1: Top-1 of the linear probe on the validation images.
+        probe_interval: 95 % Wilson interval of `probe_top1`.
+        feature_seconds: Seconds the features of all images took; almost none if they were cached.
+        score_seconds: Seconds LogME and the H-score took together.
+        probe_seconds: Seconds the probe took.
     """
 
     name: str
@@ -69,10 +69,10 @@ class Ranking:
     """Backbones, the best probe first.
 
     Attributes:
-        data: name of the images.
-        images: number by split that was read.
-        classes: number of classes.
-        backbones: the ranked ones.
+        data: Name of the data set.
+        images: Number of images that were read, by split.
+        classes: Number of classes.
+        backbones: The backbones, the best probe first.
     """
 
     data: str
@@ -91,13 +91,13 @@ def rank(
     """Ranks backbones on the images of a recipe.
 
     Args:
-        recipe: whose images, pixels and seed are used; its own backbone is not ranked.
-        backbones: what is ranked; one from a recipe keeps that recipe's pixels.
-        progress: where the work is reported.
+        recipe: Recipe with the images, their pixels and the seed; its own backbone is not ranked.
+        backbones: Backbones to rank; one from a recipe keeps that recipe's pixels.
+        progress: Where the work is reported.
 
     Raises:
         DataError: The images are not what the recipe says, or none are for validation.
-        BackboneError: A backbone or its weights are not to be had.
+        BackboneError: A backbone or its weights cannot be found.
     """
     data = load_data(recipe.data, progress)
     if not len(data.splits.get("validation", ())):

@@ -14,7 +14,7 @@ class WeightAverage:
     and so keeps every bit.
 
     Args:
-        variables: all that any phase of the run may average.
+        variables: All variables that any phase of the run may average.
 
     Source: Polyak averaging; the warm-up is that of tf.train.ExponentialMovingAverage.
     """
@@ -30,11 +30,11 @@ class WeightAverage:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """What a checkpoint has to hold."""
+        """The variables that a checkpoint has to hold."""
         return [*self._averages.values(), self._updates]
 
     def begin_phase(self, variables: Sequence[keras.Variable], decay: float, new: bool) -> None:
-        """Chooses what is averaged; a phase that is `new`, not resumed, starts at its weights."""
+        """Chooses the averaged variables; in a `new` phase the averages start at their values."""
         self._variables, self._decay = list(variables), decay
         if new:
             self._updates.assign(0)
@@ -42,7 +42,7 @@ class WeightAverage:
                 self._averages[id(variable)].assign(variable)
 
     def update(self) -> None:
-        """Follows the variables after a step; called inside the compiled step."""
+        """Moves the averages towards the variables after a step; called in the compiled step."""
         self._updates.assign_add(1)
         updates = tf.cast(self._updates.value, tf.float32)
         rest = 1.0 - tf.minimum(self._decay, (1.0 + updates) / (10.0 + updates))
@@ -52,7 +52,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Puts the averages in the place of the weights, for as long as the context lasts."""
+        """Replaces the weights by their averages while the context lasts."""
         weights = [variable.numpy() for variable in self._variables]
         self.keep()
         try:
@@ -62,6 +62,6 @@ class WeightAverage:
                 variable.assign(value)
 
     def keep(self) -> None:
-        """Puts the averages in the place of the weights for good."""
+        """Replaces the weights by their averages for good."""
         for variable in self._variables:
             variable.assign(self._averages[id(variable)].value)

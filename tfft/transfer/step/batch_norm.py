@@ -26,12 +26,12 @@ def set_batch_norm(classifier: Classifier, trained: Unfrozen, mode: str) -> None
 
 @dataclass(frozen=True, eq=False)
 class Momenta:
-    """What the momentum of layers was before a training from scratch."""
+    """The momenta of layers before a training from scratch changed them."""
 
     layers: tuple[tuple[keras.layers.BatchNormalization, float], ...] = ()
 
     def restore(self) -> None:
-        """Sets it back: what was learned is a start for others, with statistics worth keeping."""
+        """Restores the momenta: the trained statistics are worth keeping in later fine-tuning."""
         for layer, momentum in self.layers:
             layer.momentum = momentum
 
@@ -39,15 +39,14 @@ class Momenta:
 def keep_up_from_scratch(classifier: Classifier, plan: FreezePlan) -> Momenta:
     """Lets the moving statistics of a backbone with random weights keep up with a short training.
 
-    They start as those of nothing (mean 0, variance 1) and average over 1 / (1 - momentum) steps,
-    a hundred with the 0.99 of Keras. In a training of two hundred steps they would still hold some
-    of that start and much of weights long gone, and what is learned would not show in validation.
-    So they average over at most a tenth of the steps that adapt them, but over two or more: from a
-    thousand steps on, 0.99 stays. Statistics that were pretrained are a good start, and keep their
-    momentum.
+    Moving statistics start at mean 0 and variance 1 and average over 1 / (1 - momentum) steps, a
+    hundred with Keras's 0.99. After two hundred steps they would still hold some of that start and
+    much of weights long gone, so that validation would not show what was learned. Here they average
+    over at most a tenth of the steps that adapt them, and over at least two: from a thousand steps
+    on, 0.99 stays. Pretrained statistics are a good start, and keep their momentum.
 
     Returns:
-        What it was.
+        The momenta before.
     """
     steps = sum(
         phase.steps

@@ -17,7 +17,7 @@ import numpy as np
 from tfft.config.train import Mix
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
-from tfft.model.losses import FIGURES, figure, known, target_spec, training_loss, validation_loss
+from tfft.model.losses import METRICS, known, metric, target_spec, training_loss, validation_loss
 from tfft.transfer.step.mix import Mixed, mixed
 from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
 
@@ -30,21 +30,22 @@ class Sums:
     """Sums of a head over the examples that have its target.
 
     Attributes:
-        loss: of the examples; figure: likewise, see `tfft.model.losses.FIGURES`.
-        examples: how many there were.
+        loss: Sum of the losses.
+        metric: Sum of the metric that `tfft.model.losses.METRICS` names for the head.
+        examples: Number of examples.
     """
 
     loss: float
-    figure: float
+    metric: float
     examples: float
 
     def means(self, head: Head) -> dict[str, float]:
-        """Returns the mean loss and the mean figure under its name; nothing without examples."""
+        """Returns the mean loss and the mean metric under its name; nothing without examples."""
         if not self.examples:
             return {}
         return {
             "loss": self.loss / self.examples,
-            FIGURES[head.config.kind]: self.figure / self.examples,
+            METRICS[head.config.kind]: self.metric / self.examples,
         }
 
 
@@ -52,15 +53,15 @@ class TrainStep:
     """One step of gradient descent on the variables of a phase.
 
     Args:
-        cut: what is frozen and what is trained; None for the prefix if inputs are at the cut.
-        heads: by name.
-        optimizer: built on all variables of the run.
-        variables: the ones that this phase trains.
-        micro_batch_size: examples that go through the model at once; None: the whole batch.
-        class_weights: float [classes] by head, for those that have them.
-        mix: how images are mixed, where inputs are images; None: not at all.
-        seed: of the mixing.
-        after_update: called in the compiled step once the variables are updated.
+        cut: The frozen and the trained part; its prefix is None if inputs are at the cut.
+        heads: The heads, by name.
+        optimizer: Optimizer, built on all variables of the run.
+        variables: The variables that this phase trains.
+        micro_batch_size: Examples that go through the model at once; None: the whole batch.
+        class_weights: Weight of an example of each class, float [classes], by head that has any.
+        mix: How images are mixed, where inputs are images; None: not at all.
+        seed: Seed of the mixing.
+        after_update: Called in the compiled step once the variables are updated.
 
     Attributes:
         on_batch: trains on one `Batch` at a learning rate float32 []; returns sums over all
@@ -194,7 +195,7 @@ class TrainStep:
 
 
 class EvaluationStep:
-    """Loss and figure of one batch, with everything in inference mode.
+    """Loss and metric of one batch, with everything in inference mode.
 
     Attributes:
         on_batch: takes one `Batch`; returns what `read_sums` reads.
@@ -214,13 +215,13 @@ class EvaluationStep:
 
 
 class _Measures:
-    """Sums of losses, figures and examples of each head, float32 [3 * heads]."""
+    """Sums of the losses, metrics and examples of each head, float32 [3 * heads]."""
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
-        self._figures = {name: figure(head) for name, head in heads.items()}
+        self._metrics = {name: metric(head) for name, head in heads.items()}
 
     def nothing(self) -> tf.Tensor:
-        return tf.zeros([3 * len(self._figures)])
+        return tf.zeros([3 * len(self._metrics)])
 
     def sums(
         self,
@@ -229,8 +230,8 @@ class _Measures:
         outputs: Mapping[str, tf.Tensor],
     ) -> tf.Tensor:
         values = []
-        for name, figure_of in self._figures.items():
-            of_examples = figure_of(targets[name], outputs[name])
+        for name, metric_of in self._metrics.items():
+            of_examples = metric_of(targets[name], outputs[name])
             values += [losses[name], of_examples, known(targets[name])]
         return tf.stack([tf.reduce_sum(each) for each in values])
 
