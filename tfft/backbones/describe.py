@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tfft.backbones.backbone import Backbone, Block
+from tfft.system.readable import Readable, counted
 
 _INPUT_RANGES = {
     "none": "0 … 255",
@@ -30,8 +31,8 @@ class BlockDescription:
     parts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class BackboneDescription:
+@dataclass(frozen=True, repr=False)
+class BackboneDescription(Readable):
     """A built backbone.
 
     Attributes:
@@ -55,6 +56,17 @@ class BackboneDescription:
     source: str
     licence: str
     sha256: str | None
+
+    def lines(self) -> list[str]:
+        shape = " x ".join(map(str, self.output_shape))
+        return [
+            f"{self.name} at {self.size_px} px: {counted(self.parameters, 'parameter')}, "
+            + ("runs whole" if self.runs_whole else f"{len(self.blocks)} blocks"),
+            f"kind {self.kind}, pixels {self.input_range}, output {shape}",
+            *([] if self.runs_whole else [f"blocks: {', '.join(b.name for b in self.blocks)}"]),
+            f"source: {self.source}, licence: {self.licence}",
+            *([f"sha256: {self.sha256}"] if self.sha256 else []),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON values."""

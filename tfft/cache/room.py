@@ -12,6 +12,7 @@ from typing import Any
 from tfft.errors import TfftError
 from tfft.system.files import read_json
 from tfft.system.locks import lock_or_none
+from tfft.system.readable import Readable
 
 ENTRY_FILE = "entry.json"
 BUILDING = ".building"
@@ -20,8 +21,8 @@ PROMISED_FILE = "promised"
 _REMOVING = ".removing"
 
 
-@dataclass(frozen=True)
-class Listed:
+@dataclass(frozen=True, repr=False)
+class Listed(Readable):
     """An entry of the cache.
 
     Attributes:
@@ -37,6 +38,11 @@ class Listed:
     used: float
     in_use: bool
     about: dict[str, Any]
+
+    def lines(self) -> list[str]:
+        about = ", ".join(f"{key} {value}" for key, value in self.about.items())
+        in_use = ", in use" if self.in_use else ""
+        return [f"{self.path.name}: {self.bytes / 1e6:.1f} MB{in_use}", *([about] if about else [])]
 
 
 def list_entries(directory: Path) -> list[Listed]:

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tfft.data.index import ImageIndex
+from tfft.system.readable import Readable, by_name, counted
 
 SPLITS = ("train", "validation", "test")
+# Files that are named where a result is printed; the object has them all.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class ImageData:
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageData(Readable):
     """Images that were all decoded once, in their splits.
 
     Attributes:
@@ -74,6 +78,15 @@ class ImageData:
         text = json.dumps([self.name, self.class_names, parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def lines(self) -> list[str]:
+        images = sum(self.counts.values())
+        return [
+            f"{self.name}: {counted(images, 'image')}, {len(self.class_names['label'])} classes",
+            by_name(self.counts),
+            *_shown([f"skipped {image.path}: {image.reason}" for image in self.skipped]),
+            *self.notes,
+        ]
+
     def to_json(self) -> dict[str, object]:
         """Returns what a run keeps of the images it was trained on."""
         return {
@@ -84,8 +97,8 @@ class ImageData:
         }
 
 
-@dataclass(frozen=True)
-class DataReport:
+@dataclass(frozen=True, repr=False)
+class DataReport(Readable):
     """What `tfft data check` found.
 
     Attributes:
@@ -104,6 +117,17 @@ class DataReport:
     notes: tuple[str, ...] = ()
     formats: dict[str, int] = field(default_factory=dict)
 
+    def lines(self) -> list[str]:
+        counts = {split: sum(classes.values()) for split, classes in self.counts.items()}
+        wrong = (*self.bad, *self.conflicts)
+        return [
+            f"{self.name}: {counted(sum(counts.values()), 'image')}, "
+            f"{counted(len(self.bad), 'bad file')}, {len(self.conflicts):,} under two labels",
+            f"{by_name(counts)}; {by_name(self.formats)}",
+            *_shown([f"{image.path}: {image.reason}" for image in wrong]),
+            *self.notes,
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Returns the report as JSON values."""
         return {
@@ -115,3 +139,8 @@ class DataReport:
             "conflicts": [{"path": image.path, "reason": image.reason} for image in self.conflicts],
             "notes": list(self.notes),
         }
+
+
+def _shown(lines: Sequence[str]) -> list[str]:
+    more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
+    return [*lines[:_SHOWN], *more]

@@ -21,6 +21,7 @@ from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.arrays import read_arrays
 from tfft.system.files import read_json, write_json
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class HeadCalibration:
     ece_after: float
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Readable):
     """The temperatures of a run.
 
     Attributes:
@@ -58,6 +59,18 @@ class Calibration:
     heads: dict[str, HeadCalibration]
     model: str
     held_out: bool
+
+    def lines(self) -> list[str]:
+        temperatures = [f"{name} {head.temperature:.3f}" for name, head in self.heads.items()]
+        return [
+            f"temperature {', '.join(temperatures)}, fitted on {counted(self.examples, 'image')}",
+            *(
+                f"{name}: loss {head.nll_before:.3f} → {head.nll_after:.3f}, "
+                f"calibration error {head.ece_before:.3f} → {head.ece_after:.3f}"
+                + ("" if head.fitted else " (no temperature is best: 1 is kept)")
+                for name, head in self.heads.items()
+            ),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``calibration.json`` holds and ``tfft calibrate --json`` prints."""

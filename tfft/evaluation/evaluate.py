@@ -17,10 +17,11 @@ from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
 from tfft.system.files import write_json
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted, main_metrics, metric_lines
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Readable):
     """The figures of a model.
 
     Attributes:
@@ -34,6 +35,13 @@ class Evaluation:
     split: str
     examples: int
     metrics: dict[str, dict[str, Any]]
+
+    def lines(self) -> list[str]:
+        metrics = main_metrics(self.metrics)
+        return [
+            f"{self.model} on {self.split}, {counted(self.examples, 'image')}: {metrics}",
+            *metric_lines(self.metrics),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft evaluate --json`` prints."""

@@ -34,12 +34,13 @@ from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.system.files import atomic_directory, require_writable, write_json
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted
 
 FORMATS = ("savedmodel", "tflite")
 
 
-@dataclass(frozen=True)
-class Export:
+@dataclass(frozen=True, repr=False)
+class Export(Readable):
     """What was written.
 
     Attributes:
@@ -53,6 +54,16 @@ class Export:
     tflite: dict[str, Path]
     checks: dict[str, dict[str, Any]]
     refused: dict[str, str]
+
+    def lines(self) -> list[str]:
+        files = {"SavedModel": self.savedmodel} if self.savedmodel else {}
+        files |= {f"TFLite {precision}": path for precision, path in self.tflite.items()}
+        refused = f", {counted(len(self.refused), 'file')} refused" if self.refused else ""
+        return [
+            f"{', '.join(files) or 'nothing in place'}{refused}",
+            *(f"{name}: {path}" for name, path in files.items()),
+            *(f"refused: {reason.splitlines()[0]}" for reason in self.refused.values()),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft export --json`` prints."""

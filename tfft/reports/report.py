@@ -36,14 +36,15 @@ from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs
 from tfft.system.files import json_or_empty, read_json, require_writable, write_text
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable
 from tfft.version import __version__
 
 _MISTAKES = 24
 _ALIKE_SHOWN = 12
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Readable):
     """What was written.
 
     Attributes:
@@ -59,6 +60,12 @@ class Report:
     bytes: int
     seconds: float
     pngs: tuple[Path, ...]
+
+    def lines(self) -> list[str]:
+        return [
+            f"{self.path}, {self.bytes / 1e6:.1f} MB, on {self.split} images",
+            *(str(path) for path in self.pngs),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft report --json`` prints."""

@@ -23,13 +23,14 @@ from tfft.system.files import (
     write_text,
 )
 from tfft.system.machine import processors
+from tfft.system.readable import Readable, main_metrics, metric_lines
 from tfft.version import __version__
 
 _RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Readable):
     """A run directory.
 
     Attributes:
@@ -42,6 +43,19 @@ class Run:
     path: Path
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     diagnosis: tuple[Finding, ...] = ()
+
+    def lines(self) -> list[str]:
+        status = json_or_empty(self.record_file).get("status", "not started")
+        metrics = main_metrics(self.metrics)
+        following = f"tfft.evaluate({str(self.path)!r})"
+        if not self.model_file.is_file():
+            following = f"tfft.resume({str(self.path)!r})"
+        return [
+            f"{self.path}: {status}{metrics and ', ' + metrics}",
+            *metric_lines(self.metrics),
+            *(finding.text for finding in self.diagnosis),
+            f"next: {following}",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft train --json`` prints."""

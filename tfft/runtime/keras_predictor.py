@@ -9,11 +9,11 @@ import numpy as np
 
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, answer
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answer
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 
 
-class KerasPredictor:
+class KerasPredictor(ReadablePredictor):
     """Answers with a Keras model.
 
     Raises:

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.readable import Readable
 
 Outputs = dict[str, np.ndarray]
 
@@ -63,6 +64,26 @@ class Predictor(Protocol):
             DataError: An image cannot be read, or this model cannot cut boxes.
         """
         ...
+
+
+class ReadablePredictor(Readable):
+    """What predictors of every kind say of themselves where a person prints them."""
+
+    info: ModelInfo
+    kind: str
+    path: str
+
+    def lines(self) -> list[str]:
+        pixels, heads = self.info.pixels, self.info.heads
+        return [
+            f"{self.path} ({self.kind}): {self.info.name}, {self.info.backbone}",
+            f"images of {pixels.height} x {pixels.width} px",
+            *(
+                f"head {name}: {head.kind}"
+                + (f", {len(head.class_names)} classes" if head.class_names else "")
+                for name, head in heads.items()
+            ),
+        ]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,13 +11,13 @@ import numpy as np
 
 from tfft.errors import DataError, ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
-from tfft.runtime.predictor import Outputs, answer_name, logits_name
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
 from tfft.runtime.signatures import SIGNATURES, check_signature
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.runtime.unreadable import refuse_unreadable
 
 
-class SavedModelPredictor:
+class SavedModelPredictor(ReadablePredictor):
     """Answers with the signatures of a SavedModel.
 
     Args:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.errors import TfftError, UsageError
+from tfft.system.readable import Readable, counted
 
 # TensorFlow reads the number of its threads from here, once.
 _THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
@@ -36,8 +37,8 @@ class BatchTiming:
     images_per_second: float
 
 
-@dataclass(frozen=True)
-class Timing:
+@dataclass(frozen=True, repr=False)
+class Timing(Readable):
     """A model, measured in one process.
 
     Attributes:
@@ -60,6 +61,20 @@ class Timing:
     cold_s: float
     memory_mb: float | None
     batches: tuple[BatchTiming, ...]
+
+    def lines(self) -> list[str]:
+        threads = "its own threads" if self.threads is None else counted(self.threads, "thread")
+        medians = [f"{b.p50_ms:.3g} ms for {counted(b.batch_size, 'image')}" for b in self.batches]
+        memory = "" if self.memory_mb is None else f", {self.memory_mb:.0f} MB"
+        return [
+            f"{self.model}, {threads}: {', '.join(medians)}",
+            f"loaded in {self.load_s:.2f} s, first answer after {self.cold_s:.2f} s{memory}",
+            *(
+                f"{counted(b.batch_size, 'image')}: p90 {b.p90_ms:.3g} ms, p99 {b.p99_ms:.3g} ms, "
+                f"{b.images_per_second:.3g} images/s"
+                for b in self.batches
+            ),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures as JSON values."""

@@ -11,6 +11,7 @@ from tfft.errors import RecipeError
 from tfft.studies.arms import forget_source
 from tfft.system.files import write_text
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable
 
 if TYPE_CHECKING:
     from tfft.transfer.probes.probe import Probe
@@ -62,8 +63,8 @@ class Probes:
         return (self.probe_top1 - self.random_top1) / left if left > 0 else 0.0
 
 
-@dataclass(frozen=True)
-class Advice:
+@dataclass(frozen=True, repr=False)
+class Advice(Readable):
     """A recommended strategy.
 
     Attributes:
@@ -87,6 +88,12 @@ class Advice:
             TfftError: It cannot be written.
         """
         write_text(path, f"# {self.strategy}: {self.reason}\n{dump_recipe(self.recipe)}")
+
+    def lines(self) -> list[str]:
+        return [
+            f"{self.strategy}: {self.reason}",
+            f"next: advice.write(Path('{self.strategy}.yaml'))",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft advise --json`` prints, but for the file."""

@@ -31,6 +31,7 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.batch_norm import set_batch_norm
 from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
@@ -42,8 +43,8 @@ _CLASSES = ("a", "b", "c")
 _IMAGES = 4
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(Readable):
     """One thing that was tried.
 
     Attributes:
@@ -57,6 +58,9 @@ class Finding:
     passed: bool
     figure: str
     seconds: float
+
+    def lines(self) -> list[str]:
+        return [f"{'passed' if self.passed else 'FAILED'}: {self.what}, {self.figure}"]
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON values."""

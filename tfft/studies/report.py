@@ -11,10 +11,11 @@ from tfft.studies.results import Results, collect
 from tfft.studies.verdict import Verdict, verdicts
 from tfft.system.pictures import require_plots
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted
 
 
-@dataclass(frozen=True)
-class StudyReport:
+@dataclass(frozen=True, repr=False)
+class StudyReport(Readable):
     """A comparison that was run: what it found, and where it lies."""
 
     study: Study
@@ -24,6 +25,15 @@ class StudyReport:
     def verdicts(self) -> list[Verdict]:
         """In words: for each arm and part of the data."""
         return verdicts(self.results)
+
+    def lines(self) -> list[str]:
+        names = " against ".join(arm.name for arm in self.study.arms)
+        images = counted(self.results.test_images, "test image")
+        return [
+            f"{self.study.path}: {names}, {images}",
+            *(verdict.text for verdict in self.verdicts),
+            f"page: {self.study.path}/comparison.html",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft compare --json`` prints."""

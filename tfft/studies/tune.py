@@ -21,14 +21,15 @@ from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
 from tfft.system.files import write_json, write_text
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted
 
 _LEVEL = 0.05
 # Trials that are never pruned: what later ones are compared with.
 _FIRST_TRIALS = 4
 
 
-@dataclass(frozen=True)
-class Tuned:
+@dataclass(frozen=True, repr=False)
+class Tuned(Readable):
     """The outcome of a search.
 
     Attributes:
@@ -52,6 +53,15 @@ class Tuned:
     better: bool
     p_value: float
     text: str
+
+    def lines(self) -> list[str]:
+        return [
+            f"{self.study}: {counted(self.trials, 'trial')}, validation top1 "
+            f"{self.validation_top1:.3f} against {self.default_top1:.3f} by default",
+            *(f"{key}: {value}" for key, value in self.values.items()),
+            self.text,
+            f"next: tfft.train({self.recipe!r})",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft tune --json`` prints."""

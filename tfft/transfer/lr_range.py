@@ -15,6 +15,7 @@ from tfft.config.train import GradientPhase
 from tfft.errors import RecipeError, TfftError, UsageError
 from tfft.runs.run import create_run
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import PreparedPhase, prepare_phase
 from tfft.transfer.phases.session import Session, Totals, prepare_session
@@ -32,8 +33,8 @@ _FALL = 10.0
 _IGNORED = 0.1
 
 
-@dataclass(frozen=True)
-class RangeTest:
+@dataclass(frozen=True, repr=False)
+class RangeTest(Readable):
     """The outcome of a range test.
 
     Attributes:
@@ -53,6 +54,17 @@ class RangeTest:
     suggestion: float | None
     diverged: float | None
     configured: float
+
+    def lines(self) -> list[str]:
+        if self.suggestion is None:
+            found = "the loss falls at no learning rate"
+        else:
+            found = f"learning rate {self.suggestion:.3g} suggested"
+        diverged = "" if self.diverged is None else f", diverged at {self.diverged:.3g}"
+        return [
+            f"phase {self.phase}: {found}, {self.configured:.3g} configured",
+            f"{counted(len(self.losses), 'step')}{diverged}",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft lr-find --json`` prints."""

@@ -14,13 +14,14 @@ from tfft.exports.versions import next_version
 from tfft.runtime.load import find_saved_model, read_saved_model_info
 from tfft.system.files import atomic_directory, explained_os_errors
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable
 
 # TF Serving passes over names that are no number.
 _PREFIX = ".tfft-publish-"
 
 
-@dataclass(frozen=True)
-class Published:
+@dataclass(frozen=True, repr=False)
+class Published(Readable):
     """What was put where.
 
     Attributes:
@@ -32,6 +33,9 @@ class Published:
     source: str
     path: str
     version: int
+
+    def lines(self) -> list[str]:
+        return [f"{self.path}, from {self.source}"]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft publish --json`` prints."""

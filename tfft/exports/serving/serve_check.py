@@ -15,14 +15,15 @@ from tfft.runtime.info import HeadInfo
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted
 
 # Of those that a server answers: image files, which it decodes, and pixels, which Pillow decodes.
 CHECKED_SIGNATURES = ("serve_bytes", "serving_default")
 _BATCH_SIZE = 32
 
 
-@dataclass(frozen=True)
-class ServeCheck:
+@dataclass(frozen=True, repr=False)
+class ServeCheck(Readable):
     """How a served model compares with another form of it.
 
     Attributes:
@@ -40,6 +41,23 @@ class ServeCheck:
     images: int
     tolerance: float
     signatures: dict[str, dict[str, dict[str, float | None]]]
+
+    def lines(self) -> list[str]:
+        differences = [
+            (f"{signature}, head {head}", figures["largest_difference"])
+            for signature, heads in self.signatures.items()
+            for head, figures in heads.items()
+        ]
+        agrees = all(d is not None and d <= self.tolerance for _, d in differences)
+        return [
+            f"{self.model} {'answers' if agrees else 'does NOT answer'} as {self.against}, "
+            f"{counted(self.images, 'image')}",
+            *(
+                f"{what}: largest difference {'no number' if d is None else f'{d:.2g}'}"
+                for what, d in differences
+            ),
+            f"allowed: {self.tolerance:g}",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft serve-check --json`` prints."""

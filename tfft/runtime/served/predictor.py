@@ -9,7 +9,7 @@ import numpy as np
 from tfft.errors import DataError, ModelFileError, ServerError
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, answer_name, logits_name
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
 from tfft.runtime.served.address import ServedAddress, parse_address
 from tfft.runtime.served.transport import TIMEOUT_S, RefusedError, Transport
 from tfft.runtime.signatures import check_signature
@@ -19,7 +19,7 @@ from tfft.runtime.unreadable import refuse_unreadable
 _REQUEST_BYTES = 16 << 20
 
 
-class ServedPredictor:
+class ServedPredictor(ReadablePredictor):
     """Answers with a model that TF Serving serves.
 
     Args:

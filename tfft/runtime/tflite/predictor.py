@@ -8,11 +8,11 @@ import numpy as np
 from tfft.errors import ModelFileError
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import HeadInfo, ModelInfo
-from tfft.runtime.predictor import Outputs, answer_name, logits_name
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
 from tfft.runtime.tflite.runner import TfliteFunction
 
 
-class TflitePredictor:
+class TflitePredictor(ReadablePredictor):
     """Answers with the TFLite runtime; images are decoded by Pillow.
 
     Args:

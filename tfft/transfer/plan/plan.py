@@ -9,6 +9,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, Phase
 from tfft.errors import RecipeError
 from tfft.model.assemble import Classifier
+from tfft.system.readable import Readable, by_name, counted
 from tfft.transfer.plan.cache_rule import cache_decision
 from tfft.transfer.plan.faults import plan_faults
 from tfft.transfer.plan.learning_rates import block_factors
@@ -97,8 +98,8 @@ class PhasePlan:
         return math.ceil(self.steps / self.steps_per_epoch) if self.steps else 1
 
 
-@dataclass(frozen=True)
-class FreezePlan:
+@dataclass(frozen=True, repr=False)
+class FreezePlan(Readable):
     """All phases over all blocks.
 
     Attributes:
@@ -118,6 +119,21 @@ class FreezePlan:
     heads: tuple[PartPlan, ...]
     phases: tuple[PhasePlan, ...]
     images: dict[str, int]
+
+    def lines(self) -> list[str]:
+        parameters = sum(part.parameters for part in (*self.blocks, *self.heads))
+        return [
+            f"{self.backbone} at {self.size_px} px: {counted(len(self.phases), 'phase')}, "
+            f"{counted(parameters, 'parameter')}",
+            f"images: {by_name(self.images)}",
+            *(
+                f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, "
+                + (f"frozen up to {phase.cut}" if phase.cut else "nothing frozen below")
+                + (f", {counted(phase.steps, 'step')}" if phase.steps else ", solved")
+                + (", from the cache" if phase.cached else "")
+                for phase in self.phases
+            ),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the plan as JSON values."""

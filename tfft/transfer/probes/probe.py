@@ -15,6 +15,7 @@ from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, counted, interval_text
 from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.frozen.part import pooled_blocks, read_outputs
 from tfft.transfer.prepare import Prepared, prepare
@@ -41,8 +42,8 @@ class BlockProbe:
     share_of_compute: float
 
 
-@dataclass(frozen=True)
-class Probe:
+@dataclass(frozen=True, repr=False)
+class Probe(Readable):
     """Probes at the end of each block, from input to output; of one that runs whole at its output.
 
     Attributes:
@@ -72,6 +73,15 @@ class Probe:
     def blocks_above(self) -> int:
         """How many blocks lie above the sufficient one."""
         return len(self.blocks) - 1 - self.blocks.index(self.sufficient)
+
+    def lines(self) -> list[str]:
+        best = self.best
+        return [
+            f"{self.backbone}, head {self.head}: {self.sufficient.block} is enough, "
+            f"best {best.block}, top1 {best.top1:.3f}{interval_text(best.interval)}",
+            f"on {counted(self.validation_images, 'validation image')}",
+            *(f"{b.block}: top1 {b.top1:.3f}{interval_text(b.interval)}" for b in self.blocks),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the probe as JSON values."""

@@ -24,6 +24,7 @@ from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import build_classifier, pixel_spec
 from tfft.model.heads import HeadSize
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import Readable, by_name, counted, interval_text
 from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.frozen.part import frozen_part, read_outputs
 
@@ -64,8 +65,8 @@ class RankedBackbone:
     probe_seconds: float
 
 
-@dataclass(frozen=True)
-class Ranking:
+@dataclass(frozen=True, repr=False)
+class Ranking(Readable):
     """Backbones, the best probe first.
 
     Attributes:
@@ -79,6 +80,19 @@ class Ranking:
     images: dict[str, int]
     classes: int
     backbones: tuple[RankedBackbone, ...]
+
+    def lines(self) -> list[str]:
+        best = self.backbones[0]
+        return [
+            f"{counted(len(self.backbones), 'backbone')} on {self.data}: {best.name} is first, "
+            f"probe top1 {best.probe_top1:.3f}",
+            f"images: {by_name(self.images)}; {self.classes} classes",
+            *(
+                f"{backbone.name}: probe top1 {backbone.probe_top1:.3f}"
+                f"{interval_text(backbone.probe_interval)}, LogME {backbone.logme:.3f}"
+                for backbone in self.backbones
+            ),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft rank --json`` prints."""
