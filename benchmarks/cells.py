@@ -15,8 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tfft.system.files import read_json, write_json
-from tfft.system.locks import lock_or_none
+from tfft.system.files import lock_or_none, read_json, write_json
 
 TFFT = "import sys; from tfft.cli.main import main; sys.exit(main())"
 RESULTS = Path(__file__).parent / "results"

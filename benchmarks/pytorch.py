@@ -35,8 +35,8 @@ from tfft.config.model import ClassificationHead, LiteBackbone
 from tfft.config.train import AdamOptimizer, GradientPhase
 from tfft.model.assemble import Classifier, build_classifier
 from tfft.model.heads import HeadSize
+from tfft.system.files import cache_directory
 from tfft.system.machine import processors
-from tfft.system.places import cache_directory
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.phases.gradient import set_batch_norm
 from tfft.transfer.plan.unfreeze import unfrozen

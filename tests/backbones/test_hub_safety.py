@@ -20,7 +20,7 @@ from tfft.backbones.hub.source import directory_digest, find_module
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError, ModelFileError
-from tfft.system.places import cache_directory
+from tfft.system.files import cache_directory
 
 
 @pytest.fixture(scope="module")

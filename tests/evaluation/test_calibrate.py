@@ -11,8 +11,7 @@ from tfft.errors import ModelFileError, TfftError
 from tfft.evaluation.calibrate import calibrate
 from tfft.evaluation.data import recorded_data
 from tfft.runtime.load import load_predictor
-from tfft.system.arrays import read_arrays, write_arrays
-from tfft.system.files import write_json
+from tfft.system.files import read_arrays, write_arrays, write_json
 from tfft.system.progress import SILENT
 
 

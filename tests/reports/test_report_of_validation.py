@@ -14,8 +14,7 @@ from tfft.evaluation.data import recorded_data
 from tfft.reports.report import make_report
 from tfft.runs.run import Run
 from tfft.runtime.load import load_predictor
-from tfft.system.arrays import write_arrays
-from tfft.system.files import write_json
+from tfft.system.files import write_arrays, write_json
 from tfft.system.progress import SILENT
 
 PHASE = {

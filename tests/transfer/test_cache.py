@@ -16,7 +16,7 @@ from tfft.cache.room import list_entries, remove_entries
 from tfft.cache.store import Content, Entry, make_entry, open_entry, try_entry
 from tfft.cache.tensors import TensorWriter
 from tfft.errors import TfftError
-from tfft.system.places import cache_directory
+from tfft.system.files import cache_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 _ROOMY = 1e9

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.errors import TfftError
-from tfft.system.files import read_json
-from tfft.system.locks import lock_or_none
+from tfft.system.files import lock_or_none, read_json
 from tfft.system.readable import Readable
 
 ENTRY_FILE = "entry.json"

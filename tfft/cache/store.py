@@ -26,9 +26,14 @@ import numpy as np
 from tfft.cache.room import BUILDING, ENTRY_FILE, PROMISED_FILE, make_room
 from tfft.cache.tensors import StoredTensor, TensorWriter
 from tfft.errors import TfftError
-from tfft.system.files import explained_os_errors, read_json, sync, write_json
-from tfft.system.locks import lock_or_none
-from tfft.system.places import cache_directory
+from tfft.system.files import (
+    cache_directory,
+    explained_os_errors,
+    lock_or_none,
+    read_json,
+    sync,
+    write_json,
+)
 from tfft.system.progress import SILENT, Progress
 
 # Part of every key: a change to what is stored, or to how, makes a new key.

@@ -16,8 +16,7 @@ from tfft.data.index import ImageIndex
 from tfft.errors import DataError
 from tfft.images.formats import FORMATS
 from tfft.images.inspect import inspect_image
-from tfft.system.files import atomic_path
-from tfft.system.places import cache_directory
+from tfft.system.files import atomic_path, cache_directory
 from tfft.system.progress import SILENT, Progress
 
 # Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.

@@ -16,7 +16,7 @@ from tfft.data.index import ImageIndex
 from tfft.errors import ModelFileError, TfftError
 from tfft.evaluation.predict import predict_index
 from tfft.runtime.predictor import Outputs, Predictor
-from tfft.system.arrays import read_arrays, write_arrays
+from tfft.system.files import read_arrays, write_arrays
 from tfft.system.progress import Progress
 
 _BATCH_SIZE = 32

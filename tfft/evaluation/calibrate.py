@@ -18,8 +18,7 @@ from tfft.metrics.calibration import (
 from tfft.runs.run import Run, ends_with_refit
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
-from tfft.system.arrays import read_arrays
-from tfft.system.files import read_json, write_json
+from tfft.system.files import read_arrays, read_json, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 

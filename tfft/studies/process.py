@@ -13,8 +13,7 @@ from typing import Any, TextIO
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import TfftError, UsageError
-from tfft.system.files import explained_os_errors, read_json, write_text
-from tfft.system.locks import lock_or_none
+from tfft.system.files import explained_os_errors, lock_or_none, read_json, write_text
 from tfft.system.progress import Progress, Task
 
 # Seconds that a worker has to write its checkpoint when it is stopped.

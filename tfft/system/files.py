@@ -1,4 +1,7 @@
-"""Files that are whole or absent: everything is written beside its place and renamed."""
+"""Files that are whole or absent, locks on them, and where those lie that can be made again.
+
+Everything is written beside its place and renamed.
+"""
 
 import contextlib
 import errno
@@ -8,13 +11,25 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import platformdirs
+
 from tfft.errors import TfftError
-from tfft.system.locks import lock_or_none
+
+
+def cache_directory(kind: str) -> Path:
+    """Returns the directory for caches of one kind, such as ``"features"`` or ``"datasets"``.
+
+    It is ``$TFFT_CACHE_DIR/<kind>``, or the user cache directory of the system.
+    """
+    root = os.environ.get("TFFT_CACHE_DIR") or platformdirs.user_cache_dir("tfft")
+    return Path(root) / kind
 
 
 @contextlib.contextmanager
@@ -49,12 +64,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]:
     """Yields an empty directory beside `path` to fill; on success it is renamed to `path`.
 
-    `path` must not exist: a directory is never replaced. What a process left that was killed while
-    it filled one for the same `path` is removed.
+    `path` must not exist: a directory is never replaced. A directory that a killed process left
+    half filled for the same `path` is removed.
 
     Args:
-        path: what the directory is called in the end.
-        prefix: what its name begins with until then; default: ``.NAME.tfft-``.
+        path: Final path of the directory.
+        prefix: Start of its name until then. Default: ``.NAME.tfft-``.
 
     Raises:
         TfftError: The disk is full, `path` exists, or its parent cannot be written to.
@@ -79,17 +94,17 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
 
 
 def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
-    """Makes a directory and locks it: the system unlocks it when this process ends, however."""
+    """Makes a directory and locks it; the lock is freed when this process ends, however it ends."""
     while True:
         made = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
         lock = lock_or_none(made, fcntl.LOCK_EX)
-        if lock is not None:  # otherwise taken for abandoned before it was locked
+        if lock is not None:  # otherwise another process took it for abandoned before it was locked
             return made, lock
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:
     for directory in parent.glob(f"{glob.escape(prefix)}*/"):
-        with contextlib.suppress(PermissionError):  # of another user
+        with contextlib.suppress(PermissionError):  # another user's
             lock = lock_or_none(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if lock is not None:
                 shutil.rmtree(directory, ignore_errors=True)
@@ -97,10 +112,10 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
 
 
 def require_writable(directory: Path) -> None:
-    """Raises if a directory can neither be written to nor made, before long work is done for it.
+    """Requires that a directory can be written to or made, before long work is done for it.
 
     Raises:
-        TfftError: A file is in its way, or the permission is not there.
+        TfftError: A file is in the way, or permission is missing.
     """
     place = Path(directory).absolute()
     there = next(parent for parent in (place, *place.parents) if parent.exists())
@@ -137,7 +152,7 @@ def read_json(path: Path) -> Any:
 
 
 def json_or_empty(path: Path) -> dict[str, Any]:
-    """Reads a JSON file with an object; an empty one where there is no file.
+    """Reads a JSON file that holds an object; returns an empty one if there is no file.
 
     Raises:
         TfftError: The file is unreadable or not JSON.
@@ -168,8 +183,58 @@ def _explanation(error: OSError, path: Path) -> str:
     return f"cannot write {path}: {error.strerror or error}"
 
 
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays to `path` as an uncompressed ``.npz`` file, whole or not at all."""
+    named: Any = dict(arrays)  # savez has parameters of its own, of other types
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **named)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads all arrays of an ``.npz`` file; none of them may hold Python objects.
+
+    Raises:
+        TfftError: The file is missing, or is not an ``.npz`` file of such arrays.
+    """
+    try:
+        # Opened here, since np.load (2.4) leaves a file open that is no archive.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise TfftError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise TfftError(f"{path} is not a file of arrays: {error}") from error
+
+
+def lock_or_none(path: Path, kind: int) -> int | None:
+    """Locks a file or directory and returns its descriptor.
+
+    Closing the descriptor frees the lock, and so does the system when the process ends.
+
+    Args:
+        path: File or directory to lock.
+        kind: Kind of lock, as `fcntl.flock` takes it.
+
+    Returns:
+        None if `path` does not exist or was replaced meanwhile, or if it is locked and `kind` does
+        not wait.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, kind)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
 def sync(path: Path) -> None:
-    """Asks the system to put a file, or the names in a directory, on the disk."""
+    """Asks the system to write a file, or the names in a directory, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

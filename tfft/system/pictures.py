@@ -1,4 +1,4 @@
-"""Pictures by Matplotlib (extra `plots`), as files of the kind that their suffix says."""
+"""Pictures drawn by Matplotlib (extra `plots`), in the format that the suffix of the file names."""
 
 import io
 from pathlib import Path
@@ -30,10 +30,10 @@ def require_plots() -> ModuleType:
 
 
 def require_picture(path: Path) -> None:
-    """Checks that a picture can be made, before hours are spent on what it shows.
+    """Requires that a picture can be written to `path`, before hours are spent on its content.
 
     Raises:
-        UsageError: Matplotlib is not installed, or the suffix is not that of a picture.
+        UsageError: Matplotlib is not installed, or the suffix is not one of a picture.
     """
     if path.suffix not in _SUFFIXES:
         raise UsageError(f"--plot takes a file {', '.join(_SUFFIXES)}. Received: {path}")
@@ -41,7 +41,7 @@ def require_picture(path: Path) -> None:
 
 
 def write_picture(figure: "Figure", path: Path) -> None:
-    """Writes a picture; its kind follows from the suffix."""
+    """Writes a picture in the format that the suffix of `path` names."""
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:])
     with atomic_path(path) as temporary:

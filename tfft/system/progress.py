@@ -1,7 +1,7 @@
-"""How long work reports how far it is, without knowing who shows it.
+"""How long-running work reports its progress, without knowing who shows it.
 
-A function that works for long takes ``progress: Progress = SILENT``. The command line passes one
-that draws bars; from Python the default says nothing.
+A function that runs for long takes ``progress: Progress = SILENT``. The command line passes an
+object that draws bars; the default, for use from Python, shows nothing.
 """
 
 from typing import Protocol
@@ -10,8 +10,8 @@ from typing import Protocol
 class Task(Protocol):
     """One piece of long work in progress."""
 
-    def advance(self, steps: int = 1, **figures: float | str) -> None:
-        """Says that `steps` more are done; `figures` are shown beside the bar."""
+    def advance(self, steps: int = 1, **values: float | str) -> None:
+        """Reports `steps` more as done; `values`, such as a loss, are shown beside the bar."""
         ...
 
     def close(self) -> None:
@@ -23,16 +23,16 @@ class Progress(Protocol):
     """Where progress and messages go."""
 
     def start(self, description: str, total: int | None, unit: str = "images") -> Task:
-        """Starts a piece of work of `total` steps (None: not known)."""
+        """Starts a piece of work of `total` steps, None if the number is not known."""
         ...
 
     def message(self, text: str) -> None:
-        """Says something that a person should read; it stays on the screen."""
+        """Shows a message that a person should read; it stays on the screen."""
         ...
 
 
 class _SilentTask:
-    def advance(self, steps: int = 1, **figures: float | str) -> None:
+    def advance(self, steps: int = 1, **values: float | str) -> None:
         pass
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps what native libraries print away from the user."""
+"""Keeps the output of native libraries away from the user."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def descriptors_kept_aside(*descriptors: int, shown_on_error: bool = False) -> Iterator[None]:
-    """Points file descriptors at a file meanwhile; native code writes to them past Python.
+    """Points file descriptors at a temporary file; native code writes to them past Python.
 
     Args:
-        descriptors: 1 for standard output, 2 for standard error.
-        shown_on_error: write to standard error what was kept aside, if an exception passes.
+        descriptors: Descriptors to keep aside: 1 for standard output, 2 for standard error.
+        shown_on_error: Whether what was kept aside is written to standard error on an exception.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,7 +1,7 @@
 """Keras and TensorFlow, started quietly: ``from tfft.system.tensorflow import keras, tf``.
 
 Every module that computes with them has this line, which the linter sorts before imports of their
-internals: they are started here and nowhere else.
+internals. They are started here and nowhere else.
 """
 
 import os

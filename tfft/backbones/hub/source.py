@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tfft.errors import BackboneError
-from tfft.system.files import atomic_directory
-from tfft.system.places import cache_directory
+from tfft.system.files import atomic_directory, cache_directory
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 

@@ -9,8 +9,7 @@ from PIL import Image
 from tfft.data.dataset import Source
 from tfft.data.sources.folder import folder_source
 from tfft.errors import TfftError
-from tfft.system.files import atomic_directory
-from tfft.system.places import cache_directory
+from tfft.system.files import atomic_directory, cache_directory
 
 _LICENCE = "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits, test set)"
 

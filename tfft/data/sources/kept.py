@@ -10,8 +10,7 @@ import numpy as np
 
 from tfft.data.dataset import Source
 from tfft.data.index import ImageIndex
-from tfft.system.files import atomic_path
-from tfft.system.places import cache_directory
+from tfft.system.files import atomic_path, cache_directory
 
 # Part of the key: raise it when what is listed, or how it is kept, changes.
 _VERSION = 2

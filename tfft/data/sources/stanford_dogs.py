@@ -20,8 +20,13 @@ from typing import Any
 from tfft.data.dataset import Source
 from tfft.data.sources.tfds_quiet import quiet_preparation, tensorflow_datasets
 from tfft.errors import DataError, TfftError
-from tfft.system.files import atomic_directory, explained_os_errors, read_json, write_json
-from tfft.system.places import cache_directory
+from tfft.system.files import (
+    atomic_directory,
+    cache_directory,
+    explained_os_errors,
+    read_json,
+    write_json,
+)
 from tfft.system.progress import Progress
 
 _ARCHIVES = ("annotation.tar", "images.tar", "lists.tar")

@@ -8,7 +8,7 @@ import numpy as np
 from tfft.config.train import LinearPhase
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
-from tfft.system.arrays import write_arrays
+from tfft.system.files import write_arrays
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.frozen.linear_solver import LinearWeights, solve_linear_head
 from tfft.transfer.phases.cached_inputs import cached_inputs

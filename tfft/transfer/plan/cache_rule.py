@@ -20,7 +20,7 @@ from tfft.backbones.split import crossing_tensors
 from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
-from tfft.system.places import cache_directory
+from tfft.system.files import cache_directory
 
 # Of a plain solid-state disk, and of machines at the fast end of their kind: what is cached then
 # pays on slower ones too. Decoding is that of a photo of 0.2 megapixels on one core.
