@@ -22,10 +22,14 @@ def test_describe_says_what_a_recipe_needs_to_know(tfft, module):
 def test_what_is_no_backbone_is_one_line_with_the_nearest_name(tfft):
     done = tfft("backbones", "describe", "MobilNetV2")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "tfft: no backbone of the catalog, no file and no address. Did you mean 'MobileNetV2'? "
-        "Received: MobilNetV2\n"
-    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tfft: no backbone. Did you mean 'MobileNetV2'? Give a name that ")
+    assert line.endswith(" Received: 'MobilNetV2'")
+
+
+def test_describe_takes_arguments_of_a_name(tfft):
+    done = tfft("backbones", "describe", "MobileNet:alpha=0.25", "--json", timeout=120)
+    assert json.loads(done.stdout)["output_shape"][-1] == 256
 
 
 def test_every_fault_of_what_is_set_is_named(tfft, module):

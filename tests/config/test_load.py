@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tfft.config.loading.load import bundled_recipes, dump_recipe, load_recipe, recipe_from_dict
-from tfft.config.loading.source import read_yaml
+from tfft.config.loading.load import dump_recipe, load_recipe, recipe_from_dict
+from tfft.config.loading.source import bundled_recipes, read_yaml
 from tfft.errors import RecipeError, RecipeWarning
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,8 +50,8 @@ def test_recipes_are_found_beside_an_installed_package(tmp_path, monkeypatch):
     installed.mkdir(parents=True)
     (installed / "only.yaml").write_text("name: only")
     monkeypatch.setattr(
-        "tfft.config.loading.load.__file__",
-        str(tmp_path / "tfft" / "config" / "loading" / "load.py"),
+        "tfft.config.loading.source.__file__",
+        str(tmp_path / "tfft" / "config" / "loading" / "source.py"),
     )
     assert bundled_recipes() == {"only": installed / "only.yaml"}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tfft.config.loading.load import load_recipe
+from tfft.config.loading.load import load_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
-from tfft.errors import RecipeError, UsageError
+from tfft.errors import RecipeError, RecipeWarning, UsageError
 
 
 def load(*overrides: str) -> Recipe:
@@ -152,3 +152,81 @@ def test_what_is_no_path_and_value_is_refused(text):
 
 def test_a_value_that_is_no_yaml_is_refused():
     assert message_of("seed=[").startswith("--set seed:1: not YAML: ")
+
+
+def dropping(*overrides: str, recipe: str = "stanford_dogs_resnet50") -> tuple[Recipe, list[str]]:
+    """A recipe and what was said while it was loaded."""
+    with pytest.warns(RecipeWarning) as caught:
+        loaded = load_recipe(recipe, overrides=overrides)
+    return loaded, [str(warning.message) for warning in caught]
+
+
+def test_another_kind_of_backbone_drops_what_it_does_not_take_and_says_so(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ndata: {kind: digits}\ntrain: {strategy: full}\nbackbone:\n"
+        "  kind: application\n  name: MobileNet\n  arguments: {alpha: 0.25}\n"
+    )
+    overrides = ["backbone.kind=hub", "backbone.handle=https://a.b/c/1"]
+    recipe, said = dropping(*overrides, recipe=path)
+    assert (recipe.backbone.kind, recipe.backbone.handle) == ("hub", "https://a.b/c/1")
+    dropped = f"name ({path}:6), arguments ({path}:7)"
+    assert said == [f"--set backbone.kind: dropped, since hub does not take them: {dropped}"]
+
+
+def test_what_the_user_sets_is_not_dropped_but_refused():
+    overrides = ["backbone.name=ResNet50", "backbone.kind=hub", "backbone.handle=https://a.b/c/1"]
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("quickstart", overrides=overrides)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("--set backbone.name: unknown key. Allowed: kind, handle")
+
+
+def test_values_that_another_kind_does_not_take_are_dropped_too(tmp_path):
+    overrides = ["backbone.kind=keras", f"backbone.path={tmp_path}"]
+    values = {"backbone.weights": "imagenet", "backbone.name": "EfficientNetLite0"}
+    recipe = load_recipe("quickstart", overrides=values).model_dump(mode="json")
+    with pytest.warns(RecipeWarning, match=r"keras does not take them: name, weights$"):
+        loaded = recipe_from_dict(recipe, overrides)
+    assert loaded.backbone.weights == "pretrained"
+
+
+def test_other_sections_with_a_kind_do_the_same():
+    recipe, (said,) = dropping("data.kind=digits", recipe="stanford_dogs")
+    assert recipe.data.kind == "digits"
+    assert "since digits does not take them: name (" in said
+    recipe, said = dropping("train.phases.1.solver=linear", recipe="stanford_dogs")
+    assert recipe.train.phases[1].solver == "linear"
+    assert len(said) == 1
+    values = load("train.optimizer={name: adamw, beta_1: 0.8}").model_dump(mode="json")
+    with pytest.warns(RecipeWarning, match=r"sgd does not take them: beta_1, beta_2, epsilon$"):
+        optimizer = recipe_from_dict(values, ["train.optimizer.name=sgd"]).train.optimizer
+    assert (optimizer.name, optimizer.momentum) == ("sgd", 0.9)
+
+
+def test_a_head_of_another_kind_keeps_what_both_have():
+    overrides = ["heads.label.dropout=0.5", "heads.label.label_smoothing=0.1"]
+    values = load(*overrides).model_dump(mode="json")
+    kind = ["heads.label.kind=box", "heads.label.target=box"]
+    with pytest.warns(RecipeWarning, match=r"box does not take them: label_smoothing, init, "):
+        head = recipe_from_dict(values, kind).heads["label"]
+    assert (head.kind, head.dropout, head.pooling) == ("box", 0.5, "avg")
+
+
+def test_a_strategy_of_another_kind_is_one_of_these_sections(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\ndata: {kind: digits}\nbackbone: {kind: lite}\n"
+        "train: {strategy: {kind: partial, blocks: 3, epochs: 2}}\n"
+    )
+    recipe, said = dropping("train.strategy.kind=full", recipe=path)
+    assert recipe.train.phases[0].epochs == 2
+    dropped = f"dropped, since full does not take them: blocks ({path}:4)"
+    assert said == [f"--set train.strategy.kind: {dropped}"]
+
+
+def test_a_typing_error_is_no_key_of_another_kind(tmp_path):
+    values = {"name": "mine", "data": {"kind": "digits"}, "train": {"strategy": "full"}}
+    values["backbone"] = {"kind": "lite", "wieghts": "random"}
+    with pytest.raises(RecipeError, match=r"backbone\.wieghts: unknown key"):
+        recipe_from_dict(values, ["backbone.kind=keras", "backbone.path=x"])

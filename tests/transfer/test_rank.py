@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from hub_modules import save_module, small_network
 
 import tfft
 from tfft.errors import DataError
@@ -36,6 +37,14 @@ def test_a_backbone_is_ranked_at_the_size_it_is_trained_at(pictures: Path):
     small = {**_PIXELS, "image.size_px": 16, "image.backbone_px": 32}
     (ranked,) = tfft.rank(_RANDOM[:1], data=pictures, overrides=small).backbones
     assert ranked.size_px == 32
+
+
+def test_a_saved_model_is_ranked_like_any_other(pictures: Path, tmp_path: Path):
+    module = save_module(small_network(), tmp_path / "module", "training_argument")
+    overrides = {**_PIXELS, "image.size_px": None}
+    (ranked,) = tfft.rank([str(module)], data=pictures, overrides=overrides).backbones
+    assert (ranked.name, ranked.size_px, ranked.features) == (str(module), 24, 10)
+    assert ranked.multiply_adds == 0
 
 
 def test_without_validation_images_there_is_no_evidence(pictures: Path):

@@ -51,7 +51,7 @@ def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--size-px", type=click.IntRange(min=1), help="Of its images. Default: its own."
         ),
-        click.argument("backbone", metavar="NAME|HANDLE"),
+        click.argument("backbone", metavar="BACKBONE"),
     ):
         function = decorate(function)
     return function
@@ -113,8 +113,10 @@ def describe(
 ) -> None:
     """Say what a backbone takes, gives and consists of.
 
-    NAME is of the catalog; HANDLE is the path or address of a SavedModel: a directory, an archive,
-    or a module of TF Hub. The blocks are what a recipe's `unfreeze` counts and names.
+    BACKBONE is a name that `tfft backbones` lists, with arguments as in MobileNet:alpha=0.25
+    (weights: random unless said otherwise); a run or a .keras file; a SavedModel: a directory, an
+    archive, or the address of a module of TF Hub; keras_hub:PRESET; or a recipe. The blocks are
+    what a recipe's `unfreeze` counts and names.
 
     \b
     Example:
@@ -139,7 +141,8 @@ def check(
 ) -> None:
     """Try a backbone out: training steps, saving, exports.
 
-    Needs no data: it sees noise. Exit code 3 if something did not go as it must.
+    Needs no data: it sees noise. BACKBONE is as in `tfft backbones describe`. Exit code 3 if
+    something did not go as it must.
 
     \b
     Example:

@@ -30,7 +30,8 @@ _HINT = (
     required=True,
     metavar="A,B,C",
     help="Names as `tfft backbones` lists them, with arguments as in "
-    "MobileNet:alpha=0.25,weights=FILE; runs; keras_hub:PRESET; recipes. Can be repeated.",
+    "MobileNet:alpha=0.25,weights=FILE; runs and .keras files; SavedModels (directory, archive, "
+    "address); keras_hub:PRESET; recipes. Can be repeated.",
 )
 @data_option
 @set_option

@@ -72,8 +72,9 @@ def rank(
     """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
 
     Args:
-        backbones: names (``EfficientNetLite0``, ``MobileNet:alpha=0.25,weights=FILE``), run
-            directories, ``keras_hub:PRESET``, or recipes, whose backbone is taken.
+        backbones: Names (``EfficientNetLite0``, ``MobileNet:alpha=0.25,weights=FILE``), run
+            directories, ``.keras`` files, SavedModels (directory, archive or address),
+            ``keras_hub:PRESET``, or recipes, whose backbone is taken.
         recipe: whose images and pixels are used.
         data: as of `train`; overrides: likewise.
         progress: where the work is reported.
@@ -86,7 +87,7 @@ def rank(
     from tfft.config.loading.named_backbone import parse_backbones
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
-    named = parse_backbones(backbones, optional_path(data))
+    named = parse_backbones(backbones)
     from tfft.transfer.probes.rank import rank as ranking
 
     return ranking(loaded, named, progress)
@@ -102,7 +103,8 @@ def describe_backbone(
     """Builds a backbone and says what it is.
 
     Args:
-        name_or_handle: a name of the catalog, or the path or address of a SavedModel.
+        name_or_handle: What `rank` takes too; a name of the catalog has random weights unless its
+            text says otherwise.
         size_px: height and width of its images; default: its own.
         overrides: of the recipe's ``backbone`` section: ``{"backbone.output": "features"}``.
         progress: told of a download.
@@ -110,9 +112,9 @@ def describe_backbone(
     Raises:
         BackboneError: There is no such backbone, or it is not to be trusted.
     """
-    from tfft.config.backbone import backbone_config
+    from tfft.config.loading.named_backbone import parse_backbone
 
-    config = backbone_config(name_or_handle, overrides)
+    config = parse_backbone(name_or_handle, weights="random", overrides=overrides).config
     from tfft.backbones.build import build_backbone
     from tfft.backbones.describe import describe
 
@@ -130,9 +132,9 @@ def check_backbone(
 
     Arguments and errors as of `describe_backbone`.
     """
-    from tfft.config.backbone import backbone_config
+    from tfft.config.loading.named_backbone import parse_backbone
 
-    config = backbone_config(name_or_handle, overrides)
+    config = parse_backbone(name_or_handle, weights="random", overrides=overrides).config
     from tfft.backbones.build import build_backbone
     from tfft.studies.backbone_check import check_backbone as check
 

@@ -195,7 +195,7 @@ def _require_another_seed(path: Path, recipe: Recipe, arm: Arm) -> None:
 def _recipe_word(word: str) -> str:
     close = nearest(word, (SCRATCH, *STRATEGY_NAMES))
     if close and not Path(word).suffix:
-        from tfft.config.loading.load import bundled_recipes
+        from tfft.config.loading.source import bundled_recipes
 
         if word not in bundled_recipes():
             raise UsageError(

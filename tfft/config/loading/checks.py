@@ -31,7 +31,8 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
     """Yields the path and the sentence of each fault.
 
     Args:
-        sections: the recipe's, by name; where one is left out, what concerns it is not checked.
+        sections: Sections of a recipe, by name; where one is left out, what concerns it is not
+            checked.
     """
     checks: dict[Callable[..., Found], tuple[str, ...]] = {
         _data: ("data",),
@@ -250,8 +251,8 @@ def _export(export: ExportConfig) -> Found:
     yield from _repeated(("export", "warm_up", "batch_sizes"), export.warm_up.batch_sizes)
 
 
-def _tune(tune: TuneConfig | None) -> Found:
-    for path, searched in tune.space.items() if tune else ():
+def _tune(tune: TuneConfig) -> Found:
+    for path, searched in tune.space.items():
         where: Path = ("tune", "space", path)
         if isinstance(searched, Choices) and len(searched.choices) < 2:
             yield (*where, "choices"), "needs two values or more, else there is nothing to search"

@@ -21,8 +21,12 @@ _PATH = ("train", "strategy")
 _STAND_IN: Sequence[dict[str, Any]] = ({"solver": "linear"},)
 
 
-class _ShortForm(Section):
+class _Train(Section):
     strategy: Strategy
+
+
+class _ShortForm(Section):
+    train: _Train
 
 
 def is_short_form(override: Override) -> bool:
@@ -36,8 +40,8 @@ def expand_short_forms(
     """Replaces `train.strategy` by `train.phases`.
 
     Args:
-        document: a recipe as it was read.
-        overrides: those of the short form; a strategy set from outside replaces the phases of the
+        document: A recipe as it was read.
+        overrides: Values of the short form; a strategy set from outside replaces the phases of the
             recipe.
 
     Returns:
@@ -45,45 +49,38 @@ def expand_short_forms(
     """
     if overrides and isinstance(document.values.get("train"), dict):
         document = _with_train(document, without="phases")
-    document, faults = apply_overrides(document, overrides)
+    document, faults = apply_overrides(document, overrides, _ShortForm)
     train = document.values.get("train")
     if not isinstance(train, dict):
         return document, faults
-    if "strategy" not in train:
-        return document, faults if "phases" in train else [*faults, _missing()]
-    if "phases" in train:
+    if "strategy" in train and "phases" in train:
         both = "give strategy or phases, not both: a strategy stands for its phases"
         return _with_train(document, without="strategy"), [*faults, Fault(_PATH, both)]
-    phases, found = _phases(train["strategy"])
-    expanded = _with_train(document, without="strategy")
-    expanded.values["train"]["phases"] = phases
-    expanded.places[("train", "phases")] = document.place(_PATH)
-    return expanded, [*faults, *found]
-
-
-def _missing() -> Fault:
-    names = ", ".join(STRATEGY_NAMES)
-    return Fault(("train", "phases"), f"is missing; or give train.strategy: one of {names}")
+    if "strategy" in train:
+        phases, found = _phases(train["strategy"])
+        expanded = _with_train(document, without="strategy")
+        expanded.values["train"]["phases"] = phases
+        expanded.places[("train", "phases")] = document.place(_PATH)
+        return expanded, [*faults, *found]
+    if "phases" not in train:
+        names = ", ".join(STRATEGY_NAMES)
+        missing = f"is missing; or give train.strategy: one of {names}"
+        faults.append(Fault(("train", "phases"), missing))
+    return document, faults
 
 
 def _phases(short: Any) -> tuple[list[dict[str, Any]], list[Fault]]:
-    if not isinstance(short, str | dict):
-        return list(_STAND_IN), [_unknown(short)]
-    if isinstance(short, str) and short not in STRATEGY_NAMES:
-        return list(_STAND_IN), [_unknown(short)]
-    values = {"strategy": {"kind": short} if isinstance(short, str) else short}
+    """Returns the phases that a strategy stands for, and what is wrong with it."""
+    if not isinstance(short, dict) and short not in STRATEGY_NAMES:
+        hint = nearest(short, STRATEGY_NAMES) if isinstance(short, str) else ""
+        allowed = f"one of {', '.join(STRATEGY_NAMES)}, or a section with such a kind"
+        return list(_STAND_IN), [Fault(_PATH, f"must be {allowed}.{hint} {received(short)}")]
+    section = short if isinstance(short, dict) else {"kind": short}
+    values = {"train": {"strategy": section}}
     try:
-        return _ShortForm.model_validate(values, strict=True).strategy.phases(), []
+        return _ShortForm.model_validate(values, strict=True).train.strategy.phases(), []
     except ValidationError as error:
-        return list(_STAND_IN), find_faults(error, _ShortForm, values, inside=("train",))
-
-
-def _unknown(short: Any) -> Fault:
-    hint = nearest(short, STRATEGY_NAMES) if isinstance(short, str) else ""
-    names = ", ".join(STRATEGY_NAMES)
-    return Fault(
-        _PATH, f"must be one of {names}, or a section with such a kind.{hint} {received(short)}"
-    )
+        return list(_STAND_IN), find_faults(error, _ShortForm, values)
 
 
 def _with_train(document: Document, without: str) -> Document:

@@ -36,16 +36,13 @@ def report(faults: Iterable[Fault], document: Document) -> str:
     return "\n".join(sorted(placed, key=lambda line: _order(placed[line])))
 
 
-def find_faults(
-    error: ValidationError, model: type[BaseModel], values: Any, inside: Path = ()
-) -> list[Fault]:
+def find_faults(error: ValidationError, model: type[BaseModel], values: Any) -> list[Fault]:
     """Returns what pydantic found wrong, in plain words.
 
     Args:
-        error: of validating `values`.
-        model: that was validated.
-        values: as they were read.
-        inside: path of `values` in the recipe.
+        error: What pydantic raised.
+        model: Type that `values` were validated against.
+        values: Values as they were read.
     """
     faults = []
     for found in error.errors(include_url=False):
@@ -54,7 +51,7 @@ def find_faults(
         path = _value_path(found, values, model)
         text = _sentence(found, path, model)
         if text is not None:
-            faults.append(Fault((*inside, *path), text))
+            faults.append(Fault(path, text))
     return _without_repetition(faults)
 
 

@@ -1,23 +1,20 @@
 """Loads recipes: YAML, short forms, overrides, then strict validation with every fault at once."""
 
-import json
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from tfft.config.loading.checks import check_sections
 from tfft.config.loading.expand import expand_short_forms, is_short_form
-from tfft.config.loading.faults import Fault, find_faults, received, report
+from tfft.config.loading.faults import Fault, report
+from tfft.config.loading.named_backbone import absolute_backbone, with_named_backbone
 from tfft.config.loading.overrides import Overrides, apply_overrides, parse_overrides
-from tfft.config.loading.source import Document, plain_value, read_yaml
-from tfft.config.model import BackboneConfig
+from tfft.config.loading.source import Document, plain_value, read_yaml, recipe_text
+from tfft.config.loading.validate import validated
 from tfft.config.recipe import Recipe
-from tfft.errors import RecipeError, RecipeWarning, nearest
+from tfft.errors import RecipeError, RecipeWarning
 
 _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it as it is.\n"
 # Values that have been renamed, by their place in a recipe: what they were called, and are now.
@@ -32,8 +29,6 @@ _COMMON_DATA_KEYS = (
     "on_bad_image",
     "on_label_conflict",
 )
-# The key of a backbone that may be the path of a file, where it is not `weights`.
-_PLACES = {"hub": "handle", "keras": "path", "keras_hub": "preset"}
 
 
 def load_recipe(
@@ -55,11 +50,7 @@ def load_recipe(
         RecipeError: The recipe is not there or wrong; every fault is named, a line each.
         UsageError: An override is not of its form.
     """
-    path = _find(name_or_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+    path, text = recipe_text(name_or_path)
     document = read_yaml(text, str(path))
     if _HEADER in text:
         document = _with_new_names(document, warn=False)
@@ -87,14 +78,6 @@ def dump_recipe(recipe: Recipe) -> str:
     )
 
 
-def bundled_recipes() -> dict[str, Path]:
-    """Returns the files of the recipes that come with tfft, by name."""
-    package = Path(__file__).resolve().parents[2]
-    installed, checkout = package / "configs", package.parent / "configs"
-    directory = installed if installed.is_dir() else checkout
-    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
-
-
 class _Dumper(yaml.SafeDumper):
     """Quotes words that YAML 1.2 takes for something else, where PyYAML knows YAML 1.1 only."""
 
@@ -111,45 +94,17 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _find(name_or_path: str | Path) -> Path:
-    bundled = bundled_recipes()
-    path = Path(name_or_path).expanduser()
-    if str(name_or_path) in bundled:
-        return bundled[str(name_or_path)]
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise RecipeError(
-            f"{path} is a directory, not a recipe. To train on its images: "
-            f"tfft train classifier --data {path}"
-        )
-    raise RecipeError(
-        f"no recipe {str(name_or_path)!r}: neither a file nor one of the bundled recipes "
-        f"{', '.join(bundled)}.{nearest(str(name_or_path), bundled)}"
-    )
-
-
 def _resolve(document: Document, overrides: Overrides, data: str | Path | None) -> Recipe:
     if not isinstance(document.values, dict):
         raise RecipeError(f"{document.place(())}: a recipe is a section of keys and values")
-    parsed = parse_overrides(overrides)
-    document, faults = expand_short_forms(document, [o for o in parsed if is_short_form(o)])
-    document, lost = apply_overrides(document, [o for o in parsed if not is_short_form(o)])
-    faults += lost
+    parsed, faults = with_named_backbone(parse_overrides(overrides))
+    document, found = expand_short_forms(document, [o for o in parsed if is_short_form(o)])
+    others = [o for o in parsed if not is_short_form(o)]
+    document, lost = apply_overrides(document, others, Recipe)
     if data is not None:
         document = _with_data(document, Path(data))
-    document = _with_new_names(Document(_plain(document.values), document.places), warn=True)
-    try:
-        recipe = Recipe.model_validate_json(json.dumps(document.values), strict=True)
-        sections = dict(recipe)
-    except ValidationError as error:
-        recipe, sections = None, _valid_sections(document.values)
-        found = find_faults(error, Recipe, document.values)
-        faults += [fault for fault in found if fault.path not in {known.path for known in faults}]
-    faults += [Fault(path, text) for path, text in check_sections(sections)]
-    if faults or recipe is None:
-        raise RecipeError(report(faults, document))
-    return _absolute(recipe)
+    document = _with_new_names(document, warn=True)
+    return _absolute(validated(Recipe, document, [*faults, *found, *lost]))
 
 
 def _with_new_names(document: Document, *, warn: bool) -> Document:
@@ -165,37 +120,6 @@ def _with_new_names(document: Document, *, warn: bool) -> Document:
                 warnings.warn(line, RecipeWarning, stacklevel=4)
             document = Document(new, document.places)
     return document
-
-
-def _plain(value: Any) -> Any:
-    """Returns values as JSON has them: paths as text, tuples as lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise RecipeError(f"this text is not Unicode. {received(ascii(value))}") from None
-    if value is not None and not isinstance(value, str | bool | int | float):
-        raise RecipeError(f"a recipe cannot hold a {type(value).__name__}. {received(value)}")
-    return value
-
-
-def _valid_sections(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns the written sections that have no fault of their own."""
-    kinds = get_type_hints(Recipe, include_extras=True)
-    valid = {}
-    for name in Recipe.model_fields.keys() & values.keys():
-        try:
-            text = json.dumps(values[name])
-            valid[name] = TypeAdapter(kinds[name]).validate_json(text, strict=True)
-        except ValidationError:  # its faults are among those of the recipe
-            continue
-    return valid
 
 
 def _with_data(document: Document, data: Path) -> Document:
@@ -221,15 +145,6 @@ def _absolute(recipe: Recipe) -> Recipe:
     return recipe.model_copy(
         update={
             "data": section.model_copy(update=paths),
-            "backbone": _absolute_backbone(recipe.backbone),
+            "backbone": absolute_backbone(recipe.backbone),
         }
     )
-
-
-def _absolute_backbone(backbone: BackboneConfig) -> BackboneConfig:
-    key = _PLACES.get(backbone.kind, "weights")
-    value = getattr(backbone, key)
-    path = Path(value).expanduser().absolute()
-    if value in ("imagenet", "random") or "://" in value or (key == "preset" and not path.is_dir()):
-        return backbone
-    return backbone.model_copy(update={key: str(path)})

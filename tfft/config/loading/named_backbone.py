@@ -1,25 +1,36 @@
-"""Backbones as they are named on the command line."""
+"""Backbones that one text names, on the command line and in `--set backbone=TEXT`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from tfft.catalog.backbones import backbone_spec, backbone_specs, resolve_arguments
+from tfft.catalog.backbones import backbone_specs, resolve_arguments
+from tfft.catalog.spec import BackboneSpec
+from tfft.config.base import Section
 from tfft.config.data import ImageConfig
-from tfft.config.loading.load import bundled_recipes, load_recipe
-from tfft.config.loading.source import plain_value
-from tfft.config.model import BackboneConfig, KerasBackbone, KerasHubBackbone
+from tfft.config.loading.faults import Fault
+from tfft.config.loading.overrides import Override, Overrides, apply_overrides, parse_overrides
+from tfft.config.loading.source import (
+    Document,
+    bundled_recipes,
+    plain_value,
+    read_yaml,
+    recipe_text,
+)
+from tfft.config.loading.validate import validated
+from tfft.config.model import BackboneConfig
 from tfft.errors import BackboneError, RecipeError, nearest
 
 _FORMS = (
     "a name that `tfft backbones` lists (with arguments: MobileNet:alpha=0.25,weights=FILE), a run "
-    "directory, keras_hub:PRESET, or a recipe, whose backbone is taken"
+    "directory, a .keras file, a SavedModel (directory, archive or address), keras_hub:PRESET, or "
+    "a recipe, whose backbone is taken"
 )
-_ARGUMENT = re.compile(r"[a-z_]+=")
+_ARGUMENT = re.compile(r"[a-z_0-9]+=")
+# The key of a section that may be the path of a file, where it is not `weights`.
+_PLACES = {"hub": "handle", "keras": "path", "keras_hub": "preset"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +38,9 @@ class NamedBackbone:
     """A backbone by the text that names it.
 
     Attributes:
-        text: what the user wrote.
-        config: what it stands for.
-        image: its own `image` section, where it comes from a recipe.
+        text: What the user wrote.
+        config: What it stands for; paths are absolute.
+        image: Its own `image` section where it comes from a recipe, else None.
     """
 
     text: str
@@ -37,27 +48,84 @@ class NamedBackbone:
     image: ImageConfig | None = None
 
 
-def parse_backbones(texts: Iterable[str], data: Path | None = None) -> tuple[NamedBackbone, ...]:
-    """Reads lists of backbones, separated by commas.
+class _Named(Section):
+    backbone: BackboneConfig
+    image: ImageConfig | None = None
+
+
+def parse_backbone(
+    text: str, *, weights: str = "imagenet", overrides: Overrides = ()
+) -> NamedBackbone:
+    """Returns the backbone that a text names.
+
+    Args:
+        text: A name of the catalog, with arguments as in ``MobileNet:alpha=0.25,weights=FILE``; a
+            run directory or a ``.keras`` file; a SavedModel: directory, archive or address;
+            ``keras_hub:PRESET``; or a recipe, whose backbone is taken.
+        weights: Weights of a name of the catalog whose text says nothing of them: ``imagenet`` or
+            ``random``.
+        overrides: Values of the section, such as ``backbone.input_range=[-1, 1]``.
+
+    Raises:
+        BackboneError: The text names no backbone.
+        RecipeError: A value is wrong; every fault is named, a line each.
+        UsageError: An override is not of its form.
+    """
+    document, faults = apply_overrides(_document(text, weights), parse_overrides(overrides), _Named)
+    named = validated(_Named, document, faults)
+    return NamedBackbone(text, absolute_backbone(named.backbone), named.image)
+
+
+def parse_backbones(texts: Iterable[str]) -> tuple[NamedBackbone, ...]:
+    """Reads lists of backbones, separated by commas, each as `parse_backbone` does.
 
     `KEY=VALUE` behind a comma belongs to the backbone before it.
 
     Args:
-        texts: such as ``["EfficientNetLite0,MobileNet:alpha=0.25,weights=w.h5", "recipe.yaml"]``.
-        data: where a recipe's images are, which are not read.
+        texts: Lists such as ``["ResNet50,MobileNet:alpha=0.25,weights=w.h5", "recipe.yaml"]``.
 
     Raises:
-        BackboneError: Some stand for no backbone; every one is named, a line each.
+        BackboneError: Some name no backbone; every one is named, a line each.
     """
     named, faults = [], []
     for text in dict.fromkeys(part for listed in texts for part in _divided(listed)):
         try:
-            named.append(_named(text, data))
+            named.append(parse_backbone(text))
         except (BackboneError, RecipeError) as error:
             faults.append(f"{text}: {error}")
     if faults:
         raise BackboneError("\n".join(faults))
     return tuple(named)
+
+
+def with_named_backbone(overrides: Sequence[Override]) -> tuple[list[Override], list[Fault]]:
+    """Replaces the text in `--set backbone=TEXT` by the section that it stands for.
+
+    Returns:
+        The overrides, and the fault of each text that names no backbone.
+    """
+    replaced, faults = [], []
+    for override in overrides:
+        if override.path == ("backbone",) and isinstance(override.value, str):
+            try:
+                section = _document(override.value).values.get("backbone")
+                replaced.append(override._replace(value=section))
+            except (BackboneError, RecipeError) as error:
+                faults.append(Fault(override.path, str(error)))
+                replaced.append(override)
+        else:
+            replaced.append(override)
+    return replaced, faults
+
+
+def absolute_backbone(backbone: BackboneConfig) -> BackboneConfig:
+    """Makes the path of a backbone's file absolute, if it has one."""
+    key = _PLACES.get(backbone.kind, "weights")
+    value = getattr(backbone, key)
+    path = Path(value).expanduser().absolute()
+    if value in ("imagenet", "random") or "://" in value or (key == "preset" and not path.is_dir()):
+        return backbone
+    return backbone.model_copy(update={key: str(path)})
 
 
 def _divided(text: str) -> list[str]:
@@ -70,45 +138,43 @@ def _divided(text: str) -> list[str]:
     return parts
 
 
-def _named(text: str, data: Path | None) -> NamedBackbone:
-    kind, _, rest = text.partition(":")
+def _document(text: str, weights: str | None = None) -> Document:
+    """Returns the sections that a text stands for: the backbone's, and a recipe's pixels."""
+    name, _, rest = text.partition(":")
     path = Path(text).expanduser()
-    if kind == "keras_hub":
-        return NamedBackbone(text, KerasHubBackbone(kind="keras_hub", preset=rest))
-    if path.suffix in (".yaml", ".yml") or text in bundled_recipes():
-        recipe = load_recipe(text, data=data)
-        return NamedBackbone(text, recipe.backbone, recipe.image)
-    if path.is_dir() or path.suffix == ".keras":
-        return NamedBackbone(text, KerasBackbone(kind="keras", path=str(path.absolute())))
-    return NamedBackbone(text, _of_catalog(kind, rest))
+    specs = {spec.name: spec for spec in backbone_specs()}
+    if name in specs:
+        section = _of_catalog(specs[name], rest, weights)
+    elif name == "keras_hub":
+        section = {"kind": "keras_hub", "preset": rest}
+    elif path.suffix in (".yaml", ".yml") or text in bundled_recipes():
+        return _of_recipe(text)
+    elif path.suffix == ".keras" or (path.is_dir() and not (path / "saved_model.pb").is_file()):
+        section = {"kind": "keras", "path": text}
+    elif "://" in text or path.exists():
+        section = {"kind": "hub", "handle": text}
+    else:
+        raise BackboneError(f"no backbone.{nearest(name, specs)} Give {_FORMS}. Received: {text!r}")
+    return Document({"backbone": section})
 
 
-def _of_catalog(name: str, rest: str) -> BackboneConfig:
-    found = next((spec for spec in backbone_specs() if spec.name == name), None)
-    if found is None:
-        names = [spec.name for spec in backbone_specs()]
-        raise BackboneError(f"no backbone.{nearest(name, names)} Give {_FORMS}. Received: {name!r}")
-    arguments = dict(_argument(part) for part in filter(None, rest.split(",")))
-    section: dict[str, Any] = {"kind": found.kind, "name": found.name}
+def _of_catalog(spec: BackboneSpec, written: str, weights: str | None) -> dict[str, Any]:
+    arguments: dict[str, Any] = {} if weights is None else {"weights": weights}
+    for part in filter(None, written.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise BackboneError(f"arguments are KEY=VALUE, with commas between. Received: {part!r}")
+        arguments[key] = plain_value(value)
+    section: dict[str, Any] = {"kind": spec.kind, "name": spec.name}
     if "weights" in arguments:
-        section["weights"] = _weights(str(arguments.pop("weights")))
-    resolve_arguments(backbone_spec(found.kind, found.name), arguments)
-    if arguments:
-        section["arguments"] = arguments
-    try:
-        return TypeAdapter(BackboneConfig).validate_python(section)
-    except ValidationError as error:
-        raise BackboneError(f"not to be built so: {error.errors()[0]['msg']}") from error
+        section["weights"] = str(arguments.pop("weights"))
+    resolve_arguments(spec, arguments)
+    return {**section, "arguments": arguments} if arguments else section
 
 
-def _argument(text: str) -> tuple[str, Any]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise BackboneError(f"arguments are KEY=VALUE, with commas between. Received: {text!r}")
-    return key, plain_value(value)
-
-
-def _weights(value: str) -> str:
-    if value in ("imagenet", "random"):
-        return value
-    return str(Path(value).expanduser().absolute())
+def _of_recipe(name_or_path: str) -> Document:
+    path, text = recipe_text(name_or_path)
+    document = read_yaml(text, str(path))
+    written = document.values if isinstance(document.values, dict) else {}
+    values = {name: written[name] for name in ("backbone", "image") if name in written}
+    return Document(values, document.places)

@@ -1,11 +1,15 @@
 """``--set a.b.0.c=value``: values of a recipe set from outside."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel, ValidationError
+
 from tfft.config.loading.faults import Fault, received
+from tfft.config.loading.schema import sections_by_tag
 from tfft.config.loading.source import Document, Path, read_yaml
-from tfft.errors import UsageError
+from tfft.errors import RecipeWarning, UsageError
 
 Overrides = Mapping[str, Any] | Sequence[str]
 
@@ -46,18 +50,27 @@ def parse_overrides(overrides: Overrides) -> list[Override]:
 
 
 def apply_overrides(
-    document: Document, overrides: Sequence[Override]
+    document: Document, overrides: Sequence[Override], model: type[BaseModel]
 ) -> tuple[Document, list[Fault]]:
     """Sets values, which have the override as their place from then on.
 
     A path leads through keys and through indices of lists that are there; a section that is not
-    there is made. Whether the recipe may have such a key is for its validation to say.
+    there is made. Whether the recipe may have such a key is for its validation to say. An override
+    that makes a section one of another kind (`backbone.kind`, `train.optimizer.name`) drops what
+    the section says that the new kind does not take, with a `RecipeWarning` that names it; what
+    other overrides set stays.
+
+    Args:
+        document: A recipe, or a part of one.
+        overrides: What is set, in this order.
+        model: Type that the document will be validated against.
 
     Returns:
         The document with the values set, and the faults of paths that lead nowhere.
     """
     faults = []
     for override in overrides:
+        document = _without_another_kinds_keys(document, override, overrides, model)
         places = {
             path: place
             for path, place in document.places.items()
@@ -76,6 +89,52 @@ def apply_overrides(
 
 def _path(dotted: str) -> Path:
     return tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
+
+
+def _without_another_kinds_keys(
+    document: Document, override: Override, overrides: Sequence[Override], model: type[BaseModel]
+) -> Document:
+    """Drops keys that go with the kind a section has, and not with the kind that is set."""
+    where, key = override.path[:-1], override.path[-1]
+    kinds = sections_by_tag(model, where, key)
+    section = _value_at(document.values, where)
+    if not kinds or not isinstance(section, dict):
+        return document
+    default = next((tag for tag, m in kinds.items() if not m.model_fields[key].is_required()), "")
+    old, new = kinds.get(str(section.get(key, default))), kinds.get(str(override.value))
+    if old is None or new is None or old is new:
+        return document
+    wrong = _faulty_keys(new, {**section, key: override.value}) - _faulty_keys(old, section)
+    below = [o.path for o in overrides if o.path[: len(where)] == where and o.path != where]
+    set_too = {path[len(where)] for path in below}
+    dropped = [name for name in section if name in wrong and name not in set_too]
+    if not dropped:
+        return document
+    places = [document.place((*where, name)) for name in dropped]
+    names = [f"{n} ({place})" if place else n for n, place in zip(dropped, places, strict=True)]
+    text = f"dropped, since {override.value} does not take them: {', '.join(names)}"
+    warnings.warn(f"{override.place}: {text}", RecipeWarning, stacklevel=5)
+    kept = {name: value for name, value in section.items() if name not in dropped}
+    return Document(_with(document.values, where, (), kept), document.places)
+
+
+def _value_at(values: Any, path: Path) -> Any:
+    for part in path:
+        if isinstance(values, dict):
+            values = values.get(str(part))
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        else:
+            return None
+    return values
+
+
+def _faulty_keys(model: type[BaseModel], section: dict[str, Any]) -> set[int | str]:
+    try:
+        model.model_validate(section)
+    except ValidationError as error:
+        return {fault["loc"][0] for fault in error.errors() if fault["loc"]}
+    return set()
 
 
 def _with(values: Any, path: Path, done: Path, value: Any) -> Any:

@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tfft.config.loading.load import bundled_recipes, load_recipe
+from tfft.config.loading.load import load_recipe
 from tfft.config.loading.schema import discriminator, is_section, item_of, members_of, tags_of
+from tfft.config.loading.source import bundled_recipes
 from tfft.config.recipe import Recipe
 from tfft.config.strategies import Strategy
 
@@ -42,6 +43,13 @@ or the name of a bundled recipe:
 keys and, for an entry of a list, its number from 0: `--set train.phases.1.epochs=3`. VALUE is YAML,
 so a section or a list is possible: `--set 'train.phases=[{{solver: linear}}]'`. It is applied after
 short forms are expanded, so that it addresses what they stand for; the checks are the same.
+
+`--set backbone=TEXT` takes what `tfft rank` takes: `EfficientNetLite0`,
+`MobileNet:alpha=0.25,weights=FILE`, a run, a `.keras` file, a SavedModel (directory, archive or
+address), `keras_hub:PRESET`, or a recipe, whose backbone is taken.
+
+Where `--set` makes a section one of another kind (`backbone.kind=hub`, `train.optimizer.name=sgd`),
+what the recipe says there and the new kind does not take is dropped, and a line says so.
 
 ### train.strategy
 A short form of `train.phases`; give one of the two. It is a name, or a section with this name as

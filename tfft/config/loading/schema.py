@@ -47,6 +47,19 @@ def choice_at(model: type[BaseModel], location: Location) -> Choice:
     )
 
 
+def sections_by_tag(
+    model: type[BaseModel], location: Location, key: int | str
+) -> dict[str, type[BaseModel]]:
+    """Returns the sections that may stand at a location, by the value of `key` that tells them.
+
+    Empty where `key` does not tell sections apart.
+    """
+    members = members_of(_type_at(model, location))
+    if choice_at(model, location).key != key:
+        return {}
+    return {tag: member for member in members if is_section(member) for tag in tags_of(member)}
+
+
 def fields_at(model: type[BaseModel], location: Location) -> list[str]:
     """Returns the keys of the section at a location, short forms included."""
     found = _type_at(model, location)

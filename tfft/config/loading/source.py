@@ -1,4 +1,4 @@
-"""YAML with the place of every value.
+"""Recipe files: where they are, and their YAML with the place of every value.
 
 A small and strict YAML: version 1.2's numbers and booleans (``1e-4`` is a number, ``on`` is a
 word), no tags, no duplicate keys, bounded in size and depth.
@@ -7,11 +7,12 @@ word), no tags, no duplicate keys, bounded in size and depth.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
 
-from tfft.errors import RecipeError
+from tfft.errors import RecipeError, nearest
 
 # Keys and list indices from the top of a document to a value.
 Path = tuple[str | int, ...]
@@ -45,6 +46,41 @@ class Document:
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, "")
+
+
+def bundled_recipes() -> dict[str, FilePath]:
+    """Returns the files of the recipes that come with tfft, by name."""
+    package = FilePath(__file__).resolve().parents[2]
+    installed, checkout = package / "configs", package.parent / "configs"
+    directory = installed if installed.is_dir() else checkout
+    return {path.stem: path for path in sorted(directory.glob("*.yaml"))}
+
+
+def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
+    """Returns the file of a recipe and the text in it.
+
+    Args:
+        name_or_path: Name of a bundled recipe, or path of a file.
+
+    Raises:
+        RecipeError: There is no such recipe, or its file cannot be read.
+    """
+    bundled = bundled_recipes()
+    path = bundled.get(str(name_or_path)) or FilePath(name_or_path).expanduser()
+    if path.is_dir():
+        raise RecipeError(
+            f"{path} is a directory, not a recipe. To train on its images: "
+            f"tfft train classifier --data {path}"
+        )
+    if not path.is_file():
+        raise RecipeError(
+            f"no recipe {str(name_or_path)!r}: neither a file nor one of the bundled recipes "
+            f"{', '.join(bundled)}.{nearest(str(name_or_path), bundled)}"
+        )
+    try:
+        return path, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
 
 
 def read_yaml(text: str, source: str) -> Document:
