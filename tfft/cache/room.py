@@ -1,4 +1,4 @@
-"""What lies in the cache, and how room is made in it: what was not used for longest goes first."""
+"""The entries of the cache, and how room is made: the least recently used go first."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ from tfft.system.readable import Readable
 
 ENTRY_FILE = "entry.json"
 BUILDING = ".building"
-# In a directory that is being built: the bytes that it will take.
+# In a directory that is being built: the number of bytes that it will take.
 PROMISED_FILE = "promised"
 _REMOVING = ".removing"
 
@@ -25,11 +25,11 @@ class Listed(Readable):
     """An entry of the cache.
 
     Attributes:
-        path: its directory.
-        bytes: of all its files.
-        used: when it was last opened, seconds since the epoch.
-        in_use: some process reads it now.
-        about: what it is, as it was said when it was made; empty if that cannot be read.
+        path: Directory of the entry.
+        bytes: Size of all its files.
+        used: Time of the last use, seconds since the epoch.
+        in_use: Whether a process is reading it now.
+        about: Description that was stored when it was made; empty if it cannot be read.
     """
 
     path: Path
@@ -45,36 +45,42 @@ class Listed(Readable):
 
 
 def list_entries(directory: Path) -> list[Listed]:
-    """Returns the entries of a cache, those first that were used last."""
+    """Returns the entries of a cache, the most recently used first."""
     found = []
     for path in directory.glob("[!.]*"):
         try:
             size = sum(file.stat().st_size for file in path.iterdir())
             used = (path / ENTRY_FILE).stat().st_mtime
-        except (FileNotFoundError, NotADirectoryError):  # removed meanwhile, or none of ours
+        except (FileNotFoundError, NotADirectoryError):  # removed meanwhile, or not an entry
             continue
-        found.append(Listed(path, size, used, _in_use(path), _about(path)))
+        lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is not None:
+            os.close(lock)
+        found.append(Listed(path, size, used, lock is None, _about(path)))
     return sorted(found, key=lambda entry: entry.used, reverse=True)
 
 
 def make_room(directory: Path, needed: int, max_bytes: float) -> None:
-    """Removes what is left of killed runs, and entries until `needed` bytes more fit.
+    """Removes what killed runs left behind, then entries until `needed` more bytes fit.
 
     Entries that are in use stay.
 
     Raises:
-        TfftError: There is not enough room, in the bound or on the disk.
+        TfftError: The bound of the cache or the disk is too small.
     """
     remove_incomplete(directory)
     if needed > max_bytes:
         raise TfftError(_too_small(directory, needed, max_bytes))
-    promised = _promised(directory)
+    promised = 0  # bytes that entries will take which other runs are making now
+    for file in directory.glob(f".*{BUILDING}/{PROMISED_FILE}"):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # just finished, or just begun
+            promised += int(file.read_text())
     remove_entries(directory, max_bytes=max_bytes - needed - promised)
     left = promised + sum(entry.bytes for entry in list_entries(directory))
     if left + needed > max_bytes:
         raise TfftError(
             f"{_too_small(directory, needed, max_bytes)} {left / 1e9:.3g} GB in it are in use by "
-            "runs that go on now."
+            "other runs."
         )
     free = shutil.disk_usage(directory).free
     if free < needed:
@@ -91,12 +97,12 @@ def remove_entries(
     """Removes entries that are not in use: old ones, and the oldest until the rest fits.
 
     Args:
-        directory: of the cache.
-        max_bytes: what may stay.
-        older_than_s: seconds since the last use after which an entry goes.
+        directory: Directory of the cache.
+        max_bytes: Size that the remaining entries may have together.
+        older_than_s: Seconds since the last use after which an entry is removed.
 
     Returns:
-        Those that were removed.
+        The entries that were removed.
     """
     entries = list_entries(directory)
     left, now = sum(entry.bytes for entry in entries), time.time()
@@ -109,7 +115,7 @@ def remove_entries(
 
 
 def remove_incomplete(directory: Path) -> None:
-    """Removes what killed runs left half written."""
+    """Removes entries that killed runs left half written."""
     for path in directory.glob(f".*{BUILDING}"):
         lock = lock_or_none(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if lock is not None:
@@ -120,7 +126,7 @@ def remove_incomplete(directory: Path) -> None:
 
 
 def _remove(path: Path) -> bool:
-    """Removes an entry unless it is in use; readers never see a part of it."""
+    """Removes an entry unless it is in use; readers never see it half removed."""
     lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if lock is None:
         return False
@@ -130,23 +136,6 @@ def _remove(path: Path) -> bool:
     finally:
         os.close(lock)
     return True
-
-
-def _promised(directory: Path) -> int:
-    """What entries will take that are being made now."""
-    total = 0
-    for file in directory.glob(f".*{BUILDING}/{PROMISED_FILE}"):
-        with contextlib.suppress(FileNotFoundError, ValueError):  # finished meanwhile, or begun
-            total += int(file.read_text())
-    return total
-
-
-def _in_use(path: Path) -> bool:
-    lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    if lock is None:
-        return True
-    os.close(lock)
-    return False
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """A store of tensors on disk, keyed by everything that decides their content.
 
 An entry is a directory ``<key>`` with a ``.npy`` file for each tensor and ``entry.json``. It is
-filled as ``.<key>.building``, which its builder keeps locked, and renamed: it is whole or absent.
-A second run that wants the same entry waits for the first, and goes on in its place if it dies.
-Whoever reads an entry keeps a shared lock on its ``entry.json``, so that it is not removed
-meanwhile. The system frees the locks of a process that is killed.
+filled as ``.<key>.building``, which its builder keeps locked, then renamed: it is whole or absent.
+A second run that needs the same entry waits for the first, and takes over if the first one dies.
+A reader keeps a shared lock on ``entry.json``, so that the entry is not removed while it is read.
+The system frees the locks of a process that is killed.
 """
 
 import fcntl
@@ -19,7 +19,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,10 +44,10 @@ class Content:
     """What an entry holds.
 
     Attributes:
-        identity: everything that decides it, as JSON values.
-        about: what people want to know of it, as JSON values.
-        shapes: of its tensors; the first dimension is the number of images.
-        dtype: of their numbers.
+        identity: Everything that decides the content, as JSON values.
+        about: Description for people, as JSON values.
+        shapes: Shapes of the tensors; the first dimension is the number of images.
+        dtype: Data type of the tensors.
     """
 
     identity: Mapping[str, object]
@@ -64,34 +63,33 @@ class Content:
 
     @property
     def bytes(self) -> int:
-        """What the tensors take on disk."""
+        """Size of the tensors on disk."""
         return sum(int(np.prod(shape)) for shape in self.shapes) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An entry that is open for reading; it is not removed before it is closed."""
+    """An entry that is open for reading; it is not removed until it is closed."""
 
     tensors: tuple[StoredTensor, ...]
     lock: int
 
     def close(self) -> None:
-        """Ends reading."""
+        """Closes the files and lets the entry be removed."""
         for tensor in self.tensors:
             tensor.close()
         os.close(self.lock)
 
 
 def activation_directory() -> Path:
-    """Returns where the entries lie."""
+    """Returns the directory of the entries."""
     return cache_directory("activations")
 
 
 def open_entry(content: Content) -> Entry | None:
     """Opens an entry, or returns None if there is none.
 
-    Every byte is read once and checked. An entry whose bytes are not those that were written is
-    removed and counts as absent.
+    Every byte is read once and checked. A damaged entry is removed and counts as absent.
     """
     directory = activation_directory() / content.key
     lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
@@ -104,8 +102,11 @@ def open_entry(content: Content) -> Entry | None:
         entry = read_json(directory / ENTRY_FILE)
         for tensor in entry["tensors"]:
             tensors.append(StoredTensor(directory / tensor["file"]))
-        _check(tensors, [tensor["crc32"] for tensor in entry["tensors"]], directory)
-        with suppress(PermissionError):  # of someone else's cache, which can only be read
+        with ThreadPoolExecutor(4) as executor:
+            checksums = list(executor.map(StoredTensor.crc32, tensors))
+        if checksums != [tensor["crc32"] for tensor in entry["tensors"]]:
+            raise ValueError(f"{directory} is damaged")
+        with suppress(PermissionError):  # someone else's cache, which can only be read
             os.utime(directory / ENTRY_FILE)
     except (TfftError, OSError, ValueError, KeyError, TypeError):
         Entry(tuple(tensors), lock).close()
@@ -121,16 +122,17 @@ def make_entry(
     max_bytes: float,
     progress: Progress = SILENT,
 ) -> Entry:
-    """Opens an entry, which is made first if there is none.
+    """Opens an entry, and makes it first if there is none.
 
     Args:
-        content: what it holds.
-        fill: writes all rows of the tensors; not called if another run makes the entry meanwhile.
-        max_bytes: bound of the whole cache.
-        progress: told if another run is waited for.
+        content: What the entry holds.
+        fill: Function that writes all rows of the tensors; not called if another run makes the
+            entry meanwhile.
+        max_bytes: Bound of the whole cache.
+        progress: Where a message goes if another run is waited for.
 
     Raises:
-        TfftError: The disk is full, the bound is too small, or the place cannot be written to.
+        TfftError: The disk is full, the bound is too small, or the cache cannot be written to.
     """
     while True:
         entry = try_entry(content, fill, max_bytes=max_bytes)
@@ -142,7 +144,7 @@ def make_entry(
 def try_entry(
     content: Content, fill: Callable[[Sequence[TensorWriter]], None], *, max_bytes: float
 ) -> Entry | None:
-    """As `make_entry`, but returns None where another run is making the entry at this moment."""
+    """Does what `make_entry` does, but returns None while another run is making the entry."""
     directory, building = activation_directory() / content.key, _building(content)
     with explained_os_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +156,7 @@ def try_entry(
         if lock is None:
             return None
         try:
-            if directory.exists():  # another run has just made it
+            if directory.exists():  # another run made it meanwhile
                 return open_entry(content)
             _build(content, fill, building, directory, max_bytes)
             return _opened(directory)
@@ -163,7 +165,7 @@ def try_entry(
 
 
 def _building(content: Content) -> Path:
-    """Where the entry is filled."""
+    """The directory in which the entry is filled."""
     return activation_directory() / f".{content.key}{BUILDING}"
 
 
@@ -174,7 +176,7 @@ def _build(
     directory: Path,
     max_bytes: float,
 ) -> None:
-    """Fills the directory of which this process has the lock, and renames it."""
+    """Fills the directory that this process has locked, and renames it."""
     try:
         for left in building.iterdir():
             left.unlink()
@@ -191,7 +193,14 @@ def _build(
             fill(writers)
         if any(w.rows != shape[0] for w, shape in zip(writers, content.shapes, strict=True)):
             raise TfftError(f"{directory}: not every image was computed")
-        write_json(building / ENTRY_FILE, _description(content, writers))
+        entry = {
+            "identity": dict(content.identity),
+            "about": dict(content.about),
+            "bytes": content.bytes,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "tensors": [{"file": f"{i}.npy", "crc32": w.crc32} for i, w in enumerate(writers)],
+        }
+        write_json(building / ENTRY_FILE, entry)
         promised.unlink()
         building.rename(directory)
         sync(directory.parent)
@@ -200,18 +209,8 @@ def _build(
         raise
 
 
-def _description(content: Content, writers: Sequence[TensorWriter]) -> dict[str, Any]:
-    return {
-        "identity": dict(content.identity),
-        "about": dict(content.about),
-        "bytes": content.bytes,
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "tensors": [{"file": f"{i}.npy", "crc32": w.crc32} for i, w in enumerate(writers)],
-    }
-
-
 def _opened(directory: Path) -> Entry:
-    """Opens what this process has just written: nothing is checked again."""
+    """Opens an entry that this process has just written, without checking it again."""
     lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
     if lock is None:
         raise TfftError(f"{directory} was removed as soon as it was written. Run again.")
@@ -220,7 +219,7 @@ def _opened(directory: Path) -> Entry:
 
 
 def _wait_for_builder(building: Path, progress: Progress) -> None:
-    """Waits until no other process builds here."""
+    """Waits until no other process is building in this directory."""
     told = False
     while building.exists():
         lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,10 +230,3 @@ def _wait_for_builder(building: Path, progress: Progress) -> None:
             progress.message("another run is computing the same: waiting for it")
             told = True
         time.sleep(0.2)
-
-
-def _check(tensors: Sequence[StoredTensor], expected: Sequence[int], directory: Path) -> None:
-    with ThreadPoolExecutor(4) as executor:
-        found = list(executor.map(StoredTensor.crc32, tensors))
-    if found != list(expected):
-        raise ValueError(f"{directory} is damaged")

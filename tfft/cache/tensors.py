@@ -1,7 +1,7 @@
-"""Tensors in files, written row after row and read in any order without holding them in memory.
+"""Tensors in files, written row by row and read in any order without holding them in memory.
 
-Files are read with `pread` and not mapped: pages of a map count as memory of the process, and a
-map of a file that is cut off, or on a full disk, kills it.
+Files are read with `pread` and not mapped: the pages of a map count as memory of the process, and
+touching a map of a truncated file, or of one on a full disk, kills it.
 """
 
 import os
@@ -22,13 +22,13 @@ class TensorWriter:
     """Writes the rows of a ``.npy`` file in order.
 
     Args:
-        path: of the new file.
-        shape: of the whole tensor.
-        dtype: of its numbers; rows are converted to it.
+        path: Path of the new file.
+        shape: Shape of the whole tensor.
+        dtype: Data type of the tensor; rows are converted to it.
 
     Attributes:
-        crc32: of the rows that were written.
-        rows: how many there are.
+        crc32: Checksum of the rows written so far.
+        rows: Number of rows written so far.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -40,7 +40,11 @@ class TensorWriter:
         self.rows = 0
 
     def append(self, rows: np.ndarray) -> None:
-        """Writes rows [n, ...] after those that are there."""
+        """Appends rows [n, ...].
+
+        Raises:
+            TfftError: A number is too large for the data type.
+        """
         with np.errstate(over="ignore"):
             data = np.ascontiguousarray(rows, self._dtype)
         if not np.isfinite(data).all() and np.isfinite(rows).all():
@@ -72,13 +76,15 @@ class StoredTensor:
     """A tensor in a ``.npy`` file: ``tensor[positions]`` and ``tensor[start:stop]`` read rows.
 
     Args:
-        path: of the file, which stays open, so that it can be read even if it is removed.
+        path: Path of the file, which stays open, so that it can be read even after its removal.
 
     Attributes:
-        shape: of the whole tensor; dtype: of its numbers.
+        shape: Shape of the whole tensor.
+        dtype: Data type of the tensor.
 
     Raises:
-        OSError, ValueError: It is not such a file, or a part of it is missing.
+        OSError: The file cannot be read.
+        ValueError: It is not a ``.npy`` file, or a part of it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -97,7 +103,7 @@ class StoredTensor:
 
     @property
     def bytes(self) -> int:
-        """What the numbers take."""
+        """Size of the numbers in the file."""
         return self._row_bytes * len(self)
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
@@ -122,7 +128,7 @@ class StoredTensor:
         return value
 
     def close(self) -> None:
-        """Ends reading."""
+        """Closes the file."""
         os.close(self._descriptor)
 
     def _read(self, target: memoryview, row: int) -> None:
@@ -134,12 +140,12 @@ class StoredTensor:
             done += count
 
 
-# What a phase reads its rows from: in memory or on disk.
+# Where a phase reads its rows from: memory or disk.
 Rows = np.ndarray | StoredTensor
 
 
 def row_bytes(tensors: Sequence[Rows]) -> int:
-    """Returns what one row of all tensors takes in float32."""
+    """Returns the size of one row of all tensors together, in float32."""
     return sum(int(np.prod(tensor.shape[1:])) * 4 for tensor in tensors)
 
 

@@ -1,1 +1,1 @@
-"""The run directory: what a training leaves, and what is read of it. No TensorFlow."""
+"""The run directory: what training writes, and what is read from it. No TensorFlow."""

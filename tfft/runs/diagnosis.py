@@ -1,7 +1,7 @@
-"""What the epochs of a run say: it overfits, underfits, stopped too early, or lost what it had.
+"""What the epochs of a run show: it overfits, underfits, stopped too early or lost accuracy.
 
-Rules, each with a margin that chance on so many validation images does not explain. They read the
-history of a run and its recipe, and name what to change in the recipe.
+Each rule has a margin that chance on that number of validation images does not explain. The rules
+read the history of a run and its recipe, and name what to change in the recipe.
 """
 
 import math
@@ -13,28 +13,29 @@ from typing import Any
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase
 
-# Epochs that a phase needs before its curves say something.
+# Number of epochs that a phase needs before its curves are judged.
 _EPOCHS = 3
-# Validation loss this much above its lowest value: it rises.
+# The validation loss rises if it ends above this multiple of its lowest value.
 _RISE = 1.05
-# Validation loss that fell by this share over the last third of the epochs: it still falls.
+# The validation loss still falls if it fell by this share over the last third of the epochs.
 _FALL = 0.03
-# Training and validation figures below this are low.
+# Training and validation top-1 below this are low.
 _LOW_TOP1 = 0.9
-# Training accuracy so far above that on validation images: much of it does not carry over.
+# Training top-1 this far above validation top-1 does not carry over to new images.
 _WIDE_GAP = 0.1
-# What chance explains: so many standard errors of a difference.
+# Chance explains a difference of this many standard errors.
 _ERRORS = 2.0
+_SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the epochs of a run say.
+    """One thing that the epochs of a run show.
 
     Attributes:
         kind: ``overfits``, ``underfits``, ``stopped_early``, ``wide_gap``, ``lost`` or ``fine``.
-        phase: the phase it is about, 1 for the first.
-        text: a sentence with the figures, and what to change in the recipe.
+        phase: Number of the phase, 1 for the first.
+        text: Sentence with the metrics, and what to change in the recipe.
     """
 
     kind: str
@@ -48,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Curves:
-    """One phase: figures by epoch of the head whose curves are read."""
+    """The metrics of one head in one phase, by epoch."""
 
     phase: int
     config: GradientPhase
@@ -69,7 +70,7 @@ class _Curves:
 
     @property
     def gap(self) -> float:
-        """Training less validation accuracy at the end."""
+        """Training top-1 minus validation top-1 after the last epoch."""
         return self.train_top1[-1] - self.top1[-1]
 
     @property
@@ -77,12 +78,12 @@ class _Curves:
         return f"train.phases.{self.phase - 1}"
 
     def chance(self) -> float:
-        """The difference of accuracies that chance explains on the validation images."""
+        """The difference in top-1 that chance explains on the validation images."""
         return _chance(self.top1[-1], self.validation_images)
 
 
 def _chance(top1: float, images: int) -> float:
-    """The difference of two accuracies near `top1` that chance explains on so many images."""
+    """The difference of two accuracies near `top1` that chance explains on this many images."""
     share = min(max(top1, 0.05), 0.95)
     return _ERRORS * math.sqrt(share * (1.0 - share) / images)
 
@@ -90,12 +91,12 @@ def _chance(top1: float, images: int) -> float:
 def diagnose(
     history: Sequence[Mapping[str, Any]], recipe: Recipe, validation_images: int
 ) -> list[Finding]:
-    """Returns what the epochs of a run say, about its first head for classes.
+    """Returns what the epochs of a run show about its first classification head.
 
     Args:
-        history: a row for each epoch, as a run's ``history.csv`` has them, with numbers.
-        recipe: that was trained.
-        validation_images: their number; without any, the run says nothing.
+        history: Row of each epoch, as in the run's ``history.csv``, with numbers.
+        recipe: Recipe of the run.
+        validation_images: Number of validation images; without any there are no findings.
     """
     head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
     if head is None or not validation_images:
@@ -104,34 +105,19 @@ def diagnose(
     findings = _lost(rows, head, recipe, validation_images)
     lost = {finding.phase for finding in findings}
     for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
-        if phase == 0:  # heads from the source, not trained yet
-            continue
-        config = recipe.train.phases[phase - 1]
+        # Phase 0 is the heads taken from the source, before training.
+        config = recipe.train.phases[phase - 1] if phase else None
         if not isinstance(config, GradientPhase):
             continue
-        curves = _curves(phase, config, list(group), head, validation_images)
+        epochs = list(group)
+        names = (f"{split}/{head}/{name}" for name in ("loss", "top1") for split in _SPLITS)
+        columns = ([float(row[name]) for row in epochs] for name in names)
+        curves = _Curves(phase, config, *columns, validation_images=validation_images)
         if curves.epochs >= _EPOCHS:
-            # What did harm is not advised to go further.
+            # A phase that did harm is not advised to go further.
             rules = (_overfits,) if phase in lost else _RULES
             findings += [f for rule in rules if (f := rule(curves, recipe)) is not None]
     return findings or _fine(rows, head)
-
-
-def _curves(
-    phase: int, config: GradientPhase, rows: list[Mapping[str, Any]], head: str, images: int
-) -> _Curves:
-    def column(name: str) -> list[float]:
-        return [float(row[name]) for row in rows]
-
-    return _Curves(
-        phase,
-        config,
-        column(f"train/{head}/loss"),
-        column(f"validation/{head}/loss"),
-        column(f"train/{head}/top1"),
-        column(f"validation/{head}/top1"),
-        images,
-    )
 
 
 def _overfits(curves: _Curves, recipe: Recipe) -> Finding | None:
@@ -179,7 +165,7 @@ def _stopped_early(curves: _Curves, recipe: Recipe) -> Finding | None:
 
 
 def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
-    if curves.config.mix is not None:  # then training figures are of mixtures of two images
+    if curves.config.mix is not None:  # training metrics are then those of mixtures of two images
         return None
     low = max(curves.train_top1[-1], curves.top1[-1]) < _LOW_TOP1 and curves.gap < curves.chance()
     last = curves.phase == len(recipe.train.phases)
@@ -199,7 +185,7 @@ def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
 
 
 def _wide_gap(curves: _Curves, recipe: Recipe) -> Finding | None:
-    """Memory of the training images that did no harm: not to be cured by stopping earlier."""
+    """Training images learned by heart without harm, which stopping earlier would not cure."""
     last = curves.phase == len(recipe.train.phases)
     wide = curves.gap > max(_WIDE_GAP, curves.chance())
     if not (last and wide) or any(rule(curves, recipe) for rule in (_overfits, _stopped_early)):
@@ -222,17 +208,17 @@ def _wide_gap(curves: _Curves, recipe: Recipe) -> Finding | None:
 def _lost(
     rows: Sequence[Mapping[str, Any]], head: str, recipe: Recipe, images: int
 ) -> list[Finding]:
-    """Phases that end worse than an earlier phase was, by more than chance explains."""
+    """Phases that end worse than an earlier phase did, by more than chance explains."""
     findings, best, best_phase = [], -1.0, None
     for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
-        figures = [float(row[f"validation/{head}/top1"]) for row in group]
-        reached = max(figures)
+        reached = max(float(row[f"validation/{head}/top1"]) for row in group)
         if best_phase is not None and best - reached > _chance(best, images):
+            before = f"phase {best_phase}" if best_phase else "the source's own classes"
             findings.append(
                 Finding(
                     "lost",
                     phase,
-                    f"phase {phase} lost what {_phase_name(best_phase)} had: validation top-1 "
+                    f"phase {phase} lost what {before} had: validation top-1 "
                     f"{reached:.3f} at best, after {best:.3f}. "
                     + ("The better weights were kept. " if recipe.train.keep_best else "")
                     + _instead_of(phase, recipe),
@@ -243,12 +229,8 @@ def _lost(
     return findings
 
 
-def _phase_name(phase: int) -> str:
-    return f"phase {phase}" if phase else "the source's own classes"
-
-
 def _instead_of(phase: int, recipe: Recipe) -> str:
-    """What to change in a phase that did harm."""
+    """What to change about a phase that did harm."""
     config = recipe.train.phases[phase - 1]
     changes = ["Leave the phase out"]
     if isinstance(config, GradientPhase):
@@ -260,7 +242,7 @@ def _instead_of(phase: int, recipe: Recipe) -> str:
 
 
 def _fine(rows: Sequence[Mapping[str, Any]], head: str) -> list[Finding]:
-    """What the gap is, where none of the rules found a fault."""
+    """States the gap between training and validation, where no rule found a fault."""
     trained = [row for row in rows if f"train/{head}/top1" in row]
     if not trained:
         return []

@@ -1,4 +1,4 @@
-"""Which exports a run has: kept in its ``run.json``."""
+"""The exports of a run, kept in its ``run.json``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +11,9 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
     """Adds exported files to a run's record.
 
     Args:
-        run: the run directory.
-        files: ``savedmodel``, and the precisions of TFLite, to where they lie.
-        beside: SavedModel of the same export, which is recorded already.
+        run: Directory of the run.
+        files: Path of each file, by ``savedmodel`` or the precision of the TFLite file.
+        beside: SavedModel of the same export, if it is recorded already.
     """
     entry = {name: str(path.absolute()) for name, path in files.items()}
     opened = Run(run)
@@ -24,7 +24,7 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
 
 
 def recorded_exports(run: Path) -> list[dict[str, Path]]:
-    """Returns the exports of a run that are still there, newest first."""
+    """Returns the exports of a run that still exist, newest first."""
     entries = read_json(Run(run).record_file).get("exports", [])
     found = [
         {name: Path(path) for name, path in entry.items() if Path(path).exists()}

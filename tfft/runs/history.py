@@ -1,4 +1,4 @@
-"""The history of a run: a row an epoch, as a CSV file and as TensorBoard logs.
+"""The history of a run: one row per epoch, as a CSV file and as TensorBoard logs.
 
 TensorFlow is imported only to write the logs.
 """
@@ -49,7 +49,7 @@ class History:
 
 
 def read_history(run: Path) -> list[dict[str, float]]:
-    """Returns the rows of a run's history, one an epoch; none where there is no file.
+    """Returns the rows of a run's history, one per epoch; none if there is no file.
 
     A value that an epoch does not have is missing from its row.
     """

@@ -34,10 +34,10 @@ class Run(Readable):
     """A run directory.
 
     Attributes:
-        path: the directory.
-        metrics: on validation data, of the weights that were kept: ``{head: {name: value}}``;
-            empty until there are any.
-        diagnosis: what the epochs say: overfitting and the like.
+        path: Directory of the run.
+        metrics: Metrics of the kept weights on validation images, ``{head: {name: value}}``; empty
+            until there are any.
+        diagnosis: What the epochs show, such as overfitting.
     """
 
     path: Path
@@ -88,7 +88,7 @@ class Run(Readable):
 
     @property
     def before_refit_file(self) -> Path:
-        """Probabilities on validation images before a head was refitted on them too, by head."""
+        """Probabilities by head on validation images, before heads were refitted on them too."""
         return self.path / "validation_before_refit.npz"
 
     @property
@@ -101,14 +101,14 @@ class Run(Readable):
 
 
 def create_run(recipe: Recipe, path: Path | None) -> Run:
-    """Makes the directory of a new run, with its resolved recipe and what it runs on.
+    """Makes the directory of a new run, with its resolved recipe, versions and machine.
 
     Args:
-        recipe: as resolved.
-        path: the directory; default: ``runs/<name>``, or the first free ``runs/<name>-<n>``.
+        recipe: Resolved recipe.
+        path: Directory. Default: ``runs/<name>``, or the first free ``runs/<name>-<n>``.
 
     Raises:
-        UsageError: `path` holds something already.
+        UsageError: `path` is a file, or a directory that is not empty.
         TfftError: It cannot be written to.
     """
     directory = _claim(path) if path is not None else _claim_next(Path("runs"), recipe.name)
@@ -122,7 +122,7 @@ def open_run(path: Path) -> tuple[Run, Recipe]:
     """Opens a run that was started before.
 
     Raises:
-        ModelFileError: `path` is no run directory.
+        ModelFileError: `path` is not a run directory.
     """
     run = Run(Path(path))
     if not run.recipe_file.is_file() or not run.record_file.is_file():
@@ -142,9 +142,9 @@ def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
     """Says whether the kept weights are of a phase that refits heads on the validation images.
 
     Args:
-        best: of ``metrics.json``: phase and epoch of the kept weights. Phase 0 is before all phases
-            of the plan.
-        plan: of ``plan.json``; empty where there is none.
+        best: Entry ``best`` of ``metrics.json``: phase and epoch of the kept weights, phase 0 being
+            before all phases of the plan.
+        plan: Content of ``plan.json``; empty if there is none.
     """
     number, phases = best.get("phase", 0), plan.get("phases", [])
     return 1 <= number <= len(phases) and bool(phases[number - 1]["config"].get("refit"))
@@ -157,10 +157,10 @@ def refits_validation(run: Run) -> bool:
 
 
 def require_same_data(run: Run, data: ImageData) -> None:
-    """Requires that images are those that a run was started with.
+    """Requires that the images are those that a run was started with.
 
     Raises:
-        DataError: They are others, or split differently.
+        DataError: They are other images, or are split differently.
     """
     recorded = read_json(run.record_file).get("data")
     if recorded is not None and recorded["fingerprint"] != data.fingerprint():
