@@ -187,22 +187,22 @@ def test_a_value_of_another_type_is_refused_in_plain_words(line, fault):
             "{}",
             [
                 "my.yaml:4: train.phases: is missing; or give train.strategy: one of "
-                "feature_extraction, full, partial, progressive, lp_ft"
+                "feature_extraction, head_only, full, partial, progressive, lp_ft"
             ],
         ),
         (
             "{strategy: ful}",
             [
-                "my.yaml:4: train.strategy: must be one of feature_extraction, full, partial, "
-                "progressive, lp_ft, or a section with such a kind. Did you mean 'full'? "
+                "my.yaml:4: train.strategy: must be one of feature_extraction, head_only, full, "
+                "partial, progressive, lp_ft, or a section with such a kind. Did you mean 'full'? "
                 "Received: ful"
             ],
         ),
         (
             "{strategy: {epochs: 3}}",
             [
-                "my.yaml:4: train.strategy.kind: is missing. Allowed: feature_extraction, full, "
-                "partial, progressive, lp_ft"
+                "my.yaml:4: train.strategy.kind: is missing. Allowed: feature_extraction, "
+                "head_only, full, partial, progressive, lp_ft"
             ],
         ),
         (
@@ -234,7 +234,7 @@ def test_a_value_of_another_type_is_refused_in_plain_words(line, fault):
             "{stratgy: full}",
             [
                 "my.yaml:4: train.phases: is missing; or give train.strategy: one of "
-                "feature_extraction, full, partial, progressive, lp_ft",
+                "feature_extraction, head_only, full, partial, progressive, lp_ft",
                 f"my.yaml:4: train.stratgy: unknown key. Allowed: {TRAIN_KEYS}, strategy. "
                 "Did you mean 'strategy'?",
             ],

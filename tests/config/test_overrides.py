@@ -120,8 +120,8 @@ def test_a_strategy_replaces_the_phases():
         ),
         (
             "train.strategy=ful",
-            "--set train.strategy: must be one of feature_extraction, full, partial, progressive, "
-            "lp_ft, or a section with such a kind. Did you mean 'full'? Received: ful",
+            "--set train.strategy: must be one of feature_extraction, head_only, full, partial, "
+            "progressive, lp_ft, or a section with such a kind. Did you mean 'full'? Received: ful",
         ),
         (
             "image.resize_px=96",

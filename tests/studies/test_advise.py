@@ -4,28 +4,51 @@ import pytest
 
 from tfft.config.loading.load import load_recipe
 from tfft.errors import RecipeError
-from tfft.studies.advise import Probes, advise, blocks_to_train, recommend
+from tfft.studies.advise import Probes, advise, blocks_to_train, following, recommend
+from tfft.studies.arms import make_arms
+
+CASES = [
+    (200, 0.97, 0.40, "head_only"),
+    (200, 0.80, 0.40, "partial"),
+    (1000, 0.80, 0.40, "progressive"),
+    (9000, 0.80, 0.40, "lp_ft"),
+    (9000, 0.50, 0.40, "full"),
+    (200, 0.50, 0.40, "lp_ft"),
+    (200, 0.40, 0.60, "lp_ft"),
+    (200, 0.99, 0.98, "head_only"),
+    (200, 1.00, 1.00, "head_only"),
+]
 
 
-@pytest.mark.parametrize(
-    ("train_images", "probe", "random", "strategy"),
-    [
-        (200, 0.97, 0.40, "head_only"),
-        (200, 0.80, 0.40, "partial"),
-        (1000, 0.80, 0.40, "progressive"),
-        (9000, 0.80, 0.40, "lp_ft"),
-        (9000, 0.50, 0.40, "full"),
-        (200, 0.50, 0.40, "lp_ft"),
-        (200, 0.40, 0.60, "lp_ft"),
-        (200, 0.99, 0.98, "head_only"),
-        (200, 1.00, 1.00, "head_only"),
-    ],
-)
+@pytest.mark.parametrize(("train_images", "probe", "random", "strategy"), CASES)
 def test_size_and_distance_decide(train_images, probe, random, strategy):
     found, reason = recommend(Probes(train_images, 10, 100, probe, random))
     assert found == strategy
     assert f"{probe:.1%}" in reason
     assert reason.count(". ") == 0
+
+
+@pytest.mark.parametrize(("train_images", "probe", "random", "strategy"), CASES)
+@pytest.mark.parametrize("above", [0, 2, 9])
+def test_every_advice_can_be_trained_and_compared(train_images, probe, random, strategy, above):
+    probes = Probes(train_images, 10, 100, probe, random, "stage4", 0.85, above)
+    named, _ = recommend(probes)
+    quickstart = load_recipe("quickstart")
+    advised = following(quickstart, named, probes)
+    assert advised.model_copy(update={"train": quickstart.train}) == quickstart
+    phases = load_recipe("quickstart", overrides={"train.strategy": named}).train.phases
+    for position in (0, -1):
+        assert advised.train.phases[position].solver == phases[position].solver
+    arm, scratch = make_arms([named, "scratch"], recipe="quickstart")
+    assert (arm.name, arm.recipe.train.phases) == (strategy, phases)
+    assert scratch.is_scratch
+
+
+def test_the_advice_to_solve_the_head_is_the_strategy_as_it_is():
+    advised = following(load_recipe("quickstart"), "head_only", Probes(9, 3, 9, 1.0, 0.5))
+    assert advised == load_recipe("quickstart", overrides={"train.strategy": "head_only"})
+    (phase,) = advised.train.phases
+    assert (phase.solver, phase.refit) == ("linear", True)
 
 
 @pytest.mark.parametrize(

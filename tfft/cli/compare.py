@@ -81,9 +81,10 @@ def command(
 ) -> None:
     """Compare ways of training on the same data: did transfer help, is the difference real?
 
-    An ARM is a strategy (scratch, feature_extraction, full, partial, progressive, lp_ft) applied to
-    --recipe, a recipe, or the directory of a finished run. On a part of the data strategies train
-    for up to 5 times as many epochs, so that the steps do not get too few; recipes do not.
+    An ARM is a strategy (scratch, feature_extraction, head_only, full, partial, progressive, lp_ft)
+    applied to --recipe, a recipe, or the directory of a finished run. On a part of the data
+    strategies train for up to 5 times as many epochs, so that the steps do not get too few; recipes
+    do not.
 
     Ctrl-C stops a comparison, and the same command goes on with it; so does one with more seeds or
     fractions.

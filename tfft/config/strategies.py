@@ -25,6 +25,16 @@ class FeatureExtraction(Section):
         return [{"unfreeze": "none", "epochs": self.epochs, "learning_rate": self.learning_rate}]
 
 
+class HeadOnly(Section):
+    """The backbone stays as it is; the heads are solved to convergence, without epochs or rates."""
+
+    kind: Literal["head_only"]
+    refit: bool = True
+
+    def phases(self) -> list[dict[str, Any]]:
+        return [{"solver": "linear", "refit": self.refit}]
+
+
 class Full(Section):
     """Everything is trained from the first step."""
 
@@ -92,6 +102,6 @@ class LinearProbeThenFull(Section):
 
 
 Strategy = Annotated[
-    FeatureExtraction | Full | Partial | Progressive | LinearProbeThenFull,
+    FeatureExtraction | HeadOnly | Full | Partial | Progressive | LinearProbeThenFull,
     Field(discriminator="kind"),
 ]

@@ -34,13 +34,15 @@ class Probes:
     """What advice is given from.
 
     Attributes:
-        train_images: their number; classes: likewise.
-        validation_images: that the probes were measured on.
-        probe_top1: validation top-1 of a linear head on the pretrained features.
-        random_top1: likewise on features of the same backbone with random weights.
-        carries_to: the first block whose output is not shown to be worse than the best block's.
-        carries_top1: likewise on what it hands on.
-        blocks_above: how many blocks lie above it.
+        train_images: Number of training images.
+        classes: Number of classes.
+        validation_images: Number of images that the probes were measured on.
+        probe_top1: Validation top-1 of a linear head on the pretrained features.
+        random_top1: Validation top-1 of a linear head on the features of the same backbone with
+            random weights.
+        carries_to: The first block whose output is not shown to be worse than the best block's.
+        carries_top1: Validation top-1 of a linear head on the output of that block.
+        blocks_above: Number of blocks above that block.
     """
 
     train_images: int
@@ -68,11 +70,11 @@ class Advice(Readable):
     """A recommended strategy.
 
     Attributes:
-        strategy: as `train.strategy`, or ``head_only`` for a solved head.
-        reason: in one sentence.
-        probes: what it rests on.
-        depth: the probe of each block.
-        recipe: that follows it.
+        strategy: A strategy of `train.strategy`, which `tfft compare` takes too.
+        reason: Why, in one sentence.
+        probes: Measurements that the advice rests on.
+        depth: The probe of each block.
+        recipe: The recipe with the schedule of the strategy.
     """
 
     strategy: str
@@ -134,7 +136,7 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
         *pretrained[1:], pretrained[0], random[0], inner.block, inner.top1, depth.blocks_above
     )
     strategy, reason = recommend(probes)
-    return Advice(strategy, reason, probes, depth, _following(recipe, strategy, probes))
+    return Advice(strategy, reason, probes, depth, following(recipe, strategy, probes))
 
 
 def recommend(probes: Probes) -> tuple[str, str]:
@@ -227,11 +229,12 @@ def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int,
         return top1, images["train"], head.size.outputs, images["validation"]
 
 
-def _following(recipe: Recipe, strategy: str, probes: Probes) -> Recipe:
+def following(recipe: Recipe, strategy: str, probes: Probes) -> Recipe:
+    """Returns the recipe with another schedule: that of a recommended strategy."""
     values = recipe.model_dump(mode="json")
     del values["train"]["phases"]
     if strategy == "head_only":
-        values["train"]["phases"] = [{"solver": "linear", "refit": True}]
+        values["train"]["strategy"] = strategy
     else:
         values["train"]["strategy"] = {"kind": strategy, "augment": "random_crop"}
         if strategy in _BLOCKS:
