@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from tfft.config.data import ManifestData
+from tfft.data.dataset import Source
 from tfft.data.load import load_data
 from tfft.data.sources.manifest import manifest_source
 from tfft.errors import DataError
+from tfft.system.progress import SILENT
 
 _FOUR = {"label": "classification", "tags": "multi_label", "age": "regression", "box": "box"}
 
@@ -27,9 +29,13 @@ def list_of(photo_folder: Path):
     return write
 
 
+def listed(path: Path, targets: dict[str, str]) -> Source:
+    return manifest_source(ManifestData(kind="manifest", path=path), targets, SILENT)
+
+
 def _faults(path: Path, targets: dict[str, str]) -> list[str]:
     with pytest.raises(DataError) as caught:
-        manifest_source(path, targets)
+        listed(path, targets)
     return [line.removeprefix(str(path)) for line in str(caught.value).splitlines()]
 
 
@@ -40,7 +46,7 @@ def test_each_kind_of_head_has_a_column(list_of):
         "cat,old,-2,0 0 1 1",
         "dog,,1e3,0.25 0.5 0.75 1",
     )
-    source = manifest_source(path, _FOUR)
+    source = listed(path, _FOUR)
     targets = source.index.targets
     assert targets["label"].tolist() == [0, 0, 1]
     assert targets["tags"].tolist() == [[1, 1], [1, 0], [0, 0]]
@@ -61,7 +67,7 @@ def test_each_kind_of_head_has_a_column(list_of):
 
 def test_a_number_and_a_box_may_be_missing_and_labels_may_be_none(list_of):
     path = list_of("label,tags,age,box", "cat,old,,", "dog, , ,  ")
-    targets = manifest_source(path, _FOUR).index.targets
+    targets = listed(path, _FOUR).index.targets
     assert np.isnan(targets["age"]).all() and targets["age"].shape == (2, 1)
     assert np.isnan(targets["box"]).all() and targets["box"].shape == (2, 4)
     assert targets["tags"].tolist() == [[1], [0]]
@@ -69,14 +75,14 @@ def test_a_number_and_a_box_may_be_missing_and_labels_may_be_none(list_of):
 
 def test_labels_are_told_apart_by_their_text_alone(list_of):
     path = list_of("tags", " wet | old ", "old|old", "|wet|", "New York|wet")
-    source = manifest_source(path, {"tags": "multi_label"})
+    source = listed(path, {"tags": "multi_label"})
     assert source.other_names == {"tags": ("New York", "old", "wet")}
     assert source.index.targets["tags"].tolist() == [[0, 1, 1], [0, 1, 0], [0, 0, 1], [1, 0, 1]]
 
 
 def test_any_column_can_be_a_class(list_of):
     path = list_of("label,coat", "cat,short", "dog,long", "dog,short")
-    source = manifest_source(path, {"coat": "classification", "label": "classification"})
+    source = listed(path, {"coat": "classification", "label": "classification"})
     assert source.other_names == {"coat": ("long", "short")}
     assert source.index.targets["coat"].tolist() == [1, 0, 1]
     assert source.index.targets["coat"].dtype == np.int64
@@ -95,7 +101,7 @@ def test_without_a_head_for_it_a_label_is_not_needed(list_of):
 
 def test_columns_that_no_head_predicts_are_left_alone(list_of):
     path = list_of("label,notes,age", "cat,no number,nor here", "dog,,")
-    assert manifest_source(path).index.targets.keys() == {"label"}
+    assert listed(path, {"label": "classification"}).index.targets.keys() == {"label"}
 
 
 def test_targets_stay_with_their_images_through_the_splits(list_of):
@@ -203,7 +209,7 @@ def test_a_list_may_be_of_images_to_evaluate_on_alone(list_of):
 def test_excel_s_mark_at_the_start_is_no_part_of_a_name(list_of):
     path = list_of("label,age", "cat,1", "dog,2", encoding="utf-8-sig")
     targets = {"label": "classification", "age": "regression"}
-    assert manifest_source(path, targets).index.targets["age"].tolist() == [[1], [2]]
+    assert listed(path, targets).index.targets["age"].tolist() == [[1], [2]]
 
 
 def test_a_head_of_the_wrong_kind_is_told_what_the_data_have(photo_folder: Path):

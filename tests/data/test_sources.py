@@ -5,7 +5,7 @@ import sys
 import pytest
 from sample_pictures import encoded, picture
 
-from tfft.config.data import DigitsData, ImageFolderData, ManifestData
+from tfft.config.data import DigitsData, ImageFolderData, ManifestData, TfdsData
 from tfft.data.load import check_data, load_data
 from tfft.errors import DataError
 
@@ -204,3 +204,11 @@ def test_loading_a_folder_needs_no_tensorflow(photo_folder):
         "sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_section_that_no_recipe_checked_is_checked_when_it_is_loaded(tmp_path):
+    with pytest.raises(DataError, match=r"^data\.path: which images\? Give --data DIR"):
+        load_data(ImageFolderData(kind="image_folder"))
+    config = TfdsData(kind="tfds", name="flowers", archives=tmp_path)
+    with pytest.raises(DataError, match=r"^data\.archives: belongs to data.name: stanford_dogs"):
+        load_data(config)

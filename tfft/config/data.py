@@ -1,5 +1,10 @@
-"""The `data:` and `image:` sections: which pictures, which split, which pixels."""
+"""The `data:` and `image:` sections: which pictures, which split, which pixels.
 
+A source of pictures is a section here, with what lies between its values (`faults`), and the module
+of `tfft.data.sources` that lists its images; `tfft.data.load` says which belongs to which.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +15,9 @@ from tfft.config.base import Fraction, PositiveInt, Section
 Augmentation = Literal["none", "flip", "random_crop", "random_crop_color", "rand_augment"]
 
 
-class _Data(Section):
+class _Images(Section):
+    """What a recipe says of any source of images."""
+
     validation_fraction: Fraction = Field(
         default=0.1,
         description="share of the training images kept for validation, stratified by class, where "
@@ -37,17 +44,22 @@ class _Data(Section):
         description="equal images under two labels: name all of them and go on, stop there, "
         "or go on without them and record which",
     )
-
-
-class _OwnTestSplit(_Data):
     test_fraction: Fraction = Field(
         default=0.2,
         description="share of the images kept for testing, stratified by class, where the source "
         "has no test split",
     )
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yields the key and the sentence of each fault that lies between the values."""
+        yield from ()
 
-class TfdsData(_OwnTestSplit):
+
+# The keys that `--data` keeps.
+KEYS_OF_ANY_SOURCE = tuple(_Images.model_fields)
+
+
+class TfdsData(_Images):
     """An image classification set of TensorFlow Datasets."""
 
     kind: Literal["tfds"]
@@ -75,15 +87,33 @@ class TfdsData(_OwnTestSplit):
         default="test", description="name of the test split; null: cut test_fraction from training"
     )
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.archives is not None and self.name != "stanford_dogs":
+            yield (
+                "archives",
+                "belongs to data.name: stanford_dogs; TFDS prepares other sets itself. "
+                f"Received: name: {self.name}",
+            )
+        if self.subset and self.archives is None:
+            yield "subset", "is about data.archives, which is not set"
 
-class ImageFolderData(_OwnTestSplit):
+
+class ImageFolderData(_Images):
     """A directory with one folder a class, or with train/, validation/, test/ folders of such."""
 
     kind: Literal["image_folder"]
     path: Path | None = Field(default=None, description="the directory; `--data DIR` sets it")
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.path is None:
+            yield (
+                "path",
+                "which images? Give --data DIR, a directory with one folder a class, or set "
+                "data.path",
+            )
 
-class ManifestData(_OwnTestSplit):
+
+class ManifestData(_Images):
     """A CSV file with the columns path, label and optionally split (train, validation, test)."""
 
     kind: Literal["manifest"]
@@ -91,8 +121,12 @@ class ManifestData(_OwnTestSplit):
         default=None, description="the CSV file; its paths are relative to its directory"
     )
 
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.path is None:
+            yield "path", "which images? Give --data FILE.csv, or set data.path"
 
-class DigitsData(_OwnTestSplit):
+
+class DigitsData(_Images):
     """scikit-learn's 1,797 images of handwritten digits, 8x8 pixels, embedded in scikit-learn."""
 
     kind: Literal["digits"]

@@ -1,13 +1,13 @@
 """From the data section of a recipe to images that are known to be readable, in their splits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from tfft.config.data import DataConfig, DigitsData, ImageFolderData, ManifestData
+from tfft.config.data import DataConfig
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
 from tfft.data.index import ImageIndex
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
@@ -19,6 +19,13 @@ from tfft.data.split import limited_part, stratified_part
 from tfft.errors import DataError, nearest
 from tfft.system.progress import SILENT, Progress
 
+# What lists the images of a source, by the kind of its section in `tfft.config.data`.
+_SOURCES: dict[str, Callable[[Any, Mapping[str, str], Progress], Source]] = {
+    "digits": digits_source,
+    "image_folder": folder_source,
+    "manifest": manifest_source,
+    "tfds": tfds_source,
+}
 # What a recipe asks of its data, unless it names other heads.
 _LABEL_ONLY = MappingProxyType({"label": "classification"})
 
@@ -113,19 +120,9 @@ def _require_targets(source: Source, targets: Mapping[str, str]) -> None:
 
 
 def _source(config: DataConfig, progress: Progress, targets: Mapping[str, str]) -> Source:
-    if isinstance(config, DigitsData):
-        return digits_source()
-    if isinstance(config, ImageFolderData):
-        return folder_source(_path(config.path))
-    if isinstance(config, ManifestData):
-        return manifest_source(_path(config.path), targets)
-    return tfds_source(config, progress)
-
-
-def _path(path: Path | None) -> Path:
-    if path is None:
-        raise DataError("data.path is missing: say where the images are (--data DIR)")
-    return path
+    if faults := [f"data.{key}: {text}" for key, text in config.faults()]:
+        raise DataError("\n".join(faults))
+    return _SOURCES[config.kind](config, targets, progress)
 
 
 def _stop_at(
@@ -167,7 +164,7 @@ def _splits(
     labels = source.index.targets["label"]
     _check_split_counts(source, usable, left_out)
     for split, fraction in (
-        ("test", getattr(config, "test_fraction", 0.0)),
+        ("test", config.test_fraction),
         ("validation", config.validation_fraction),
     ):
         if split not in source.splits:

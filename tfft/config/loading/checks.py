@@ -6,7 +6,7 @@ from typing import Any
 
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
 from tfft.catalog.spec import BackboneSpec
-from tfft.config.data import DataConfig, ImageConfig, ImageFolderData, ManifestData, TfdsData
+from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.loading.source import Path
 from tfft.config.model import (
     BackboneConfig,
@@ -52,26 +52,8 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
 
 
 def _data(data: DataConfig) -> Found:
-    if isinstance(data, ImageFolderData) and data.path is None:
-        yield (
-            ("data", "path"),
-            "which images? Give --data DIR, a directory with one folder a class, or set data.path",
-        )
-    if isinstance(data, ManifestData) and data.path is None:
-        yield ("data", "path"), "which images? Give --data FILE.csv, or set data.path"
-    if isinstance(data, TfdsData):
-        yield from _tfds(data)
-
-
-def _tfds(data: TfdsData) -> Found:
-    if data.archives is not None and data.name != "stanford_dogs":
-        yield (
-            ("data", "archives"),
-            "belongs to data.name: stanford_dogs; TFDS prepares other sets itself. "
-            f"Received: name: {data.name}",
-        )
-    if data.subset and data.archives is None:
-        yield ("data", "subset"), "is about data.archives, which is not set"
+    for key, text in data.faults():
+        yield ("data", key), text
 
 
 def _image(image: ImageConfig) -> Found:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from tfft.config.data import KEYS_OF_ANY_SOURCE
 from tfft.config.loading.expand import expand_short_forms, is_short_form
 from tfft.config.loading.faults import Fault, report
 from tfft.config.loading.named_backbone import absolute_backbone, with_named_backbone
@@ -19,16 +20,6 @@ from tfft.errors import RecipeError, RecipeWarning
 _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it as it is.\n"
 # Values that have been renamed, by their place in a recipe: what they were called, and are now.
 _RENAMED = {("train", "monitor"): {"figure": "metric"}}
-# What a `data` section says of any source of images, and so keeps with --data.
-_COMMON_DATA_KEYS = (
-    "validation_fraction",
-    "test_fraction",
-    "fraction",
-    "limit_per_class",
-    "split_seed",
-    "on_bad_image",
-    "on_label_conflict",
-)
 
 
 def load_recipe(
@@ -127,7 +118,7 @@ def _with_data(document: Document, data: Path) -> Document:
     common = {
         key: value
         for key, value in (section.items() if isinstance(section, dict) else ())
-        if key in _COMMON_DATA_KEYS
+        if key in KEYS_OF_ANY_SOURCE
     }
     kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
     values = {**document.values, "data": {"kind": kind, "path": str(data), **common}}
@@ -136,15 +127,10 @@ def _with_data(document: Document, data: Path) -> Document:
 
 def _absolute(recipe: Recipe) -> Recipe:
     """Makes the paths of files absolute, so that the recipe means the same everywhere."""
-    section = recipe.data
-    paths = {
-        key: Path(value).expanduser().absolute()
-        for key in ("path", "archives", "data_dir")
-        if (value := getattr(section, key, None)) is not None
-    }
+    paths = {k: v.expanduser().absolute() for k, v in recipe.data if isinstance(v, Path)}
     return recipe.model_copy(
         update={
-            "data": section.model_copy(update=paths),
+            "data": recipe.data.model_copy(update=paths),
             "backbone": absolute_backbone(recipe.backbone),
         }
     )

@@ -1,20 +1,23 @@
 """scikit-learn's handwritten digits, written once as PNG files that any source can read."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tfft.config.data import DigitsData
 from tfft.data.dataset import Source
-from tfft.data.sources.folder import folder_source
+from tfft.data.sources.folder import images_in_folders
 from tfft.errors import TfftError
 from tfft.system.files import atomic_directory, cache_directory
+from tfft.system.progress import Progress
 
 _LICENCE = "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits, test set)"
 
 
-def digits_source() -> Source:
+def digits_source(config: DigitsData, targets: Mapping[str, str], progress: Progress) -> Source:
     """Lists 1,797 grey images of 8x8 pixels in ten classes, about 180 of each.
 
     Source: E. Alpaydin, C. Kaynak 1998, as `sklearn.datasets.load_digits` has them; its values
@@ -23,7 +26,7 @@ def digits_source() -> Source:
     path = cache_directory("datasets") / "digits-1"
     if not path.is_dir():
         _write_digits(path)
-    source = folder_source(path)
+    source = images_in_folders(path)
     return Source(
         name="digits",
         index=source.index,

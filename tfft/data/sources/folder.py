@@ -1,18 +1,29 @@
 """Photos in one folder a class, or in train, validation and test folders of such."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from tfft.config.data import ImageFolderData
 from tfft.data.dataset import Source
 from tfft.data.index import index_of_files
 from tfft.errors import DataError
+from tfft.system.progress import Progress
 
 _SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
-def folder_source(path: Path) -> Source:
+def folder_source(
+    config: ImageFolderData, targets: Mapping[str, str], progress: Progress
+) -> Source:
+    """Lists the images of `config.path`, which must be set, as `images_in_folders` does."""
+    return images_in_folders(cast(Path, config.path))
+
+
+def images_in_folders(path: Path) -> Source:
     """Lists the images of a directory; hidden files are passed over.
 
     Every other file in a class folder is taken for an image, in folders within it too; the scan
@@ -21,7 +32,7 @@ def folder_source(path: Path) -> Source:
     Raises:
         DataError: The directory is missing, or holds fewer than two classes with files.
     """
-    path = Path(path).absolute()
+    path = path.absolute()
     if not path.is_dir():
         what = "is a file, not a directory" if path.exists() else "does not exist"
         raise DataError(f"data.path {what}. Received: {path}")

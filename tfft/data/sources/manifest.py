@@ -5,13 +5,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
+from tfft.config.data import ManifestData
 from tfft.data.dataset import SPLITS, Source
 from tfft.data.index import index_of_files
 from tfft.errors import DataError, nearest
+from tfft.system.progress import Progress
 
 _SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
 _LABELS_BETWEEN = "|"
@@ -28,9 +30,7 @@ class _Row:
     others: dict[str, str] = field(default_factory=dict)
 
 
-def manifest_source(
-    path: Path, targets: Mapping[str, str] = MappingProxyType({"label": "classification"})
-) -> Source:
+def manifest_source(config: ManifestData, targets: Mapping[str, str], progress: Progress) -> Source:
     """Lists the images of a CSV file in UTF-8 whose first line names its columns.
 
     Paths are relative to the file's directory. Without a column ``split``, or where it is empty,
@@ -40,13 +40,14 @@ def manifest_source(
     needed where a head predicts it.
 
     Args:
-        path: of the file.
-        targets: names of what heads predict, with the kind of head.
+        config: Section whose `path`, the CSV file, must be set.
+        targets: Kind of head by the name of what it predicts.
+        progress: Not used: reading a CSV file is quick.
 
     Raises:
         DataError: The file is missing or no such CSV; all faults at once, with line numbers.
     """
-    path = Path(path).absolute()
+    path = cast(Path, config.path).absolute()
     rows = _rows(path, targets)
     class_names = tuple(sorted({row.label for row in rows}))
     numbers = {name: number for number, name in enumerate(class_names)}

@@ -1,6 +1,6 @@
 """Image classification sets of TensorFlow Datasets, read where TFDS has put them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,19 @@ from tfft.data.sources.tfds_quiet import (
     unreachable,
 )
 from tfft.errors import DataError, nearest
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 
 _FILE_NAME_FEATURES = ("image/filename", "file_name", "filename")
 
 
-def tfds_source(config: TfdsData, progress: Progress = SILENT) -> Source:
+def tfds_source(config: TfdsData, targets: Mapping[str, str], progress: Progress) -> Source:
     """Lists the images of a TFDS set, prepared first if need be; no image is copied.
 
     Raises:
         DataError: No such set or split, no images with labels in it, archives missing or not the
             official ones, or the set would have to be downloaded and cannot be.
     """
-    archives = _archives(config)
+    archives = config.archives and StanfordDogsArchives(config.archives, config.subset)
     place = archives.digest() if archives else config.data_dir
     kept = kept_path(
         config.name,
@@ -49,19 +49,6 @@ def tfds_source(config: TfdsData, progress: Progress = SILENT) -> Source:
             archives.check_complete(source)
         keep_source(kept, source)
     return source
-
-
-def _archives(config: TfdsData) -> StanfordDogsArchives | None:
-    if config.archives is None:
-        if config.subset:
-            raise DataError("data.subset says that data.archives is a subset: set data.archives")
-        return None
-    if config.name != "stanford_dogs":
-        raise DataError(
-            f"data.archives is for stanford_dogs; TFDS prepares other sets itself. "
-            f"Received: name={config.name}"
-        )
-    return StanfordDogsArchives(config.archives, config.subset)
 
 
 def _builder(config: TfdsData, progress: Progress) -> Any:
