@@ -19,7 +19,7 @@ from tfft.runs.diagnosis import Finding
 from tfft.runs.run import Run
 from tfft.runtime.timing import BatchTiming, Timing
 from tfft.studies.advise import Advice
-from tfft.studies.backbone_check import Finding as Tried
+from tfft.studies.backbone_check import CheckResult
 from tfft.studies.report import StudyReport
 from tfft.studies.tune import Tuned
 from tfft.system.files import write_json
@@ -263,8 +263,8 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "  source: somewhere, licence: Apache-2.0",
     ),
     "tried": (
-        Tried("forward", False, "Not finite", 1.0),
-        "<Finding FAILED: forward, Not finite>",
+        CheckResult("forward", False, "Not finite", 1.0),
+        "<CheckResult FAILED: forward, Not finite>",
         "FAILED: forward, Not finite",
     ),
     "cache entry": (

@@ -99,5 +99,5 @@ def test_advice_on_photos_is_a_recipe_that_loads(pictures, tmp_path):
 
 def test_advice_is_for_one_head_for_classes(pictures):
     recipe = load_recipe("classifier", data=pictures, overrides={"heads": {"a": {}, "b": {}}})
-    with pytest.raises(RecipeError, match="one head for classes"):
+    with pytest.raises(RecipeError, match="one head, which classifies"):
         advise(recipe)

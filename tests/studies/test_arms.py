@@ -77,7 +77,7 @@ def test_a_saved_model_is_compared_but_not_with_itself_from_scratch():
     hub = ["backbone={kind: hub, handle: module}"]
     arms = make_arms(["feature_extraction", "full"], recipe="quickstart", overrides=hub)
     assert not any(arm.is_scratch for arm in arms)
-    with pytest.raises(UsageError, match="no weights but its own"):
+    with pytest.raises(UsageError, match="has only its own weights"):
         make_arms(["scratch", "full"], recipe="quickstart", overrides=hub)
 
 
@@ -123,7 +123,7 @@ def test_arms_without_classes_in_common_are_refused(tmp_path):
     heads = {"heads": {"other": {"kind": "classification", "target": "label"}}}
     recipe = recipe_from_dict({**load_recipe("quickstart").model_dump(mode="json"), **heads})
     run = write_run(tmp_path / "run", np.ones(9, bool), recipe)
-    with pytest.raises(UsageError, match="no head for classes in common"):
+    with pytest.raises(UsageError, match="no classification head in common"):
         make_arms(["full", str(run)], recipe="quickstart")
 
 

@@ -69,9 +69,9 @@ def test_steps_after_a_task_within_a_task_are_of_the_outer_one(tmp_path, monkeyp
     events = [
         {"start": "epoch 1", **START},
         {"start": "view 1", **START},
-        {"advance": 8, "figures": {}},
+        {"advance": 8, "values": {}},
         {"close": True},
-        {"advance": 4, "figures": {"loss": 0.5}},
+        {"advance": 4, "values": {"loss": 0.5}},
         {"close": True},
         {"start": "epoch 2", **START},
         {"close": True},

@@ -20,7 +20,7 @@ from tfft.studies.pages import (
     write_pages,
 )
 from tfft.studies.results import collect, summarize
-from tfft.studies.verdict import p_figure, verdicts
+from tfft.studies.verdict import p_text, verdicts
 
 
 def test_costs_and_figures_of_a_row(tmp_path):
@@ -187,4 +187,4 @@ def test_a_name_with_a_bar_does_not_break_the_table():
     ("p_value", "figure"), [(0.0312, "0.031"), (0.0499, "0.0499"), (0.05, "0.05"), (0.0504, "0.05")]
 )
 def test_a_p_value_is_not_rounded_across_the_level(p_value, figure):
-    assert p_figure(p_value) == figure
+    assert p_text(p_value) == figure

@@ -17,7 +17,7 @@ from tfft.errors import GateError, UsageError, nearest
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
-    from tfft.studies.backbone_check import Finding
+    from tfft.studies.backbone_check import CheckResult
 
 
 class _ListByDefault(click.Group):
@@ -190,7 +190,7 @@ def _blocks_table(found: "BackboneDescription") -> Table:
     return table
 
 
-def _findings_table(findings: "Sequence[Finding]") -> Table:
+def _findings_table(findings: "Sequence[CheckResult]") -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("check")
     table.add_column("")
@@ -198,7 +198,7 @@ def _findings_table(findings: "Sequence[Finding]") -> Table:
     table.add_column("")
     for finding in findings:
         passed = "passed" if finding.passed else "FAILED"
-        table.add_row(finding.what, passed, f"{finding.seconds:.1f}", Text(finding.figure))
+        table.add_row(finding.what, passed, f"{finding.seconds:.1f}", Text(finding.measured))
     return table
 
 

@@ -13,7 +13,7 @@ from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
-    from tfft.studies.backbone_check import Finding
+    from tfft.studies.backbone_check import CheckResult
     from tfft.transfer.probes.probe import Probe
     from tfft.transfer.probes.rank import Ranking
 
@@ -127,7 +127,7 @@ def check_backbone(
     size_px: int | None = None,
     overrides: Overrides = (),
     progress: Progress = SILENT,
-) -> "tuple[Finding, ...]":
+) -> "tuple[CheckResult, ...]":
     """Tries out a backbone: a forward pass, training steps, saving, loading and exports.
 
     Arguments and errors as of `describe_backbone`.

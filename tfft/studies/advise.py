@@ -1,4 +1,4 @@
-"""Which strategy to begin with, from the number of images and probes of the backbone by depth."""
+"""Which strategy to start with, from the number of images and probes of the backbone by depth."""
 
 import tempfile
 from dataclasses import asdict, dataclass
@@ -16,22 +16,22 @@ from tfft.system.readable import Readable
 if TYPE_CHECKING:
     from tfft.transfer.probes.probe import Probe
 
-# Training images of a class below which few blocks can be trained without overfitting, and above
-# which all can.
+# Training images per class below which only few blocks can be trained without overfitting, and
+# above which all can.
 _FEW, _MANY = 50, 300
-# A head on fixed features that is right so often leaves little to gain.
+# A head on fixed features with this top-1 leaves little to gain.
 _NEARLY_ALL = 0.95
-# Features are far from the source's if they gain less than this share of what random features of
-# the same backbone leave wrong.
+# The source is far from the images if its features get less than this share right of what random
+# features of the same backbone get wrong.
 _NEAR = 0.3
-# Blocks that are trained where the probe by depth says nothing, and at most.
+# Number of blocks that are trained where the probe by depth says nothing, and the largest number.
 _BLOCKS = {"partial": 2, "progressive": 3}
 _MOST_BLOCKS = 4
 
 
 @dataclass(frozen=True)
 class Probes:
-    """What advice is given from.
+    """The measurements that advice is based on.
 
     Attributes:
         train_images: Number of training images.
@@ -60,7 +60,7 @@ class Probes:
 
     @property
     def similarity(self) -> float:
-        """The share of what random features leave wrong that pretrained features get right."""
+        """The share that pretrained features get right of what random features get wrong."""
         left = 1.0 - self.random_top1
         return (self.probe_top1 - self.random_top1) / left if left > 0 else 0.0
 
@@ -84,10 +84,10 @@ class Advice(Readable):
     recipe: Recipe
 
     def write(self, path: Path) -> None:
-        """Writes the recipe, which opens with the reason.
+        """Writes the recipe, which begins with the reason.
 
         Raises:
-            TfftError: It cannot be written.
+            TfftError: The file cannot be written.
         """
         write_text(path, f"# {self.strategy}: {self.reason}\n{dump_recipe(self.recipe)}")
 
@@ -98,7 +98,7 @@ class Advice(Readable):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``tfft advise --json`` prints, but for the file."""
+        """Returns what ``tfft advise --json`` prints, except for the file."""
         similarity = round(self.probes.similarity, 4)
         return {
             "strategy": self.strategy,
@@ -115,12 +115,13 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     The features are cached where training finds them again.
 
     Raises:
-        RecipeError: The recipe has not one head for classes.
-        UsageError: The backbone cannot be had with random weights.
+        RecipeError: The recipe does not have exactly one head, for classification, or no
+            validation images.
+        UsageError: The backbone cannot be built with random weights.
         DataError: The images are not what the recipe says.
     """
     if [head.kind for head in recipe.heads.values()] != ["classification"]:
-        raise RecipeError("advice is for a recipe with one head for classes")
+        raise RecipeError("advice is for a recipe with one head, which classifies")
     from tfft.transfer.probes.probe import probe_recipe
 
     untrained = recipe.model_dump(mode="json")
@@ -129,7 +130,7 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     pretrained = _probe(recipe.model_dump(mode="json"), progress)
     progress.message("probe of the same backbone with random weights")
     random = _probe(untrained, progress)
-    progress.message("probe of what each block hands on")
+    progress.message("probe of the output of each block")
     depth = probe_recipe(recipe, progress=progress)
     inner = depth.sufficient
     probes = Probes(
@@ -142,9 +143,9 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
 def recommend(probes: Probes) -> tuple[str, str]:
     """Returns a strategy and the reason in one sentence.
 
-    Source: after Yosinski et al. 2014, size of the data by distance of the features.
+    Source: after Yosinski et al. 2014: number of images against distance of the features.
     """
-    each = f"{probes.images_of_a_class:.0f} training images a class"
+    each = f"{probes.images_of_a_class:.0f} training images per class"
     probe = f"{probes.probe_top1:.1%} of the validation images"
     features = (
         f"a linear head on the pretrained features gets {probe} right, "
@@ -160,7 +161,7 @@ def recommend(probes: Probes) -> tuple[str, str]:
             )
         hurts = "; random features do no worse, so transfer may hurt: compare it with scratch"
         return "lp_ft", (
-            f"{far}, so all blocks have to move, gently, since {each} are few"
+            f"{far}, so all blocks have to change, but gently, since {each} are few"
             f"{hurts if probes.similarity <= 0 else ''}."
         )
     if probes.images_of_a_class < _FEW:
@@ -170,7 +171,7 @@ def recommend(probes: Probes) -> tuple[str, str]:
         )
     if probes.images_of_a_class < _MANY:
         return "progressive", (
-            f"{features}, and {each} carry the last blocks one after the other"
+            f"{features}, and {each} are enough for the last blocks, one after the other"
             f"{_depth(probes, 'progressive')}."
         )
     return "lp_ft", f"{features}, and {each} are enough to fine-tune everything from there."
@@ -184,7 +185,7 @@ def blocks_to_train(probes: Probes, strategy: str) -> int:
 
 
 def _inner(probes: Probes) -> str:
-    """What a block inside does better than the output."""
+    """Says if a block inside serves better than the output of the backbone."""
     if not probes.blocks_above or probes.carries_top1 <= probes.probe_top1:
         return ""
     return (
@@ -194,7 +195,7 @@ def _inner(probes: Probes) -> str:
 
 
 def _depth(probes: Probes, strategy: str) -> str:
-    """Which blocks are trained, and why these."""
+    """Says which blocks are trained, and why."""
     if not probes.blocks_above:
         return ""
     blocks, above = blocks_to_train(probes, strategy), probes.blocks_above
@@ -206,7 +207,11 @@ def _depth(probes: Probes, strategy: str) -> str:
 
 
 def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int, int]:
-    """Solves a linear head; returns validation top-1, training images, classes, validation."""
+    """Solves a linear head.
+
+    Returns:
+        Its validation top-1, and the numbers of training images, classes and validation images.
+    """
     from tfft.runs.run import create_run
     from tfft.transfer.checkpoints import TrainingState
     from tfft.transfer.phases.session import prepare_session

@@ -15,11 +15,11 @@ from tfft.runs.run import open_run
 from tfft.system.files import read_json
 
 SCRATCH = "scratch"
-# With a strategy a part of the data is seen more often than all of it, so that the steps do not get
-# too few: by 1 / fraction, and at most this many times.
+# On a part of the data strategies train for 1 / fraction times as many epochs, so that there are
+# enough steps, but for at most this many times as many.
 _MOST_REPEATS = 5
-# What of the data arms may differ in: how many images they learn from, which is a column of the
-# tables, and how an image is cut, which is a way of training.
+# Keys of the data in which arms may differ: how many images they learn from, which the tables show,
+# and how an image is cropped, which is a way of training.
 _OWN_DATA = ("fraction", "crop_to_box")
 
 
@@ -28,11 +28,11 @@ class Arm:
     """One way of training.
 
     Attributes:
-        name: as the tables show it.
-        recipe: on all of the data, with the first seed.
-        repeats: train for more epochs on a part of the data, as strategies do; a recipe is taken as
-            it is.
-        runs: finished runs that are taken as they are; empty where runs are to be made.
+        name: Name of the arm in the tables.
+        recipe: Recipe on all of the data, with the first seed.
+        repeats: Whether a part of the data is trained on for more epochs, as strategies do; a
+            recipe is taken as it is.
+        runs: Finished runs, which are taken as they are; empty if runs are to be made.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Arm:
         """Returns the recipe of one cell.
 
         Args:
-            fraction: share of the training images.
-            seed: counted from the recipe's own.
+            fraction: Share of the training images.
+            seed: Seed, counted from the recipe's own.
         """
         values = self.recipe.model_dump(mode="json")
         values["seed"] += seed
@@ -72,16 +72,16 @@ def make_arms(
     """Returns the arms that words stand for, in their order.
 
     Args:
-        words: each a strategy (as `train.strategy`, or ``scratch``), a recipe, or a directory of a
-            finished run; runs that differ in nothing but seed and fraction become one arm.
-        recipe: that strategies are applied to.
-        data: replaces the source of images of all recipes.
-        overrides: applied to all recipes.
-        scratch_epochs: of the arm ``scratch``, on all of the data.
+        words: Words, each a strategy (as in `train.strategy`, or ``scratch``), a recipe, or the
+            directory of a finished run; runs that differ only in seed and fraction become one arm.
+        recipe: Recipe that strategies are applied to.
+        data: Images that replace the data of all recipes.
+        overrides: Values that are set in all recipes.
+        scratch_epochs: Epochs of the arm ``scratch`` on all of the data.
 
     Raises:
-        UsageError: There are fewer than two, two of one name, or they cannot be compared: not the
-            same data, no head for classes in common, the same run twice.
+        UsageError: There are fewer than two arms, two of the same name, or arms that cannot be
+            compared: on different data, without a common classification head, the same run twice.
         RecipeError: A recipe is wrong, or a word is none of these.
         ModelFileError: A run is not finished.
     """
@@ -94,7 +94,7 @@ def make_arms(
         elif (Path(word) / "run.json").is_file():
             _add_run(Path(word), runs, arms)
         elif Path(word).is_dir():
-            raise ModelFileError(f"{word} is no run: it has no run.json")
+            raise ModelFileError(f"{word} is not a run: it has no run.json")
         else:
             loaded = load_recipe(_recipe_word(word), overrides=overrides, data=data)
             arms.append(Arm(Path(word).stem, loaded))
@@ -104,7 +104,7 @@ def make_arms(
 
 
 def common_head(arms: Sequence[Arm]) -> str:
-    """Returns the first head for classes that all arms have.
+    """Returns the name of the first classification head that all arms have.
 
     Raises:
         UsageError: There is none.
@@ -114,7 +114,7 @@ def common_head(arms: Sequence[Arm]) -> str:
         if set(kinds) == {"classification"}:
             return name
     raise UsageError(
-        f"the arms have no head for classes in common, which is what is compared. "
+        "the arms have no classification head in common, which is what is compared. "
         f"Received: {', '.join(arms[0].recipe.heads)} of {arms[0].name}"
     )
 
@@ -126,22 +126,32 @@ def _strategy(word: str, base: Recipe, scratch_epochs: int) -> Arm:
         del values["train"]["phases"]
         return Arm(word, recipe_from_dict(values), repeats=True)
     forget_source(values)
-    # What it is trained with was chosen for this optimizer, not for the one of the recipe.
+    # These values were chosen for this optimizer, not for that of the recipe.
     values["train"]["optimizer"] = {"name": "adamw"}
-    values["train"]["phases"] = [_from_scratch(scratch_epochs)]
+    values["train"]["phases"] = [
+        {
+            "unfreeze": "all",
+            "epochs": scratch_epochs,
+            "learning_rate": 1e-3,
+            "schedule": {"kind": "cosine", "warmup_epochs": scratch_epochs / 20},
+            "weight_decay": 0.05,
+            "batch_norm": "adapt",
+            "augment": "random_crop",
+        }
+    ]
     return Arm(word, recipe_from_dict(values), repeats=True)
 
 
 def forget_source(values: dict[str, Any]) -> None:
-    """Takes what is transferred out of a recipe's values: the weights of backbone and heads.
+    """Removes what is transferred from a recipe's values: the weights of backbone and heads.
 
     Raises:
-        UsageError: The backbone comes with its weights and cannot be had without.
+        UsageError: The backbone only comes with its own weights.
     """
     if "weights" not in values["backbone"]:
         raise UsageError(
-            "a SavedModel has no weights but its own: it cannot be compared with the same model "
-            f"from random weights, neither as `{SCRATCH}` of `tfft compare` nor by `tfft advise`. "
+            "a SavedModel has only its own weights: it cannot be compared with the same model from "
+            f"random weights, neither as `{SCRATCH}` of `tfft compare` nor by `tfft advise`. "
             f"Received: backbone.kind: {values['backbone']['kind']}"
         )
     values["backbone"]["weights"] = "random"
@@ -150,20 +160,8 @@ def forget_source(values: dict[str, Any]) -> None:
         head.pop("source_classes", None)
 
 
-def _from_scratch(epochs: int) -> dict[str, Any]:
-    """Everything from random weights, as long as a fair comparison takes."""
-    return {
-        "unfreeze": "all",
-        "epochs": epochs,
-        "learning_rate": 1e-3,
-        "schedule": {"kind": "cosine", "warmup_epochs": epochs / 20},
-        "weight_decay": 0.05,
-        "batch_norm": "adapt",
-        "augment": "random_crop",
-    }
-
-
 def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
+    """Adds a finished run to `runs`: to the arm of the same recipe, or as a new arm."""
     opened, recipe = open_run(path)
     status = read_json(opened.record_file).get("status")
     if status != "finished":
@@ -182,7 +180,7 @@ def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
 
 
 def _require_another_seed(path: Path, recipe: Recipe, arm: Arm) -> None:
-    """Two runs of one seed are one run: that they agree says nothing about other seeds."""
+    """Two runs with one seed count as one: that they agree says nothing about other seeds."""
     for run in arm.runs:
         _, other = open_run(run)
         if (other.seed, other.data.fraction) == (recipe.seed, recipe.data.fraction):
@@ -199,7 +197,7 @@ def _recipe_word(word: str) -> str:
 
         if word not in bundled_recipes():
             raise UsageError(
-                f"{word!r} is no strategy, recipe or run.{close} Strategies: "
+                f"{word!r} is not a strategy, recipe or run.{close} Strategies: "
                 f"{', '.join((SCRATCH, *STRATEGY_NAMES))}."
             )
     return word
@@ -217,7 +215,7 @@ def _check(arms: Sequence[Arm]) -> None:
         if names.count(name) > 1:
             raise UsageError(f"two different arms are called {name!r}: rename one of the files")
     common_head(arms)
-    first, *others = (_data(arm) for arm in arms)
+    first, *others = (arm.recipe.data.model_dump(mode="json") for arm in arms)
     for arm, other in zip(arms[1:], others, strict=True):
         keys = [key for key in {**first, **other} if key not in _OWN_DATA]
         different = [key for key in keys if first.get(key) != other.get(key)]
@@ -226,7 +224,3 @@ def _check(arms: Sequence[Arm]) -> None:
                 f"{arms[0].name} and {arm.name} are not on the same data: they differ in "
                 f"{', '.join(f'data.{key}' for key in different)}"
             )
-
-
-def _data(arm: Arm) -> dict[str, Any]:
-    return arm.recipe.data.model_dump(mode="json")

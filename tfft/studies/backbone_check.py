@@ -1,12 +1,12 @@
-"""Does a backbone do all that training and export ask of it? Tried out, in a minute, without data.
+"""A check that a backbone can be trained, saved and exported, in a minute and without data.
 
-The classifier has three classes and sees noise: what is checked is the mechanism, not the weights.
+The classifier has three classes and sees noise: the mechanism is checked, not the weights.
 """
 
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,37 +44,42 @@ _IMAGES = 4
 
 
 @dataclass(frozen=True, repr=False)
-class Finding(Readable):
-    """One thing that was tried.
+class CheckResult(Readable):
+    """The result of one check.
 
     Attributes:
-        what: was tried.
-        passed: whether it went as it must.
-        figure: what was measured, or why it failed.
-        seconds: that it took.
+        what: Name of the check.
+        passed: Whether it passed.
+        measured: What was measured, or why the check failed.
+        seconds: Seconds the check took, wall clock.
     """
 
     what: str
     passed: bool
-    figure: str
+    measured: str
     seconds: float
 
     def lines(self) -> list[str]:
-        return [f"{'passed' if self.passed else 'FAILED'}: {self.what}, {self.figure}"]
+        return [f"{'passed' if self.passed else 'FAILED'}: {self.what}, {self.measured}"]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON values."""
-        return asdict(self)
+        """Returns the result as JSON values."""
+        return {
+            "what": self.what,
+            "passed": self.passed,
+            "figure": self.measured,
+            "seconds": self.seconds,
+        }
 
 
 class _FailedError(TfftError):
-    """What was tried did not go as it must."""
+    """A check did not pass."""
 
 
-def check_backbone(backbone: Backbone, progress: Progress = SILENT) -> tuple[Finding, ...]:
+def check_backbone(backbone: Backbone, progress: Progress = SILENT) -> tuple[CheckResult, ...]:
     """Tries a forward pass, training steps, saving, loading and exports.
 
-    The backbone's weights are others afterwards.
+    The training steps change the weights of the backbone.
     """
     trial = _Trial(backbone)
     tried: dict[str, Callable[[], str]] = {
@@ -88,23 +93,23 @@ def check_backbone(backbone: Backbone, progress: Progress = SILENT) -> tuple[Fin
     if any(block.batch_norms for block in backbone.blocks):
         tried["step with BatchNorm adapt"] = trial.adapt_batch_norm
     task = progress.start(f"checking {backbone.spec.name}", len(tried), "checks")
-    findings = []
+    results = []
     try:
         for what, function in tried.items():
             started = time.perf_counter()
             try:
-                figure, passed = function(), True
+                measured, passed = function(), True
             except TfftError as error:
-                figure, passed = str(error), False
-            findings.append(Finding(what, passed, figure, time.perf_counter() - started))
+                measured, passed = str(error), False
+            results.append(CheckResult(what, passed, measured, time.perf_counter() - started))
             task.advance(1)
     finally:
         task.close()
-    return tuple(findings)
+    return tuple(results)
 
 
 class _Trial:
-    """A classifier over noise, and what is tried with it in turn."""
+    """A classifier on noise, with a method for each check."""
 
     def __init__(self, backbone: Backbone) -> None:
         size_px = backbone.model.input_shape[1]
@@ -138,7 +143,7 @@ class _Trial:
     def train_heads(self) -> str:
         changed = self._step("none", "frozen")
         if set(changed) != {v.path for v in self._classifier.head_weights}:
-            raise _FailedError(f"changed: {_some(changed)}, and not just the heads")
+            raise _FailedError(f"changed: {_some(changed)}, not just the heads")
         return "changes the heads only, no bit of the backbone"
 
     def train_everything(self) -> str:
@@ -149,7 +154,7 @@ class _Trial:
             return "nothing to train: the backbone has no trainable variables"
         others = changed - trained - {v.path for v in self._classifier.head_weights}
         if others:
-            raise _FailedError(f"changed: {_some(sorted(others))}, which is not trained")
+            raise _FailedError(f"changed: {_some(sorted(others))}, which are not trained")
         share = len(changed & trained) / len(trained)
         if share < 0.5:
             raise _FailedError(f"changes {share:.0%} of the backbone's trainable variables only")
@@ -160,8 +165,8 @@ class _Trial:
         statistics = {v.path for norm in norms for v in (norm.moving_mean, norm.moving_variance)}
         moved = statistics & set(self._step("all", "adapt"))
         if not moved:
-            raise _FailedError("no statistics of BatchNorm moved")
-        return f"moves {len(moved)} of {len(statistics)} statistics"
+            raise _FailedError("no BatchNorm statistics changed")
+        return f"changes {len(moved)} of {len(statistics)} statistics"
 
     def save_keras(self) -> str:
         with tempfile.TemporaryDirectory() as directory:
@@ -191,7 +196,7 @@ class _Trial:
         return f"logits differ by {difference:.2g} of the largest"
 
     def _step(self, unfreeze: str, batch_norm: str) -> list[str]:
-        """Takes a step, and returns the paths of the variables that it changed."""
+        """Takes a training step and returns the paths of the variables that it changed."""
         classifier = self._classifier
         phase = GradientPhase.model_validate(
             {"unfreeze": unfreeze, "steps": 1, "learning_rate": 1e-3, "batch_norm": batch_norm}

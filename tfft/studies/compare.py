@@ -1,4 +1,4 @@
-"""Several ways of training on the same data, over seeds and parts of the data."""
+"""Several ways of training, compared on the same data over seeds and parts of the data."""
 
 import hashlib
 import json
@@ -6,19 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
-from tfft.errors import UsageError
+from tfft.data.load import load_data
+from tfft.errors import DataError, UsageError
 from tfft.evaluation.answers import answers_key, kept_answers
 from tfft.evaluation.data import evaluation_images
 from tfft.evaluation.evaluate import evaluate
 from tfft.runs.run import Run, open_run, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
-from tfft.studies.images import require_images
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
 from tfft.system.progress import SILENT, Progress
 
 STUDIES = Path("studies")
+_TO_GET_IMAGES = {
+    "validation": "set data.validation_fraction above 0",
+    "test": "set data.test_fraction above 0, or name a test split",
+}
 
 
 @dataclass(frozen=True)
@@ -26,11 +31,11 @@ class Cell:
     """One run of a study.
 
     Attributes:
-        arm: its name.
-        fraction: share of the training images.
-        seed: counted from the recipe's own.
-        run: its directory.
-        recipe: None for a finished run that is taken as it is.
+        arm: Name of the arm.
+        fraction: Share of the training images.
+        seed: Seed, counted from the recipe's own.
+        run: Directory of the run.
+        recipe: Recipe of the run; None for a finished run that is taken as it is.
     """
 
     arm: str
@@ -42,13 +47,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """A comparison as it was planned and as far as it got.
+    """A comparison as it was planned, and how far it got.
 
     Attributes:
-        path: its directory.
-        arms: in the order of the tables.
-        cells: in the order in which they run: small parts of the data first.
-        failed: why cells have no result, by their directory.
+        path: Directory of the study.
+        arms: The arms, in the order of the tables.
+        cells: The runs, in the order in which they run: small parts of the data first.
+        failed: Why a run has no result, by its directory.
     """
 
     path: Path
@@ -67,12 +72,13 @@ def plan_study(
     """Returns the cells of a comparison and where they go.
 
     Args:
-        arms: what is compared.
-        seeds: runs of each arm and fraction; of weights, order and augmentation, on the same
-            images. Finished runs are taken as they are.
-        fractions: shares of the training images.
-        name: of the directory in ``studies``; default: made of the arms and what they are, so that
-            the same comparison, or one with more seeds or fractions, goes on where it stopped.
+        arms: Arms that are compared.
+        seeds: Runs of each arm and fraction on the same images; a seed decides weights, order and
+            augmentation. Finished runs are taken as they are.
+        fractions: Shares of the training images.
+        name: Name of the directory in ``studies``. Default: derived from the arms and their
+            recipes, so that the same comparison, also one with more seeds or fractions, continues
+            where it stopped.
 
     Raises:
         UsageError: A number is out of its range, or finished runs share no part of the data.
@@ -102,16 +108,16 @@ def plan_study(
 
 
 def run_study(study: Study, progress: Progress = SILENT) -> Study:
-    """Runs what is missing of a comparison; a run that fails does not end the others.
+    """Runs what is missing from a comparison; a run that fails does not end the others.
 
     Returns:
-        The study, with what failed.
+        The study, with the runs that failed.
 
     Raises:
-        KeyboardInterrupt: With a note that says how to go on.
-        UsageError: A run is there already with another recipe, or another process runs the study.
-        DataError: There are no test images, or those of a finished run that is taken as it is are
-            not there any more.
+        KeyboardInterrupt: Raised with a note that says how to continue.
+        UsageError: A run exists already with another recipe, or another process runs the study.
+        DataError: There are no test images, or those of a finished run that is taken as it is have
+            changed.
     """
     failed = {}
     with owned_study(study.path):
@@ -120,13 +126,34 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
         if first is not None:  # the data of all arms have the same test images
             require_images(first, "test", progress)
         for number, cell in enumerate(study.cells, start=1):
-            title = f"run {number} of {len(study.cells)}, {_title(cell)}"
+            title = (
+                f"run {number} of {len(study.cells)}, {cell.arm}, {cell.fraction:.3g} of the data, "
+                f"seed {cell.seed}"
+            )
             try:
                 _run_cell(cell, title, progress)
             except WorkerError as error:
                 progress.message(f"{title} failed: {error}")
                 failed[str(cell.run)] = str(error)
     return Study(study.path, study.arms, study.cells, failed)
+
+
+def require_images(recipe: Recipe, split: str, progress: Progress) -> None:
+    """Requires that a recipe's data have images of the split by which runs are judged.
+
+    Args:
+        recipe: Recipe with the data.
+        split: ``validation`` or ``test``.
+        progress: Where the work is reported.
+
+    Raises:
+        DataError: There are none, or the data are not what the recipe says.
+    """
+    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    if not len(data.splits.get(split, ())):
+        raise DataError(
+            f"{data.name} has no {split} images, by which runs are judged: {_TO_GET_IMAGES[split]}"
+        )
 
 
 def _run_cell(cell: Cell, title: str, progress: Progress) -> None:
@@ -139,14 +166,14 @@ def _run_cell(cell: Cell, title: str, progress: Progress) -> None:
 
 
 def _evaluate_taken(run: Path, progress: Progress) -> None:
-    """Evaluates a finished run on its test images, unless it has done so as it is now.
+    """Evaluates a finished run on its test images, unless the kept answers are those of its model.
 
-    What a report keeps of a run has no targets, and a run that was gone on with is another model.
-    Where images changed, the same seed splits them differently, and the run would be judged by some
-    that it learned.
+    Answers that a report kept have no targets, and a run that was resumed is another model. If the
+    images changed, the same seed splits them differently, and the run would be judged on images
+    that it was trained on.
 
     Raises:
-        DataError: The images are not those that it was trained with.
+        DataError: The images are not those that the run was trained with.
     """
     predictor = load_predictor(run)
     index, data, _ = evaluation_images(predictor.info, "test", None, progress)
@@ -157,7 +184,7 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
 
 
 def _taken(arms: Sequence[Arm]) -> Iterator[Cell]:
-    """The cells of finished runs."""
+    """Yields the cells of finished runs."""
     for arm in arms:
         for run in arm.runs:
             _, recipe = open_run(run)
@@ -175,12 +202,8 @@ def _require_pairs(study: Study) -> None:
         )
 
 
-def _title(cell: Cell) -> str:
-    return f"{cell.arm}, {cell.fraction:.3g} of the data, seed {cell.seed}"
-
-
 def _name(arms: Sequence[Arm]) -> str:
-    """A name that stands for the arms: their own names, and a digest of what they are."""
+    """A name that stands for the arms: their own names, and a digest of recipes and runs."""
     identity = [arm.recipe.model_dump(mode="json") for arm in arms]
     runs = [[str(run.absolute()) for run in arm.runs] for arm in arms]
     digest = hashlib.sha256(json.dumps([identity, runs], sort_keys=True).encode()).hexdigest()

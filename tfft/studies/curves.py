@@ -10,15 +10,15 @@ from tfft.system.pictures import require_plots, write_picture
 
 _SIZE_INCHES = (7.0, 4.2)
 _DPI = 144
-# Of Okabe and Ito 2008: told apart by the colour-blind too.
+# Okabe and Ito 2008: colour-blind people can tell them apart too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
 
 
 def draw_learning_curves(results: Results, path: Path) -> None:
-    """Writes test top-1 against the number of training images, a line an arm.
+    """Draws test top-1 against the number of training images, one line per arm.
 
-    Bars are 95 % intervals: over seeds, or over test images where there is one seed.
+    Bars are 95 % intervals over seeds, or over test images if there is one seed.
 
     Raises:
         UsageError: Matplotlib is not installed.
@@ -57,7 +57,7 @@ def draw_learning_curves(results: Results, path: Path) -> None:
 def draw_range_test(
     learning_rates: Sequence[float], losses: Sequence[float], suggestion: float | None, path: Path
 ) -> None:
-    """Writes the loss of a learning-rate range test against the rate.
+    """Draws the loss of a learning-rate range test against the learning rate.
 
     Raises:
         UsageError: Matplotlib is not installed.

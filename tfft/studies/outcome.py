@@ -1,4 +1,4 @@
-"""What a finished run of a study reached and cost: all that its tables need, in a few kilobytes."""
+"""What a finished run of a study reached and cost: all that the tables need, in a few kilobytes."""
 
 import base64
 import hashlib
@@ -20,15 +20,21 @@ class Outcome:
     """A finished run.
 
     Attributes:
-        arm, fraction, seed: of its cell; run: its directory, by which messages call it.
-        right: where its first common head for classes is right, bool [test images].
-        images: sha256 of the ids and targets of the test images.
-        train_images: that it was trained on; images_seen: that went through training steps.
-        trainable_parameters: most of any phase.
-        validated: after each epoch that was validated, the seconds of training (None in a run that
-            did not note them) and the top-1 reached.
-        seconds: of the run, wall time with start and loading; cpu_seconds: likewise;
-            peak_memory_mb: resident. None for a run that was not made by a study.
+        arm: Name of the arm.
+        fraction: Share of the training images.
+        seed: Seed of the run, counted from the recipe's own.
+        run: Directory of the run, as messages name it.
+        right: Where the first common classification head is right, bool [test images].
+        images: SHA-256 of the ids and targets of the test images.
+        train_images: Number of images that the run was trained on.
+        images_seen: Number of images that went through training steps.
+        trainable_parameters: Trainable parameters, the largest number of any phase.
+        validated: Seconds of training and top-1 reached, for each epoch that was validated; the
+            seconds are None in a run that did not record them.
+        seconds: Seconds the run took, wall clock, including its start and loading; None for a run
+            that no study made.
+        cpu_seconds: CPU seconds the run took; None for a run that no study made.
+        peak_memory_mb: Peak resident memory in MB; None for a run that no study made.
     """
 
     arm: str
@@ -51,17 +57,17 @@ class Outcome:
         return max((top1 for _, top1 in self.validated), default=None)
 
     def seconds_to(self, target: float) -> float | None:
-        """Returns the seconds of training until validation top-1 is `target`, if it ever is."""
+        """Returns the seconds of training until validation top-1 reaches `target`, if it does."""
         return next((seconds for seconds, top1 in self.validated if top1 >= target), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the outcome as JSON values; `outcome_from_json` takes them."""
+        """Returns the outcome as JSON values, which `outcome_from_json` reads."""
         packed = base64.b64encode(np.packbits(self.right).tobytes()).decode()
         return {**vars(self), "right": packed, "test_images": len(self.right)}
 
 
 def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
-    """Returns the outcome that `Outcome.to_json` made these values of."""
+    """Returns the outcome that `Outcome.to_json` turned into these values."""
     rest = dict(values)
     bits = np.frombuffer(base64.b64decode(rest.pop("right")), np.uint8)
     right = np.unpackbits(bits, count=rest.pop("test_images")).astype(bool)
@@ -70,16 +76,18 @@ def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
 
 
 def read_outcome(cell: Cell, head: str) -> Outcome:
-    """Reads what a finished run of a study left.
+    """Reads the outcome of a finished run of a study.
 
     Args:
-        cell: of the study.
-        head: for classes, whose answers are compared.
+        cell: Cell of the study.
+        head: Name of the classification head that is compared.
 
     Raises:
         ModelFileError: The run was not evaluated, or a file is damaged.
     """
     answers = load_answers(cell.run, "test")
+    pairs = zip(answers.ids, answers.targets[head], strict=True)
+    images = "\n".join(f"{image} {target}" for image, target in pairs)
     history = read_history(cell.run)
     plan = read_json(cell.run / "plan.json")
     cost = json_or_empty(cell.run / COST_FILE)
@@ -91,7 +99,7 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
         seed=cell.seed,
         run=str(cell.run),
         right=answers.right(head),
-        images=_digest(answers.ids, answers.targets[head]),
+        images=hashlib.sha256(images.encode()).hexdigest(),
         train_images=train_images,
         images_seen=_images_seen(history, train_images),
         trainable_parameters=max(phase["trained_parameters"] for phase in plan["phases"]),
@@ -103,14 +111,9 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
 
 
 def _images_seen(history: Sequence[Mapping[str, float]], train_images: int) -> float:
-    """Images in gradient steps, and each image once in a solved phase; phase 0 trains nothing."""
+    """Images in gradient steps, plus each image once for a solved phase; phase 0 trains nothing."""
     return sum(
         row["images_per_second"] * row["seconds"] if "images_per_second" in row else train_images
         for row in history
         if row["phase"] > 0
     )
-
-
-def _digest(ids: np.ndarray, targets: np.ndarray) -> str:
-    text = "\n".join(f"{name} {target}" for name, target in zip(ids, targets, strict=True))
-    return hashlib.sha256(text.encode()).hexdigest()

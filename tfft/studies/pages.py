@@ -10,10 +10,10 @@ from typing import Any
 from tfft.metrics.intervals import Interval
 from tfft.studies.compare import Study
 from tfft.studies.results import Comparison, Results, Row
-from tfft.studies.verdict import p_figure, percent, verdicts
+from tfft.studies.verdict import p_text, percent, verdicts
 from tfft.system.files import write_json, write_text
 
-# Where a figure does not exist.
+# What a table shows where there is no value.
 _NOTHING = "-"
 Table = tuple[Sequence[str], list[list[str]]]
 
@@ -35,9 +35,9 @@ ul { list-style: none; padding: 0; } li { margin: .6rem 0; }
 """
 _NOTES = (
     "Intervals are at 95 %: over images by bootstrap, for these models; over seeds by Student's t. "
-    "A verdict rests on the difference with what both images and seeds leave open, its p-value "
-    "corrected by Holm; McNemar's exact test is about these models alone. Seconds are of a whole "
-    "run with its start; features that another run has cached are not counted again."
+    "A verdict rests on the difference and its uncertainty over both images and seeds, with its "
+    "p-value corrected by Holm; McNemar's exact test is about these models alone. Seconds are for "
+    "a whole run with its start; features that another run has cached are not counted again."
 )
 
 
@@ -64,7 +64,7 @@ def write_pages(study: Study, results: Results, curves: Path | None) -> None:
 
 
 def tables(results: Results) -> dict[str, Table]:
-    """Returns two tables (columns, rows of text) for each part of the data, by their titles."""
+    """Returns two tables (columns, rows of text) for each part of the data, by title."""
     found = {}
     for fraction in results.fractions:
         images = results.at(fraction)[0].train_images
@@ -95,7 +95,7 @@ def markdown_table(table: Table) -> str:
 
 
 def html_page(study: Study, results: Results, curves: Path | None) -> str:
-    """Returns the comparison as one page that needs nothing else."""
+    """Returns the comparison as one self-contained page."""
     title = html.escape(_title(study))
     said = "\n".join(
         f'<li class="{verdict.kind}">{html.escape(verdict.text)}</li>'
@@ -105,7 +105,7 @@ def html_page(study: Study, results: Results, curves: Path | None) -> str:
     parts += [f"<ul>\n{said}\n</ul>"]
     if curves is not None:
         picture = base64.b64encode(curves.read_bytes()).decode()
-        alt = "Line chart: test top-1 against the number of training images, a line an arm."
+        alt = "Line chart: test top-1 against the number of training images, one line per arm."
         parts.append(f'<p><img alt="{alt}" src="data:image/png;base64,{picture}"></p>')
     parts += [_html_table(name, table) for name, table in tables(results).items()]
     parts.append(f"<p>{html.escape(_NOTES)}</p>")
@@ -137,7 +137,7 @@ def _html_table(title: str, table: Table) -> str:
     body = "\n".join(f"<tr>{heads(row[:1], 'row')}{cells(row[1:])}</tr>" for row in rows)
     name = html.escape(title)
     return (
-        # A part that scrolls has to be reached by the keyboard.
+        # A region that scrolls must be reachable with the keyboard.
         f'<div class="scroll" role="region" aria-label="{name}" tabindex="0">'
         f"<table><caption>{name}</caption>\n"
         f"<thead><tr>{heads(columns, 'col')}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
@@ -192,7 +192,7 @@ def _tests(found: Mapping[str, Comparison], row: Row) -> str:
     if row.arm not in found:
         return _NOTHING
     comparison = found[row.arm]
-    return f"{p_figure(comparison.p_corrected)}, {p_figure(comparison.mcnemar)}"
+    return f"{p_text(comparison.p_corrected)}, {p_text(comparison.mcnemar)}"
 
 
 def _number(value: float | None) -> str:

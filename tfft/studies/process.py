@@ -1,4 +1,4 @@
-"""Runs a worker in a process of its own and shows its progress as one's own."""
+"""Runs a worker in its own process and shows its progress as if it were this one's."""
 
 import contextlib
 import fcntl
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
@@ -16,21 +16,21 @@ from tfft.errors import TfftError, UsageError
 from tfft.system.files import explained_os_errors, lock_or_none, read_json, write_text
 from tfft.system.progress import Progress, Task
 
-# Seconds that a worker has to write its checkpoint when it is stopped.
+# Seconds a worker has to write its checkpoint when it is stopped.
 _GRACE_S = 60.0
 COST_FILE = "cost.json"
 _LINES_OF_LOG = 5
 
 
 class WorkerError(TfftError):
-    """A run of a study failed; the message is the run's own."""
+    """A run of a study failed; the message is that of the run."""
 
 
 @contextlib.contextmanager
 def owned_study(path: Path) -> Iterator[None]:
-    """Makes the directory of a study and holds it for this process.
+    """Makes the directory of a study and keeps it locked for this process.
 
-    Ctrl-C gets a note that says how to go on.
+    A `KeyboardInterrupt` gets a note that says how to continue.
 
     Raises:
         UsageError: Another process holds it.
@@ -52,7 +52,7 @@ def owned_study(path: Path) -> Iterator[None]:
 
 
 def is_finished(run: Path) -> bool:
-    """Says whether a worker finished this run."""
+    """Says whether a worker has finished this run."""
     cost = run / COST_FILE
     return cost.is_file() and bool(read_json(cost).get("finished"))
 
@@ -66,24 +66,23 @@ def run_worker(
     progress: Progress,
     watch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Trains and evaluates one run of a study, or goes on with it; returns when it is finished.
+    """Trains and evaluates one run of a study, or resumes it; returns when it is finished.
 
-    A run that is finished already is left as it is.
-
-    Ctrl-C, or an exception of `watch`, stops the worker, which leaves a checkpoint to go on from.
+    A finished run is left as it is. Ctrl-C, or an exception raised by `watch`, stops the worker,
+    which leaves a checkpoint to resume from.
 
     Args:
-        recipe: of the run.
-        run: its directory; ``<run>.yaml`` and ``<run>.log`` are written beside it.
-        split: that it is evaluated on.
-        title: what the run is called beside its progress.
-        progress: where the work is reported.
-        watch: called whenever the worker reports something.
+        recipe: Recipe of the run.
+        run: Directory of the run; ``<run>.yaml`` and ``<run>.log`` are written beside it.
+        split: Split that the run is evaluated on.
+        title: Name of the run beside its progress.
+        progress: Where the work is reported.
+        watch: Function that is called whenever the worker reports something.
 
     Raises:
         UsageError: The run was made with another recipe.
         WorkerError: The run failed.
-        TfftError: The log cannot be written, or the system starts no process.
+        TfftError: The log cannot be written, or the process cannot be started.
     """
     recipe_file = run.with_name(f"{run.name}.yaml")
     if run.is_dir():
@@ -102,19 +101,21 @@ def run_worker(
         finally:
             _stop(process)
     if process.returncode:
-        raise WorkerError(error or _last_lines(log))
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = "\n".join([*lines[-_LINES_OF_LOG:], f"The whole log: {log}"])
+        raise WorkerError(error or last)
 
 
 def require_same_recipe(recipe: Recipe, file: Path, said: str) -> None:
-    """Requires that the recipe that is kept in a file, if there is one, is this recipe.
+    """Requires that the recipe stored in a file, if there is one, is this recipe.
 
     Args:
-        recipe: that is asked for.
-        file: of the recipe that something was made with.
-        said: what that is: a message goes on with "another recipe".
+        recipe: Recipe that is asked for.
+        file: File with the recipe that was used before.
+        said: Start of the message, which continues with "another recipe".
 
     Raises:
-        UsageError: It is another one.
+        UsageError: The stored recipe is another one.
     """
     if file.is_file() and load_recipe(file) != recipe:
         raise UsageError(
@@ -125,7 +126,7 @@ def require_same_recipe(recipe: Recipe, file: Path, said: str) -> None:
 
 def _started(command: list[str], errors: TextIO) -> subprocess.Popen:
     try:
-        # In a session of its own: Ctrl-C in the terminal reaches it through this process, once.
+        # In its own session: Ctrl-C in the terminal reaches it once, through this process.
         return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -143,12 +144,19 @@ def _follow(
     process: subprocess.Popen, title: str, progress: Progress, watch: Callable[[], None]
 ) -> str:
     """Shows what the worker reports until it ends; returns its error, if it sent one."""
-    error, tasks = "", []
+    error = ""
+    tasks: list[Task] = []  # those that are open, from the outermost to the innermost
     try:
         for line in process.stdout or ():
             event = json.loads(line)
             error = event.get("error", error)
-            _replay(event, tasks, title, progress)
+            if "start" in event:
+                what = f"{title}: {event['start']}"
+                tasks.append(progress.start(what, event["total"], event["unit"]))
+            elif tasks and "advance" in event:
+                tasks[-1].advance(event["advance"], **event["values"])
+            elif tasks and "close" in event:
+                tasks.pop().close()
             watch()
         process.wait()
     finally:
@@ -157,18 +165,8 @@ def _follow(
     return error
 
 
-def _replay(event: dict[str, Any], tasks: list[Task], title: str, progress: Progress) -> None:
-    """Does to `tasks`, those that are open from the outermost to the innermost, what it says."""
-    if "start" in event:
-        tasks.append(progress.start(f"{title}: {event['start']}", event["total"], event["unit"]))
-    elif tasks and "advance" in event:
-        tasks[-1].advance(event["advance"], **event["figures"])
-    elif tasks and "close" in event:
-        tasks.pop().close()
-
-
 def _stop(process: subprocess.Popen) -> None:
-    """Lets a worker that still runs stop by itself, or ends it; closes what is open."""
+    """Lets a worker that is still running stop by itself, or kills it; closes its streams."""
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
@@ -180,8 +178,3 @@ def _stop(process: subprocess.Popen) -> None:
     finally:
         if process.stdout is not None:
             process.stdout.close()
-
-
-def _last_lines(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return "\n".join([*lines[-_LINES_OF_LOG:], f"The whole log: {log}"])

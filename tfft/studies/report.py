@@ -1,4 +1,4 @@
-"""Runs a comparison and writes what came out."""
+"""A comparison from start to finish: it runs, and its pages are written."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +16,19 @@ from tfft.system.readable import Readable, counted
 
 @dataclass(frozen=True, repr=False)
 class StudyReport(Readable):
-    """A comparison that was run: what it found, and where it lies."""
+    """A comparison that was run.
+
+    Attributes:
+        study: The study, with its directory and the runs that failed.
+        results: What the comparison found.
+    """
 
     study: Study
     results: Results
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """In words: for each arm and part of the data."""
+        """The conclusions in words, for each arm and part of the data."""
         return verdicts(self.results)
 
     def lines(self) -> list[str]:
@@ -43,7 +48,12 @@ class StudyReport(Readable):
 def report_study(
     study: Study, *, target: float | None = None, progress: Progress = SILENT
 ) -> StudyReport:
-    """Runs what is missing of a study and writes its pages and curves.
+    """Runs what is missing from a study and writes its pages and curves.
+
+    Args:
+        study: Study as planned.
+        target: Validation top-1 for the seconds to reach it. Default: what every arm reaches.
+        progress: Where the work is reported.
 
     Raises:
         UsageError: No run finished.

@@ -1,4 +1,4 @@
-"""What the runs of a comparison reached and cost, and how sure their differences are."""
+"""What the runs of a comparison reached and cost, and how certain their differences are."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -20,21 +20,25 @@ class Row:
     """One arm on one part of the data.
 
     Attributes:
-        arm: its name; fraction: of the training images; scratch: nothing is transferred.
-        seeds: number of runs; train_images: that each was trained on.
-        top1: on the test images, mean over the runs.
-        by_seed: top-1 of each run.
-        over_images: 95 % interval by bootstrap over test images, of these models.
-        over_seeds: 95 % interval by Student's t over runs, on these images, within 0 to 1; None for
+        arm: Name of the arm.
+        fraction: Share of the training images.
+        scratch: Whether nothing is transferred.
+        seeds: Number of runs.
+        train_images: Number of images that each run was trained on.
+        top1: Top-1 on the test images, mean over the runs.
+        by_seed: Top-1 of each run.
+        over_images: 95 % interval for these models, by bootstrap over test images.
+        over_seeds: 95 % interval on these images, by Student's t over runs, cut to 0 to 1; None for
             one run.
-        validation_top1: mean over the runs.
-        seconds: of a run, wall time with start and loading, mean; cpu_seconds: likewise. Features
-            that another run has cached are not counted again.
-        seconds_to_target: of training until validation top-1 is `target`, median of the runs that
-            reach it; None if fewer than half do.
-        images_seen: images that went through training steps, mean.
-        trainable_parameters: most of any phase.
-        peak_memory_mb: resident, largest of the runs.
+        validation_top1: Best validation top-1, mean over the runs.
+        seconds: Seconds a run took, wall clock, including its start and loading, mean over the
+            runs. Features that another run has cached are not counted again.
+        cpu_seconds: CPU seconds a run took, mean over the runs.
+        seconds_to_target: Seconds of training until validation top-1 reaches the target, median of
+            the runs that reach it; None if fewer than half do.
+        images_seen: Number of images that went through training steps, mean over the runs.
+        trainable_parameters: Trainable parameters, the largest number of any phase.
+        peak_memory_mb: Peak resident memory in MB, the largest of the runs.
     """
 
     arm: str
@@ -64,11 +68,13 @@ class Comparison:
     """An arm against another one on the same part of the data.
 
     Attributes:
-        arm: compared; other: with what.
-        difference: of top-1, arm less other.
-        p_corrected: its p-value, corrected by Holm for the number of comparisons.
-        mcnemar: p-value of McNemar's exact test on these models (twice the median over seeds),
-            corrected likewise.
+        arm: Name of the arm that is compared.
+        other: Name of the arm that it is compared with.
+        fraction: Share of the training images.
+        difference: Difference in top-1, `arm` minus `other`.
+        p_corrected: P-value of the difference, corrected by Holm for the number of comparisons.
+        mcnemar: P-value of McNemar's exact test on these models (twice the median over seeds),
+            corrected by Holm too.
     """
 
     arm: str
@@ -88,11 +94,12 @@ class Results:
     """Everything that a comparison found.
 
     Attributes:
-        head: whose answers were compared; test_images: their number.
-        target: validation top-1 that `seconds_to_target` is about, by fraction.
-        rows: by fraction and arm.
-        with_scratch: each arm against the first one from scratch; empty without such an arm.
-        with_best: each arm against the best of its fraction.
+        head: Name of the head that was compared.
+        test_images: Number of test images.
+        target: Validation top-1 that `seconds_to_target` refers to, by fraction.
+        rows: One row for each fraction and arm.
+        with_scratch: Each arm against the first one from scratch; empty without such an arm.
+        with_best: Each arm against the best of its fraction.
     """
 
     head: str
@@ -127,7 +134,7 @@ class _Group:
     def paired(self, other: "_Group") -> tuple[np.ndarray, np.ndarray]:
         """Where runs of this group and of the other one are right, bool [pairs, images] each.
 
-        A pair has the same seed; where no seed is in both, runs are paired in their order.
+        The runs of a pair have the same seed; groups that share no seed are paired in order.
         """
         own = {outcome.seed: outcome.right for outcome in self.outcomes}
         others = {outcome.seed: outcome.right for outcome in other.outcomes}
@@ -142,7 +149,7 @@ def collect(study: Study, target: float | None = None) -> Results:
     """Reads the finished runs of a study and returns what they show; see `summarize`.
 
     Raises:
-        UsageError: No run has a head for classes, or none is finished.
+        UsageError: No run is finished, or the arms have no classification head in common.
         DataError: The runs were not tested on the same images.
         ModelFileError: A file of a run is damaged.
     """
@@ -160,11 +167,11 @@ def summarize(
     """Returns what the outcomes of the runs of several arms show.
 
     Args:
-        arms: in the order of the tables.
-        head: that was compared.
-        outcomes: of the runs, one or more.
-        target: validation top-1 for `seconds_to_target`; default: for each fraction the highest
-            that every arm reaches.
+        arms: The arms, in the order of the tables.
+        head: Name of the head that is compared.
+        outcomes: Outcomes of one or more runs.
+        target: Validation top-1 for `seconds_to_target`. Default: for each fraction the highest
+            value that every arm reaches.
 
     Raises:
         DataError: The runs were not tested on the same images.
@@ -201,6 +208,9 @@ def _require_same_images(outcomes: Sequence[Outcome]) -> None:
 def _row(group: _Group, target: float | None) -> Row:
     outcomes, right = group.outcomes, group.right
     by_seed = right.mean(axis=1).tolist()
+    over_seeds = seeds_interval(by_seed)
+    if over_seeds is not None:  # of two runs it may be wider than a share can be
+        over_seeds = Interval(max(over_seeds.low, 0.0), min(over_seeds.high, 1.0))
     validated = [o.validation_top1 for o in outcomes if o.validation_top1 is not None]
     memory = [o.peak_memory_mb for o in outcomes if o.peak_memory_mb is not None]
     return Row(
@@ -212,7 +222,7 @@ def _row(group: _Group, target: float | None) -> Row:
         top1=float(np.mean(by_seed)),
         by_seed=tuple(by_seed),
         over_images=bootstrap_interval(right.mean(axis=0)),
-        over_seeds=_of_shares(seeds_interval(by_seed)),
+        over_seeds=over_seeds,
         validation_top1=statistics.mean(validated) if validated else None,
         seconds=_mean(outcome.seconds for outcome in outcomes),
         cpu_seconds=_mean(outcome.cpu_seconds for outcome in outcomes),
@@ -223,15 +233,8 @@ def _row(group: _Group, target: float | None) -> Row:
     )
 
 
-def _of_shares(interval: Interval | None) -> Interval | None:
-    """The part of an interval that shares can be in: of two runs it may be wider than 0 to 1."""
-    if interval is None:
-        return None
-    return Interval(max(interval.low, 0.0), min(interval.high, 1.0))
-
-
-def _mean(figures: Iterable[float | None]) -> float | None:
-    known = [figure for figure in figures if figure is not None]
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return round(statistics.mean(known), 1) if known else None
 
 
@@ -245,7 +248,7 @@ def _common_target(groups: Sequence[_Group], fraction: float) -> float | None:
 
 
 def _seconds_to(outcomes: Sequence[Outcome], target: float | None) -> float | None:
-    """The median over the runs that reach the target, if at least half do."""
+    """The median time of the runs that reach the target, if at least half do."""
     if target is None:
         return None
     noted = [o for o in outcomes if all(seconds is not None for seconds, _ in o.validated)]
@@ -263,7 +266,7 @@ def _with_scratch(groups: Sequence[_Group], fraction: float) -> list[Comparison]
 
 
 def _with_best(groups: Sequence[_Group], fraction: float) -> list[Comparison]:
-    """Against the best, corrected for all pairs: the best was found on the same images."""
+    """Each arm against the best, corrected for all pairs: the same images told which is best."""
     there = [group for group in groups if group.fraction == fraction]
     best = max(there, key=lambda group: group.right.mean())
     pairs = [(one, other) for i, one in enumerate(there) for other in there[i + 1 :]]

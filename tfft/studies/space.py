@@ -1,4 +1,4 @@
-"""What `tfft tune` searches: from a recipe and values by dotted path to the recipe of a trial."""
+"""The search space of `tfft tune`, and the recipe of a trial from its values by dotted path."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _BLOCKS_PHASE: dict[str, Any] = {
 
 
 class Suggests(Protocol):
-    """What a trial of Optuna offers of itself."""
+    """The part of an Optuna trial that suggests values."""
 
     def suggest_categorical(self, name: str, choices: list[str]) -> Any: ...
     def suggest_int(self, name: str, low: int, high: int, *, log: bool) -> int: ...
@@ -27,11 +27,11 @@ class Suggests(Protocol):
 
 
 def searched_recipe(recipe: Recipe) -> tuple[Recipe, dict[str, Searched]]:
-    """Returns the recipe whose values are searched, and what is searched of it by dotted path.
+    """Returns the recipe whose values are searched, and the search space by dotted path.
 
-    Without a space of its own, the last phase that trains blocks is searched; a recipe that has
-    none gets one: a solved head, then the last blocks. No trial is solved again on validation
-    images, which are what it is judged by.
+    A recipe without a space of its own has its last phase that trains blocks searched; if it has no
+    such phase, it gets a solved head and a phase that trains the last blocks. No trial refits its
+    head on the validation images, since they judge it.
 
     Raises:
         RecipeError: A value of the space does not fit the recipe.
@@ -44,41 +44,45 @@ def searched_recipe(recipe: Recipe) -> tuple[Recipe, dict[str, Searched]]:
         base = recipe_from_dict(values)
         _require_fit(base, tune.space)
         return base, dict(tune.space)
-    number = _last_blocks_phase(recipe)
-    if number is None:
+    numbers = [
+        number
+        for number, phase in enumerate(recipe.train.phases)
+        if isinstance(phase, GradientPhase) and phase.unfreeze != "none"
+    ]
+    if not numbers:
         values["train"]["phases"] = [{"solver": "linear"}, _BLOCKS_PHASE]
-        number = 1
-    return recipe_from_dict(values), _default_space(recipe, number)
+        numbers = [1]
+    return recipe_from_dict(values), _default_space(recipe, numbers[-1])
 
 
 def recipe_of_trial(base: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Returns the recipe with the values that a trial tries.
+    """Returns the recipe with the values of a trial.
 
     Raises:
-        RecipeError: Together they make no recipe.
+        RecipeError: Together they are not a valid recipe.
     """
     return recipe_from_dict(base.model_dump(mode="json"), values)
 
 
 def suggest_values(trial: Suggests, space: Mapping[str, Searched]) -> dict[str, Any]:
-    """Returns a value for each path, as `trial` suggests it."""
-    return {path: _suggest(trial, path, searched) for path, searched in space.items()}
-
-
-def _suggest(trial: Suggests, path: str, searched: Searched) -> Any:
-    if isinstance(searched, Choices):
-        # As text: a choice may be a section, which Optuna does not store.
-        return json.loads(
-            trial.suggest_categorical(path, [json.dumps(c) for c in searched.choices])
-        )
-    low, high = searched.low, searched.high
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(path, low, high, log=searched.log)
-    return trial.suggest_float(path, float(low), float(high), log=searched.log)
+    """Returns the value that `trial` suggests for each path."""
+    values: dict[str, Any] = {}
+    for path, searched in space.items():
+        if isinstance(searched, Choices):
+            # As text: a choice may be a section, which Optuna does not store.
+            choices = [json.dumps(choice) for choice in searched.choices]
+            values[path] = json.loads(trial.suggest_categorical(path, choices))
+            continue
+        low, high = searched.low, searched.high
+        if isinstance(low, int) and isinstance(high, int):
+            values[path] = trial.suggest_int(path, low, high, log=searched.log)
+        else:
+            values[path] = trial.suggest_float(path, float(low), float(high), log=searched.log)
+    return values
 
 
 def _require_fit(base: Recipe, space: Mapping[str, Searched]) -> None:
-    """Tries each value alone, so that a wrong path or value is named before anything runs."""
+    """Tries each value on its own, so that a wrong path or value is named before anything runs."""
     faults = []
     for path, searched in space.items():
         ends = searched.choices if isinstance(searched, Choices) else (searched.low, searched.high)
@@ -89,15 +93,6 @@ def _require_fit(base: Recipe, space: Mapping[str, Searched]) -> None:
                 faults.append(f"tune.space.{path}: {error}")
     if faults:
         raise RecipeError("\n".join(dict.fromkeys(faults)))
-
-
-def _last_blocks_phase(recipe: Recipe) -> int | None:
-    found = [
-        number
-        for number, phase in enumerate(recipe.train.phases)
-        if isinstance(phase, GradientPhase) and phase.unfreeze != "none"
-    ]
-    return found[-1] if found else None
 
 
 def _default_space(recipe: Recipe, number: int) -> dict[str, Searched]:

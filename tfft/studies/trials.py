@@ -1,4 +1,4 @@
-"""The trials of a search, each a run in a process of its own."""
+"""The trials of a search, each a run in its own process."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tfft.studies.process import WorkerError, run_worker
 from tfft.studies.space import recipe_of_trial, suggest_values
 from tfft.system.progress import Progress
 
-# What is kept with a trial: the number of its run's directory, and its values by path.
+# Attributes stored with a trial: the number of its run's directory, and its values by path.
 _RUN, _VALUES = "run", "values"
 
 
@@ -29,11 +29,14 @@ class Search:
     """What the trials of a search share.
 
     Attributes:
-        optuna: the library; study: its record of the trials.
-        base: the recipe whose values are searched; space: what is searched of it.
-        path: the study's directory; head: whose top-1 is maximised.
-        progress: where the work is reported.
-        stopping: set when trials that run are to stop, to be gone on with later.
+        optuna: The library, a module.
+        study: Optuna's record of the trials.
+        base: Recipe whose values are searched.
+        space: Search space, by dotted path.
+        path: Directory of the study.
+        head: Name of the head whose top-1 is maximised.
+        progress: Where the work is reported.
+        stopping: Set when running trials are to stop, so that they can be resumed later.
     """
 
     optuna: ModuleType
@@ -46,12 +49,12 @@ class Search:
     stopping: Event = field(default_factory=Event)
 
     def finished(self) -> list[Any]:
-        """The trials that need not run any more."""
+        """The trials that do not have to run any more."""
         states = self.optuna.trial.TrialState
         return self.study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
 
     def run(self, trial: Any) -> Path:
-        """The directory of a trial's run; one that was interrupted has that of its first try."""
+        """The directory of a trial's run; an interrupted trial keeps that of its first attempt."""
         return self.path / "runs" / f"trial-{trial.user_attrs.get(_RUN, trial.number)}"
 
     def right(self, run: Path) -> np.ndarray:
@@ -60,12 +63,12 @@ class Search:
 
 
 def values_of(trial: Any) -> dict[str, Any]:
-    """Returns what a trial tried, by dotted path."""
+    """Returns the values of a trial, by dotted path."""
     return trial.user_attrs[_VALUES]
 
 
 def requeue_interrupted(search: Search) -> None:
-    """Puts trials that were under way when the search stopped in line again, with their runs."""
+    """Queues trials again that were running when the search stopped; they keep their runs."""
     states = search.optuna.trial.TrialState
     for trial in search.study.get_trials(states=(states.RUNNING,)):
         search.study.tell(trial.number, state=states.FAIL)
@@ -75,10 +78,10 @@ def requeue_interrupted(search: Search) -> None:
 
 
 def run_trials(search: Search, wanted: int, *, jobs: int, seed: int) -> None:
-    """Runs trials until `wanted` are finished, `jobs` at the same time.
+    """Runs trials until `wanted` are finished, `jobs` at a time.
 
     Raises:
-        KeyboardInterrupt: Once the trials that ran have stopped.
+        KeyboardInterrupt: Raised once the running trials have stopped.
     """
     if jobs > 1:
         _run_several(search, wanted, jobs, seed)
@@ -88,7 +91,7 @@ def run_trials(search: Search, wanted: int, *, jobs: int, seed: int) -> None:
 
 
 def _run_several(search: Search, wanted: int, jobs: int, seed: int) -> None:
-    """Threads wait for the processes of the trials; this one chooses what is tried next."""
+    """Lets threads wait for the processes of the trials; this thread chooses what to try next."""
     running: set[Future[None]] = set()
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -112,9 +115,9 @@ def _run_several(search: Search, wanted: int, jobs: int, seed: int) -> None:
 def _ask(search: Search, seed: int) -> Any:
     """Returns a new trial with its values.
 
-    The sampler is seeded anew, so that what is suggested depends on the trials before, not on
-    restarts: a trial that was interrupted and its second try, also while that is in line, count as
-    one.
+    The sampler is seeded anew, so that its suggestions depend on the trials before, not on
+    restarts: an interrupted trial and its second attempt count as one, even while the latter is
+    queued.
     """
     states = search.optuna.trial.TrialState
     before = (states.COMPLETE, states.PRUNED, states.RUNNING)
@@ -130,14 +133,17 @@ def _run_trial(search: Search, trial: Any, title: str) -> None:
     run, pruned = search.run(trial), search.optuna.trial.TrialState.PRUNED
     try:
         recipe = recipe_of_trial(search.base, values)
-        search.progress.message(f"{title}: {_shown(values)}")
+        shown = [f"{v:.2g}" if isinstance(v, float) else str(v) for v in values.values()]
+        keys = [path.rpartition(".")[2] for path in values]
+        tried = ", ".join(f"{key} {value}" for key, value in zip(keys, shown, strict=True))
+        search.progress.message(f"{title}: {tried}")
         watch = _watch(search, trial, run)
         run_worker(recipe, run, "validation", title=title, progress=search.progress, watch=watch)
     except search.optuna.TrialPruned:
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
         search.study.tell(trial, state=pruned)
     except (RecipeError, WorkerError) as error:
-        # Counts as tried: values that do not fit each other, or that end in NaN, are no winner.
+        # Counts as tried: values that do not fit together, or that end in NaN, cannot win.
         search.progress.message(f"{title} does not run: {error}")
         search.study.tell(trial, state=pruned)
     else:
@@ -145,7 +151,7 @@ def _run_trial(search: Search, trial: Any, title: str) -> None:
 
 
 def _watch(search: Search, trial: Any, run: Path) -> Callable[[], None]:
-    """Reports each new epoch's best validation figure so far, and prunes where it is too low."""
+    """Reports the best validation top-1 so far after each epoch; prunes a trial that is low."""
     known = 0
 
     def watch() -> None:
@@ -154,19 +160,12 @@ def _watch(search: Search, trial: Any, run: Path) -> Callable[[], None]:
             raise KeyboardInterrupt
         if not (run / "history.csv").is_file():
             return
-        figures = [row[f"validation/{search.head}/top1"] for row in read_history(run)]
-        for epoch in range(known, len(figures)):
-            trial.report(max(figures[: epoch + 1]), epoch)
-        if len(figures) > known:
-            known = len(figures)
+        top1 = [row[f"validation/{search.head}/top1"] for row in read_history(run)]
+        for epoch in range(known, len(top1)):
+            trial.report(max(top1[: epoch + 1]), epoch)
+        if len(top1) > known:
+            known = len(top1)
             if trial.should_prune():
                 raise search.optuna.TrialPruned
 
     return watch
-
-
-def _shown(values: dict[str, Any]) -> str:
-    shown = (f"{v:.2g}" if isinstance(v, float) else str(v) for v in values.values())
-    return ", ".join(
-        f"{path.rpartition('.')[2]} {value}" for path, value in zip(values, shown, strict=True)
-    )

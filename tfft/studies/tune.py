@@ -1,4 +1,4 @@
-"""Searches the values of a recipe on its validation images (extra `tune`)."""
+"""A search for the best values of a recipe on its validation images (extra `tune`)."""
 
 import hashlib
 import logging
@@ -14,8 +14,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.tune import TuneConfig
 from tfft.errors import RecipeError, UsageError
 from tfft.metrics.paired import accuracy_difference
-from tfft.studies.compare import STUDIES
-from tfft.studies.images import require_images
+from tfft.studies.compare import STUDIES, require_images
 from tfft.studies.process import is_finished, owned_study, require_same_recipe, run_worker
 from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
@@ -24,7 +23,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
 _LEVEL = 0.05
-# Trials that are never pruned: what later ones are compared with.
+# Number of trials that are never pruned, since later ones are compared with them.
 _FIRST_TRIALS = 4
 
 
@@ -33,14 +32,17 @@ class Tuned(Readable):
     """The outcome of a search.
 
     Attributes:
-        study: its directory; recipe: the file of the winner.
-        trials: that were finished; pruned: of which stopped early.
-        values: of the winner, by dotted path; empty if the recipe as it was is not beaten.
-        validation_top1: of the winner; default_top1: of the recipe as it was.
-        better: the winner is better than the recipe as it was by more than chance explains, its
-            p-value (McNemar's exact test) corrected for the number of trials.
-        p_value: that corrected p-value.
-        text: in words.
+        study: Directory of the search.
+        recipe: File with the recipe of the winner.
+        trials: Number of finished trials.
+        pruned: Number of finished trials that were stopped early.
+        values: Values of the winner, by dotted path; empty if no trial beats the given recipe.
+        validation_top1: Validation top-1 of the winner.
+        default_top1: Validation top-1 of the given recipe.
+        better: Whether the winner beats the given recipe by more than chance explains.
+        p_value: P-value of the difference (McNemar's exact test), corrected for the number of
+            trials.
+        text: The outcome in words.
     """
 
     study: str
@@ -78,28 +80,32 @@ def tune(
 ) -> Tuned:
     """Searches the values that `recipe.tune` names, judged by validation images alone.
 
-    The recipe as it is runs first. A search that was stopped, however it was, goes on: one process
-    owns a study, so a trial that is under way when it starts was interrupted and is resumed.
+    The recipe as it is runs first. A search that was stopped in any way continues: one process owns
+    a study, so a trial that counts as running at the start was interrupted, and is resumed.
 
     Args:
-        recipe: with or without a `tune` section.
-        trials: in place of `tune.trials`.
-        jobs: trials that run at the same time.
-        name: of the directory in ``studies``.
-        progress: where the work is reported.
+        recipe: Recipe, with or without a `tune` section.
+        trials: Number of trials, in place of `tune.trials`.
+        jobs: Number of trials that run at the same time.
+        name: Name of the directory in ``studies``. Default: derived from the recipe.
+        progress: Where the work is reported.
 
     Raises:
-        UsageError: Optuna is not installed, or the study is being run by another process, or is
-            one of another recipe.
+        UsageError: Optuna is not installed, another process runs the study, or the study is one of
+            another recipe.
         DataError: There are no validation images.
-        RecipeError: A value of the space does not fit the recipe.
+        RecipeError: A value of the search space does not fit the recipe, or the recipe has no
+            classification head.
         TfftError: The recipe as it is does not run.
     """
     optuna = _require_optuna()
     config = recipe.tune or TuneConfig()
     base, space = searched_recipe(recipe)
-    head = _head(recipe)
-    path = STUDIES / (name or _name(recipe))
+    head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
+    if head is None:
+        raise RecipeError("tfft tune maximises top-1, and the recipe has no classification head")
+    digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
+    path = STUDIES / (name or f"tune-{recipe.name}-{digest[:6]}")
     with owned_study(path):
         _require_same_search(path / "recipe.yaml", recipe)
         _run_default(recipe, path / "runs" / "default", progress)
@@ -121,20 +127,8 @@ def _require_optuna() -> ModuleType:
     return optuna
 
 
-def _head(recipe: Recipe) -> str:
-    head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
-    if head is None:
-        raise RecipeError("tfft tune maximises top-1, and the recipe has no head for classes")
-    return head
-
-
-def _name(recipe: Recipe) -> str:
-    digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
-    return f"tune-{recipe.name}-{digest[:6]}"
-
-
 def _require_same_search(file: Path, recipe: Recipe) -> None:
-    """Trials of another recipe or space say nothing about this one; their number may grow."""
+    """Trials of another recipe or space say nothing about this one; only their number may grow."""
     values = recipe.model_dump(mode="json")
     (values["tune"] or {}).pop("trials", None)
     searched = recipe_from_dict(values)
@@ -143,7 +137,7 @@ def _require_same_search(file: Path, recipe: Recipe) -> None:
 
 
 def _run_default(recipe: Recipe, run: Path, progress: Progress) -> None:
-    """Runs the recipe as it is, but for a refit on the validation images that judge it."""
+    """Runs the recipe as it is, but without a refit on the validation images that judge it."""
     if not is_finished(run):
         require_images(recipe, "validation", progress)
     values = recipe.model_dump(mode="json")
@@ -168,7 +162,7 @@ def _open_study(optuna: ModuleType, path: Path, config: TuneConfig) -> Any:
 
 
 def _outcome(search: Search, recipe: Recipe) -> Tuned:
-    """Compares the best trial with the recipe as it was, and writes the winner as a recipe."""
+    """Compares the best trial with the given recipe, and writes the winner as a recipe."""
     path = search.path
     complete = search.study.get_trials(states=(search.optuna.trial.TrialState.COMPLETE,))
     tried = len(search.finished())
@@ -218,7 +212,7 @@ def _words(
     numbers = f"{reached} on {images}, p {p_value:.2g} for the best of {tried} trials"
     if better:
         return (
-            f"better than the recipe as it is: {numbers}. Chosen by these images, so expect "
+            f"better than the recipe as it is: {numbers}. It was chosen by these images, so expect "
             "somewhat less on others."
         )
     return f"not shown to be better than the recipe as it is: {numbers}."

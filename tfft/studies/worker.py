@@ -1,8 +1,8 @@
-"""One run of a study in a process of its own: ``python -m tfft.studies.worker RECIPE RUN SPLIT``.
+"""One run of a study in its own process: ``python -m tfft.studies.worker RECIPE RUN SPLIT``.
 
-It trains (or goes on), evaluates, notes what it cost and ends: its peak memory is that of this run
-alone, and a crash ends nothing else. Progress goes to stdout, a JSON document a line; stdin is held
-open by the study, and when it closes the run stops as on Ctrl-C, whatever became of the study.
+It trains (or resumes), evaluates, records the cost and exits: the peak memory is that of this run
+alone, and a crash ends nothing else. Progress goes to stdout, one JSON document per line. The study
+holds stdin open; when it closes, the run stops as on Ctrl-C, whatever happened to the study.
 """
 
 import _thread
@@ -29,11 +29,13 @@ def main(arguments: list[str]) -> int:
     """Does the work and returns the exit code."""
     recipe, run, split = arguments
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no event
+    os.dup2(2, 1)  # so that the output of libraries is not taken for events
     stop = threading.Event()
     threading.Thread(target=_stop_with_the_study, args=[stop], daemon=True).start()
     try:
-        _wait_for_another_worker()
+        # A worker of a study that was killed may still be stopping in this run. Each one locks the
+        # log of its run, which is its stderr, until it has ended.
+        fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
         work(Path(recipe), Path(run), split, Events(events, stop))
     except TfftError as error:
         _send(events, error=str(error))
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
 def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
     """Trains a recipe into `run`, evaluates it on `split`, and writes what it cost.
 
-    Checkpoints are removed once the run is noted as finished: what it is for are its figures.
+    Checkpoints are removed once the run is recorded as finished: a study needs only its metrics.
 
     Raises:
         TfftError: As training and evaluation do.
@@ -73,14 +75,6 @@ def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
-def _wait_for_another_worker() -> None:
-    """Waits for the worker of a study that was killed, if it is still stopping in this run.
-
-    Each holds a lock on the log of the run, which is its stderr, until it has ended.
-    """
-    fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
-
-
 def _cost(before: dict[str, Any] | None, seconds: float, resumed: bool) -> dict[str, Any]:
     """The cost of this attempt and, where they are known, of those before it."""
     spent = before or {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_mb": 0}
@@ -93,10 +87,10 @@ def _cost(before: dict[str, Any] | None, seconds: float, resumed: bool) -> dict[
 
 
 def _peak_memory_mb() -> int:
-    """The peak of this process's resident memory.
+    """The peak resident memory of this process.
 
-    Linux's figure for a process's children counts memory of the parent until it starts the program,
-    and so does the child's own `ru_maxrss`; VmHWM does not.
+    On Linux `ru_maxrss`, of children or of the child itself, includes the parent's memory from
+    before the program starts; VmHWM does not.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -110,7 +104,7 @@ def _peak_memory_mb() -> int:
 
 
 def _stop_with_the_study(stop: threading.Event) -> None:
-    # os.read, since a thread that waits inside sys.stdin would keep Python from ending.
+    # os.read, since a thread that waits inside sys.stdin would keep Python from exiting.
     while os.read(0, 1):
         pass
     stop.set()
@@ -121,9 +115,9 @@ class Events:
     """Progress that is sent to the study.
 
     Args:
-        stream: that the study reads.
-        stop: set when the study is gone. Python drops an interrupt that reaches the main thread
-            inside a ``__del__``, so the next step of the work stops too.
+        stream: Stream that the study reads.
+        stop: Event that is set when the study is gone. Python drops an interrupt that reaches the
+            main thread inside a ``__del__``, so the next step of the work stops too.
     """
 
     def __init__(self, stream: TextIO, stop: threading.Event) -> None:
@@ -133,11 +127,11 @@ class Events:
         _send(self._stream, start=description, total=total, unit=unit)
         return self
 
-    def advance(self, steps: int = 1, **figures: float | str) -> None:
+    def advance(self, steps: int = 1, **values: float | str) -> None:
         if self._stop.is_set() and threading.current_thread() is threading.main_thread():
             self._stop.clear()
             raise KeyboardInterrupt
-        _send(self._stream, advance=steps, figures=figures)
+        _send(self._stream, advance=steps, values=values)
 
     def close(self) -> None:
         _send(self._stream, close=True)
@@ -147,7 +141,7 @@ class Events:
 
 
 def _send(stream: TextIO, **event: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the study was killed; stdin says so too
+    with contextlib.suppress(BrokenPipeError):  # the study was killed, as stdin tells too
         stream.write(json.dumps(event) + "\n")
 
 
