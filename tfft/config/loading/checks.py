@@ -31,8 +31,8 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
     """Yields the path and the sentence of each fault.
 
     Args:
-        sections: Sections of a recipe, by name; where one is left out, what concerns it is not
-            checked.
+        sections: Sections of a recipe, by name; where one is None or left out, what concerns it is
+            not checked.
     """
     checks: dict[Callable[..., Found], tuple[str, ...]] = {
         _data: ("data",),
@@ -47,7 +47,7 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _tune: ("tune",),
     }
     for check, names in checks.items():
-        if all(name in sections for name in names):
+        if all(sections.get(name) is not None for name in names):
             yield from check(*(sections[name] for name in names))
 
 
