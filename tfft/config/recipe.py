@@ -24,10 +24,10 @@ class TfliteConfig(Section):
     )
     batch_size: PositiveInt = Field(
         default=1,
-        description="images that a file takes at once; browsers and phones want 1",
+        description="images that a file takes at once; 1 suits browsers and phones",
     )
     int8_input: Literal["uint8", "float32"] = Field(
-        default="uint8", description="of the int8 file, values 0..255 in both"
+        default="uint8", description="type of the int8 file's input; values are 0..255 in both"
     )
     calibration_images: PositiveInt = Field(
         default=200,
@@ -88,11 +88,11 @@ class Recipe(Section):
     """A run as data: what is trained on what, how, and what comes out."""
 
     name: Name = Field(
-        description="letters, digits, _ and -, a letter first; the run and the export are called so"
+        description="letters, digits, _ and -, a letter first; names the run and the export"
     )
-    description: str = Field(default="", description="what it is, in a line")
+    description: str = Field(default="", description="what the recipe is for, in one line")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
-        default=0, description="of weights, order, augmentation and dropout"
+        default=0, description="seed of weights, order, augmentation and dropout"
     )
     data: DataConfig = Field(description="which images, and how they are split")
     image: ImageConfig = Field(default=ImageConfig(), description="which pixels the model sees")
@@ -100,7 +100,7 @@ class Recipe(Section):
     heads: HeadsConfig = Field(
         default_factory=lambda: {"label": ClassificationHead()},
         min_length=1,
-        description="what is predicted, by a name of your own",
+        description="what is predicted, under names of your own",
     )
     train: TrainConfig = Field(description="how it is trained")
     export: ExportConfig = Field(default=ExportConfig(), description="what is exported")

@@ -4,7 +4,7 @@ A strategy has no code path of its own in training: it is nothing but the phases
 which the resolved recipe shows.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -105,3 +105,7 @@ Strategy = Annotated[
     FeatureExtraction | HeadOnly | Full | Partial | Progressive | LinearProbeThenFull,
     Field(discriminator="kind"),
 ]
+STRATEGY_NAMES = tuple(
+    str(get_args(strategy.model_fields["kind"].annotation)[0])
+    for strategy in get_args(get_args(Strategy)[0])
+)

@@ -4,7 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from tfft.config.base import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from tfft.config.base import (
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    discriminator_or,
+)
 from tfft.config.data import Augmentation
 
 
@@ -83,15 +90,16 @@ class L2Sp(Section):
     adaptive step (times the learning rate, as AdamW does with weight decay) with Adam.
     """
 
-    alpha: PositiveFloat = Field(description="towards the pretrained weights of the backbone")
-    beta: NonNegativeFloat = Field(default=0.0, description="of the heads, towards 0")
+    alpha: PositiveFloat = Field(description="pull towards the pretrained weights of the backbone")
+    beta: NonNegativeFloat = Field(default=0.0, description="pull of the heads towards 0")
 
 
 class Schedule(Section):
     """How the learning rate runs through a phase."""
 
     kind: Literal["constant", "linear", "cosine"] = Field(
-        default="cosine", description="after the warm-up; linear and cosine fall to final_factor"
+        default="cosine",
+        description="course after the warm-up; linear and cosine fall to final_factor",
     )
     warmup_epochs: NonNegativeFloat = Field(
         default=0.0, description="epochs in which the rate rises linearly from 0"
@@ -150,15 +158,16 @@ class GradientPhase(Section):
     )
     weight_decay: NonNegativeFloat = Field(
         default=0.0,
-        description="decoupled, times the learning rate; not on biases and normalisation",
+        description="decoupled weight decay, times the learning rate; not on biases and "
+        "normalisation",
     )
     l2sp: L2Sp | None = Field(
         default=None, description="a penalty on the distance to the pretrained weights"
     )
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         default=None,
-        description="validate, keep and go on with an exponential moving average of the weights, "
-        "of this decay a step (after a warm-up)",
+        description="decay in each step, after a warm-up, of an exponential moving average of the "
+        "weights, which is validated, kept and trained on from",
     )
     batch_norm: Literal["frozen", "adapt"] = Field(
         default="frozen",
@@ -193,15 +202,9 @@ class LinearPhase(Section):
     )
 
 
-def _solver_of(phase: object) -> str:
-    if isinstance(phase, dict):
-        return str(phase.get("solver", "gradient"))
-    return str(getattr(phase, "solver", "gradient"))
-
-
 Phase = Annotated[
     Annotated[GradientPhase, Tag("gradient")] | Annotated[LinearPhase, Tag("linear")],
-    Discriminator(_solver_of),
+    discriminator_or("solver", "gradient"),
 ]
 
 
@@ -219,15 +222,15 @@ class CacheConfig(Section):
     )
     views: PositiveInt | None = Field(
         default=None,
-        description="in a phase with augmentation, cache so many augmented views of each image, "
+        description="augmented views of each image that are cached in a phase with augmentation, "
         "another one each epoch: an approximation. Not set: such a phase is not cached",
     )
     dtype: Literal["float32", "float16"] = Field(
-        default="float32", description="of the cached numbers; float16 is an approximation"
+        default="float32", description="type of the cached numbers; float16 is an approximation"
     )
     max_gb: PositiveFloat = Field(
         default=20.0,
-        description="bound of the whole cache on disk; what was not used for longest makes room",
+        description="limit of the whole cache on disk; what has been unused for longest makes room",
     )
 
 
@@ -242,12 +245,12 @@ class TrainConfig(Section):
     )
     sampling: Literal["uniform", "balanced"] = Field(
         default="uniform",
-        description="an epoch of gradient steps sees every image once, or from each class equally "
-        "many, repeated or left out",
+        description="an epoch of gradient steps sees every image once, or equally many images of "
+        "each class, some repeated or left out",
     )
     optimizer: OptimizerConfig = Field(
         default=AdamWOptimizer(name="adamw"),
-        description="of all phases; its state goes on from phase to phase",
+        description="optimizer of all phases; its state carries over from phase to phase",
     )
     phases: tuple[Phase, ...] = Field(
         min_length=1, description="the freeze schedule, in order; `strategy` is its short form"

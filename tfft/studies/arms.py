@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfft.config.loading.expand import STRATEGY_NAMES
 from tfft.config.loading.load import load_recipe, recipe_from_dict
 from tfft.config.loading.overrides import Overrides
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
+from tfft.config.strategies import STRATEGY_NAMES
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.runs.run import open_run
 from tfft.system.files import read_json

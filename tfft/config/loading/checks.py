@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
-from tfft.catalog.spec import BackboneSpec
 from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.loading.source import Path
 from tfft.config.model import (
@@ -20,9 +19,10 @@ from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.config.tune import Choices, Range, TuneConfig
 from tfft.errors import BackboneError
 
-_WITH_ALPHA = (2, 4)  # numbers of channels
 Found = Iterator[tuple[Path, str]]
 
+# Numbers of channels of which one is alpha.
+_WITH_ALPHA = (2, 4)
 _INPUT_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _NOT_IN_CATALOG = (HubBackbone, KerasBackbone, KerasHubBackbone)
 
@@ -113,8 +113,11 @@ def _backbone(backbone: BackboneConfig) -> Found:
 
 
 def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
-    spec = _spec(backbone)
-    if spec is None:
+    if isinstance(backbone, _NOT_IN_CATALOG):  # known when it is found
+        return
+    try:
+        spec = backbone_spec(backbone.kind, backbone.name)
+    except BackboneError:  # reported as the fault of backbone.name
         return
     name = "size_px" if image.backbone_px is None else "backbone_px"
     size_px = image.model_px
@@ -141,15 +144,6 @@ def _augmentation_of_image(image: ImageConfig, train: TrainConfig) -> Found:
                 "changes colours, which is not defined with an alpha channel; use none, flip or "
                 f"random_crop. Received: {augment}",
             )
-
-
-def _spec(backbone: BackboneConfig) -> BackboneSpec | None:
-    if isinstance(backbone, _NOT_IN_CATALOG):  # known when it is found
-        return None
-    try:
-        return backbone_spec(backbone.kind, backbone.name)
-    except BackboneError:  # reported as the fault of backbone.name
-        return None
 
 
 def _heads(heads: HeadsConfig) -> Found:
@@ -190,8 +184,13 @@ def _train(train: TrainConfig) -> Found:
         if isinstance(phase, GradientPhase):
             yield from _gradient_phase(phase, train, where)
         elif isinstance(phase, LinearPhase):
-            last = number + 1 == len(train.phases)
-            yield from _linear_phase(phase, where, last)
+            if phase.refit and number + 1 < len(train.phases):
+                yield (
+                    (*where, "refit"),
+                    "only the last phase can train on the validation images too: later phases "
+                    "choose their best weights with them",
+                )
+            yield from _repeated((*where, "inverse_regularization"), phase.inverse_regularization)
 
 
 def _gradient_phase(phase: GradientPhase, train: TrainConfig, where: Path) -> Found:
@@ -215,16 +214,6 @@ def _gradient_phase(phase: GradientPhase, train: TrainConfig, where: Path) -> Fo
             f"must be at most the phase's epochs ({phase.epochs}). "
             f"Received: {phase.schedule.warmup_epochs:g}",
         )
-
-
-def _linear_phase(phase: LinearPhase, where: Path, last: bool) -> Found:
-    if phase.refit and not last:
-        yield (
-            (*where, "refit"),
-            "only the last phase can train on the validation images too: later phases choose "
-            "their best weights with them",
-        )
-    yield from _repeated((*where, "inverse_regularization"), phase.inverse_regularization)
 
 
 def _export(export: ExportConfig) -> Found:

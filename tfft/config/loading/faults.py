@@ -32,8 +32,13 @@ class Fault(NamedTuple):
 
 def report(faults: Iterable[Fault], document: Document) -> str:
     """Returns a line for each fault, ``place: path: what is wrong``, in the order of the file."""
-    placed = {_line(document, fault): document.place(fault.path) for fault in faults}
-    return "\n".join(sorted(placed, key=lambda line: _order(placed[line])))
+    lines: dict[str, tuple[bool, int]] = {}
+    for fault in faults:
+        # Lines of the file by number, then what comes from overrides in the order it was found.
+        _, _, number = document.place(fault.path).rpartition(":")
+        is_numbered = number.isdecimal()
+        lines[_line(document, fault)] = (not is_numbered, int(number) if is_numbered else 0)
+    return "\n".join(sorted(lines, key=lines.__getitem__))
 
 
 def find_faults(error: ValidationError, model: type[BaseModel], values: Any) -> list[Fault]:
@@ -44,15 +49,18 @@ def find_faults(error: ValidationError, model: type[BaseModel], values: Any) -> 
         model: Type that `values` were validated against.
         values: Values as they were read.
     """
-    faults = []
+    faults: dict[Path, Fault] = {}
     for found in error.errors(include_url=False):
-        if _follows_from_a_word(found, model):
-            continue
+        is_tag_fault = found["type"] in ("union_tag_invalid", "union_tag_not_found")
+        if is_tag_fault and not choice_at(model, found["loc"]).key:
+            continue  # the value may be a word instead, and it is that which is wrong
         path = _value_path(found, values, model)
         text = _sentence(found, path, model)
         if text is not None:
-            faults.append(Fault(path, text))
-    return _without_repetition(faults)
+            # A value that fits no member of a union is one fault, not one for each member.
+            key = (*path, text) if "unknown key" in text else path
+            faults.setdefault(key, Fault(path, text))
+    return list(faults.values())
 
 
 def received(value: Any) -> str:
@@ -70,27 +78,6 @@ def _line(document: Document, fault: Fault) -> str:
     if not where or where.endswith(f" {dotted}"):  # an override of just this value
         return f"{where or dotted}: {fault.text}"
     return f"{where}: {dotted}: {fault.text}"
-
-
-def _order(place: str) -> tuple[bool, int]:
-    """Lines of the file by number, then what comes from overrides in the order it was found."""
-    _, _, number = place.rpartition(":")
-    return (False, int(number)) if number.isdecimal() else (True, 0)
-
-
-def _without_repetition(faults: list[Fault]) -> list[Fault]:
-    """Leaves out what follows from another fault: a value that fits no member of a union."""
-    seen: dict[Path, Fault] = {}
-    for fault in faults:
-        key = (*fault.path, fault.text) if "unknown key" in fault.text else fault.path
-        seen.setdefault(key, fault)
-    return list(seen.values())
-
-
-def _follows_from_a_word(found: Any, model: type[BaseModel]) -> bool:
-    """Says whether a value, which may be a word instead, merely is no section either."""
-    is_tag_fault = found["type"] in ("union_tag_invalid", "union_tag_not_found")
-    return is_tag_fault and not choice_at(model, found["loc"]).key
 
 
 def _value_path(found: Any, values: Any, model: type[BaseModel]) -> Path:

@@ -148,7 +148,11 @@ def _document(text: str, weights: str | None = None) -> Document:
     elif name == "keras_hub":
         section = {"kind": "keras_hub", "preset": rest}
     elif path.suffix in (".yaml", ".yml") or text in bundled_recipes():
-        return _of_recipe(text)
+        file, content = recipe_text(text)
+        document = read_yaml(content, str(file))
+        written = document.values if isinstance(document.values, dict) else {}
+        sections = {key: written[key] for key in ("backbone", "image") if key in written}
+        return Document(sections, document.places)
     elif path.suffix == ".keras" or (path.is_dir() and not (path / "saved_model.pb").is_file()):
         section = {"kind": "keras", "path": text}
     elif "://" in text or path.exists():
@@ -170,11 +174,3 @@ def _of_catalog(spec: BackboneSpec, written: str, weights: str | None) -> dict[s
         section["weights"] = str(arguments.pop("weights"))
     resolve_arguments(spec, arguments)
     return {**section, "arguments": arguments} if arguments else section
-
-
-def _of_recipe(name_or_path: str) -> Document:
-    path, text = recipe_text(name_or_path)
-    document = read_yaml(text, str(path))
-    written = document.values if isinstance(document.values, dict) else {}
-    values = {name: written[name] for name in ("backbone", "image") if name in written}
-    return Document(values, document.places)

@@ -77,33 +77,27 @@ _PLURALS = {"text": "texts", "whole number": "whole numbers", "number": "numbers
 
 def reference_page() -> str:
     """Returns the page as Markdown."""
-    introduction = _INTRODUCTION.format(bundled=_bundled(), strategies=_strategies())
+    bundled = []
+    for name in bundled_recipes():
+        recipe = load_recipe(name, data="photos" if name == "classifier" else None)
+        bundled.append(f"- `{name}`: {recipe.description}")
+    strategies = []
+    for strategy in members_of(Strategy):
+        (name,) = tags_of(strategy)
+        strategies += [f"**`{name}`**: {inspect.getdoc(strategy)}", "", *_table(strategy), ""]
+        phases = strategy(kind=name).phases()
+        written = "".join(f"- {_flow(phase)}\n" for phase in phases).rstrip()
+        strategies += ["It stands for", "```yaml", written, "```", ""]
+    introduction = _INTRODUCTION.format(
+        bundled="\n".join(bundled), strategies="\n".join(strategies)
+    )
     return introduction + "\n".join(["", *_sections(Recipe, ())]).rstrip() + "\n"
 
 
-def _bundled() -> str:
-    return "\n".join(f"- `{name}`: {_description(name)}" for name in bundled_recipes())
-
-
-def _description(name: str) -> str:
-    data = "photos" if name == "classifier" else None
-    return load_recipe(name, data=data).description
-
-
-def _strategies() -> str:
-    lines = []
-    for strategy in members_of(Strategy):
-        (name,) = tags_of(strategy)
-        lines += [f"**`{name}`**: {inspect.getdoc(strategy)}", "", *_table(strategy), ""]
-        phases = strategy(kind=name).phases()
-        written = "".join(f"- {_flow(phase)}\n" for phase in phases).rstrip()
-        lines += ["It stands for", "```yaml", written, "```", ""]
-    return "\n".join(lines)
-
-
 def _sections(model: type[BaseModel], path: Place, without: Names = ()) -> Iterator[str]:
-    """The tables of a section and of all sections in it; `without` are keys shown elsewhere."""
-    yield f"### {_title(model, path)}"
+    """Yields the tables of a section, without some keys, and of all sections in it."""
+    key, dotted = discriminator(model), ".".join(path) or "Top level"
+    yield f"### {dotted}, {key}: {', '.join(tags_of(model))}" if key else f"### {dotted}"
     yield inspect.getdoc(model) or ""
     yield ""
     yield from _table(model, without)
@@ -117,7 +111,7 @@ def _sections(model: type[BaseModel], path: Place, without: Names = ()) -> Itera
 
 
 def _alternatives(models: list[type[BaseModel]], path: Place) -> Iterator[str]:
-    """The tables of the sections that may stand in one place, their common keys once."""
+    """Yields the tables of the sections that may stand in one place, their common keys once."""
     common = _common_keys(models)
     if common:
         yield f"### {'.'.join(path)}, of any {discriminator(models[0])}"
@@ -129,7 +123,7 @@ def _alternatives(models: list[type[BaseModel]], path: Place) -> Iterator[str]:
 
 
 def _common_keys(models: list[type[BaseModel]]) -> Names:
-    """The keys that several sections have from the same base, if there are some to speak of."""
+    """Returns the keys that all of several sections inherit from one base."""
     if len(models) < 2:
         return ()
     inherited = [
@@ -139,12 +133,6 @@ def _common_keys(models: list[type[BaseModel]]) -> Names:
         and all(name in model.model_fields for model in models)
     ]
     return tuple(inherited)
-
-
-def _title(model: type[BaseModel], path: Place) -> str:
-    key = discriminator(model)
-    dotted = ".".join(path) or "Top level"
-    return f"{dotted}, {key}: {', '.join(tags_of(model))}" if key else dotted
 
 
 def _table(model: type[BaseModel], without: Iterable[str] = ()) -> list[str]:
@@ -157,7 +145,7 @@ def _table(model: type[BaseModel], without: Iterable[str] = ()) -> list[str]:
 
 
 def _value(field: FieldInfo) -> str:
-    """What a key may hold, in words."""
+    """Returns what a key may hold, in words."""
     alternatives = typing.get_args(field.annotation) if _is_union(field.annotation) else ()
     names = [_type_name(found) for found in alternatives or (field.annotation,)]
     bounds = _bounds(field.metadata)
@@ -198,7 +186,7 @@ def _plural(found: Any) -> str:
 
 
 def _unpacked(metadata: list[Any]) -> list[Any]:
-    """The bounds in pydantic's `Field(gt=0)`, which holds them as metadata of its own."""
+    """Takes bounds out of pydantic's `Field(gt=0)`, which holds them as metadata of its own."""
     return [
         bound
         for entry in metadata

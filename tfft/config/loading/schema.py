@@ -20,10 +20,10 @@ class Choice(NamedTuple):
     """The alternatives for one value.
 
     Attributes:
-        words: that it may be.
-        sections: the keys of a section that it may be instead of a word.
-        key: of the sections that it may be, the key that tells them apart; "" if there is none.
-        tags: the values of this key.
+        words: Words that the value may be.
+        sections: Keys of a section that the value may be instead of a word.
+        key: Key that tells the sections apart that the value may be; "" if there is none.
+        tags: Values of that key.
     """
 
     words: tuple[str, ...]
@@ -35,7 +35,8 @@ class Choice(NamedTuple):
 def choice_at(model: type[BaseModel], location: Location) -> Choice:
     """Returns the alternatives for the value at a location."""
     members = members_of(_type_at(model, location))
-    words = tuple(str(word) for member in members for word in _words(member))
+    literals = (m for m in members if typing.get_origin(m) is typing.Literal)
+    words = tuple(str(word) for literal in literals for word in typing.get_args(literal))
     models = [member for member in members if is_section(member)]
     keys = [discriminator(member) for member in models]
     tagged = len(models) > 1 and all(keys)
@@ -116,28 +117,18 @@ def _flat(found: Any) -> Iterator[Any]:
         yield found
 
 
-def _words(found: Any) -> tuple[Any, ...]:
-    return typing.get_args(found) if typing.get_origin(found) is typing.Literal else ()
-
-
 def _type_at(model: Any, location: Location) -> Any:
+    """Returns the type at a location; past the end of the types, that of the last step."""
     found = model
     for part in location:
-        found = _step(found, part)
+        members = members_of(found)
+        if len(members) > 1:
+            named = (m for m in members if is_section(m) and part in (m.__name__, *tags_of(m)))
+            found = next(named, found)
+        elif is_section(members[0]):
+            field = members[0].model_fields.get(str(part))
+            found = field.annotation if field else members[0]
+        else:
+            item = item_of(members[0])
+            found = item[1] if item else members[0]
     return found
-
-
-def _step(found: Any, part: int | str) -> Any:
-    members = members_of(found)
-    if len(members) > 1:
-        return next((m for m in members if is_section(m) and _is_called(m, part)), found)
-    (only,) = members
-    if is_section(only):
-        field = only.model_fields.get(str(part))
-        return field.annotation if field else only
-    item = item_of(only)
-    return item[1] if item else only
-
-
-def _is_called(model: type[BaseModel], part: int | str) -> bool:
-    return part == model.__name__ or part in tags_of(model)
