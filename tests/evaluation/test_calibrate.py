@@ -58,7 +58,7 @@ def test_without_validation_images_it_says_what_to_do(run):
 
 
 def test_what_is_no_run_cannot_be_calibrated(exported):
-    with pytest.raises(ModelFileError, match="is no run"):
+    with pytest.raises(ModelFileError, match="is not a run"):
         calibrate(exported.tflite["float32"])
 
 

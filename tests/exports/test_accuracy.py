@@ -68,5 +68,5 @@ def test_an_error_of_numbers_counts_as_a_share_of_their_spread():
 def test_answers_that_are_no_numbers_do_not_pass():
     comparison = _classified(LABELS, LABELS, LABELS)
     comparison.actual["label"][3] = np.nan
-    with pytest.raises(GateError, match="no numbers"):
+    with pytest.raises(GateError, match="gives answers that are not numbers"):
         require_accuracy(comparison, "file", 1.0)

@@ -18,7 +18,7 @@ from tfft.evaluation.calibrate import calibrate
 from tfft.exports import export as exporting
 from tfft.exports import saved_model
 from tfft.exports.export import export
-from tfft.exports.parity import ParityCheck, require_figures
+from tfft.exports.parity import ParityCheck, require_metrics
 from tfft.exports.tflite import family as tflite_family
 from tfft.exports.tflite.file import model_bytes, read_model
 from tfft.runs.exports import record_export, recorded_exports
@@ -155,8 +155,8 @@ def test_weights_that_lose_accuracy_are_not_put_in_place():
     figures = {"largest_difference": 0.01, "accuracy": 0.90, "keras_accuracy": 0.92}
     check = ParityCheck(100, 0.01, {"label": figures})
     with pytest.raises(GateError, match=r"accuracy 0.9000 is below the Keras model's 0.9200"):
-        require_figures(check, "SavedModel", 0.01)
-    require_figures(check, "SavedModel", 0.03)
+        require_metrics(check, "SavedModel", 0.01)
+    require_metrics(check, "SavedModel", 0.03)
 
 
 def _corrupted_weight(model: keras.Model) -> keras.Model:
@@ -221,7 +221,7 @@ def test_a_saved_model_that_tells_clients_other_names_is_not_put_in_place(
 
     with monkeypatch.context() as patched:
         patched.setattr(saved_model, "json", SimpleNamespace(dumps=swapped))
-        with pytest.raises(GateError, match="signature describe"):
+        with pytest.raises(GateError, match="signature `describe`"):
             export(small_run, formats=["savedmodel"], output=tmp_path)
     names = saved_model.read_labels
     monkeypatch.setattr(exporting, "read_labels", lambda *given: names(*given)[::-1])
@@ -267,7 +267,7 @@ def test_a_file_whose_answers_are_no_numbers_has_no_largest_difference(
     small_run, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tflite_family, "float16", _without_numbers)
-    with pytest.raises(GateError, match="TFLite float16 gives answers that are no numb") as raised:
+    with pytest.raises(GateError, match="TFLite float16 gives answers that are not numb") as raised:
         export(small_run, formats=["tflite"], output=tmp_path, tflite=_TWO)
     (file,) = raised.value.result.tflite.values()
     checks = json.loads((file.parent / "checks.json").read_text())
@@ -316,7 +316,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_error_before_any_work(
 
 
 def test_what_is_no_run_and_what_is_no_format(small_run, tmp_path):
-    with pytest.raises(ModelFileError, match="is no run"):
+    with pytest.raises(ModelFileError, match="is not a run"):
         export(tmp_path)
     with pytest.raises(UsageError, match="Did you mean 'tflite'"):
         export(small_run, formats=["tflit"], output=tmp_path)

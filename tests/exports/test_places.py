@@ -59,12 +59,12 @@ def test_elsewhere_it_says_what_to_give(exported, pictures, tmp_path, monkeypatc
     file = Path(shutil.copy(exported.tflite["float32"], tmp_path))
     published = publish(exported.savedmodel, tmp_path / "colours")
     for model in (file, published.path):
-        with pytest.raises(ModelFileError, match=r"does not say where the images lie .*--data DIR"):
+        with pytest.raises(ModelFileError, match=r"does not say where the images are .*--data DIR"):
             evaluate(model)
     said: list[str] = []
     monkeypatch.setattr(SILENT, "message", said.append)
     assert evaluate(file, data=pictures).split == "all"
-    assert "also any that the model was trained on" in said[0]
+    assert "including any that the model was trained on" in said[0]
 
 
 def test_the_places_of_another_model_are_not_taken(exported, tmp_path):

@@ -150,7 +150,7 @@ def test_another_file_and_split_can_be_asked_for_and_pngs_written(run, tmp_path)
 
 
 def test_what_cannot_be_reported_on_says_so(run, exported, tmp_path):
-    with pytest.raises(ModelFileError, match="is no run"):
+    with pytest.raises(ModelFileError, match="is not a run"):
         make_report(exported.savedmodel)
     with pytest.raises(UsageError, match="Did you mean 'test'"):
         make_report(run, split="tset")

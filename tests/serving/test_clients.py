@@ -294,7 +294,7 @@ def test_serve_check_passes_what_agrees_and_stops_what_does_not(server, url, sma
         assert heads["label"]["largest_difference"] < 1e-3
     check.require()
     strict = tfft.serve_check(url, small_run, images=8, tolerance=0.0)
-    with pytest.raises(GateError, match=r"does not answer as .* does, 0 being allowed"):
+    with pytest.raises(GateError, match=r"does not answer as .* does, where 0 is allowed"):
         strict.require()
 
 

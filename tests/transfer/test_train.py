@@ -276,7 +276,7 @@ def test_a_directory_with_content_is_not_replaced(photos: Path, tmp_path: Path):
 
 
 def test_there_must_be_a_run_to_resume(tmp_path: Path):
-    with pytest.raises(ModelFileError, match="no run to go on with"):
+    with pytest.raises(ModelFileError, match=r"is not a run: it has no run\.json"):
         resume(tmp_path)
 
 

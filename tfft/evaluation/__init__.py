@@ -1,1 +1,1 @@
-"""A MODEL on a split of data: figures."""
+"""Answers and metrics of a MODEL on a split of data."""

@@ -1,4 +1,4 @@
-"""What a run's model says of each image of a split, kept with the run.
+"""The model of a run, and what it says of each image of a split, kept with the run.
 
 Calibration and report take the answers instead of computing them again; paired tests need to know
 which images two models get right.
@@ -9,15 +9,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfft.data.index import ImageIndex
 from tfft.errors import ModelFileError, TfftError
 from tfft.evaluation.predict import predict_index
+from tfft.runs.run import no_run, require_run
+from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.files import read_arrays, write_arrays
 from tfft.system.progress import Progress
+
+if TYPE_CHECKING:
+    from tfft.runtime.keras_predictor import KerasPredictor
 
 _BATCH_SIZE = 32
 
@@ -27,11 +33,11 @@ class Answers:
     """The answers of a model on one split.
 
     Attributes:
-        ids: of the images, str [images].
-        targets: by head, as the model counts them, [images, ...]; empty where only answers were
-            asked for.
-        outputs: by head, as `Predictor.answers` gives them, float32 [images, ...].
-        key: sha256 of what decides the outputs: the model, its pixels, the images.
+        ids: Ids of the images, str [images].
+        targets: Targets by head, numbered as the model's, [images, ...]; empty where only answers
+            were asked for.
+        outputs: Answers by head, as `Predictor.answers` gives them, float32 [images, ...].
+        key: SHA-256 of what determines the outputs: the model, its pixels and the images.
     """
 
     ids: np.ndarray
@@ -44,19 +50,33 @@ class Answers:
         return self.outputs[head].argmax(axis=1) == self.targets[head]
 
 
+def load_run(run: Path) -> "KerasPredictor":
+    """Loads the Keras model of a run.
+
+    Raises:
+        ModelFileError: `run` is no run, or has no model.
+    """
+    from tfft.runtime.keras_predictor import KerasPredictor
+
+    predictor = load_predictor(require_run(run).path)
+    if not isinstance(predictor, KerasPredictor):
+        raise no_run(run, "model.keras")
+    return predictor
+
+
 def answers_of_run(
     predictor: Predictor, split: str, index: ImageIndex, progress: Progress
 ) -> Outputs:
     """Returns what each head of a run says of a split: as kept, or computed and then kept.
 
     Args:
-        predictor: of a run.
-        split: of the run's data.
-        index: its images.
-        progress: where the work is reported.
+        predictor: Model of the run.
+        split: Name of a split of the run's data.
+        index: Images of the split.
+        progress: Where progress is reported.
 
     Returns:
-        As `Predictor.answers`, in the order of `index`.
+        The answers by head, as `Predictor.answers` gives them, in the order of `index`.
     """
     run, key = run_directory(predictor), answers_key(predictor, index)
     kept = kept_answers(run, split, key) if run is not None else None
@@ -69,7 +89,9 @@ def answers_of_run(
 
 
 def kept_answers(run: Path, split: str, key: str) -> Answers | None:
-    """Returns what was kept of a split; None if nothing was, or it is damaged or of another key."""
+    """Returns the kept answers on a split; None if there are none, or their file is damaged or
+    they have another key.
+    """
     try:
         kept = load_answers(run, split)
     except ModelFileError:
@@ -78,7 +100,7 @@ def kept_answers(run: Path, split: str, key: str) -> Answers | None:
 
 
 def save_answers(run: Path, split: str, answers: Answers) -> None:
-    """Writes ``evaluation/<split>.npz`` of a run: 4 bytes a class and image."""
+    """Writes ``evaluation/<split>.npz`` into a run: 4 bytes for each class and image."""
     arrays = {
         "ids": answers.ids,
         "key": np.array(answers.key),
@@ -109,7 +131,7 @@ def load_answers(run: Path, split: str) -> Answers:
 
 
 def answers_key(predictor: Predictor, index: ImageIndex) -> str:
-    """Returns a sha256 of what decides the answers: the model, its pixels, the images."""
+    """Returns the SHA-256 of what determines the answers: the model, its pixels, the images."""
     with Path(predictor.path).open("rb") as file:
         model = hashlib.file_digest(file, "sha256").hexdigest()
     parts = [model, predictor.info.pixels.to_json(), index.fingerprint()]
@@ -117,7 +139,7 @@ def answers_key(predictor: Predictor, index: ImageIndex) -> str:
 
 
 def run_directory(predictor: Predictor) -> Path | None:
-    """Returns the run that a model is of, or None if it is none's."""
+    """Returns the run that a model belongs to, or None."""
     parent = Path(predictor.path).parent
     return parent if (parent / "run.json").is_file() else None
 

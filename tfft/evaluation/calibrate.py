@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfft.errors import ModelFileError, TfftError
-from tfft.evaluation.answers import answers_key, answers_of_run
+from tfft.evaluation.answers import answers_key, answers_of_run, run_directory
 from tfft.evaluation.data import recorded_data, targets_of_model
 from tfft.metrics.calibration import (
     at_temperature,
@@ -15,7 +15,7 @@ from tfft.metrics.calibration import (
     fit_temperature,
     negative_log_likelihood,
 )
-from tfft.runs.run import Run, ends_with_refit
+from tfft.runs.run import Run, ends_with_refit, no_run
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.files import read_arrays, read_json, write_json
@@ -28,11 +28,14 @@ class HeadCalibration:
     """What the logits of a head are divided by, and what that changes on the validation images.
 
     Attributes:
-        temperature: above 1 where the head is too sure; 1 where none is best.
-        fitted: False where no temperature is best: every validation image is right, or the answers
-            are no better than chance.
-        nll_before: mean -log probability of the true class; nll_after: likewise, scaled.
-        ece_before: expected calibration error; ece_after: likewise, scaled.
+        temperature: Temperature, above 1 where the head is overconfident; 1 where no temperature is
+            best.
+        fitted: Whether there is a best temperature: there is none where every validation image is
+            right, or the answers are no better than chance.
+        nll_before: Mean -log probability of the true class, as trained.
+        nll_after: Mean -log probability of the true class at the temperature.
+        ece_before: Expected calibration error, as trained.
+        ece_after: Expected calibration error at the temperature.
     """
 
     temperature: float
@@ -48,10 +51,10 @@ class Calibration(Readable):
     """The temperatures of a run.
 
     Attributes:
-        examples: number of validation images.
-        heads: those that classify, by name.
-        model: what decides it: model, pixels and images, as a sha256.
-        held_out: the figures are of the weights before the refit on the validation images.
+        examples: Number of validation images.
+        heads: Calibration of each head that classifies, by name.
+        model: SHA-256 of what determines it: model, pixels and images.
+        held_out: Whether the metrics are of the weights before the refit on the validation images.
     """
 
     examples: int
@@ -82,15 +85,15 @@ class Calibration(Readable):
 
 
 def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibration:
-    """Fits the temperature of each classification head of a run; keeps it in ``calibration.json``.
+    """Fits a temperature for each classification head of a run and saves ``calibration.json``.
 
-    A calibration that is there and of this model is returned as it is. The answers of the model do
-    not change, only how sure they are. Where the head was refitted on the validation images, the
+    A saved calibration of the same model is returned as it is. The most probable class of an image
+    does not change, only its probability. Where the head was refitted on the validation images, the
     temperature is fitted on what it said of them before.
 
     Args:
-        model: a run directory, or the predictor of one.
-        progress: where the work is reported.
+        model: Run directory, or the predictor of a run.
+        progress: Where progress is reported.
 
     Raises:
         ModelFileError: `model` is no run, or has no head that classifies.
@@ -99,9 +102,10 @@ def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibrati
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
     """
     predictor = load_predictor(model) if isinstance(model, Path) else model
-    run = Run(Path(predictor.path).parent, {})
-    if predictor.kind != "keras" or not run.record_file.is_file():
-        raise ModelFileError(f"{predictor.path} is no run. Give the directory of a run: runs/NAME")
+    directory = run_directory(predictor)
+    if predictor.kind != "keras" or directory is None:
+        raise no_run(predictor.path)
+    run = Run(directory)
     heads = [n for n, head in predictor.info.heads.items() if head.kind == "classification"]
     if not heads:
         raise ModelFileError(f"{run.path} has no head that classifies: nothing to calibrate")
@@ -130,10 +134,10 @@ def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibrati
 
 
 def _before_refit(run: Run, examples: int) -> Outputs | None:
-    """What the heads said before they were refitted on validation images; None if not refitted.
+    """Returns what the heads said before a refit on validation images; None if not refitted.
 
     Raises:
-        TfftError: They were, and it is not known.
+        TfftError: They were refitted, and what they said before is not known.
     """
     best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
     plan = read_json(run.plan_file) if best else {}

@@ -1,4 +1,4 @@
-"""Which images a MODEL is evaluated on, and which of its classes they are."""
+"""Which images a MODEL is evaluated on, and which of its classes they belong to."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from tfft.errors import DataError, ModelFileError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
 
-_TELLS = "For the URL of a server, --info RUN tells it; otherwise evaluate the run."
+_TELLS = "For the URL of a server, --info RUN says it; otherwise evaluate the run."
 _SPLIT_FOLDERS = ("train", "validation", "val", "test")
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
 
@@ -27,12 +27,12 @@ def evaluation_images(
     """Returns the images to evaluate on, the data they are from, and the name of the split.
 
     Args:
-        info: of the model.
+        info: Description of the model.
         split: ``train``, ``validation``, ``test``, or ``all`` for all of them.
-        data: a directory or a manifest; None: the data that the model was trained on. Other data
-            that have no splits of their own are taken whole, whatever `split` says: nothing of
-            them was trained on.
-        progress: where the work is reported.
+        data: Directory or manifest; None: the data that the model was trained on. Other data
+            without splits of their own are used whole, whatever `split` says: the model was trained
+            on none of them.
+        progress: Where progress is reported.
 
     Raises:
         DataError: There is no such split.
@@ -41,13 +41,15 @@ def evaluation_images(
     if data is None or str(data.absolute()) == (info.data or {}).get("path"):
         loaded = recorded_data(info, progress)
     else:
-        loaded = load_data(_config(data), progress, _wanted(info))
+        kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
+        config = _DATA.validate_python({"kind": kind, "path": data.absolute()})
+        loaded = load_data(config, progress, _wanted(info))
         if not _has_splits(data):
             split = "all"
             if _is_place_hidden(info):
                 progress.message(
-                    f"all images of {data} are counted, also any that the model was trained on: "
-                    f"an export does not say where those lie. {_TELLS}"
+                    f"all images of {data} are counted, including any that the model was trained "
+                    f"on: an export does not say where those are. {_TELLS}"
                 )
     if split == "all":
         return together(list(loaded.splits.values())), loaded, split
@@ -64,13 +66,13 @@ def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
 
     Raises:
         ModelFileError: The model does not say what it was trained on.
-        DataError: The images are not there any more.
+        DataError: The images are no longer there.
     """
     if info.data is None:
         raise ModelFileError("the model does not say what it was trained on; give --data DIR")
     if _is_place_hidden(info):
         raise ModelFileError(
-            "an export does not say where the images lie that it was trained on; give others by "
+            "an export does not say where the images are that it was trained on; give others with "
             f"--data DIR. {_TELLS}"
         )
     try:
@@ -83,14 +85,15 @@ def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
 def targets_of_model(
     info: ModelInfo, index: ImageIndex, data_names: Mapping[str, tuple[str, ...]]
 ) -> dict[str, np.ndarray]:
-    """Returns the targets of each head as the model counts them.
+    """Returns the targets of each head, with the model's numbers of its classes.
 
-    Classes and labels are matched by their names; boxes are shares of what the model sees.
+    Classes and labels are matched by their names; boxes are shares of what the model sees of the
+    image.
 
     Args:
-        info: of the model.
-        index: the images.
-        data_names: target → names of its classes; those without images do not matter.
+        info: Description of the model.
+        index: Images.
+        data_names: Names of the classes of each target; classes without images do not matter.
 
     Raises:
         DataError: A class of the images is not one of the model's.
@@ -125,19 +128,14 @@ def _translation(present: np.ndarray, data_names: tuple[str, ...], head: HeadInf
 
 
 def _is_place_hidden(info: ModelInfo) -> bool:
-    """Says whether the images lay in a folder or a list of which only the kind is known."""
+    """Says whether the images were in a folder or a list of which only the kind is recorded."""
     data = info.data or {}
     return data.get("kind") in ("image_folder", "manifest") and data.get("path") is None
 
 
 def _wanted(info: ModelInfo) -> dict[str, str]:
-    """What the model's heads ask of the data: the kind of each target."""
+    """Returns the kind of each target that the model's heads need."""
     return {head.target: head.kind for head in info.heads.values()}
-
-
-def _config(data: Path) -> DataConfig:
-    kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
-    return _DATA.validate_python({"kind": kind, "path": data.absolute()})
 
 
 def _has_splits(data: Path) -> bool:
@@ -150,7 +148,7 @@ def _has_splits(data: Path) -> bool:
 
 
 def together(parts: Sequence[ImageIndex]) -> ImageIndex:
-    """Returns the images of several splits of one set, one split after the other."""
+    """Returns the images of several splits of one data set as one index, split after split."""
     files = tuple(dict.fromkeys(file for part in parts for file in part.files))
     number = {file: index for index, file in enumerate(files)}
     boxes = [part.boxes for part in parts if part.boxes is not None]

@@ -1,4 +1,4 @@
-"""A MODEL on a split of data: its figures."""
+"""The metrics of a MODEL on a split of data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from tfft.evaluation.answers import Answers, answers_key, run_directory, save_an
 from tfft.evaluation.data import evaluation_images, targets_of_model
 from tfft.evaluation.predict import predict_index
 from tfft.metrics.heads import head_metrics
+from tfft.metrics.intervals import Interval
 from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
@@ -22,13 +23,13 @@ from tfft.system.readable import Readable, counted, main_metrics, metric_lines
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Readable):
-    """The figures of a model.
+    """The metrics of a model on a split.
 
     Attributes:
-        model: path or URL that was evaluated.
+        model: Path or URL of the model.
         split: ``train``, ``validation``, ``test`` or ``all``.
-        examples: number of images.
-        metrics: by head, as `tfft.metrics` gives them for its kind.
+        examples: Number of images.
+        metrics: Metrics by head, as `tfft.metrics.heads.head_metrics` gives them.
     """
 
     model: str
@@ -49,7 +50,13 @@ class Evaluation(Readable):
             "model": self.model,
             "split": self.split,
             "examples": self.examples,
-            "metrics": self.metrics,
+            "metrics": {
+                head: {
+                    name: list(value) if isinstance(value, Interval) else value
+                    for name, value in metrics.items()
+                }
+                for head, metrics in self.metrics.items()
+            },
         }
 
 
@@ -61,20 +68,20 @@ def evaluate(
     batch_size: int = 32,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Evaluates a MODEL; the images are decoded by that model's own client.
+    """Evaluates a MODEL; the images are decoded as the model's own clients decode them.
 
-    Memory does not grow with the number of images, but for 4 bytes a class and image. Where the
-    model is a run directory, the figures are also written to its ``evaluation/<split>.json``, and
-    what it says about each image beside them.
+    Memory grows with the number of images only by 4 bytes for each class and image. Where the model
+    is a run directory, the metrics are also written to its ``evaluation/<split>.json``, and the
+    answers on each image to ``evaluation/<split>.npz``.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
-            URL of a served model, or a predictor.
+        model: Run directory, ``.keras`` file, SavedModel directory, ``.tflite`` file, URL of a
+            served model, or a predictor.
         split: ``train``, ``validation``, ``test`` or ``all``.
-        data: a directory with one folder a class, or a manifest; default: the data that the model
-            was trained on. Other data without splits of their own are taken whole.
-        batch_size: images at a time.
-        progress: where the work is reported.
+        data: Directory with one folder for each class, or a manifest; default: the data that the
+            model was trained on. Other data without splits of their own are used whole.
+        batch_size: Number of images that are predicted at a time.
+        progress: Where progress is reported.
 
     Raises:
         ModelFileError: `model` is no model.
@@ -100,11 +107,11 @@ def evaluate(
 
 
 def _say_what_was_trained_on(run: Run, split: str, data: ImageData, progress: Progress) -> None:
-    """Says where figures are better than they would be on images that the run never saw."""
+    """Says where metrics are better than they would be on images that the run never saw."""
     if split in ("validation", "all") and refits_validation(run):
         progress.message(
-            f"{run.path} solved its head again with the validation images too (refit: true): what "
-            "is right on them says little about others"
+            f"{run.path} solved its head again with the validation images too (refit: true): its "
+            "metrics on them say little about other images"
         )
     try:
         require_same_data(run, data)

@@ -1,4 +1,4 @@
-"""What a model says of all images of an index, decoded by that model's own client."""
+"""What a model says of all images of an index, decoded as its own clients decode them."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tfft.errors import DataError, UnreadableImagesError
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.progress import Progress
 
-# Batches that are decoded while the one before them is predicted.
+# Batches that are decoded while the batch before them is predicted.
 _BATCHES_AHEAD = 2
 
 
@@ -33,7 +33,13 @@ def predict_index(
 def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[Outputs]:
     if predictor.decoder == "model" and index.boxes is None:
         for start in range(0, len(index), batch_size):
-            yield _from_bytes(predictor, index, range(start, min(start + batch_size, len(index))))
+            batch = range(start, min(start + batch_size, len(index)))
+            try:
+                outputs = predictor.answers_from_bytes([index.read(k) for k in batch])
+            except UnreadableImagesError as error:
+                named = [f"{index.ids[batch[k]]}: {reason}" for k, reason in error.reasons.items()]
+                raise DataError("\n".join(named)) from error
+            yield outputs
     elif predictor.decoder == "pillow":
         for pixels in _decoded(predictor, index, batch_size):
             yield predictor.answers(pixels)
@@ -44,35 +50,24 @@ def _batches(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterat
             yield predictor.answers(batch["inputs"].numpy())
 
 
-def _from_bytes(predictor: Predictor, index: ImageIndex, batch: range) -> Outputs:
-    try:
-        return predictor.answers_from_bytes([index.read(position) for position in batch])
-    except UnreadableImagesError as error:
-        named = [f"{index.ids[batch[k]]}: {reason}" for k, reason in error.reasons.items()]
-        raise DataError("\n".join(named)) from error
-
-
 def _decoded(predictor: Predictor, index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
     """Yields the pixels of batches, decoded by threads while the batch before is predicted."""
     starts = range(0, len(index), batch_size)
-
-    def decode(start: int) -> np.ndarray:
-        batch = range(start, min(start + batch_size, len(index)))
-        boxes = None if index.boxes is None else index.boxes[batch.start : batch.stop]
-        return _pixels(predictor, index, batch, boxes)
-
+    batches = [range(start, min(start + batch_size, len(index))) for start in starts]
     with ThreadPoolExecutor(_BATCHES_AHEAD) as decoders:
-        waiting = deque(decoders.submit(decode, start) for start in starts[:_BATCHES_AHEAD])
-        for start in [*starts[_BATCHES_AHEAD:], *[None] * len(waiting)]:
+        waiting = deque(
+            decoders.submit(_pixels, predictor, index, batch) for batch in batches[:_BATCHES_AHEAD]
+        )
+        for batch in [*batches[_BATCHES_AHEAD:], *[None] * len(waiting)]:
             pixels = waiting.popleft().result()
-            if start is not None:
-                waiting.append(decoders.submit(decode, start))
+            if batch is not None:
+                waiting.append(decoders.submit(_pixels, predictor, index, batch))
             yield pixels
 
 
-def _pixels(
-    predictor: Predictor, index: ImageIndex, batch: range, boxes: np.ndarray | None
-) -> np.ndarray:
+def _pixels(predictor: Predictor, index: ImageIndex, batch: range) -> np.ndarray:
+    """Decodes a batch; where that fails, the error names the image."""
+    boxes = None if index.boxes is None else index.boxes[batch.start : batch.stop]
     encoded = [index.read(position) for position in batch]
     try:
         return predictor.pixels(encoded, boxes)

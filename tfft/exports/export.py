@@ -1,4 +1,4 @@
-"""Exports a run: each file is checked against the Keras model before it is put in place."""
+"""Exports a run: each file is compared with the Keras model before it is put in place."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,14 +11,15 @@ from tfft.config.loading.load import load_recipe
 from tfft.config.loading.overrides import Overrides, parse_overrides
 from tfft.config.recipe import ExportConfig, Recipe, TfliteConfig
 from tfft.data.index import ImageIndex
-from tfft.errors import GateError, ModelFileError, UsageError, nearest
+from tfft.errors import GateError, UsageError, nearest
+from tfft.evaluation.answers import load_run
 from tfft.evaluation.calibrate import calibrate
 from tfft.evaluation.data import recorded_data, targets_of_model
 from tfft.exports.parity import (
     SAVED_MODEL_TOLERANCE,
     ParityCheck,
     Reference,
-    require_figures,
+    require_metrics,
     spread_over_classes,
 )
 from tfft.exports.saved_model import read_labels, write_saved_model
@@ -29,7 +30,7 @@ from tfft.exports.versions import next_version, saved_versions
 from tfft.runs.exports import record_export
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.keras_predictor import KerasPredictor
-from tfft.runtime.load import load_predictor, read_saved_model_info
+from tfft.runtime.load import read_saved_model_info
 from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.system.files import atomic_directory, require_writable, write_json
@@ -44,10 +45,10 @@ class Export(Readable):
     """What was written.
 
     Attributes:
-        savedmodel: the version's directory, or None.
-        tflite: files by precision.
-        checks: figures against the Keras model, by file and signature.
-        refused: TFLite files that are not in place, by precision, and why.
+        savedmodel: Directory of the SavedModel's version; None if none was asked for.
+        tflite: TFLite files by precision.
+        checks: Comparison with the Keras model, by file and signature.
+        refused: Why a TFLite file was not put in place, by precision.
     """
 
     savedmodel: Path | None
@@ -92,33 +93,34 @@ def export(
     is always whole and has passed.
 
     Args:
-        run: a run directory.
-        formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
-        output: holds ``<name>/<version>/``, ``<name>/serving/`` and ``<name>/tflite/<version>/``.
-        name: of this export; default: the recipe's.
-        calibrated: probabilities at the run's temperature, fitted where it is not yet; the files
-            are then compared with the calibrated Keras model. Default: the recipe's.
-        tflite: values in place of those of the recipe's ``export.tflite``.
-        overrides: of the recipe's export section, ``{"export.check_images": 2000}`` or
+        run: Run directory.
+        formats: Any of ``savedmodel`` and ``tflite``; default: the recipe's.
+        output: Directory for ``<name>/<version>/``, ``<name>/serving/`` and
+            ``<name>/tflite/<version>/``.
+        name: Name of this export; default: the recipe's.
+        calibrated: Whether probabilities are at the run's temperature, which is fitted if it is not
+            known yet; the files are then compared with the calibrated Keras model. Default: the
+            recipe's.
+        tflite: Values that replace those of the recipe's ``export.tflite``.
+        overrides: Values for the recipe's export section, ``{"export.check_images": 2000}`` or
             ``["export.check_images=2000"]``; the rest of a recipe is in the model already.
-        progress: where the work is reported.
+        progress: Where progress is reported.
 
     Raises:
-        GateError: A file does not answer as the Keras model does; it is not put in place. Its
-            `result` is an `Export` of what is, unless the SavedModel failed.
-        ModelFileError: `run` is no run with a model.
+        GateError: A file does not answer as the Keras model does and is not put in place. The
+            error's `result` is an `Export` of the files that are, unless the SavedModel failed.
+        ModelFileError: `run` is no run, or has no model.
         UsageError: There is no such format, or an override is not of the export section.
         TfftError: The disk is full, or `output` cannot be written to.
     """
     require_writable(Path(output))
-    keras, recipe = _opened(Path(run), overrides)
+    original, recipe = _opened(Path(run), overrides)
     if recipe.export.calibrated if calibrated is None else calibrated:
-        keras.info = keras.info.at_temperatures(calibrate(keras, progress).temperatures)
-    wanted = _known(formats or recipe.export.formats)
-    config = _tflite_config(recipe, tflite or {})
+        original.info = original.info.at_temperatures(calibrate(original, progress).temperatures)
+    wanted, config = _wanted(recipe.export, formats, tflite or {})
     name = str(name or recipe.export.name or recipe.name)
-    keras.info = replace(keras.info, name=name)
-    reference, training = _reference(keras, recipe.export.check_images, progress)
+    info = original.info = replace(original.info, name=name)
+    reference, training = _reference(original, recipe.export.check_images, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
     version = str(next_version([saved_models, tflite_files]))
     checks: dict[str, dict[str, Any]] = {}
@@ -130,16 +132,16 @@ def export(
             config.max_accuracy_drop,
             progress,
         )
-        _note(Path(run), saved_models, version, keras.info, {"savedmodel": saved_models / version})
-        write_bundle(saved_models / "serving", keras.info, saved_versions(saved_models))
+        _note(Path(run), saved_models, version, info, {"savedmodel": saved_models / version})
+        write_bundle(saved_models / "serving", info, saved_versions(saved_models))
         checks |= {what: check.to_json() for what, check in saved_model.items()}
     family = TfliteFamily()
     if "tflite" in wanted:
         family = export_tflite(
-            keras, reference, training, tflite_files / version, name, config, progress
+            original, reference, training, tflite_files / version, name, config, progress
         )
         if family.files:
-            _note(Path(run), saved_models, version, keras.info, family.files)
+            _note(Path(run), saved_models, version, info, family.files)
     result = Export(
         savedmodel=saved_models / version if "savedmodel" in wanted else None,
         tflite=family.files,
@@ -151,29 +153,29 @@ def export(
     return result
 
 
-def _known(formats: Sequence[str]) -> tuple[str, ...]:
+def _wanted(
+    config: ExportConfig, formats: Sequence[str] | None, tflite: Mapping[str, Any]
+) -> tuple[Sequence[str], TfliteConfig]:
+    """Returns the formats and the TFLite files to export: the recipe's, unless others are given."""
+    formats = formats or config.formats
     for unknown in set(formats) - set(FORMATS):
         raise UsageError(
             f"no format {unknown!r}; there are {', '.join(FORMATS)}."
             f"{nearest(unknown, FORMATS)} Received: {unknown}"
         )
-    return tuple(formats)
+    try:
+        return formats, TfliteConfig.model_validate({**config.tflite.model_dump(), **tflite})
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise UsageError(f"export.tflite: {faults}. Received: {dict(tflite)}") from error
 
 
 def _note(
     run: Path, saved_models: Path, version: str, info: ModelInfo, files: Mapping[str, Path]
 ) -> None:
-    """Notes where files that are in place lie, in the run, and its images, beside the files."""
+    """Notes where the files are, in the run, and where its images are, beside the files."""
     keep_local_info(saved_models, version, info)
     record_export(run, files, beside=saved_models / version)
-
-
-def _tflite_config(recipe: Recipe, values: Mapping[str, Any]) -> TfliteConfig:
-    try:
-        return TfliteConfig.model_validate({**recipe.export.tflite.model_dump(), **values})
-    except ValidationError as error:
-        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
-        raise UsageError(f"export.tflite: {faults}. Received: {dict(values)}") from error
 
 
 def _opened(run: Path, overrides: Overrides) -> tuple[KerasPredictor, Recipe]:
@@ -183,28 +185,22 @@ def _opened(run: Path, overrides: Overrides) -> tuple[KerasPredictor, Recipe]:
                 f"{override.place}: the model is trained; only values of the export section can "
                 "be set, such as export.check_images=2000"
             )
-    if not (run / "recipe.yaml").is_file():
-        raise ModelFileError(
-            f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
-        )
-    keras = load_predictor(run)
-    if not isinstance(keras, KerasPredictor):
-        raise ModelFileError(f"{run} is no run: it has no model.keras")
-    return keras, load_recipe(run / "recipe.yaml", overrides=overrides)
+    return load_run(run), load_recipe(run / "recipe.yaml", overrides=overrides)
 
 
 def _reference(
-    keras: KerasPredictor, count: int, progress: Progress
+    original: KerasPredictor, count: int, progress: Progress
 ) -> tuple[Reference, ImageIndex]:
     """Returns images to compare on, spread over the classes, and the training images.
 
-    Compared is on the test images; on the validation images where there are none.
+    Files are compared on test images; on validation images where there are no test images.
     """
-    data = recorded_data(keras.info, progress)
+    data = recorded_data(original.info, progress)
     split = next(name for name in ("test", "validation", "train") if name in data.splits)
     index = data.splits[split]
     index = index.take(spread_over_classes(index.targets["label"], count))
-    reference = Reference(keras, index, targets_of_model(keras.info, index, data.class_names))
+    targets = targets_of_model(original.info, index, data.class_names)
+    reference = Reference(original, index, targets)
     return reference, data.splits["train"]
 
 
@@ -215,12 +211,12 @@ def _export_saved_model(
     max_accuracy_drop: float,
     progress: Progress,
 ) -> dict[str, ParityCheck]:
-    keras, info = reference.keras, reference.keras.info
+    original, info = reference.original, reference.original.info
     task = progress.start("SavedModel", 4, "steps")
     checks = {}
     try:
         with atomic_directory(directory) as temporary:
-            write_saved_model(keras.model, info, temporary, config.savedmodel_weights)
+            write_saved_model(original.model, info, temporary, config.savedmodel_weights)
             write_warm_up(temporary / "assets.extra", info, config.warm_up)
             loaded = SavedModelPredictor(temporary, read_saved_model_info(temporary))
             _require_names(loaded, temporary, info)
@@ -236,16 +232,17 @@ def _export_saved_model(
                     loaded.answering_by(signature), what, tolerance, **options
                 )
                 if config.savedmodel_weights != "float32":
-                    require_figures(checks[what], what, max_accuracy_drop)
+                    require_metrics(checks[what], what, max_accuracy_drop)
                 task.advance(1)
-            _write_checks(temporary / "assets.extra" / "checks.json", checks)
+            said = {what: check.to_json() for what, check in checks.items()}
+            write_json(temporary / "assets.extra" / "checks.json", said)
     finally:
         task.close()
     return checks
 
 
 def _require_names(loaded: SavedModelPredictor, directory: Path, info: ModelInfo) -> None:
-    """Raises a GateError if clients would be told other classes than the model has."""
+    """Raises a GateError if clients would read other heads or classes than the model has."""
     for name, head in info.heads.items():
         if head.class_names and read_labels(directory, name) != head.class_names:
             raise GateError(
@@ -254,10 +251,6 @@ def _require_names(loaded: SavedModelPredictor, directory: Path, info: ModelInfo
             )
     if loaded.described().heads != info.heads:
         raise GateError(
-            "SavedModel: its signature describe does not answer with the model's heads; not put in "
-            "place"
+            "SavedModel: its signature `describe` does not answer with the model's heads; not put "
+            "in place"
         )
-
-
-def _write_checks(path: Path, checks: dict[str, ParityCheck]) -> None:
-    write_json(path, {what: check.to_json() for what, check in checks.items()})

@@ -1,4 +1,4 @@
-"""What an exported model gives out, as Keras operations on the outputs of the Keras model."""
+"""The outputs of an exported model, as Keras operations on those of the Keras model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,20 +15,23 @@ def answers_and_logits(outputs: Mapping[str, Any], heads: Mapping[str, HeadInfo]
     Probabilities of a classification are at the head's temperature; its logits are as trained.
 
     Args:
-        outputs: of the Keras model by head, tensors or Keras tensors.
-        heads: what the model says of them.
+        outputs: Outputs of the Keras model by head, tensors or Keras tensors.
+        heads: Description of the heads, by name.
     """
     found = {}
     for name, head in heads.items():
-        logits = logits_name(name, heads)
+        logits, answer = logits_name(name, heads), outputs[name]
         if logits is not None:
             found[logits] = outputs[name]
-        found[answer_name(name, heads)] = _answer(head, outputs[name])
+        if head.kind == "classification":
+            calibrated = head.temperature != 1.0
+            answer = keras.ops.softmax(answer / head.temperature if calibrated else answer)
+        elif head.kind == "multi_label":
+            answer = keras.ops.sigmoid(answer)
+        found[answer_name(name, heads)] = answer
     return found
 
 
-def _answer(head: HeadInfo, output: Any) -> Any:
-    if head.kind == "classification":
-        calibrated = head.temperature != 1.0
-        return keras.ops.softmax(output / head.temperature if calibrated else output)
-    return keras.ops.sigmoid(output) if head.kind == "multi_label" else output
+def labels_file(head: str) -> str:
+    """Returns the name of the file with the class names of a head, a line each."""
+    return f"{head}_labels.txt"

@@ -1,4 +1,4 @@
-"""Does an exported file answer as the Keras model does? Compared on real images."""
+"""Whether an exported file answers as the Keras model does, compared on real images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,12 +12,12 @@ from tfft.metrics.heads import head_metrics, main_metric
 from tfft.runtime.info import HeadInfo
 from tfft.runtime.predictor import Outputs, Predictor
 
-# Largest difference of a probability that the order of float32 additions explains: some 1e-6 in
+# Largest difference of a probability that the order of float32 additions explains: about 1e-6 in
 # the logits of a deep network, times their size.
 FLOAT_ROUNDING = 1e-4
-# The same where the pixels come from another decoder: Pillow's differ by 2e-4 of 255 levels.
+# The same for pixels from another decoder: Pillow's differ by 2e-4 of 255 levels.
 OTHER_DECODER = 1e-3
-# By how the weights are stored; what 16 bits may move is small beside what decides.
+# By storage of the weights; what 16 bits change is small beside what decides an answer.
 SAVED_MODEL_TOLERANCE = {"float32": FLOAT_ROUNDING, "float16": 0.02, "bfloat16": 0.1}
 _BATCH_SIZE = 32
 
@@ -27,12 +27,10 @@ class ParityCheck:
     """How a file compares with the Keras model.
 
     Attributes:
-        images: number of real images compared.
-        largest_difference: of a probability, or of a box's edge as a share of the picture, or of a
-            number relative to the largest; None where an answer is no number.
-        heads: by head, its own largest difference, its figure (accuracy, f1, mae or mean_iou) and
-            that of the Keras model on the same images, and for classification ``top1_agreement``,
-            the share of images with the same answer.
+        images: Number of real images compared.
+        largest_difference: Largest difference of all heads; None where an answer is not a number.
+        heads: By head, its `agreement`, its metric (accuracy, f1, mae or mean_iou) and that of the
+            Keras model on the same images.
     """
 
     images: int
@@ -40,7 +38,7 @@ class ParityCheck:
     heads: dict[str, dict[str, float | None]]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON values; a single head's are not under its name."""
+        """Returns the check as JSON values; those of a single head are not under its name."""
         values = asdict(self)
         heads = values.pop("heads")
         return (
@@ -55,12 +53,12 @@ class Comparison:
     """The answers of a file beside those of the Keras model.
 
     Attributes:
-        heads: of the Keras model.
-        file_heads: what the file says of its heads.
-        actual: the file's answers by head.
-        expected: the Keras model's.
-        targets: the right answers.
-        check: the figures.
+        heads: Heads of the Keras model.
+        file_heads: Heads as the file describes them.
+        actual: Answers of the file by head.
+        expected: Answers of the Keras model by head.
+        targets: Right answers by head.
+        check: How the two compare.
     """
 
     heads: dict[str, HeadInfo]
@@ -71,11 +69,25 @@ class Comparison:
     check: ParityCheck
 
     def require_same(self, what: str, tolerance: float) -> None:
-        """Raises a GateError unless all answers are equal to a tolerance, as for float files."""
+        """Raises a GateError unless all answers agree within a tolerance, as float files must."""
         for name, head in self.heads.items():
             where = what if len(self.heads) == 1 else f"{what}, head {name}"
+            actual, expected = self.actual[name], self.expected[name]
             check = self.check.heads[name]
-            _require(head, check, self.actual[name], self.expected[name], where, tolerance)
+            if _largest(check) > tolerance:
+                values = ", ".join(f"{key} {value:.4g}" for key, value in check.items() if value)
+                raise GateError(
+                    f"{where} does not answer as the Keras model does: an answer differs by "
+                    f"{_largest(check):.3g} where {tolerance:g} is allowed ({values}). It is not "
+                    "put in place."
+                )
+            if head.kind == "classification":
+                best_two = np.sort(expected, axis=1)[:, -2:]
+                decided = best_two[:, 1] - best_two[:, 0] > 2 * tolerance
+                if (decided & (actual.argmax(axis=1) != expected.argmax(axis=1))).any():
+                    raise GateError(
+                        f"{where} gives other answers than the Keras model; not put in place"
+                    )
         if self.file_heads != self.heads:
             raise GateError(f"{what}: its class names are not those of the model; not put in place")
 
@@ -85,15 +97,15 @@ class Reference:
     """The images of a check with their labels, and how the Keras model answers.
 
     Attributes:
-        keras: the Keras model.
-        images: to compare on.
-        targets: by head, as `tfft.evaluation.data.targets_of_model` gives them.
+        original: The Keras model.
+        images: Images to compare on.
+        targets: Targets by head, as `tfft.evaluation.data.targets_of_model` gives them.
     """
 
-    keras: Predictor
+    original: Predictor
     images: ImageIndex
     targets: dict[str, np.ndarray]
-    # What the Keras model answered, by kind of input; it is asked once.
+    # Answers of the Keras model by kind of input, computed once.
     _expected: dict[tuple[bool, bool], Outputs] = field(default_factory=dict)
 
     def compare(
@@ -108,14 +120,16 @@ class Reference:
         """Compares a file with the Keras model.
 
         Args:
-            predictor: the file.
-            what: it is called in the error.
-            tolerance: on probabilities, edges of boxes and (relative) numbers.
-            rounded: the file takes whole pixel values, so both answer on rounded pixels.
-            from_bytes: the file decodes itself and cuts no boxes, so neither does Keras.
+            predictor: Predictor of the file.
+            what: Name of the file in the error.
+            tolerance: Largest difference allowed of probabilities, edges of boxes and (relative)
+                numbers.
+            rounded: Whether both answer on rounded pixels, as the file takes whole values.
+            from_bytes: Whether both answer on whole images, as the file decodes them itself and
+                cuts no boxes.
 
         Raises:
-            GateError: It does not agree.
+            GateError: The file does not agree.
         """
         comparison = self.comparison(predictor, rounded=rounded, from_bytes=from_bytes)
         comparison.require_same(what, tolerance)
@@ -124,67 +138,112 @@ class Reference:
     def comparison(
         self, predictor: Predictor, *, rounded: bool = False, from_bytes: bool = False
     ) -> "Comparison":
-        """Lets a file answer beside the Keras model, and judges nothing; arguments of `compare`."""
+        """Returns the answers of both without judging them; arguments as for `compare`."""
         boxes = None if from_bytes else self.images.boxes
         kind = (rounded, from_bytes)
         if kind not in self._expected:
-            self._expected[kind] = self._answers(self._keras_answer(rounded), boxes)
-        actual = self._answers(predictor.answers_from_bytes, boxes)
-        heads = self.keras.info.heads
-        checks = {
-            name: _check(head, actual[name], self._expected[kind][name], self.targets[name])
-            for name, head in heads.items()
-        }
+            answer = self._answer_on_rounded if rounded else self._answer
+            self._expected[kind] = answers_in_batches(self.images, answer, boxes)
+        expected = self._expected[kind]
+        actual = answers_in_batches(self.images, predictor.answers_from_bytes, boxes)
+        checks = {}
+        for name, head in self.original.info.heads.items():
+            ours = head_metrics(head, np.nan_to_num(actual[name]), self.targets[name])
+            metric, value = main_metric(head, ours)
+            _, of_keras = main_metric(head, head_metrics(head, expected[name], self.targets[name]))
+            metric = "accuracy" if metric == "top1" else metric
+            checks[name] = {
+                **agreement(head, actual[name], expected[name]),
+                metric: value,
+                f"keras_{metric}": of_keras,
+            }
         worst = max(_largest(check) for check in checks.values())
         return Comparison(
-            heads,
+            self.original.info.heads,
             predictor.info.heads,
             actual,
-            self._expected[kind],
+            expected,
             self.targets,
             ParityCheck(len(self.images), _finite(worst), checks),
         )
 
-    def _keras_answer(self, rounded: bool) -> Callable[..., Outputs]:
-        def answer(encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
-            pixels = self.keras.pixels(encoded, boxes)
-            return self.keras.answers(np.clip(np.rint(pixels), 0, 255) if rounded else pixels)
+    def _answer(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
+        return self.original.answers(self.original.pixels(encoded, boxes))
 
-        return answer
-
-    def _answers(self, answer: Callable[..., Outputs], boxes: np.ndarray | None) -> Outputs:
-        parts = []
-        for start in range(0, len(self.images), _BATCH_SIZE):
-            batch = range(start, min(start + _BATCH_SIZE, len(self.images)))
-            encoded = [self.images.read(position) for position in batch]
-            parts.append(answer(encoded, None if boxes is None else boxes[batch]))
-        return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+    def _answer_on_rounded(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
+        pixels = self.original.pixels(encoded, boxes)
+        return self.original.answers(np.clip(np.rint(pixels), 0, 255))
 
 
-def require_figures(check: ParityCheck, what: str, max_drop: float) -> None:
+def answers_in_batches(
+    images: ImageIndex,
+    answer: Callable[[Sequence[bytes], np.ndarray | None], Outputs],
+    boxes: np.ndarray | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Outputs:
+    """Returns the answers on all images by head, float32 [len(images), ...].
+
+    Args:
+        images: Images to answer on.
+        answer: Answers a batch of encoded images, cut to boxes unless these are None.
+        boxes: Boxes of the images, float32 [len(images), 4]; None: the images are not cut.
+        advance: Called with the number of images of each batch that is done.
+    """
+    parts = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        batch = range(start, min(start + _BATCH_SIZE, len(images)))
+        encoded = [images.read(position) for position in batch]
+        parts.append(answer(encoded, None if boxes is None else boxes[batch]))
+        if advance is not None:
+            advance(len(batch))
+    return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+
+
+def agreement(head: HeadInfo, actual: np.ndarray, expected: np.ndarray) -> dict[str, float | None]:
+    """Returns how well the answers of a head agree with those expected.
+
+    Args:
+        head: Description of the head.
+        actual: Answers to compare, float [images, ...].
+        expected: Answers to compare with, float [images, ...].
+
+    Returns:
+        ``largest_difference`` of a probability, of an edge of a box as a share of the image, or of
+        a number relative to the largest, None where an answer is not a number; and for
+        classification ``top1_agreement``, the share of images with the same answer.
+    """
+    scale = max(float(np.abs(expected).max()), 1e-6) if head.kind == "regression" else 1.0
+    difference = _finite(float(np.abs(actual - expected).max()) / scale)
+    if head.kind != "classification":
+        return {"largest_difference": difference}
+    same = float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    return {"largest_difference": difference, "top1_agreement": same}
+
+
+def require_metrics(check: ParityCheck, what: str, max_drop: float) -> None:
     """Refuses a file that is less accurate than the Keras model.
 
     Args:
-        check: on evaluation images.
-        what: the file is called in the error.
-        max_drop: how much of accuracy, f1 or mean IoU a head may lose.
+        check: Check of the file on evaluation images.
+        what: Name of the file in the error.
+        max_drop: How much of accuracy, F1 or mean IoU a head may lose.
 
     Raises:
         GateError: A head loses more.
     """
-    for head, figures in check.heads.items():
+    for head, metrics in check.heads.items():
         for name in ("accuracy", "f1", "mean_iou"):
-            figure, of_keras = figures.get(name), figures.get(f"keras_{name}")
-            if figure is not None and of_keras is not None and of_keras - figure > max_drop:
+            value, of_keras = metrics.get(name), metrics.get(f"keras_{name}")
+            if value is not None and of_keras is not None and of_keras - value > max_drop:
                 raise GateError(
-                    f"{what}, head {head}: {name} {figure:.4f} is below the Keras model's "
+                    f"{what}, head {head}: {name} {value:.4f} is below the Keras model's "
                     f"{of_keras:.4f} by more than {max_drop:g} (--max-accuracy-drop). It is not "
                     "put in place."
                 )
 
 
 def spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
-    """Returns positions of `count` examples (or all), the classes in turn, in ascending order."""
+    """Returns positions of `count` examples (or all) from each class in turn, ascending."""
     turn = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):
         found = np.flatnonzero(labels == label)
@@ -192,47 +251,11 @@ def spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.argsort(turn, kind="stable")[:count])
 
 
-def _check(
-    head: HeadInfo, actual: np.ndarray, expected: np.ndarray, targets: np.ndarray
-) -> dict[str, float | None]:
-    scale = max(float(np.abs(expected).max()), 1e-6) if head.kind == "regression" else 1.0
-    difference = float(np.abs(actual - expected).max()) / scale
-    check: dict[str, float | None] = {"largest_difference": _finite(difference)}
-    if head.kind == "classification":
-        check["top1_agreement"] = float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean())
-    name, figure = main_metric(head, head_metrics(head, np.nan_to_num(actual), targets))
-    _, of_keras = main_metric(head, head_metrics(head, expected, targets))
-    name = "accuracy" if name == "top1" else name
-    return {**check, name: figure, f"keras_{name}": of_keras}
-
-
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
 def _largest(check: dict[str, float | None]) -> float:
-    """The largest difference of a head; infinite where an answer is no number."""
+    """Returns the largest difference of a head; infinite where an answer is not a number."""
     difference = check["largest_difference"]
     return float("inf") if difference is None else difference
-
-
-def _require(
-    head: HeadInfo,
-    check: dict[str, float | None],
-    actual: np.ndarray,
-    expected: np.ndarray,
-    what: str,
-    tolerance: float,
-) -> None:
-    if _largest(check) > tolerance:
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in check.items() if value)
-        raise GateError(
-            f"{what} does not answer as the Keras model does: an answer differs by "
-            f"{_largest(check):.3g} where {tolerance:g} is allowed ({figures}). It is not put in "
-            "place."
-        )
-    if head.kind == "classification":
-        best_two = np.sort(expected, axis=1)[:, -2:]
-        decided = best_two[:, 1] - best_two[:, 0] > 2 * tolerance
-        if (decided & (actual.argmax(axis=1) != expected.argmax(axis=1))).any():
-            raise GateError(f"{what} gives other answers than the Keras model; not put in place")

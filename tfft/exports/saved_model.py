@@ -7,20 +7,20 @@ from pathlib import Path
 from tfft.system.tensorflow import keras, tf
 
 from tfft.data.graph.tolerant import decode_tolerant
-from tfft.exports.outputs import answers_and_logits
+from tfft.exports.outputs import answers_and_logits, labels_file
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.system.files import write_json
 
-# Images that are decoded at once: each may need some ten times the memory of its pixels.
+# Images that are decoded at once: each may need about ten times the memory of its pixels.
 _DECODED_AT_ONCE = 4
 
 
 class _Servable(tf.Module):
-    """The signatures of a classifier.
+    """A classifier with its signatures.
 
     Attributes:
-        label_files: one asset for each head: the names of its classes, a line each.
-        weights: the variables of the model, as TensorFlow's own. Keras 3.15.1's, or the model
+        label_files: An asset for each head with classes: their names, a line each.
+        weights: Variables of the model, as TensorFlow's own. Those of Keras (3.15.1), or the model
             itself, must not be attributes: their export makes a second variable of each, and
             servers, which load through a session, would restore that one and not the one in use.
     """
@@ -31,14 +31,22 @@ class _Servable(tf.Module):
             self.weights = [variable.value for variable in model.variables]
             self._forward = lambda images: model(images, training=False)
         else:
-            self.weights = [_stored(variable, tf.as_dtype(weights)) for variable in model.variables]
+            stored = []
+            for value in (variable.value for variable in model.variables):
+                is_kernel = value.dtype == tf.float32 and value.shape.rank >= 2
+                smaller = tf.cast(value, tf.as_dtype(weights) if is_kernel else value.dtype)
+                stored.append(tf.Variable(smaller, trainable=False))
+            self.weights = stored
             self._forward = lambda images: self._forward_from_stored(model, images)
         self._info = info
-        self.label_files = [
-            tf.saved_model.Asset(str(_write_labels(directory, head, names.class_names)))
-            for head, names in info.heads.items()
-            if names.class_names
-        ]
+        label_files = []
+        for head, names in info.heads.items():
+            if names.class_names:
+                file = directory / labels_file(head)
+                text = "".join(f"{name}\n" for name in names.class_names)
+                file.write_text(text, encoding="utf-8")
+                label_files.append(tf.saved_model.Asset(str(file)))
+        self.label_files = label_files
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the signatures by name; each takes a batch of any size."""
@@ -56,7 +64,7 @@ class _Servable(tf.Module):
         }
 
     def _forward_from_stored(self, model: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Computes in float32 with the weights as they are stored, not with the model's own."""
+        """Computes in float32 with the weights as they are stored, not with those of the model."""
         pairs = zip(model.variables, self.weights, strict=True)
         values = {id(variable): tf.cast(stored, variable.dtype) for variable, stored in pairs}
         trainable = [values[id(variable)] for variable in model.trainable_variables]
@@ -71,7 +79,7 @@ class _Servable(tf.Module):
         return self.images(tf.cast(images, tf.float32))
 
     def image_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answers NaN for what is no image; the others are answered as if it were not there."""
+        """Answers NaN for what is not an image; the other answers do not change by it."""
         pixels = self._info.pixels
         shape = [pixels.height, pixels.width, pixels.channels]
         images, are_readable = tf.map_fn(
@@ -80,14 +88,14 @@ class _Servable(tf.Module):
             fn_output_signature=(tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.bool)),
             parallel_iterations=_DECODED_AT_ONCE,
         )
-        # Not NaN pixels: oneDNN's fused MatMul and ReLU would make zeros of them.
+        # Not by NaN pixels: oneDNN's fused MatMul and ReLU would turn them into zeros.
         return {
             name: tf.where(are_readable[:, None], answer, float("nan"), name=name)
             for name, answer in self.images(images).items()
         }
 
     def description(self, names: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Answers each name with the same JSON, so that it is a batch like any other."""
+        """Answers each name with the same JSON, so that the batch is one like any other."""
         return {"info": tf.fill(tf.shape(names), json.dumps(self._info.to_json()), name="info")}
 
 
@@ -105,13 +113,13 @@ def write_saved_model(
     description: its output ``info``, strings [n], has what ``assets.extra/tfft.json`` says.
 
     Args:
-        model: images to ``{head: output}``, in float32.
-        info: written without places to ``assets.extra/tfft.json``; class names to
-            ``assets/<head>_labels.txt``.
-        directory: where ``saved_model.pb`` will be.
-        weights: how kernels are stored: ``float32``, ``float16`` or ``bfloat16``. Vectors, such as
-            biases and statistics, stay as they are: they take little room, and variances may be
-            too small for float16.
+        model: Keras model from images to ``{head: output}``, in float32.
+        info: Description of the model, written without places to ``assets.extra/tfft.json``; class
+            names go to ``assets/<head>_labels.txt``.
+        directory: Directory that ``saved_model.pb`` is written to.
+        weights: How kernels are stored: ``float32``, ``float16`` or ``bfloat16``. Vectors, such as
+            biases and statistics, stay in float32: they take little room, and variances may be too
+            small for float16.
     """
     info = info.without_places()
     with tempfile.TemporaryDirectory() as label_files:
@@ -122,21 +130,5 @@ def write_saved_model(
 
 def read_labels(directory: Path, head: str) -> tuple[str, ...]:
     """Returns the class names of a head as clients read them, from a SavedModel's label file."""
-    path = directory / "assets" / _labels_file(head)
+    path = directory / "assets" / labels_file(head)
     return tuple(path.read_text(encoding="utf-8").splitlines())
-
-
-def _stored(variable: keras.Variable, dtype: tf.DType) -> tf.Variable:
-    value = variable.value
-    is_kernel = value.dtype == tf.float32 and value.shape.rank >= 2
-    return tf.Variable(tf.cast(value, dtype if is_kernel else value.dtype), trainable=False)
-
-
-def _write_labels(directory: Path, head: str, class_names: tuple[str, ...]) -> Path:
-    path = directory / _labels_file(head)
-    path.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-    return path
-
-
-def _labels_file(head: str) -> str:
-    return f"{head}_labels.txt"

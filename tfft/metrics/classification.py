@@ -14,7 +14,7 @@ _SMALLEST = 1e-12
 def classification_metrics(
     probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the metrics of one head as JSON values.
+    """Returns the metrics of one head.
 
     Args:
         probabilities: Predicted probabilities, float [examples, classes]; rows sum to 1.

@@ -1,4 +1,4 @@
-"""The metrics of a head by its kind, as JSON values, and their names."""
+"""The metrics of a head by its kind, and their names."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ _SMALLEST = 1e-7
 def multi_label_metrics(
     probabilities: np.ndarray, labels: np.ndarray, label_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the metrics of one head as JSON values.
+    """Returns the metrics of one head.
 
     Args:
         probabilities: Predicted probabilities, float [examples, labels].

@@ -13,8 +13,8 @@ from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
-from tfft.errors import ModelFileError, TfftError, UsageError, nearest
-from tfft.evaluation.answers import answers_of_run
+from tfft.errors import TfftError, UsageError, nearest
+from tfft.evaluation.answers import answers_of_run, load_run
 from tfft.evaluation.calibrate import Calibration, calibrate
 from tfft.evaluation.data import recorded_data, targets_of_model, together
 from tfft.reports.curves import curve_figures, learning_rate_figure
@@ -30,9 +30,8 @@ from tfft.reports.plan_figure import plan_figure
 from tfft.reports.png import require_pngs, write_pngs
 from tfft.reports.saliency import saliency_of
 from tfft.runs.history import read_history
-from tfft.runs.run import Run, refits_validation
+from tfft.runs.run import Run, refits_validation, require_run
 from tfft.runtime.keras_predictor import KerasPredictor
-from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs
 from tfft.system.files import json_or_empty, read_json, require_writable, write_text
 from tfft.system.progress import SILENT, Progress
@@ -136,7 +135,7 @@ def make_report(
     """
     started = time.perf_counter()
     run = Path(run)
-    _require_run(run)
+    require_run(run)
     path = output or run / "report.html"
     _require_places(path, png)
     opened = _open(run, split, progress)
@@ -148,13 +147,6 @@ def make_report(
     pngs = write_pngs(figures, png) if png is not None else []
     seconds = time.perf_counter() - started
     return Report(path, opened.split, len(text.encode()), seconds, tuple(pngs))
-
-
-def _require_run(run: Path) -> None:
-    if not (run / "recipe.yaml").is_file() or not (run / "run.json").is_file():
-        raise ModelFileError(
-            f"{run} is no run. Give the directory that `tfft train` made, such as runs/NAME."
-        )
 
 
 def _require_places(page_file: Path, png: Path | None) -> None:
@@ -202,9 +194,7 @@ def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
 
 
 def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
-    predictor = load_predictor(run)
-    if not isinstance(predictor, KerasPredictor):
-        raise ModelFileError(f"{run} is no run: it has no model.keras")
+    predictor = load_run(run)
     data = recorded_data(predictor.info, progress)
     there = _judged_splits(data)
     chosen = split or next(iter(there), None)

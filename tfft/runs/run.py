@@ -124,13 +124,35 @@ def open_run(path: Path) -> tuple[Run, Recipe]:
     Raises:
         ModelFileError: `path` is not a run directory.
     """
-    run = Run(Path(path))
-    if not run.recipe_file.is_file() or not run.record_file.is_file():
-        raise ModelFileError(
-            f"no run to go on with: {path} has no recipe.yaml and run.json. "
-            "Give the directory that `tfft train` made, such as runs/NAME."
-        )
+    run = require_run(path)
     return run, load_recipe(run.recipe_file)
+
+
+def require_run(path: Path) -> Run:
+    """Returns the run in a directory, finished or not.
+
+    Raises:
+        ModelFileError: `path` is no run directory.
+    """
+    run = Run(Path(path))
+    for file in (run.record_file, run.recipe_file):
+        if not file.is_file():
+            raise no_run(path, file.name)
+    return run
+
+
+def no_run(path: str | Path, missing: str = "") -> ModelFileError:
+    """Returns the error for a path that was given as a run and is none.
+
+    Args:
+        path: What was given.
+        missing: Name of a file that every run has and `path` lacks; "" where `path` is a model of
+            another kind.
+    """
+    lacks = f": it has no {missing}" if missing else ""
+    return ModelFileError(
+        f"{path} is not a run{lacks}. Give the directory that `tfft train` made, such as runs/NAME."
+    )
 
 
 def record(run: Run, **entries: Any) -> None:

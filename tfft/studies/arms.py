@@ -83,7 +83,7 @@ def make_arms(
         UsageError: There are fewer than two arms, two of the same name, or arms that cannot be
             compared: on different data, without a common classification head, the same run twice.
         RecipeError: A recipe is wrong, or a word is none of these.
-        ModelFileError: A run is not finished.
+        ModelFileError: A directory is no run, or the run in it is not finished.
     """
     arms: list[Arm] = []
     runs: dict[str, Arm] = {}
@@ -91,10 +91,8 @@ def make_arms(
         if word == SCRATCH or word in STRATEGY_NAMES:
             base = load_recipe(recipe, overrides=overrides, data=data)
             arms.append(_strategy(word, base, scratch_epochs))
-        elif (Path(word) / "run.json").is_file():
-            _add_run(Path(word), runs, arms)
         elif Path(word).is_dir():
-            raise ModelFileError(f"{word} is not a run: it has no run.json")
+            _add_run(Path(word), runs, arms)
         else:
             loaded = load_recipe(_recipe_word(word), overrides=overrides, data=data)
             arms.append(Arm(Path(word).stem, loaded))

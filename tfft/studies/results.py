@@ -60,7 +60,8 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the row as JSON values."""
-        return asdict(self)
+        over_seeds = list(self.over_seeds) if self.over_seeds else None
+        return {**asdict(self), "over_images": list(self.over_images), "over_seeds": over_seeds}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a server needs beside a SavedModel: its configuration, and how it is asked."""
+"""What a server needs beside a SavedModel: its configuration, and examples of requests."""
 
 from importlib import resources
 from pathlib import Path
@@ -21,12 +21,12 @@ FILES = (
 
 
 def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
-    """Writes `FILES` for TF Serving into a directory beside the versions of a SavedModel.
+    """Writes `FILES` for TF Serving beside the versions of a SavedModel.
 
     Args:
-        directory: ``<export>/serving``; its files are replaced, each whole.
-        info: of the newest version.
-        versions: numbers of all versions that are there.
+        directory: Directory ``<export>/serving``; each of its files is replaced as a whole.
+        info: Description of the newest version.
+        versions: Numbers of all versions of the export.
     """
     newest = sorted(versions)[-2:]
     values = {
@@ -67,7 +67,10 @@ def _outputs_table(heads: dict[str, HeadInfo]) -> str:
 
 
 def _answer_lines(heads: dict[str, HeadInfo]) -> dict[str, str]:
-    """Returns what the examples print: every head's answer; REST names no single output."""
+    """Returns the lines of the examples that print each head's answer.
+
+    REST does not name an output that is the only one.
+    """
     rest, grpc = ['outputs = answer.json()["outputs"]'], []
     names = [answer_name(name, heads) for name in heads]
     is_single = len(heads) == 1 and logits_name(next(iter(heads)), heads) is None

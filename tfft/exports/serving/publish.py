@@ -1,4 +1,4 @@
-"""Puts a SavedModel where a server polls, so that the server never sees a part of it."""
+"""Puts a SavedModel where a server polls, so that the server never sees a part of one."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ from tfft.system.files import atomic_directory, explained_os_errors
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable
 
-# TF Serving passes over names that are no number.
+# TF Serving ignores names that are not a number.
 _PREFIX = ".tfft-publish-"
 
 
@@ -25,9 +25,9 @@ class Published(Readable):
     """What was put where.
 
     Attributes:
-        source: the SavedModel's directory.
-        path: the version's directory below the base path.
-        version: its number.
+        source: Directory of the SavedModel.
+        path: Directory of the published version.
+        version: Number of the published version.
     """
 
     source: str
@@ -47,20 +47,21 @@ def publish(
 ) -> Published:
     """Copies a SavedModel to ``BASE_PATH/VERSION`` for a server that polls the base path.
 
-    The copy is made beside its place under a name that servers pass over, put on the disk, and
+    The copy is made beside its place under a name that servers ignore, flushed to the disk, and
     renamed: a reader sees the whole version or none, on any file system, whenever this process is
-    killed. What a killed one left is removed by the next. Publishers wait for each other.
+    killed. What a killed process leaves is removed by the next. Publishers wait for each other.
 
     Args:
-        model: a SavedModel's directory, or that of its versions (the newest is taken).
-        base_path: the directory that the server polls; made if it is not there.
-        version: a number that is not taken; default: the model's own, or the next after those
-            that are there if that is higher, so that the server takes it for the newest.
-        progress: where the work is reported.
+        model: Directory of a SavedModel, or of its versions (the newest is taken).
+        base_path: Directory that the server polls; made if it does not exist.
+        version: Number of the version, which must be free; default: the model's own, or the number
+            after the highest that exists if that is higher, so that the server takes it for the
+            newest.
+        progress: Where progress is reported.
 
     Raises:
-        ModelFileError: `model` is no SavedModel of tfft's.
-        UsageError: The version is there already.
+        ModelFileError: `model` is not a SavedModel that tfft wrote.
+        UsageError: The version exists already.
         TfftError: The disk is full, or `base_path` cannot be written to.
     """
     source = find_saved_model(Path(model))
@@ -73,7 +74,8 @@ def publish(
     with explained_os_errors(base_path):
         base_path.mkdir(parents=True, exist_ok=True)
         with _only_publisher(base_path):
-            number = _number(source, base_path) if version is None else version
+            own = int(source.name) if source.name.isdecimal() else 1
+            number = max(own, next_version([base_path])) if version is None else version
             target = base_path / str(number)
             if target.exists():
                 raise UsageError(
@@ -99,14 +101,9 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
         task.close()
 
 
-def _number(source: Path, base_path: Path) -> int:
-    own = int(source.name) if source.name.isdecimal() else 1
-    return max(own, next_version([base_path]))
-
-
 @contextlib.contextmanager
 def _only_publisher(base_path: Path) -> Iterator[None]:
-    """Waits until no other process publishes here; the system ends the wait if that is killed."""
+    """Waits until no other process publishes here; the wait ends also if that one is killed."""
     handle = os.open(base_path / f"{_PREFIX}lock", os.O_CREAT | os.O_RDWR, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,25 +1,21 @@
-"""Does a served model answer as the model that was trained? Asked of the server itself."""
+"""Whether a served model answers as the model that was trained: the server itself is asked."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
 from tfft.evaluation.data import evaluation_images
-from tfft.exports.parity import spread_over_classes
-from tfft.runtime.info import HeadInfo
+from tfft.exports.parity import agreement, answers_in_batches, spread_over_classes
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
-# Of those that a server answers: image files, which it decodes, and pixels, which Pillow decodes.
+# Image files, which the server decodes, and pixels, which Pillow decodes here.
 CHECKED_SIGNATURES = ("serve_bytes", "serving_default")
-_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,13 +23,12 @@ class ServeCheck(Readable):
     """How a served model compares with another form of it.
 
     Attributes:
-        model: the URL.
-        against: what it was compared with.
-        images: number of images compared, whole pictures.
-        tolerance: the largest difference that is allowed.
-        signatures: by signature and head, ``largest_difference`` (of a probability, an edge of a
-            box as a share, a number relative to the largest; None where an answer is no number)
-            and for classification ``top1_agreement``.
+        model: URL of the served model.
+        against: Path of the model that it was compared with.
+        images: Number of whole images compared.
+        tolerance: Largest difference that is allowed.
+        signatures: By signature and head, how well the answers agree, as
+            `tfft.exports.parity.agreement` gives it.
     """
 
     model: str
@@ -44,9 +39,9 @@ class ServeCheck(Readable):
 
     def lines(self) -> list[str]:
         differences = [
-            (f"{signature}, head {head}", figures["largest_difference"])
+            (f"{signature}, head {head}", agreed["largest_difference"])
             for signature, heads in self.signatures.items()
-            for head, figures in heads.items()
+            for head, agreed in heads.items()
         ]
         agrees = all(d is not None and d <= self.tolerance for _, d in differences)
         return [
@@ -64,20 +59,22 @@ class ServeCheck(Readable):
         return asdict(self)
 
     def require(self) -> None:
-        """Passes if all answers agree.
+        """Requires that all answers agree.
 
         Raises:
-            GateError: One does not.
+            GateError: An answer differs by more than the tolerance.
         """
-        apart = [
-            f"{signature}, head {head}: an answer differs by {_text(figures)}"
-            for signature, heads in self.signatures.items()
-            for head, figures in heads.items()
-            if (d := figures["largest_difference"]) is None or d > self.tolerance
-        ]
+        apart = []
+        for signature, heads in self.signatures.items():
+            for head, agreed in heads.items():
+                difference, where = agreed["largest_difference"], f"{signature}, head {head}"
+                if difference is None:
+                    apart.append(f"{where}: an answer is not a number")
+                elif difference > self.tolerance:
+                    apart.append(f"{where}: an answer differs by {difference:.3g}")
         if apart:
             raise GateError(
-                f"{self.model} does not answer as {self.against} does, {self.tolerance:g} being "
+                f"{self.model} does not answer as {self.against} does, where {self.tolerance:g} is "
                 "allowed:\n  " + "\n  ".join(apart)
             )
 
@@ -98,19 +95,19 @@ def serve_check(
 
     Args:
         model: URL of the served model.
-        against: the run, or any other MODEL.
-        signatures: of the served model.
-        data: a directory with one folder a class, or a manifest; default: the recorded data.
-        split: of the data.
-        images: number of images, spread over the classes.
-        tolerance: the largest difference that is allowed.
-        timeout_s: how long one request may take.
-        progress: where the work is reported.
+        against: Run, or any other MODEL.
+        signatures: Signatures of the served model to compare.
+        data: Directory with one folder for each class, or a manifest; default: the recorded data.
+        split: Split of the data.
+        images: Number of images, spread over the classes.
+        tolerance: Largest difference that is allowed.
+        timeout_s: How long one request may take, in seconds.
+        progress: Where progress is reported.
 
     Raises:
-        ModelFileError: The server has no such model, or `against` is none.
+        ModelFileError: The server has no such model, or `against` is not a MODEL.
         ServerError: The server does not answer.
-        DataError: The images are not there.
+        DataError: The images cannot be found.
         GateError: The served model has other heads or class names.
     """
     reference = load_predictor(against)
@@ -118,55 +115,30 @@ def serve_check(
     index = index.take(spread_over_classes(index.targets["label"], images))
     served = {s: load_predictor(model, signature=s, timeout_s=timeout_s) for s in signatures}
     for predictor in served.values():
-        _require_heads(predictor, reference)
-        if (
-            reference.kind == "keras"
-        ):  # a calibrated export answers at temperatures that a run has not
+        said, known = (p.info.at_temperatures({}).heads for p in (predictor, reference))
+        if said != known:
+            raise GateError(
+                f"{predictor.path} has other heads or class names than {reference.path}"
+            )
+        if reference.kind == "keras":
+            # A calibrated export answers at temperatures, the model of a run as it was trained.
             reference.info = reference.info.at_temperatures(predictor.info.temperatures)
     expected = _answers(reference, index, f"answers of {against}", progress)
-    figures = {}
+    agreements = {}
     for signature, predictor in served.items():
         actual = _answers(predictor, index, f"{signature} of {model}", progress)
-        figures[signature] = {
-            name: _figures(head, actual[name], expected[name])
+        agreements[signature] = {
+            name: agreement(head, actual[name], expected[name])
             for name, head in reference.info.heads.items()
         }
-    return ServeCheck(model, str(against), len(index), tolerance, figures)
-
-
-def _require_heads(served: Predictor, reference: Predictor) -> None:
-    said, known = (p.info.at_temperatures({}).heads for p in (served, reference))
-    if said != known:
-        raise GateError(f"{served.path} has other heads or class names than {reference.path}")
+    return ServeCheck(model, str(against), len(index), tolerance, agreements)
 
 
 def _answers(
     predictor: Predictor, index: ImageIndex, description: str, progress: Progress
 ) -> Outputs:
     task = progress.start(description, len(index))
-    parts = []
     try:
-        for start in range(0, len(index), _BATCH_SIZE):
-            batch = range(start, min(start + _BATCH_SIZE, len(index)))
-            parts.append(predictor.answers_from_bytes([index.read(k) for k in batch]))
-            task.advance(len(batch))
+        return answers_in_batches(index, predictor.answers_from_bytes, advance=task.advance)
     finally:
         task.close()
-    return {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
-
-
-def _figures(head: HeadInfo, actual: np.ndarray, expected: np.ndarray) -> dict[str, float | None]:
-    scale = max(float(np.abs(expected).max()), 1e-6) if head.kind == "regression" else 1.0
-    difference = float(np.abs(actual - expected).max()) / scale
-    figures: dict[str, float | None] = {
-        "largest_difference": difference if np.isfinite(difference) else None
-    }
-    if head.kind == "classification":
-        agree = actual.argmax(axis=1) == expected.argmax(axis=1)
-        figures["top1_agreement"] = float(agree.mean())
-    return figures
-
-
-def _text(figures: dict[str, float | None]) -> str:
-    difference = figures["largest_difference"]
-    return "more than can be said: it is no number" if difference is None else f"{difference:.3g}"

@@ -17,19 +17,19 @@ from tfft.config.recipe import WarmUpConfig
 from tfft.runtime.info import ModelInfo
 
 FILE_NAME = "tf_serving_warmup_requests"
-# As a camera's photo is, before it is decoded to the model's pixels.
+# Width and height of a photo as a camera makes it, before it is decoded to the model's pixels.
 _PHOTO_SIZE = (640, 480)
 
 
 def write_warm_up(directory: Path, info: ModelInfo, config: WarmUpConfig) -> None:
     """Writes a request for each signature and batch size asked for.
 
-    The pictures are grey: nobody's photo goes into an export.
+    The images are grey: nobody's photo goes into an export.
 
     Args:
-        directory: ``assets.extra`` of a SavedModel.
-        info: of the model.
-        config: what is asked for; with no batch sizes, nothing is written.
+        directory: Directory ``assets.extra`` of a SavedModel.
+        info: Description of the model.
+        config: Signatures and batch sizes asked for; without batch sizes, nothing is written.
     """
     if not config.batch_sizes:
         return
@@ -40,23 +40,20 @@ def write_warm_up(directory: Path, info: ModelInfo, config: WarmUpConfig) -> Non
 
 
 def _requests(info: ModelInfo, config: WarmUpConfig) -> Iterator[PredictRequest]:
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize(_PHOTO_SIZE).convert("RGB").save(stream, "JPEG")
+    photo = stream.getvalue()
     for signature in config.signatures:
         for batch_size in config.batch_sizes:
             request = PredictRequest()
             request.model_spec.name = info.name
             request.model_spec.signature_name = signature
             if signature == "serve_bytes":
-                photos = tf.make_tensor_proto([_photo()] * batch_size)
+                photos = tf.make_tensor_proto([photo] * batch_size)
                 request.inputs["image_bytes"].CopyFrom(photos)
             else:
                 shape = [batch_size, info.pixels.height, info.pixels.width, info.pixels.channels]
                 dtype = tf.uint8 if signature == "serve_uint8" else tf.float32
-                # The value stands in the file once, whatever the shape.
+                # The value is in the file once, whatever the shape.
                 request.inputs["images"].CopyFrom(tf.make_tensor_proto(127, dtype, shape))
             yield request
-
-
-def _photo() -> bytes:
-    stream = io.BytesIO()
-    Image.linear_gradient("L").resize(_PHOTO_SIZE).convert("RGB").save(stream, "JPEG")
-    return stream.getvalue()

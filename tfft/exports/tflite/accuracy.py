@@ -1,4 +1,4 @@
-"""Is a smaller file still as accurate? The gate for files whose answers differ by design."""
+"""The gate for files whose answers differ by design: whether a smaller file is as accurate."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from tfft.errors import GateError
 from tfft.exports.parity import Comparison
 from tfft.runtime.info import HeadInfo
 
-# Keras is sure of an image if its best class leads by more; rounding does not turn such answers.
+# Keras is sure of an image if its best class leads by more; rounding does not change such answers.
 _SURE = 0.5
-# One such answer may be lost by chance, all of a class's are not.
+# One such answer may be lost by chance, but not all of a class.
 _SURE_IMAGES = 2
-_FIGURES = {
+_METRICS = {
     "classification": "accuracy",
     "multi_label": "f1",
     "regression": "mae",
@@ -21,28 +21,38 @@ _FIGURES = {
 def accuracy_drop(comparison: Comparison) -> float:
     """Returns by how much the file is worse than the Keras model, on its worst head.
 
-    A difference of accuracy, F1 or mean IoU; for numbers, of the mean absolute error as a share of
-    the standard deviation of the right answers. Negative: the file is better.
+    This is the difference of accuracy, F1 or mean IoU; for numbers, that of the mean absolute error
+    as a share of the standard deviation of the right answers. It is negative if the file is better.
     """
-    return max(_drop(comparison, name, head) for name, head in comparison.heads.items())
+    drops = []
+    for name, head in comparison.heads.items():
+        check, metric = comparison.check.heads[name], _METRICS[head.kind]
+        of_file, of_keras = (float(check[key] or 0.0) for key in (metric, f"keras_{metric}"))
+        if head.kind == "regression":
+            targets = comparison.targets[name]
+            spread = float(targets[np.isfinite(targets)].std())
+            drops.append((of_file - of_keras) / max(spread, 1e-9))
+        else:
+            drops.append(of_keras - of_file)
+    return max(drops)
 
 
 def require_accuracy(comparison: Comparison, what: str, max_drop: float) -> None:
-    """Lets a file pass that is about as accurate as the Keras model and has not swapped classes.
+    """Requires that a file is about as accurate as the Keras model and has not swapped classes.
 
     Args:
-        comparison: on evaluation images.
-        what: the file is called in the error.
-        max_drop: the largest `accuracy_drop` that passes.
+        comparison: Comparison on evaluation images.
+        what: Name of the file in the error.
+        max_drop: Largest `accuracy_drop` that is allowed.
 
     Raises:
-        GateError: It does not pass.
+        GateError: The file is worse.
     """
     if comparison.file_heads != comparison.heads:
         raise GateError(f"{what}: its class names are not those of the model; not put in place")
     for name, head in comparison.heads.items():
         if not np.isfinite(comparison.actual[name]).all():
-            raise GateError(f"{what} gives answers that are no numbers; not put in place")
+            raise GateError(f"{what} gives answers that are not numbers; not put in place")
         if head.kind == "classification":
             _require_every_class(comparison, name, head, what)
     drop = accuracy_drop(comparison)
@@ -53,18 +63,8 @@ def require_accuracy(comparison: Comparison, what: str, max_drop: float) -> None
         )
 
 
-def _drop(comparison: Comparison, name: str, head: HeadInfo) -> float:
-    check, figure = comparison.check.heads[name], _FIGURES[head.kind]
-    file, keras = (float(check[key] or 0.0) for key in (figure, f"keras_{figure}"))
-    if head.kind != "regression":
-        return keras - file
-    targets = comparison.targets[name]
-    spread = float(targets[np.isfinite(targets)].std())
-    return (file - keras) / max(spread, 1e-9)
-
-
 def _require_every_class(comparison: Comparison, name: str, head: HeadInfo, what: str) -> None:
-    """Finds classes whose answers went elsewhere, which few images hide in the accuracy."""
+    """Raises a GateError if a class is lost, which the accuracy hides where it has few images."""
     expected, actual = comparison.expected[name], comparison.actual[name]
     best_two = np.sort(expected, axis=1)[:, -2:]
     sure = best_two[:, 1] - best_two[:, 0] > _SURE

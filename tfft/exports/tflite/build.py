@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tfft.system.tensorflow import keras
 
-from tfft.exports.outputs import answers_and_logits
+from tfft.exports.outputs import answers_and_logits, labels_file
 from tfft.exports.tflite.file import model_bytes, order_outputs, read_model, take_uint8
-from tfft.exports.tflite.metadata import add_metadata, labels_file, output_names
+from tfft.exports.tflite.metadata import add_metadata, output_names
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.runtime.tflite.convert import convert_to_tflite
 
@@ -17,7 +17,7 @@ def float32_content(model: keras.Model, info: ModelInfo, batch_size: int = 1) ->
     """Returns the model as a float32 TFLite file without any description.
 
     Raises:
-        TfftError: The model needs operators that TFLite has not.
+        TfftError: The model needs operators that TFLite does not have.
     """
     images = keras.Input(model.input_shape[1:], name="images")
     outputs = answers_and_logits(model(images), info.heads)
@@ -33,20 +33,20 @@ def write_tflite(
     description: str,
     uint8_input: bool = False,
 ) -> None:
-    """Writes a TFLite file with what its clients need to know.
+    """Writes a TFLite file that describes itself to its clients.
 
     Its input ``images`` is [batch, height, width, 3], RGB, 0..255, float32 or uint8; its outputs
-    are those of the SavedModel in float32, the answers before the logits. It has TFLite's metadata,
-    and a zip archive at its end, where these keep associated files, has ``tfft.json`` and the class
-    names of each head.
+    are those of the SavedModel in float32, the answers before the logits. It has TFLite metadata;
+    the zip archive at its end, which holds the files associated with these, has ``tfft.json`` and
+    the class names of each head.
 
     Args:
-        content: a file of `float32_content`, or one that was made smaller.
-        info: of the model; the places in it are left out.
-        path: to write to.
-        version: of the export.
-        description: of the file, a sentence.
-        uint8_input: the input is uint8.
+        content: Content of a file, from `float32_content` or made smaller from it.
+        info: Description of the model; the places in it are left out.
+        path: File to write.
+        version: Version of the export.
+        description: Description of the file, a sentence.
+        uint8_input: Whether the input is uint8 instead of float32.
     """
     info = info.without_places()
     model = read_model(content)

@@ -1,9 +1,10 @@
-"""The TFLite files of a run: each is made, compared, measured and only then put in place."""
+"""The TFLite files of a run: each is made, compared and measured before it is put in place."""
 
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _DESCRIPTIONS = {
     "dynamic_int8": "Weights in int8, activations in float32.",
     "int8": "Weights and activations in int8.",
 }
-# Of warm calls, for each number of threads.
+# Seconds of warm calls that are timed, for each number of threads.
 _TIMED_S = 0.25
 
 
@@ -42,9 +43,9 @@ class TfliteFamily:
     """What became of each precision.
 
     Attributes:
-        files: by precision, those that were put in place.
-        checks: figures by ``TFLite <precision>``, those of refused files too.
-        refused: by precision, why a file was not put in place.
+        files: Files that were put in place, by precision.
+        checks: Check of each file, also of refused ones, by ``TFLite <precision>``.
+        refused: Why a file was not put in place, by precision.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class TfliteFamily:
 
 
 def export_tflite(
-    keras: KerasPredictor,
+    original: KerasPredictor,
     reference: Reference,
     training: ImageIndex,
     directory: Path,
@@ -63,23 +64,23 @@ def export_tflite(
 ) -> TfliteFamily:
     """Writes a version's directory with a file for each precision that passes its gate.
 
-    float32 must answer as the Keras model does. The others differ by design: they may not be less
-    accurate by more than ``max_accuracy_drop``.
+    float32 must answer as the Keras model does. The others differ by design: they may be less
+    accurate by ``max_accuracy_drop`` at most.
 
     Args:
-        keras: the model.
-        reference: evaluation images and the Keras model's answers.
-        training: where calibration images are taken from.
-        directory: of the version; it must not exist, and is not made if no file passes.
-        name: of the export.
-        config: which files.
-        progress: where the work is reported.
+        original: The Keras model.
+        reference: Evaluation images and the Keras model's answers.
+        training: Images that calibration images are taken from.
+        directory: Directory of the version; it must not exist, and is not made if no file passes.
+        name: Name of the export.
+        config: Which files to make, and how.
+        progress: Where progress is reported.
     """
     family = TfliteFamily()
     task = progress.start("TFLite", 2 * len(config.precisions) + 1, "steps")
     try:
-        content = float32_content(keras.model, keras.info, config.batch_size)
-        maker = _Maker(content, keras.info, reference, training, config, directory.name)
+        content = float32_content(original.model, original.info, config.batch_size)
+        maker = _Maker(content, original.info, reference, training, config, directory.name)
         task.advance(1)
         with tempfile.TemporaryDirectory() as scratch:
             passed = []
@@ -111,10 +112,10 @@ def export_tflite(
 
 
 def _timed(path: Path) -> dict[str, Any]:
-    """Returns ``latency_ms`` of a file by threads, and ``memory_mb``.
+    """Returns ``latency_ms`` of a file by number of threads, and ``memory_mb``.
 
-    Percentiles of one call on this machine, with one thread and with all; the memory is what the
-    model adds to a process at most.
+    The latencies are percentiles of one call on this machine, with one thread and with all; the
+    memory is the most that the model adds to a process.
     """
     timings = {n: time_model(path, threads=n, seconds=_TIMED_S) for n in {1, processors()}}
     return {
@@ -143,11 +144,18 @@ class _Maker:
         """Writes a file.
 
         Returns:
-            Its answers beside the Keras model's, and what was tried to get it, where there was
-            something to try.
+            Its answers beside those of the Keras model, and what was tried to get it, if anything.
         """
         if precision == "int8":
-            return self._int8(path, progress)
+            found = find_int8(
+                self.content,
+                Calibration(self.config.calibration_images, self._calibration_images),
+                partial(self._compared, precision="int8", path=path),
+                self.config.max_accuracy_drop,
+                progress,
+            )
+            self._write(found.content, "int8", path)
+            return found.comparison, {"tried": found.tried, "noisiest_layers": found.noisiest}
         convert = {"float16": float16, "dynamic_int8": dynamic_int8}.get(precision, bytes)
         return self._compared(convert(self.content), precision, path), {}
 
@@ -164,15 +172,6 @@ class _Maker:
             description=_DESCRIPTIONS[precision],
             uint8_input=precision == "int8" and self.config.int8_input == "uint8",
         )
-
-    def _int8(self, path: Path, progress: Progress) -> tuple[Comparison, dict[str, Any]]:
-        def judge(content: bytes) -> Comparison:
-            return self._compared(content, "int8", path)
-
-        calibration = Calibration(self.config.calibration_images, self._calibration_images)
-        found = find_int8(self.content, calibration, judge, self.config.max_accuracy_drop, progress)
-        self._write(found.content, "int8", path)
-        return found.comparison, {"tried": found.tried, "noisiest_layers": found.noisiest}
 
     def _calibration_images(self, count: int) -> Sequence[np.ndarray]:
         index = self.training.take(spread_over_classes(self.training.targets["label"], count))

@@ -1,4 +1,4 @@
-"""A TFLite file as an object to edit, and the edits that its clients want."""
+"""A TFLite file as an object to edit, and the edits that its clients need."""
 
 import copy
 from collections.abc import Sequence
@@ -9,14 +9,15 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+# Models are of the generated class `ModelT` and annotated as Any: it declares every field as
+# possibly None.
 _FILE_IDENTIFIER = b"TFL3"
-# Models are of the generated class `ModelT`, called Any: it declares each field as possibly None.
 # Kernels may load weights in blocks of this many bytes.
 _ALIGNMENT = 16
 
 
 class _AlignedBuffer(schema.BufferT):
-    """A buffer whose data begin at a multiple of 16 bytes, as the schema wants.
+    """A buffer whose data begin at a multiple of 16 bytes, as the schema requires.
 
     The generated code (flatbuffers 25) aligns them to the size of their items, a byte.
     """
@@ -40,10 +41,10 @@ class Layer:
     """An operator of a file.
 
     Attributes:
-        kind: as the schema spells it, such as ``CONV_2D``.
-        name: of the tensor that it makes.
-        inputs: names of the tensors that it takes, constants included.
-        is_output: what it makes is an output of the file.
+        kind: Kind of the operator as the schema spells it, such as ``CONV_2D``.
+        name: Name of the tensor that it makes.
+        inputs: Names of the tensors that it takes, constants included.
+        is_output: Whether the tensor that it makes is an output of the file.
     """
 
     kind: str
@@ -53,7 +54,7 @@ class Layer:
 
 
 def layers(model: Any) -> list[Layer]:
-    """Returns the operators of a file in the order of computing."""
+    """Returns the operators of a file in the order in which they are computed."""
     kinds = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
     graph = model.subgraphs[0]
     names = [tensor.name.decode() for tensor in graph.tensors]
@@ -72,13 +73,22 @@ def layers(model: Any) -> list[Layer]:
 
 
 def read_model(content: bytes) -> Any:
-    """Returns the model in a TFLite file, all of its buffers inside it.
+    """Returns the model in a TFLite file, with all of its buffers inside it.
 
-    Large files, and those of the quantiser, keep buffers behind the model, which older clients do
-    not find.
+    Large files, and those of the quantiser, keep buffers behind the model, where older clients do
+    not find them.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    model.buffers = [_inside(buffer, content) for buffer in model.buffers or []]
+    buffers = []
+    for buffer in model.buffers or []:
+        inside = _AlignedBuffer()
+        # By the schema an offset of 0 or 1 says that the data are in the model.
+        if buffer.offset > 1:
+            inside.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+        else:
+            inside.data = buffer.data
+        buffers.append(inside)
+    model.buffers = buffers
     return model
 
 
@@ -110,7 +120,7 @@ def replace_data(model: Any, tensor: Any, content: bytes) -> None:
 def order_outputs(model: Any, names: Sequence[str]) -> None:
     """Puts the outputs into the order of their names in the signature.
 
-    The converter orders them as it likes; clients that do not read signatures go by position.
+    The converter orders them arbitrarily; clients that do not read signatures go by position.
     """
     (signature,) = model.signatureDefs
     tensors = {output.name.decode(): output for output in signature.outputs}
@@ -120,7 +130,7 @@ def order_outputs(model: Any, names: Sequence[str]) -> None:
 
 
 def give_floats(model: Any) -> None:
-    """Makes outputs float32 that are int8, or that the signature names so.
+    """Makes the outputs of a file float32 where they are int8.
 
     ai-edge-quantizer 0.10.0 leaves the signature at the int8 tensor of an output that another
     operator takes as well.
@@ -128,7 +138,9 @@ def give_floats(model: Any) -> None:
     graph, (signature,) = model.subgraphs[0], model.signatureDefs
     named = [output.tensorIndex for output in signature.outputs]
     floats = {}
-    for position in {int(n) for n in [*graph.outputs, *named] if _is_int8(graph.tensors[n])}:
+    for position in {int(number) for number in [*graph.outputs, *named]}:
+        if graph.tensors[position].type != schema.TensorType.INT8:
+            continue
         used = next(
             (op for op in _consumers(graph, position) if _is(model, op, "DEQUANTIZE")), None
         )
@@ -139,7 +151,7 @@ def give_floats(model: Any) -> None:
 
 
 def take_uint8(model: Any) -> None:
-    """Makes the float input, values 0..255, one of uint8 with scale 1 and zero point 0."""
+    """Makes the float input, with values 0..255, uint8 with scale 1 and zero point 0."""
     graph = model.subgraphs[0]
     (position,) = graph.inputs
     entrance = graph.tensors[position]
@@ -156,22 +168,8 @@ def take_uint8(model: Any) -> None:
     entrance.quantization.zeroPoint = np.array([0], np.int64)
 
 
-def _inside(buffer: Any, content: bytes) -> _AlignedBuffer:
-    inside = _AlignedBuffer()
-    # By the schema an offset of 0 or 1 says that the data are in the model.
-    if buffer.offset > 1:
-        inside.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
-    else:
-        inside.data = buffer.data
-    return inside
-
-
 def _consumers(graph: Any, tensor: int) -> list[Any]:
     return [op for op in graph.operators if tensor in list(op.inputs)]
-
-
-def _is_int8(tensor: Any) -> bool:
-    return tensor.type == schema.TensorType.INT8
 
 
 def _is(model: Any, operator: Any, kind: str) -> bool:
@@ -179,12 +177,12 @@ def _is(model: Any, operator: Any, kind: str) -> bool:
 
 
 def _code(code: Any) -> int:
-    """Numbers up to 127 stand in an older field."""
+    """Returns the number of an operator; numbers up to 127 are in an older field."""
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def _dequantized(model: Any, graph: Any, position: int, first: bool = False) -> int:
-    """Adds an operator that makes floats of a tensor, and returns the number of what it makes."""
+    """Adds an operator that turns a tensor into floats; returns the number of the new tensor."""
     floats = copy.copy(graph.tensors[position])
     floats.name = floats.name + b"_float"
     floats.type, floats.quantization = schema.TensorType.FLOAT32, None

@@ -1,8 +1,8 @@
-"""Full int8 that is accurate enough: the plain way first, then what helps.
+"""Full int8 that is accurate enough: plain int8 first, then what makes it more accurate.
 
-The range of each tensor is cut into 256 steps. Networks with squeeze-and-excitation or swish, and
-layers with a few huge values, lose accuracy by it. More calibration images give better ranges;
-layers that add the most noise can stay in float, each for some size and time.
+The range of each tensor is divided into 256 steps. Networks with squeeze-and-excitation or swish,
+and layers with a few huge values, lose accuracy by that. More calibration images give better
+ranges; the layers that add the most noise can stay in float, at the price of size and time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from tfft.exports.tflite.quantize import Ranges, calibrate, int8, noise_by_tenso
 from tfft.system.progress import Progress
 
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-# Images on which noise is measured: both files run without fast kernels, all tensors kept.
+# Images on which noise is measured: both files run without fast kernels and keep all tensors.
 _NOISE_IMAGES = 8
 _REPORTED_LAYERS = 5
 _MORE_IMAGES = 4
@@ -31,8 +31,9 @@ class Calibration:
     """Training images for the ranges of int8.
 
     Attributes:
-        count: of images at first.
-        read: gives a number of images float32 [height, width, 3], or fewer if there are no more.
+        count: Number of images to begin with.
+        read: Returns a given number of images, or all if there are fewer, each float32 [height,
+            width, 3], 0..255.
     """
 
     count: int
@@ -41,13 +42,14 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Int8:
-    """An int8 file and how it was found.
+    """An int8 file, and how it was found.
 
     Attributes:
-        content: the first file that passed, or the best.
-        comparison: its answers.
-        tried: ``what`` was tried in turn and its ``accuracy_drop``.
-        noisiest: ``layer`` and ``noise`` of those that add most, if the plain file was not enough.
+        content: Content of the first file that passed, or of the best.
+        comparison: Its answers beside those of the Keras model.
+        tried: ``what`` was tried in turn, and its ``accuracy_drop``.
+        noisiest: ``layer`` and ``noise`` of the layers that add the most noise; empty where plain
+            int8 is accurate enough.
     """
 
     content: bytes
@@ -66,11 +68,11 @@ def find_int8(
     """Returns the first int8 file that passes the accuracy gate, or the best of them.
 
     Args:
-        content: of the float32 file.
-        calibration: where its images are from.
-        judge: compares a file with the Keras model.
-        max_drop: see `require_accuracy`.
-        progress: where the work is reported.
+        content: Content of the float32 file.
+        calibration: Images that ranges are calibrated on.
+        judge: Compares a file with the Keras model.
+        max_drop: Largest loss of accuracy that passes, as for `require_accuracy`.
+        progress: Where progress is reported.
     """
     images = calibration.read(calibration.count)
     ranges = calibrate(content, images, progress)
@@ -101,7 +103,7 @@ def _remedies(
     added: dict[str, float],
     progress: Progress,
 ) -> Iterator[tuple[str, bytes]]:
-    """Yields what each remedy is and its file, cheap ones first; later ones build on earlier."""
+    """Yields each remedy's name and file, cheap ones first; later ones build on earlier ones."""
     images = calibration.read(_MORE_IMAGES * used)
     if len(images) > used:
         ranges = calibrate(content, images, progress)
@@ -121,7 +123,7 @@ def _remedies(
 
 
 def _added_noise(found: Sequence[Layer], noise: dict[str, float]) -> dict[str, float]:
-    """Returns by how much each layer raises the noise of what it takes, the worst first."""
+    """Returns by how much each layer raises the noise of its inputs, the worst first."""
     added = {
         layer.name: noise[layer.name] - max(noise.get(name, 0.0) for name in layer.inputs)
         for layer in found

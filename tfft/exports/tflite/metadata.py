@@ -10,6 +10,7 @@ from typing import Any
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from tfft.exports.outputs import labels_file
 from tfft.exports.tflite.file import add_buffer
 from tfft.runtime.info import FILE_NAME, HeadInfo, ModelInfo
 from tfft.runtime.predictor import answer_name, logits_name
@@ -23,11 +24,6 @@ _FEATURE, _IMAGE, _BOUNDING_BOX = 1, 2, 3
 _RGB = 1
 _BOUNDARIES, _RATIO = 1, 0
 _NORMALIZATION = 1
-
-
-def labels_file(head: str) -> str:
-    """Returns the name of the associated file with the class names of a head, a line each."""
-    return f"{head}_labels.txt"
 
 
 def output_names(heads: Mapping[str, HeadInfo]) -> tuple[str, ...]:
@@ -48,9 +44,9 @@ def metadata_bytes(info: ModelInfo, version: str, description: str) -> bytes:
     """Returns the metadata: one image as input, an output for each answer and its logits.
 
     Args:
-        info: of the model.
-        version: of the export.
-        description: of the file, a sentence.
+        info: Description of the model.
+        version: Version of the export.
+        description: Description of the file, a sentence.
     """
     build = _Tables()
     graph = build.table(
@@ -78,7 +74,7 @@ def metadata_bytes(info: ModelInfo, version: str, description: str) -> bytes:
 
 
 def _input(build: "_Tables", info: ModelInfo) -> int:
-    """The image: RGB as it is, 0..255; whatever scaling the backbone wants is in the model."""
+    """Adds the image: RGB, 0..255, unscaled; scaling for the backbone is part of the model."""
     pixels = info.pixels
     size = build.table({0: ("Uint32", pixels.width), 1: ("Uint32", pixels.height)})
     image = build.table({0: ("Int8", _RGB), 1: size})
@@ -123,7 +119,7 @@ def _output(build: "_Tables", name: str, head: HeadInfo, output: str) -> int:
 
 
 class _Tables:
-    """Builds tables from the numbers of their fields."""
+    """Builds tables whose fields are given by their numbers in the schema."""
 
     def __init__(self) -> None:
         self.builder = flatbuffers.Builder(1024)

@@ -1,7 +1,7 @@
-"""Smaller TFLite files from a float32 one, by the AI Edge Quantizer; nothing here needs TensorFlow.
+"""Smaller TFLite files from a float32 one, by the AI Edge Quantizer, without TensorFlow.
 
-The quantiser computes on the file itself: it takes seconds where TensorFlow's converter takes a
-minute, chooses operators one by one, and compares tensors of both files by name.
+The quantiser works on the file itself: it takes seconds where TensorFlow's converter takes a
+minute, can be told what to do with each operator, and compares tensors of both files by name.
 """
 
 import contextlib
@@ -38,17 +38,17 @@ _FLOAT16 = qtyping.OpQuantizationConfig(
 
 
 def float16(content: bytes) -> bytes:
-    """Returns a file with weights in float16 that computes in float32 where the client does."""
+    """Returns a file with weights in float16; clients that compute in float32 still do."""
     recipe = recipe_manager.RecipeManager()
     recipe.add_quantization_config(".*", _ALL, _FLOAT16, AlgorithmName.FLOAT_CASTING)
     return _quantized(content, recipe)
 
 
 def dynamic_int8(content: bytes) -> bytes:
-    """Returns a file with int8 weights, one scale a channel, whose activations stay float.
+    """Returns a file with int8 weights, one scale for each channel, and float activations.
 
-    Convolutions and dense layers compute in int8 on activations that are quantised on the way.
-    Depthwise convolutions compute in float: the runtime has no fast kernel of that kind for them.
+    Convolutions and dense layers quantise their activations on the fly and compute in int8.
+    Depthwise convolutions compute in float: the runtime has no fast kernel of this kind for them.
     """
     recipe = recipe_manager.RecipeManager()
     for operation in (
@@ -64,13 +64,13 @@ def calibrate(content: bytes, images: Sequence[np.ndarray], progress: Progress =
     """Runs a float file on images and returns the range of each of its tensors.
 
     Args:
-        content: of the float32 file.
-        images: float32 [height, width, 3], 0..255.
-        progress: where the work is reported.
+        content: Content of the float32 file.
+        images: Calibration images, each float32 [height, width, 3], 0..255.
+        progress: Where progress is reported.
     """
     recipe = _static()
-    # Custom statistics make it the range, not the moving average that is the quantiser's default:
-    # measured on Stanford Dogs it agrees better, and the input's range stays 0..255 exactly.
+    # Smallest and largest value, not their moving average, which is the quantiser's default: on
+    # Stanford Dogs the file agrees better by that, and the input's range is exactly 0..255.
     with _quiet():
         calibrator = Calibrator(
             content,  # pyright: ignore[reportArgumentType] (declared as a path or bytes)
@@ -94,18 +94,23 @@ def calibrate(content: bytes, images: Sequence[np.ndarray], progress: Progress =
 
 
 def int8(content: bytes, ranges: Ranges, keep_float: Sequence[str] = ()) -> bytes:
-    """Returns a file that computes in int8, weights with one scale a channel.
+    """Returns a file that computes in int8, with one scale for each channel of the weights.
 
-    Its input and its outputs stay float32, and so does what makes probabilities or boxes of the
-    last dense layer: 256 steps between 0 and 1 are few.
+    Its input and outputs stay float32, and so do the operators that turn the last dense layer's
+    output into probabilities or boxes: 256 steps between 0 and 1 are too few.
 
     Args:
-        content: of the float32 file.
-        ranges: from `calibrate`.
-        keep_float: names of tensors; the operators that make them compute in float.
+        content: Content of the float32 file.
+        ranges: Ranges from `calibrate`.
+        keep_float: Names of tensors; the operators that make them compute in float.
     """
     original = read_model(content)
-    recipe = _static([*keep_float, *_last_activations(original)])
+    last_activations = [
+        layer.name
+        for layer in layers(original)
+        if layer.is_output and layer.kind != "FULLY_CONNECTED"
+    ]
+    recipe = _static([*keep_float, *last_activations])
     quantised = read_model(_quantized(content, recipe, ranges))
     mend_biases(quantised, original)
     give_floats(quantised)
@@ -117,13 +122,13 @@ def noise_by_tensor(
 ) -> dict[str, float]:
     """Returns how far each tensor of a quantised file is off.
 
-    The figure is the mean square of the difference as a share of the mean square of the float
-    tensor: 0 is equal, 1 is noise as strong as the signal.
+    That is the mean square of the difference as a share of the mean square of the float tensor: 0
+    means equal, 1 noise as strong as the signal.
 
     Args:
-        content: of the float32 file.
-        quantised: made from it by `int8`.
-        images: float32 [height, width, 3], 0..255.
+        content: Content of the float32 file.
+        quantised: Content of a file that `int8` made from it.
+        images: Images to compare on, each float32 [height, width, 3], 0..255.
     """
     with _quiet():
         found = quantizer.Quantizer(content, previous_quantized_model=quantised).validate(
@@ -138,7 +143,7 @@ def noise_by_tensor(
 
 
 def _batches(content: bytes, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Returns inputs of the file's batch size; the last is filled up with its last image."""
+    """Returns batches of the file's size; the last is filled up with copies of its last image."""
     graph = read_model(content).subgraphs[0]
     size = int(graph.tensors[graph.inputs[0]].shape[0])
     groups = [images[start : start + size] for start in range(0, len(images), size)]
@@ -157,13 +162,6 @@ def _static(keep_float: Sequence[str] = ()) -> recipe_manager.RecipeManager:
     return recipe
 
 
-def _last_activations(model: Any) -> list[str]:
-    """Returns the names of the outputs that no dense layer makes."""
-    return [
-        layer.name for layer in layers(model) if layer.is_output and layer.kind != "FULLY_CONNECTED"
-    ]
-
-
 def _quantized(
     content: bytes, recipe: recipe_manager.RecipeManager, ranges: Ranges | None = None
 ) -> bytes:
@@ -176,14 +174,14 @@ def _quantized(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the quantiser's bars and reports from the screen."""
+    """Keeps the quantiser's progress bars and reports off the screen."""
     with (
         descriptors_kept_aside(2),
         contextlib.redirect_stderr(io.StringIO()),
         contextlib.redirect_stdout(io.StringIO()),
         warnings.catch_warnings(),
     ):
-        # ai-edge-litert 2.3.0 warns that keeping all tensors, as the quantiser does, needs memory.
+        # ai-edge-litert 2.3.0 warns that keeping all tensors takes memory; the quantiser has to.
         warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve", UserWarning)
         # ai-edge-quantizer 0.10.0 clips biases to 2**31, too large for int32: `mend_biases`.
         warnings.filterwarnings("ignore", "invalid value encountered in cast", RuntimeWarning)

@@ -1,9 +1,9 @@
-"""Biases of an int8 file that the quantiser cannot hold.
+"""Mends biases of an int8 file that the quantiser gets wrong.
 
-A bias is an int32 whose scale is the product of the scales of input and weights. A channel whose
-weights are almost zero, as pretrained models have them, has a scale so small that its bias does not
-fit. TensorFlow's converter then enlarges the scale of the channel's weights;
-ai-edge-quantizer 0.10.0 clips the bias, and turns the sign of positive ones.
+A bias is an int32 whose scale is the product of the scales of input and weights. In a channel whose
+weights are almost zero, as pretrained models have some, that scale is so small that the bias does
+not fit. TensorFlow's converter then enlarges the scale of the channel's weights;
+ai-edge-quantizer 0.10.0 clips the bias, and flips the sign of positive ones.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tfft.exports.tflite.file import replace_data
 
-# Leaves room for the sum that the bias is added to.
+# Half of what int32 holds, which leaves room for the sum that the bias is added to.
 _LARGEST_BIAS = 2.0**30
 
 
@@ -21,11 +21,11 @@ def mend_biases(model: Any, original: Any) -> int:
     """Enlarges the scales of weights until each bias fits.
 
     Args:
-        model: the int8 file, which is changed.
-        original: the float32 file that it was made from.
+        model: Model of the int8 file, which is changed.
+        original: Model of the float32 file that it was made from.
 
     Returns:
-        The number of channels that were changed.
+        Number of channels that were changed.
     """
     floats = {tensor.name: tensor for tensor in original.subgraphs[0].tensors}
     graph = model.subgraphs[0]
@@ -35,7 +35,7 @@ def mend_biases(model: Any, original: Any) -> int:
             continue
         weights, bias = (graph.tensors[number] for number in operator.inputs[1:3])
         integers = bias.type == schema.TensorType.INT32 and weights.type == schema.TensorType.INT8
-        # Of a bias that the quantiser made itself nothing more is known.
+        # The exact value of a bias that the quantiser made itself is not known.
         if integers and bias.name in floats:
             exact = _data(original, floats[bias.name], np.float32)
             mended += _mend(model, weights, bias, exact)
