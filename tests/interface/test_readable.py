@@ -14,6 +14,7 @@ from tfft.evaluation.evaluate import Evaluation
 from tfft.exports.export import Export
 from tfft.exports.serving.publish import Published
 from tfft.exports.serving.serve_check import ServeCheck
+from tfft.metrics.intervals import Interval
 from tfft.reports.report import Report
 from tfft.runs.diagnosis import Finding
 from tfft.runs.run import Run
@@ -33,7 +34,7 @@ METRICS = {
     "label": {
         "examples": 200,
         "top1": 0.8934,
-        "top1_interval": [0.8512, 0.9255],
+        "top1_interval": Interval(0.8512, 0.9255),
         "top5": 0.99,
         "loss": 0.31,
         "ece": 0.04,
@@ -66,7 +67,7 @@ def _phase(number: int, **values: Any) -> PhasePlan:
 
 def _ranked(name: str, top1: float) -> RankedBackbone:
     return RankedBackbone(
-        name, 224, 5, 6, 7, 0.25, 0.5, top1, (top1 - 0.05, top1 + 0.05), 1.0, 1.0, 1.0
+        name, 224, 5, 6, 7, 0.25, 0.5, top1, Interval(top1 - 0.05, top1 + 0.05), 1.0, 1.0, 1.0
     )
 
 
@@ -131,8 +132,8 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
             "label",
             80,
             (
-                BlockProbe("block1", 5, 0.7, [0.65, 0.8], 0.4),
-                BlockProbe("block2", 5, 0.8, [0.75, 0.85], 1.0),
+                BlockProbe("block1", 5, 0.7, Interval(0.65, 0.8), 0.4),
+                BlockProbe("block2", 5, 0.8, Interval(0.75, 0.85), 1.0),
             ),
         ),
         "<Probe A, head label: block1 is enough, best block2, top1 0.800 [0.750, 0.850]>",
