@@ -54,7 +54,7 @@ def load_run(run: Path) -> "KerasPredictor":
     """Loads the Keras model of a run.
 
     Raises:
-        ModelFileError: `run` is no run, or has no model.
+        ModelFileError: `run` is not a run, or has no model.
     """
     from tfft.runtime.keras_predictor import KerasPredictor
 

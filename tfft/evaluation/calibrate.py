@@ -96,7 +96,7 @@ def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibrati
         progress: Where progress is reported.
 
     Raises:
-        ModelFileError: `model` is no run, or has no head that classifies.
+        ModelFileError: `model` is not a run, or has no head that classifies.
         TfftError: There are no validation images that the model was not trained on.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".

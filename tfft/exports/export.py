@@ -109,7 +109,7 @@ def export(
     Raises:
         GateError: A file does not answer as the Keras model does and is not put in place. The
             error's `result` is an `Export` of the files that are, unless the SavedModel failed.
-        ModelFileError: `run` is no run, or has no model.
+        ModelFileError: `run` is not a run, or has no model.
         UsageError: There is no such format, or an override is not of the export section.
         TfftError: The disk is full, or `output` cannot be written to.
     """

@@ -52,7 +52,7 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
     """Fits the temperature of each classification head of a run on its validation images.
 
     Raises:
-        ModelFileError: `run` is no run with a head that classifies.
+        ModelFileError: `run` is not a run with a head that classifies.
         TfftError: It has no validation images that the model was not trained on.
     """
     from tfft.evaluation.calibrate import calibrate as fit
@@ -88,7 +88,7 @@ def export(
     Raises:
         GateError: A file does not agree with the Keras model; it is not put in place. What is in
             place is the error's `result`.
-        ModelFileError: `run` is no run with a model.
+        ModelFileError: `run` is not a run with a model.
     """
     from tfft.exports import export as exporting
 
@@ -122,7 +122,7 @@ def report(
         progress: where the work is reported.
 
     Raises:
-        ModelFileError: `run` is no run with a model.
+        ModelFileError: `run` is not a run with a model.
         DataError: Its images are not there any more.
         UsageError: There is no such split, or what draws PNG files is not installed.
         TfftError: `output` or `png` cannot be written to.

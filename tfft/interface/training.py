@@ -53,7 +53,7 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> "Run":
     """Goes on with a run that was interrupted, from its last checkpoint.
 
     Raises:
-        ModelFileError: `run` is no run directory.
+        ModelFileError: `run` is not a run directory.
         TfftError: As `train`.
     """
     from tfft.transfer import train as training

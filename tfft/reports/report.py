@@ -128,7 +128,7 @@ def make_report(
         progress: where the work is reported.
 
     Raises:
-        ModelFileError: `run` is no run with a model.
+        ModelFileError: `run` is not a run with a model.
         UsageError: There is no such split, or what draws PNG files is not installed.
         DataError: The images are not there any more.
         TfftError: `output` or `png` cannot be written to.

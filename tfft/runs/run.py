@@ -132,7 +132,7 @@ def require_run(path: Path) -> Run:
     """Returns the run in a directory, finished or not.
 
     Raises:
-        ModelFileError: `path` is no run directory.
+        ModelFileError: `path` is not a run directory.
     """
     run = Run(Path(path))
     for file in (run.record_file, run.recipe_file):

@@ -83,7 +83,7 @@ def make_arms(
         UsageError: There are fewer than two arms, two of the same name, or arms that cannot be
             compared: on different data, without a common classification head, the same run twice.
         RecipeError: A recipe is wrong, or a word is none of these.
-        ModelFileError: A directory is no run, or the run in it is not finished.
+        ModelFileError: A directory is not a run, or the run in it is not finished.
     """
     arms: list[Arm] = []
     runs: dict[str, Arm] = {}

@@ -68,7 +68,7 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
     A run that is finished is returned as it is.
 
     Raises:
-        ModelFileError: `path` is no run, or its checkpoint is of another model.
+        ModelFileError: `path` is not a run, or its checkpoint is of another model.
         DataError: The images are not those that it was started with.
         TfftError: As `train`.
     """

@@ -58,7 +58,7 @@ def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Ba
     if file.with_name(FILE_NAME).is_file():
         return _of_run(config, file, sha256, size_px, seed)
     if path.is_dir():
-        raise BackboneError(f"{path} is no run of `tfft train`: it has no {FILE_NAME}")
+        raise BackboneError(f"{path} is not a run of `tfft train`: it has no {FILE_NAME}")
     return _of_file(config, file, sha256, size_px, seed)
 
 
