@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 
 from tfft.cli.output import print_json, print_rich, results_stream
-from tfft.cli.progress import LineProgress, figures_text, shown_progress, speed_text
+from tfft.cli.progress import LineProgress, shown_progress, speed_text, values_text
 from tfft.system.progress import SILENT
 
 CHATTER = """
@@ -104,8 +104,8 @@ def test_on_a_terminal_there_are_bars(monkeypatch, capsys):
         assert text in errors
 
 
-def test_figures_and_speeds_are_short():
-    assert figures_text({"loss": 0.123456, "steps": 12345.0, "phase": "2/2"}) == (
+def test_values_and_speeds_are_short():
+    assert values_text({"loss": 0.123456, "steps": 12345.0, "phase": "2/2"}) == (
         "loss 0.1235  steps 12345  phase 2/2"
     )
     assert speed_text(1234.5, "images") == "1234 images/s"

@@ -87,9 +87,9 @@ def test_each_block_and_head_has_its_parameters_and_what_each_phase_does(printed
 
 def test_each_phase_says_what_it_trains_where_it_cuts_and_what_it_caches_and_why(printed):
     assert printed[-2:] == [
-        "phase 1: 110 parameters trained, cut after top; 1280 numbers an image cached, "
+        "phase 1: 110 parameters trained, cut after top; 1280 numbers per image cached, "
         "4.0 MB "
         "(a solved phase needs the features of all images)",
-        "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps an epoch; "
+        "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps per epoch; "
         "nothing cached (images are mixed (mix: mixup)); about 90 min",
     ]

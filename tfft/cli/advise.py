@@ -1,4 +1,4 @@
-"""`tfft advise`: which strategy to begin with."""
+"""`tfft advise`: which strategy to start with."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from tfft.errors import UsageError
     default="advised.yaml",
     show_default=True,
     metavar="FILE",
-    help="Where the recipe goes.",
+    help="File for the recipe.",
 )
 @json_option
 @quiet_option
@@ -37,9 +37,10 @@ def command(
 ) -> None:
     """Recommend a strategy for images, and write the recipe that follows it.
 
-    A linear head is solved on the features of the backbone, pretrained and random: what the former
-    has over the latter says how near the source is. Another on what each block hands on says how
-    much of it carries over. RECIPE names backbone and image size; its schedule does not matter.
+    A linear head is solved on the features of the backbone, pretrained and with random weights: the
+    gain of the former says how near the source is to the images. Another head, on the output of
+    each block, says how much of the backbone carries over. RECIPE decides the backbone and the
+    image size; its schedule does not matter.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`tfft backbones`: what there is to transfer from, what it is, and whether it works."""
+"""`tfft backbones`: the backbones to transfer from, what they consist of, whether they work."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from rich.text import Text
 import tfft
 from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError, UsageError, nearest
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _ListByDefault(click.Group):
-    """What is no command of the group are arguments of `list`."""
+    """A group whose command is `list` if none is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
@@ -36,7 +36,7 @@ class _ListByDefault(click.Group):
 
 
 def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
-    """The argument and the options that the commands about one backbone share."""
+    """Adds the argument and the options that the commands about one backbone share."""
     for decorate in (
         quiet_option,
         json_option,
@@ -49,7 +49,7 @@ def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
             "Can be repeated.",
         ),
         click.option(
-            "--size-px", type=click.IntRange(min=1), help="Of its images. Default: its own."
+            "--size-px", type=click.IntRange(min=1), help="Image size. Default: the backbone's own."
         ),
         click.argument("backbone", metavar="BACKBONE"),
     ):
@@ -80,8 +80,8 @@ def command() -> None:
 def list_command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bool) -> None:
     """List the pretrained backbones.
 
-    FILTER is a part of their names. Parameters and features are without classifier. A recipe takes
-    one as `backbone: {kind: KIND, name: NAME}`.
+    FILTER is a part of their names. Parameters and features do not include a classifier. A recipe
+    names one as `backbone: {kind: KIND, name: NAME}`.
 
     \b
     Example:
@@ -111,7 +111,7 @@ def list_command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bo
 def describe(
     backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Say what a backbone takes, gives and consists of.
+    """Describe the images, features and blocks of a backbone.
 
     BACKBONE is a name that `tfft backbones` lists, with arguments as in MobileNet:alpha=0.25
     (weights: random unless said otherwise); a run or a .keras file; a SavedModel: a directory, an
@@ -131,7 +131,11 @@ def describe(
         if as_json:
             print_json(results, found.to_json())
         else:
-            print_rich(results, Text(_about(found)), _blocks_table(found))
+            blocks = new_table(["block"], ["parameters", "BatchNorms", "parts"])
+            for block in found.blocks:
+                counts = (block.parameters, block.batch_norms, len(block.parts))
+                blocks.add_row(block.name, *(f"{count:,}" for count in counts))
+            print_rich(results, Text(_about(found)), blocks)
 
 
 @command.command()
@@ -139,10 +143,10 @@ def describe(
 def check(
     backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Try a backbone out: training steps, saving, exports.
+    """Check that a backbone can be trained, saved and exported.
 
-    Needs no data: it sees noise. BACKBONE is as in `tfft backbones describe`. Exit code 3 if
-    something did not go as it must.
+    No data are needed: it sees noise. BACKBONE is as in `tfft backbones describe`. The exit code is
+    3 if a check fails.
 
     \b
     Example:
@@ -151,14 +155,14 @@ def check(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            findings = tfft.check_backbone(
+            checks = tfft.check_backbone(
                 backbone, size_px=size_px, overrides=overrides, progress=progress
             )
         if as_json:
-            print_json(results, [finding.to_json() for finding in findings])
+            print_json(results, [check.to_json() for check in checks])
         else:
-            print_rich(results, _findings_table(findings))
-    failed = [finding.what for finding in findings if not finding.passed]
+            print_rich(results, _checks_table(checks))
+    failed = [check.what for check in checks if not check.passed]
     if failed:
         raise GateError(f"{backbone} did not pass: {', '.join(failed)}")
 
@@ -179,26 +183,15 @@ def _about(found: "BackboneDescription") -> str:
     return "\n".join(f"{name:<12}{value}" for name, value in lines.items() if value)
 
 
-def _blocks_table(found: "BackboneDescription") -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("block")
-    for name in ("parameters", "BatchNorms", "parts"):
-        table.add_column(name, justify="right")
-    for block in found.blocks:
-        counts = (block.parameters, block.batch_norms, len(block.parts))
-        table.add_row(block.name, *(f"{count:,}" for count in counts))
-    return table
-
-
-def _findings_table(findings: "Sequence[CheckResult]") -> Table:
+def _checks_table(checks: "Sequence[CheckResult]") -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("check")
     table.add_column("")
     table.add_column("seconds", justify="right")
     table.add_column("")
-    for finding in findings:
-        passed = "passed" if finding.passed else "FAILED"
-        table.add_row(finding.what, passed, f"{finding.seconds:.1f}", Text(finding.measured))
+    for check in checks:
+        passed = "passed" if check.passed else "FAILED"
+        table.add_row(check.what, passed, f"{check.seconds:.1f}", Text(check.measured))
     return table
 
 
@@ -231,6 +224,7 @@ def _table(listings: list[BackboneListing]) -> Table:
     table.add_column("weights here")
     for backbone in listings:
         spec = backbone.spec
+        here = "other size or arguments" if backbone.weights else ""
         table.add_row(
             spec.name,
             spec.kind,
@@ -239,12 +233,6 @@ def _table(listings: list[BackboneListing]) -> Table:
             f"{spec.feature_size:,}",
             str(len(spec.blocks)),
             spec.licence.split(" (")[0],
-            _here(backbone),
+            "yes" if backbone.available else here,
         )
     return table
-
-
-def _here(backbone: BackboneListing) -> str:
-    if backbone.available:
-        return "yes"
-    return "other size or arguments" if backbone.weights else ""

@@ -1,4 +1,4 @@
-"""`tfft benchmark`: how fast a MODEL answers, cold and warm."""
+"""`tfft benchmark`: how fast models answer, cold and warm."""
 
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def numbers_of(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, ...]:
-    """Returns the numbers of a list with commas.
+    """Returns the numbers of a comma-separated list.
 
     Raises:
-        click.BadParameter: One is no positive number.
+        click.BadParameter: One is not a positive integer.
     """
     numbers = [part.strip() for part in value.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in numbers):
@@ -36,22 +36,22 @@ def numbers_of(_context: click.Context, _parameter: click.Parameter, value: str)
     show_default=True,
     callback=numbers_of,
     metavar="N[,…]",
-    help="Images in a call.",
+    help="Number of images in a call.",
 )
 @click.option(
     "--threads",
     callback=lambda context, parameter, value: value and numbers_of(context, parameter, value),
     metavar="N[,…]",
-    help="Threads to compute with. Default: 1 and all processors.",
+    help="Number of threads. Default: 1 and all processors.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0.01),
     default=2.0,
     show_default=True,
-    help="Of warm calls, for each line of the table.",
+    help="Time spent on warm calls for each line of the table.",
 )
-@click.option("--signature", help="Of a SavedModel. Default: serving_default.")
+@click.option("--signature", help="Signature of a SavedModel. Default: serving_default.")
 @json_option
 @quiet_option
 def command(
@@ -66,9 +66,9 @@ def command(
     """Measure how fast models answer.
 
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model. Each
-    is loaded in processes of its own and given random pixels of its size: `cold` is the time from
-    the start of the process to the first answer, the rest are warm calls. Other work on the machine
-    is measured with it, and with a URL the network.
+    is loaded in its own processes and given random pixels of its image size: `cold` is the time
+    from the start of the process to the first answer, the rest are warm calls. Other work on the
+    machine counts too, and so does the network for a URL.
 
     \b
     Example:

@@ -1,17 +1,16 @@
-"""`tfft cache`: what lies in the cache, and how to make room."""
+"""`tfft cache`: the entries of the cache, and how to make room."""
 
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,10 +21,10 @@ _UNITS_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 @click.group()
 def command() -> None:
-    """List and clean what was computed once.
+    """List and clean the cache of features.
 
-    The cache holds what backbones made of images: features and activations. Each entry can be
-    made again; training removes what was not used for longest when train.cache.max_gb is reached.
+    The cache holds features and activations that backbones computed from images. Each entry can be
+    made again; training removes the least recently used ones when train.cache.max_gb is reached.
 
     \b
     Example:
@@ -38,7 +37,7 @@ def command() -> None:
 @json_option
 @quiet_option
 def list_command(as_json: bool, quiet: bool) -> None:
-    """List the entries, those first that were used last.
+    """List the entries, the most recently used first.
 
     \b
     Example:
@@ -49,17 +48,19 @@ def list_command(as_json: bool, quiet: bool) -> None:
         if as_json:
             print_json(results, [_to_json(entry) for entry in entries])
         else:
-            print_rich(results, *([_table(entries)] if entries else []), _total(entries))
+            size = _size(sum(entry.bytes for entry in entries))
+            total = Text(f"{_count(len(entries))}, {size} in {tfft.cache_path()}")
+            print_rich(results, *([_table(entries)] if entries else []), total)
 
 
 @command.command("clean")
 @click.option(
-    "--older-than", metavar="AGE", help="Remove what was not used for so long: 12h, 30d, 8w."
+    "--older-than", metavar="AGE", help="Remove entries not used for this long: 12h, 30d, 8w."
 )
 @click.option(
     "--max-gb",
     type=click.FloatRange(min=0),
-    help="Remove what was not used for longest until the rest fits.",
+    help="Remove the least recently used entries until the rest fits.",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @json_option
@@ -67,9 +68,9 @@ def list_command(as_json: bool, quiet: bool) -> None:
 def clean_command(
     older_than: str | None, max_gb: float | None, everything: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Remove entries, and what killed runs left half written.
+    """Remove entries, also those that killed runs left half written.
 
-    Entries that a run is using stay.
+    Entries in use stay.
 
     \b
     Example:
@@ -78,7 +79,7 @@ def clean_command(
       tfft cache clean --all
     """
     if not everything and older_than is None and max_gb is None:
-        raise UsageError("what shall go? Give --older-than AGE, --max-gb N or --all.")
+        raise UsageError("nothing to remove. Give --older-than AGE, --max-gb N or --all.")
     removed = tfft.clean_cache(
         max_gb=0.0 if everything else max_gb,
         older_than_s=None if older_than is None else _seconds(older_than),
@@ -116,11 +117,7 @@ def _to_json(entry: "Listed") -> dict[str, Any]:
 
 
 def _table(entries: list["Listed"]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("what", "backbone", "images", "recipe", "key"):
-        table.add_column(name)
-    for name in ("size", "last used"):
-        table.add_column(name, justify="right")
+    table = new_table(["what", "backbone", "images", "recipe", "key"], ["size", "last used"])
     for entry in entries:
         about = entry.about
         used = "in use" if entry.in_use else f"{_time(entry):%Y-%m-%d %H:%M}"
@@ -142,11 +139,6 @@ def _images(about: dict[str, Any]) -> str:
     view = about.get("view")
     seen = f", view {view['number'] + 1} ({view['augmentation']})" if view else ""
     return f"{about['images']:,} {about.get('split', '')}{seen}"
-
-
-def _total(entries: list["Listed"]) -> Text:
-    total = sum(entry.bytes for entry in entries)
-    return Text(f"{_count(len(entries))}, {_size(total)} in {tfft.cache_path()}")
 
 
 def _count(entries: int) -> str:

@@ -1,16 +1,15 @@
-"""`tfft calibrate`: the temperature of a run's classification heads."""
+"""`tfft calibrate`: the temperatures of a run's classification heads."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
 @json_option
 @quiet_option
 def command(run: Path, as_json: bool, quiet: bool) -> None:
-    """Fit how sure a run is to how often it is right.
+    """Fit the confidence of a run to its accuracy.
 
-    One number for each head that classifies, the temperature, is fitted on the validation images
-    and kept in the run's calibration.json. Answers stay what they are; probabilities become what
-    they say. tfft export --calibrated puts it into exports, tfft report shows it.
+    A temperature for each classification head is fitted on the validation images and kept in
+    calibration.json of the run. The predicted classes stay the same; a probability becomes the
+    share of such predictions that are right. tfft export --calibrated applies the temperatures,
+    tfft report shows them.
 
     \b
     Example:
@@ -43,11 +43,11 @@ def command(run: Path, as_json: bool, quiet: bool) -> None:
 
 
 def _table(calibration: "Calibration") -> Table:
-    title = f"on {calibration.examples:,} validation images"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("head")
-    for name in ("temperature", "-log likelihood", "calibrated", "calibration error", "calibrated"):
-        table.add_column(name, justify="right")
+    table = new_table(
+        ["head"],
+        ["temperature", "-log likelihood", "calibrated", "calibration error", "calibrated"],
+        f"on {calibration.examples:,} validation images",
+    )
     for name, head in calibration.heads.items():
         before_after = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
         table.add_row(name, f"{head.temperature:.4f}", *(f"{value:.4f}" for value in before_after))
@@ -62,5 +62,5 @@ def _remarks(calibration: "Calibration") -> list[Text]:
         for name in unfitted
     ]
     if calibration.held_out:
-        texts.append("of the weights before they were refitted on the validation images")
+        texts.append("fitted to the weights from before the refit on the validation images")
     return [Text("\n".join(texts))] if texts else []

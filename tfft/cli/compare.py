@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import TfftError, UsageError
 
@@ -23,7 +21,7 @@ def _fractions(context: click.Context, parameter: click.Parameter, value: str) -
         return tuple(float(part) for part in value.split(","))
     except ValueError:
         raise UsageError(
-            f"--fractions takes numbers with commas between, such as 0.05,0.25,1. Received: {value}"
+            f"--fractions takes comma-separated numbers, such as 0.05,0.25,1. Received: {value}"
         ) from None
 
 
@@ -34,7 +32,7 @@ def _fractions(context: click.Context, parameter: click.Parameter, value: str) -
     default="classifier",
     show_default=True,
     metavar="RECIPE",
-    help="What strategies are applied to.",
+    help="Recipe that strategies are applied to.",
 )
 @data_option
 @set_option
@@ -55,15 +53,15 @@ def _fractions(context: click.Context, parameter: click.Parameter, value: str) -
     default=60,
     show_default=True,
     metavar="N",
-    help="Of the arm scratch, on all of the data.",
+    help="Epochs of the arm scratch on all of the data.",
 )
 @click.option(
     "--target",
     type=click.FloatRange(0.0, 1.0),
     metavar="X",
-    help="Validation top-1 for the time to reach it. Default: what every arm reaches.",
+    help="Validation top-1 whose time to reach is measured. Default: what every arm reaches.",
 )
-@click.option("--name", metavar="NAME", help="Of the directory in studies/.")
+@click.option("--name", metavar="NAME", help="Name of the directory in studies/.")
 @json_option
 @quiet_option
 def command(
@@ -83,11 +81,10 @@ def command(
 
     An ARM is a strategy (scratch, feature_extraction, head_only, full, partial, progressive, lp_ft)
     applied to --recipe, a recipe, or the directory of a finished run. On a part of the data
-    strategies train for up to 5 times as many epochs, so that the steps do not get too few; recipes
-    do not.
+    strategies train for up to 5 times as many epochs, so that there are enough steps; recipes do
+    not.
 
-    Ctrl-C stops a comparison, and the same command goes on with it; so does one with more seeds or
-    fractions.
+    Ctrl-C stops a comparison. The same command continues it, also with more seeds or fractions.
 
     \b
     Example:
@@ -122,9 +119,7 @@ def _show(stream: TextIO, report: "StudyReport") -> None:
 
     shown = []
     for title, (columns, rows) in tables(report.results).items():
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left")
+        table = new_table(columns[:1], columns[1:], title)
         for row in rows:
             table.add_row(*row)
         shown.append(table)

@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import DataError
+from tfft.system.readable import counted
 
 if TYPE_CHECKING:
-    from tfft.data.dataset import DataReport, ImageData
+    from tfft.data.dataset import DataReport
 
 _CLASSES = 20
 _source_argument = click.argument("source", metavar="RECIPE|DIR")
@@ -45,7 +45,10 @@ def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: b
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             prepared = tfft.prepare_data(source, data=data, overrides=overrides, progress=progress)
-        _print_data(results, prepared)
+        counts = {split: len(index) for split, index in prepared.splits.items()}
+        title = f"{prepared.name}, {len(prepared.class_names['label'])} classes"
+        skipped = (f"skipped {image.path}: {image.reason}" for image in prepared.skipped)
+        print_rich(results, _splits_table(title, counts), *_texts([*prepared.notes, *skipped]))
 
 
 @command.command()
@@ -57,9 +60,9 @@ def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: b
 def check(
     source: str, data: Path | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Read every image and name all that cannot be used.
+    """Read every image and name those that cannot be used.
 
-    The exit code is 2 if there is one, also where the recipe would skip it.
+    The exit code is 2 if there are any, even if the recipe would skip them.
 
     \b
     Example:
@@ -74,14 +77,7 @@ def check(
         else:
             _print_report(results, report)
     if report.bad:
-        raise DataError(f"{_counted(len(report.bad), 'file')} of {report.name} cannot be used.")
-
-
-def _print_data(results: TextIO, data: "ImageData") -> None:
-    counts = {split: len(index) for split, index in data.splits.items()}
-    classes = len(data.class_names["label"])
-    notes = [*data.notes, *(f"skipped {image.path}: {image.reason}" for image in data.skipped)]
-    print_rich(results, _splits_table(f"{data.name}, {classes} classes", counts), *_texts(notes))
+        raise DataError(f"{counted(len(report.bad), 'file')} of {report.name} cannot be used.")
 
 
 def _print_report(results: TextIO, report: "DataReport") -> None:
@@ -98,20 +94,15 @@ def _print_report(results: TextIO, report: "DataReport") -> None:
 
 
 def _splits_table(title: str, counts: dict[str, int]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("split")
-    table.add_column("images", justify="right")
+    table = new_table(["split"], ["images"], title)
     for split, count in counts.items():
         table.add_row(split, f"{count:,}")
     return table
 
 
 def _classes_table(report: "DataReport") -> Table:
-    """Usable images by class and split: the smallest classes, where there are many."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("class")
-    for split in report.counts:
-        table.add_column(split, justify="right")
+    """Usable images by class and split: only the smallest classes, if there are many."""
+    table = new_table(["class"], list(report.counts))
     rows = {
         name: [classes[name] for classes in report.counts.values()]
         for name in next(iter(report.counts.values()))
@@ -127,7 +118,3 @@ def _classes_table(report: "DataReport") -> Table:
 
 def _texts(lines: Sequence[str]) -> list[Text]:
     return [Text("\n".join(lines))] if lines else []
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""`tfft evaluate`: figures of a model on a split, and a gate on its accuracy."""
+"""`tfft evaluate`: the metrics of a model on a split, and a gate on its accuracy."""
 
 from pathlib import Path
 
@@ -36,8 +36,8 @@ from tfft.errors import GateError
 @click.option(
     "--signature",
     metavar="NAME",
-    help="Of a SavedModel or served model: serve_bytes (the default), serving_default or "
-    "serve_uint8.",
+    help="Signature of a SavedModel or served model: serve_bytes (the default), serving_default "
+    "or serve_uint8.",
 )
 @info_option
 @timeout_option
@@ -57,8 +57,8 @@ def command(
     """Measure a model on a split of its data, or on other data.
 
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
-    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. Without --data, the data are
-    those that it was trained on. Other data without splits of their own are taken whole.
+    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. Without --data, it is measured on the
+    data that it was trained on. Other data without splits of their own are used whole.
 
     \b
     Example:
@@ -76,15 +76,10 @@ def command(
             print_json(results, evaluation.to_json())
         else:
             print_rich(results, *evaluation_tables(evaluation))
-    if min_top1 is not None:
-        _check_top1(evaluation.metrics, min_top1)
-
-
-def _check_top1(metrics: dict[str, dict], min_top1: float) -> None:
     below = [
-        f"head {head}: top-1 {figures['top1']:.4f} is below --min-top1 {min_top1}"
-        for head, figures in metrics.items()
-        if figures.get("top1", 1.0) < min_top1
+        f"head {head}: top-1 {metrics['top1']:.4f} is below --min-top1 {min_top1}"
+        for head, metrics in evaluation.metrics.items()
+        if min_top1 is not None and metrics.get("top1", 1.0) < min_top1
     ]
     if below:
         raise GateError("\n".join(below))

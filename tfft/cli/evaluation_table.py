@@ -1,4 +1,4 @@
-"""An evaluation as tables: the figures, the worst classes, the most confused pairs."""
+"""An evaluation as tables: the metrics, the worst classes and the most confused pairs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +16,25 @@ _ROWS = 5
 
 
 def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
-    """Returns for each head a table of its figures, its worst classes and its confusions."""
+    """Returns for each head a table of its metrics, its worst classes and its confusions."""
     tables = []
-    for head, figures in evaluation.metrics.items():
+    for head, metrics in evaluation.metrics.items():
         title = f"{evaluation.model}, {evaluation.split}, {evaluation.examples:,} images"
         title = title if len(evaluation.metrics) == 1 else f"{title}: {head}"
-        tables.append(_figures_table(title, figures))
-        if "confusion" in figures:
-            tables += [_worst_classes(figures), _confusions(figures)]
+        tables.append(_metrics_table(title, metrics))
+        if "confusion" in metrics:
+            tables += [_worst_classes(metrics), _confusions(metrics)]
     return [table for table in tables if table.row_count]
 
 
-def _figures_table(title: str, figures: dict[str, Any]) -> Table:
+def _metrics_table(title: str, metrics: dict[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False)
-    table.add_column("figure")
+    table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("remark")
     for name, shown in METRIC_NAMES.items():
-        if figures.get(name) is not None:
-            table.add_row(shown, f"{figures[name]:.4f}", _interval(figures.get(f"{name}_interval")))
+        if metrics.get(name) is not None:
+            table.add_row(shown, f"{metrics[name]:.4f}", _interval(metrics.get(f"{name}_interval")))
     return table
 
 
@@ -42,24 +42,24 @@ def _interval(interval: "Interval | None") -> str:
     return "95 % interval {:.4f} … {:.4f}".format(*interval) if interval else ""
 
 
-def _worst_classes(figures: dict[str, Any]) -> Table:
+def _worst_classes(metrics: dict[str, Any]) -> Table:
     table = Table(title="worst classes", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("class")
     table.add_column("images", justify="right")
     table.add_column("accuracy", justify="right")
-    with_errors = [row for row in figures["per_class"] if row["examples"] and row["accuracy"] < 1]
+    with_errors = [row for row in metrics["per_class"] if row["examples"] and row["accuracy"] < 1]
     for row in sorted(with_errors, key=lambda row: row["accuracy"])[:_ROWS]:
         table.add_row(row["label"], f"{row['examples']:,}", f"{row['accuracy']:.3f}")
     return table
 
 
-def _confusions(figures: dict[str, Any]) -> Table:
+def _confusions(metrics: dict[str, Any]) -> Table:
     table = Table(title="most confused", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("images of")
     table.add_column("taken for")
     table.add_column("times", justify="right")
-    labels = [row["label"] for row in figures["per_class"]]
-    counts = np.array(figures["confusion"], dtype=np.int64)
+    labels = [row["label"] for row in metrics["per_class"]]
+    counts = np.array(metrics["confusion"], dtype=np.int64)
     np.fill_diagonal(counts, 0)
     for position in np.argsort(-counts, axis=None, kind="stable")[:_ROWS]:
         true, predicted = np.unravel_index(position, counts.shape)

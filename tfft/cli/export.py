@@ -1,4 +1,4 @@
-"""`tfft export`: from a run to files that other programs run."""
+"""`tfft export`: a run becomes files that other programs can run."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.table import Table
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.config.recipe import Precision
 from tfft.errors import GateError, nearest
@@ -24,10 +24,10 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 def precisions_of(
     _context: click.Context, _parameter: click.Parameter, value: str | None
 ) -> tuple[str, ...] | None:
-    """Returns the precisions of a list with commas.
+    """Returns the precisions of a comma-separated list.
 
     Raises:
-        click.BadParameter: There is no such precision.
+        click.BadParameter: One is not a precision.
     """
     if value is None:
         return None
@@ -47,7 +47,7 @@ def precisions_of(
     "formats",
     multiple=True,
     type=click.Choice(["savedmodel", "tflite"]),
-    help="What to write. Can be repeated. Default: those of the recipe.",
+    help="Format to write. Can be repeated. Default: those of the recipe.",
 )
 @click.option(
     "--output",
@@ -55,13 +55,13 @@ def precisions_of(
     default=Path("saved_models"),
     show_default=True,
     metavar="DIR",
-    help="Where exports go; NAME/VERSION is added.",
+    help="Directory for exports; NAME/VERSION is added.",
 )
 @click.option("--name", help="Name of the export. Default: the recipe's (export.name, or name).")
 @click.option(
     "--calibrated/--not-calibrated",
     default=None,
-    help="Probabilities at the temperature fitted on validation images (tfft calibrate). "
+    help="Scale probabilities with the temperature fitted on validation images (tfft calibrate). "
     "Default: the recipe's export.calibrated.",
 )
 @click.option(
@@ -76,14 +76,14 @@ def precisions_of(
     "batch_size",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Images that a TFLite file takes at once. Default: the recipe's, which is 1 unless set.",
+    help="Number of images that a TFLite file takes at once. Default: the recipe's, or else 1.",
 )
 @click.option(
     "--max-accuracy-drop",
     type=click.FloatRange(0.0, 1.0),
     metavar="SHARE",
-    help="Refuse smaller files (TFLite, SavedModels with 16-bit weights) that are less accurate by "
-    "more. Default: the recipe's, which is 0.01 unless set.",
+    help="Refuse smaller files (TFLite, SavedModels with 16-bit weights) that lose more accuracy "
+    "than this. Default: the recipe's, or else 0.01.",
 )
 @click.option(
     "--set",
@@ -110,10 +110,10 @@ def command(
 ) -> None:
     """Write a run as SavedModel and TFLite.
 
-    Each file is compared with the Keras model on images of the run's data, and put in place only
-    if it agrees; smaller TFLite files, if they are about as accurate. If a TFLite file is refused,
-    the others are in place and the exit code is 3; if the SavedModel is, nothing else is written.
-    Versions never overwrite each other; runs of one recipe become versions of one model, unless
+    Each file is compared with the Keras model on images of the run's data, and put in place only if
+    it agrees; a smaller TFLite file must be about as accurate. If a TFLite file is refused, the
+    others are put in place and the exit code is 3; if the SavedModel is, nothing else is written.
+    Versions never overwrite each other. Runs of one recipe become versions of one model, unless
     --name says otherwise.
 
     \b
@@ -150,15 +150,11 @@ def command(
         if as_json:
             print_json(results, written.to_json())
         else:
-            print_rich(results, *_tables(written))
+            tables = [_files_table(written), _checks_table(written.checks)]
+            tried = _tried_table(written.checks)
+            print_rich(results, *tables, *([tried] if tried.row_count else []))
     if refusal is not None:
         raise refusal
-
-
-def _tables(written: "Export") -> list[Table]:
-    tables = [_files_table(written), _checks_table(written.checks)]
-    tried = _tried_table(written.checks)
-    return [*tables, tried] if tried.row_count else tables
 
 
 def _files_table(written: "Export") -> Table:
@@ -176,64 +172,61 @@ def _files_table(written: "Export") -> Table:
 
 def _checks_table(checks: Mapping[str, Any]) -> Table:
     """Returns how well each file and signature agrees with the Keras model."""
-    table = Table(title="against the Keras model", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("file")
     rows = dict(_check_rows(checks))
-    names = list(dict.fromkeys(name for figures in rows.values() for name in figures))
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
-    for checked, figures in rows.items():
-        table.add_row(checked, *(_figure(figures.get(name)) for name in names))
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    columns = [name.replace("_", " ") for name in names]
+    table = new_table(["file"], columns, "against the Keras model")
+    for checked, row in rows.items():
+        table.add_row(checked, *(_cell(row.get(name)) for name in names))
     return table
 
 
 def _tried_table(checks: Mapping[str, Any]) -> Table:
-    """Returns what was tried to get a file through, where the plain way was not enough."""
+    """Returns what else was tried where the first version of a file did not pass."""
     table = Table(title="tried", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("file")
     table.add_column("what", overflow="fold")
     table.add_column("accuracy drop", justify="right")
-    for checked, figures in checks.items():
-        tried = figures.get("tried", [])
+    for checked, check in checks.items():
+        tried = check.get("tried", [])
         for attempt in tried if len(tried) > 1 else []:
-            table.add_row(checked, attempt["what"], _figure(attempt["accuracy_drop"]))
-        for layer in figures.get("noisiest_layers", []):
+            table.add_row(checked, attempt["what"], _cell(attempt["accuracy_drop"]))
+        for layer in check.get("noisiest_layers", []):
             name = layer["layer"].partition(";")[0]
             table.add_row(checked, f"adds noise {layer['noise']:.2g}: {name}", "")
     return table
 
 
 def _check_rows(checks: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields a row for each file, or for each of its heads where there are several."""
-    for checked, figures in checks.items():
-        heads = figures.get("heads", {})
-        if not heads or "size_bytes" in figures:
-            shared = {name: value for name, value in figures.items() if _is_shown(name, value)}
-            yield checked, {**shared, **_of_the_file(figures)}
+    """Yields a row for each file, and one for each of its heads if there are several."""
+    for checked, check in checks.items():
+        heads = check.get("heads", {})
+        if not heads or "size_bytes" in check:
+            numbers = {
+                name: value
+                for name, value in check.items()
+                if isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and name not in ("size_bytes", "memory_mb")
+            }
+            yield checked, {**numbers, **_size_and_speed(check)}
         for head, of_head in heads.items():
-            yield f"{checked}, {head}", {"images": figures["images"], **of_head}
+            yield f"{checked}, {head}", {"images": check["images"], **of_head}
 
 
-def _is_shown(name: str, value: Any) -> bool:
-    """Says whether a figure is shown as it is; those of the file itself have their own form."""
-    if name in ("size_bytes", "memory_mb") or isinstance(value, bool):
-        return False
-    return isinstance(value, int | float)
-
-
-def _of_the_file(figures: Mapping[str, Any]) -> dict[str, str]:
+def _size_and_speed(check: Mapping[str, Any]) -> dict[str, str]:
     """Returns size, memory and speed of a file, where they were measured."""
     found = {}
-    if "size_bytes" in figures:
-        found["MB"] = f"{figures['size_bytes'] / 1e6:.2f}"
-    if figures.get("memory_mb") is not None:
-        found["MB in memory"] = f"{figures['memory_mb']:.0f}"
-    for threads, latency in figures.get("latency_ms", {}).items():
+    if "size_bytes" in check:
+        found["MB"] = f"{check['size_bytes'] / 1e6:.2f}"
+    if check.get("memory_mb") is not None:
+        found["MB in memory"] = f"{check['memory_mb']:.0f}"
+    for threads, latency in check.get("latency_ms", {}).items():
         found[f"ms (p90), {threads} thr."] = f"{latency['p50']:.1f} ({latency['p90']:.1f})"
     return found
 
 
-def _figure(value: Any) -> str:
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Which files the IMAGE arguments of a command line mean."""
+"""The files that the IMAGE arguments of a command line stand for."""
 
 import glob
 import os
@@ -11,31 +11,25 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
 def find_images(arguments: Iterable[str]) -> list[str]:
-    """Returns the paths that the arguments mean, in their order.
+    """Returns the paths that the arguments stand for, in their order.
 
-    A folder means the images in it and below it by their suffixes, sorted, without hidden ones; a
-    pattern with ``*``, ``?`` or ``[…]`` (``**`` for any depth) what it matches, sorted; anything
-    else a file, whether it is there or not.
+    A folder stands for the images in it and below it, recognised by suffix and sorted, without
+    hidden ones; a pattern with ``*``, ``?`` or ``[…]`` (``**`` for any depth) stands for what it
+    matches, sorted; anything else is a file, whether it exists or not.
 
     Raises:
         UsageError: A folder has no image, or a pattern matches nothing.
     """
-    return [path for argument in arguments for path in _meant_by(argument)]
-
-
-def _meant_by(argument: str) -> list[str]:
-    if Path(argument).is_dir():
-        return _images_below(argument)
-    if not Path(argument).exists() and glob.has_magic(argument):
-        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - patterns may be absolute
-        if not matches:
-            raise UsageError(f"no file matches the pattern. Received: {argument}")
-        return [path for match in matches for path in _meant_by_match(match)]
-    return [argument]
-
-
-def _meant_by_match(path: str) -> list[str]:
-    return _images_below(path) if Path(path).is_dir() else [path]
+    paths: list[str] = []
+    for argument in arguments:
+        matches = [argument]
+        if not Path(argument).exists() and glob.has_magic(argument):
+            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - patterns may be absolute
+            if not matches:
+                raise UsageError(f"no file matches the pattern. Received: {argument}")
+        for match in matches:
+            paths += _images_below(match) if Path(match).is_dir() else [match]
+    return paths
 
 
 def _images_below(folder: str) -> list[str]:

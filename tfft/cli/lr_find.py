@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     "--phase",
     type=click.IntRange(min=1),
     metavar="N",
-    help="1 for the first. Default: the first with a learning rate.",
+    help="Number of the phase, 1 for the first. Default: the first one with a learning rate.",
 )
-@click.option("--lowest", default=1e-6, show_default=True, metavar="X", help="Rate to begin with.")
+@click.option("--lowest", default=1e-6, show_default=True, metavar="X", help="Rate to start with.")
 @click.option("--highest", default=1.0, show_default=True, metavar="X", help="Rate to end with.")
-@click.option("--steps", default=100, show_default=True, metavar="N", help="Batches, at most.")
+@click.option(
+    "--steps", default=100, show_default=True, metavar="N", help="Largest number of batches."
+)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -50,9 +52,9 @@ def command(
 ) -> None:
     """Find a learning rate: raise it from batch to batch and watch the loss (Smith 2017).
 
-    The suggestion is the rate at which the loss falls fastest; where it hardly falls there is none,
-    but the rate at which it grows. Phases before the one that is tested are trained first; nothing
-    is kept but the picture.
+    The suggestion is the rate at which the loss falls fastest; if it hardly falls, the rate at
+    which it grows is shown instead. Phases before the tested one are trained first; only the
+    picture is kept.
 
     \b
     Example:
@@ -92,9 +94,9 @@ def _words(found: "RangeTest", plot: Path | None) -> str:
         lines.append(f"suggestion: --set {where}={found.suggestion:.2g}")
     elif found.diverged is not None:
         lines.append(
-            "no suggestion: the loss falls no more than batches differ, as where a phase begins "
+            "no suggestion: the loss falls no more than batches differ, as when a phase starts "
             f"near its lowest loss. At {found.diverged:.2g} it has grown fourfold; stay at a tenth "
-            f"or below: --set {where}={found.diverged / 10:.2g}"
+            f"of that or below: --set {where}={found.diverged / 10:.2g}"
         )
     else:
         lines.append(

@@ -17,27 +17,27 @@ from tfft.errors import RecipeWarning, TfftError, nearest
 
 EXIT_INTERRUPTED = 130
 
-# Command → the module of tfft.cli that has it as `command`, and its line in `tfft --help`.
+# For each command the module of tfft.cli that has it as `command`, and its line in `tfft --help`.
 COMMANDS = {
     "quickstart": ("quickstart", "Train, evaluate, export and predict, offline, in minutes."),
-    "train": ("train", "Train a recipe, or go on with a run that was stopped."),
+    "train": ("train", "Train a recipe, or resume a stopped run."),
     "lr-find": ("lr_find", "Find a learning rate: the loss while the rate rises."),
     "evaluate": ("evaluate", "Measure a model on a split of its data or on other data."),
-    "calibrate": ("calibrate", "Fit how sure a run is to how often it is right."),
-    "compare": ("compare", "Compare ways of training: did transfer help, is it real?"),
+    "calibrate": ("calibrate", "Fit the confidence of a run to its accuracy."),
+    "compare": ("compare", "Compare ways of training: did transfer help, is the difference real?"),
     "tune": ("tune", "Search the values of a recipe on validation images."),
-    "advise": ("advise", "Recommend a strategy for images, with the recipe that follows it."),
+    "advise": ("advise", "Recommend a strategy for images, and write the recipe that follows it."),
     "export": ("export", "Write a run as SavedModel and TFLite, each checked against Keras."),
-    "report": ("report", "Write a page about a run: figures, mistakes, leaks, exports."),
-    "publish": ("publish", "Put a SavedModel where a server polls, whole or not at all."),
+    "report": ("report", "Write a page about a run: metrics, mistakes, leaks, exports."),
+    "publish": ("publish", "Put a SavedModel where a server looks for it, whole or not at all."),
     "serve-check": ("serve_check", "Compare a served model with its run."),
     "predict": ("predict", "Say what is in images."),
     "benchmark": ("benchmark", "Measure how fast models answer, cold and warm."),
-    "data": ("data", "Prepare the data of a recipe, or check them."),
-    "probe": ("probe", "Say which depth of a backbone carries over to the data."),
-    "cache": ("cache", "List and clean what was computed once."),
+    "data": ("data", "Prepare or check the data of a recipe."),
+    "probe": ("probe", "Measure how much of a backbone carries over to the data, by depth."),
+    "cache": ("cache", "List and clean the cache of features."),
     "rank": ("rank", "Rank backbones on images, before anything is trained."),
-    "backbones": ("backbones", "List the pretrained backbones."),
+    "backbones": ("backbones", "List, describe and check pretrained backbones."),
 }
 
 
@@ -102,12 +102,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        return _show_usage_error(error)
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        click.echo(f"tfft: {error.format_message()}", err=True)
+        if context is not None:
+            click.echo(f"{context.get_usage()}\nMore: {context.command_path} --help", err=True)
+        return error.exit_code
     except TfftError as error:
         click.echo(f"tfft: {error}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        return _show_interrupt(error)
+        interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        notes = getattr(interrupt, "__notes__", [])  # they say how to continue
+        click.echo("\n".join(["tfft: stopped.", *notes]), err=True)
+        return EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
@@ -129,19 +136,3 @@ def _shown_warnings() -> Iterator[None]:
         warnings.showwarning = show
         warnings.simplefilter("always", RecipeWarning)
         yield
-
-
-def _show_usage_error(error: click.ClickException) -> int:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    click.echo(f"tfft: {error.format_message()}", err=True)
-    if context is not None:
-        click.echo(f"{context.get_usage()}\nMore: {context.command_path} --help", err=True)
-    return error.exit_code
-
-
-def _show_interrupt(error: BaseException) -> int:
-    """Says that the command was stopped; the interrupt's notes say how to go on."""
-    interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
-    notes = getattr(interrupt, "__notes__", [])
-    click.echo("\n".join(["tfft: stopped.", *notes]), err=True)
-    return EXIT_INTERRUPTED

@@ -1,4 +1,4 @@
-"""Options that several commands have, each defined once."""
+"""Options that several commands share, each defined once."""
 
 from pathlib import Path
 
@@ -25,15 +25,15 @@ info_option = click.option(
     "--info",
     type=click.Path(path_type=Path),
     metavar="MODEL",
-    help="Of a served model, its run, its export or its tfft.json: for the images that it was "
-    "trained on, whose place a server does not tell, or if it does not say what it is.",
+    help="Run, export or tfft.json of a served model. Needed to find the images that it was "
+    "trained on, or if the server does not describe the model.",
 )
 
 timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="SECONDS",
-    help="How long a server may take for one request.  [default: 60]",
+    help="Time a server may take for one request.  [default: 60]",
 )
 
 json_option = click.option(

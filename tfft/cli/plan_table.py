@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfft.config.train import GradientPhase, Phase
+from tfft.system.readable import counted
 
 if TYPE_CHECKING:  # tfft.transfer.plan.plan starts TensorFlow; rendering a plan needs none
     from tfft.transfer.plan.plan import FreezePlan, PhasePlan
@@ -15,9 +16,12 @@ _SPLITS = ("train", "validation", "test")
 
 
 def plan_table(plan: "FreezePlan") -> Table:
-    """Returns the table: for each block and head its parameters and what each phase does to it."""
+    """Returns a row for each block and head: its parameters and what each phase does to it."""
+    images = ", ".join(
+        f"{plan.images[split]:,} {split}" for split in _SPLITS if split in plan.images
+    )
     table = Table(
-        title=f"{plan.backbone} at {plan.size_px} px, {_images_text(plan.images)}",
+        title=f"{plan.backbone} at {plan.size_px} px, {images} images",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
@@ -37,27 +41,29 @@ def plan_table(plan: "FreezePlan") -> Table:
 
 
 def plan_notes(plan: "FreezePlan") -> Text:
-    """Returns a line a phase: how much it trains, where the cut is, what is cached and why."""
-    notes = [_note(phase) for phase in plan.phases]
+    """Returns a line for each phase: what it trains, where the cut is, what is cached and why."""
+    notes = []
+    for phase in plan.phases:
+        where = f"cut after {phase.cut}" if phase.cut else "no cut"
+        steps = f", {phase.steps_per_epoch:,} steps per epoch" if phase.steps_per_epoch else ""
+        notes.append(
+            f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, {where}"
+            f"{steps}; {_cache_text(phase)} ({phase.reason}){_seconds_text(phase)}"
+        )
     if plan.runs_whole:
         notes.append(
             f"{plan.backbone} runs whole: it is one function that cannot be cut between its "
-            "blocks, and with BatchNorm adapt its frozen blocks normalise by the batch too"
+            "blocks, and with BatchNorm adapt its frozen blocks use the statistics of the batch too"
         )
     return Text("\n".join(notes))
-
-
-def _images_text(images: dict[str, int]) -> str:
-    counts = [f"{images[split]:,} {split}" for split in _SPLITS if split in images]
-    return f"{', '.join(counts)} images"
 
 
 def _length_text(phase: Phase) -> str:
     if not isinstance(phase, GradientPhase):
         return "solved"
     if phase.steps is not None:
-        return f"{phase.steps:,} step{'' if phase.steps == 1 else 's'}"
-    return f"{phase.epochs} epoch{'' if phase.epochs == 1 else 's'}"
+        return counted(phase.steps, "step")
+    return counted(phase.epochs or 0, "epoch")
 
 
 def _block_cell(phase: "PhasePlan", position: int, parameters: int) -> str:
@@ -76,26 +82,17 @@ def _trained_text(phase: Phase, factor: float) -> str:
     return "solved"
 
 
-def _note(phase: "PhasePlan") -> str:
-    where = f"cut after {phase.cut}" if phase.cut else "no cut"
-    steps = f", {phase.steps_per_epoch:,} steps an epoch" if phase.steps_per_epoch else ""
-    return (
-        f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, {where}{steps}; "
-        f"{_cache_text(phase)} ({phase.reason}){_seconds_text(phase)}"
-    )
-
-
 def _cache_text(phase: "PhasePlan") -> str:
     if not phase.cached:
         return "nothing cached"
     shapes = " + ".join("x".join(map(str, shape)) for shape in phase.cut_shapes)
     size = phase.cache_bytes
     amount = f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-    return f"{shapes} numbers an image cached, {amount}"
+    return f"{shapes} numbers per image cached, {amount}"
 
 
 def _seconds_text(phase: "PhasePlan") -> str:
-    """The estimated time, where it was measured."""
+    """The estimated time, if it was measured."""
     if phase.seconds is None:
         return ""
     cached, uncached = phase.seconds.cached, phase.seconds.uncached

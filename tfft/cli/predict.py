@@ -2,8 +2,9 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -32,7 +33,11 @@ _DECODERS = 4
 @click.argument("model", metavar="MODEL")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Labels an image."
+    "--top",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of labels per image.",
 )
 @info_option
 @timeout_option
@@ -50,8 +55,8 @@ def command(
     """Say what is in images.
 
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
-    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. IMAGE is a file, a folder (with what
-    is below it) or a pattern. An image that cannot be read is reported, the others are predicted,
+    http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. IMAGE is a file, a folder (with its
+    subfolders) or a pattern. An image that cannot be read is reported, the others are predicted,
     and the exit code is 1.
 
     \b
@@ -77,15 +82,13 @@ def predict_files(
 ) -> Iterator[dict[str, Any]]:
     """Yields an answer for each path, in order: its predictions by head, or its error.
 
-    Images are read, and decoded unless the model does that itself, by threads while the batch
-    before them is predicted; two batches are in memory, however many paths there are.
+    While a batch is predicted, threads read the images of the next one, and decode them unless the
+    model does that itself; two batches are in memory, however many paths there are.
     """
     task = progress.start("predicting", len(paths))
-    model_decodes = predictor.decoder == "model"
-    answer = _answers_from_bytes if model_decodes else _answers_from_pixels
-    for batch in _opened_batches(predictor, paths, _encoded if model_decodes else _pixels):
+    for batch in _opened_batches(predictor, paths):
         seen = [image for _, image in batch if isinstance(image, _Seen)]
-        answers = iter(answer(predictor, [image.content for image in seen]) if seen else ())
+        answers = _answers(predictor, [image.content for image in seen])
         for path, image in batch:
             said = next(answers) if isinstance(image, _Seen) else image
             if isinstance(image, _Seen) and not isinstance(said, str):
@@ -101,13 +104,14 @@ def predict_files(
 
 
 def _opened_batches(
-    predictor: "Predictor", paths: Sequence[str], content: "_Content"
+    predictor: "Predictor", paths: Sequence[str]
 ) -> Iterator[list[tuple[str, "_Seen | str"]]]:
+    """Yields batches of paths, each with what the model is given or what is wrong with the file."""
     with ThreadPoolExecutor(_DECODERS) as decoders:
         chunks = [paths[i : i + _BATCH_SIZE] for i in range(0, len(paths), _BATCH_SIZE)]
 
         def decode(chunk: Sequence[str]) -> Iterable["_Seen | str"]:
-            return decoders.map(lambda path: _opened(predictor, path, content), chunk)
+            return decoders.map(partial(_opened, predictor), chunk)
 
         ahead = decode(chunks[0])
         for chunk, following in itertools.zip_longest(chunks, chunks[1:], fillvalue=()):
@@ -120,34 +124,23 @@ class _Seen(NamedTuple):
     """What a model is given of an image.
 
     Attributes:
-        content: its pixels, float32 [height, width, 3], or its bytes.
-        part: which part of the upright image the model sees, float32 [4], shares.
+        content: Pixels of the image, float32 [height, width, 3], or its encoded bytes.
+        part: Part of the upright image that the model sees, float32 [4], in shares.
     """
 
     content: Any
     part: np.ndarray
 
 
-_Content = Callable[["Predictor", bytes], Any]
-
-
-def _pixels(predictor: "Predictor", encoded: bytes) -> np.ndarray:
-    (pixels,) = predictor.pixels([encoded])
-    return pixels
-
-
-def _encoded(_: "Predictor", encoded: bytes) -> bytes:
-    if not all(image_size(encoded)):
-        raise DataError("a broken image: its header cannot be read")
-    return encoded
-
-
-def _opened(predictor: "Predictor", path: str, content: _Content) -> _Seen | str:
+def _opened(predictor: "Predictor", path: str) -> _Seen | str:
     """Returns what the model is given of one image, or what is wrong with it."""
     try:
-        encoded = Path(path).read_bytes()
-        given = content(predictor, encoded)
-        return _Seen(given, visible_part(*image_size(encoded), predictor.info.pixels))
+        content: Any = (encoded := Path(path).read_bytes())
+        if predictor.decoder != "model":
+            (content,) = predictor.pixels([encoded])
+        elif not all(image_size(encoded)):
+            raise DataError("a broken image: its header cannot be read")
+        return _Seen(content, visible_part(*image_size(encoded), predictor.info.pixels))
     except OSError as error:
         return str(error.strerror)
     except DataError as error:
@@ -157,20 +150,21 @@ def _opened(predictor: "Predictor", path: str, content: _Content) -> _Seen | str
 _Answer = dict[str, np.ndarray] | str
 
 
-def _answers_from_pixels(predictor: "Predictor", pixels: Sequence[np.ndarray]) -> Iterator[_Answer]:
-    return _rows(predictor.answers(np.stack(pixels)))
-
-
-def _answers_from_bytes(predictor: "Predictor", encoded: Sequence[bytes]) -> Iterator[_Answer]:
+def _answers(predictor: "Predictor", contents: Sequence[Any]) -> Iterator[_Answer]:
     """Yields a row by head for each image, or why the model cannot read it."""
+    if not contents:
+        return
     unreadable: dict[int, str] = {}
-    try:
-        rows = _rows(predictor.answers_from_bytes(encoded))
-    except UnreadableImagesError as error:
-        unreadable = error.reasons
-        others = [image for k, image in enumerate(encoded) if k not in unreadable]
-        rows = _rows(predictor.answers_from_bytes(others)) if others else iter(())
-    for position in range(len(encoded)):
+    if predictor.decoder != "model":
+        rows = _rows(predictor.answers(np.stack(contents)))
+    else:
+        try:
+            rows = _rows(predictor.answers_from_bytes(contents))
+        except UnreadableImagesError as error:
+            unreadable = error.reasons
+            others = [image for k, image in enumerate(contents) if k not in unreadable]
+            rows = _rows(predictor.answers_from_bytes(others)) if others else iter(())
+    for position in range(len(contents)):
         yield unreadable[position] if position in unreadable else next(rows)
 
 
@@ -181,7 +175,7 @@ def _rows(answers: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -> Any:
-    """Returns what a head says of one image: labels, a box in the whole image, or a number."""
+    """Returns the prediction of a head for one image: labels, a box in the image, or a number."""
     if head.kind == "box":
         return {"box": [float(edge) for edge in boxes_in_image(row, part)]}
     if head.kind == "regression":
@@ -191,7 +185,7 @@ def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -
 
 
 def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
-    """Prints a line an image, errors to stderr; returns how many errors there were."""
+    """Prints one line per image, errors to stderr; returns the number of errors."""
     failed = 0
     for answer in answers:
         if "error" in answer:
@@ -203,7 +197,7 @@ def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
 
 
 def predictions_text(predictions: dict[str, Any]) -> str:
-    """Returns predictions as text; heads are named when there are several."""
+    """Returns predictions as text; heads are named if there are several."""
     texts = {head: _prediction_text(said) for head, said in predictions.items()}
     if len(texts) == 1:
         return next(iter(texts.values()))
@@ -219,7 +213,7 @@ def _prediction_text(said: Any) -> str:
 
 
 def _print_json(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
-    """Prints one JSON list, an entry a line as it comes; returns how many errors there were."""
+    """Prints one JSON list, each entry on its line as it comes; returns the number of errors."""
     failed = 0
     separator = "[\n"
     for answer in answers:

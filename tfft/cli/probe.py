@@ -1,16 +1,15 @@
-"""`tfft probe`: which depth of a backbone carries over."""
+"""`tfft probe`: how much of a backbone carries over, by depth."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -21,12 +20,16 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="RUN|RECIPE")
 @data_option
 @set_option
-@click.option("--head", metavar="NAME", help="Whose classes. Default: the first that classifies.")
+@click.option(
+    "--head",
+    metavar="NAME",
+    help="Head whose classes are probed. Default: the first that classifies.",
+)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write a picture too: .png, .svg or .pdf (extra `plots`).",
+    help="Also draw a picture: .png, .svg or .pdf (extra `plots`).",
 )
 @json_option
 @quiet_option
@@ -39,12 +42,12 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Probe each block of a backbone: which depth carries over to the data.
+    """Measure how much of a backbone carries over to the data, by depth.
 
-    A linear classifier is solved on the averaged activations at the end of each block, and
-    measured on validation images. Blocks up to where it stops rising carry over as they are; a
+    A linear classifier is solved on the averaged activations at the end of each block, and measured
+    on validation images. The blocks up to where its top-1 stops rising carry over as they are; a
     freeze schedule may cut there. A RECIPE is probed with the weights that it starts from, a RUN
-    with those that it was trained to.
+    with its trained weights.
 
     \b
     Example:
@@ -63,16 +66,13 @@ def command(
 
 
 def probe_table(probe: "Probe") -> Table:
-    """Returns a row for each block: how much it costs, and how well a probe on it does."""
+    """Returns a row for each block: its cost, and the top-1 of a probe on its output."""
     images = f"{probe.validation_images:,} validation images"
-    table = Table(
-        title=f"{probe.backbone}, head {probe.head}, {images}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
+    table = new_table(
+        ["block"],
+        ["features", "compute", "top-1", "95 % interval"],
+        f"{probe.backbone}, head {probe.head}, {images}",
     )
-    table.add_column("block")
-    for name in ("features", "compute", "top-1", "95 % interval"):
-        table.add_column(name, justify="right")
     for block in probe.blocks:
         low, high = block.interval
         table.add_row(
@@ -91,7 +91,7 @@ def _conclusion(probe: "Probe", plot: Path | None) -> Text:
         f"{probe.sufficient.block}"
     ]
     if probe.blocks_above:
-        lines.append(f"the blocks above it: unfreeze: {{last_blocks: {probe.blocks_above}}}")
+        lines.append(f"to train those above it: unfreeze: {{last_blocks: {probe.blocks_above}}}")
     if plot is not None:
         lines.append(f"picture: {plot}")
     return Text("\n".join(lines))

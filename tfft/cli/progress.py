@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextlib.contextmanager
 def shown_progress(quiet: bool) -> Iterator[Progress]:
-    """Yields what a command reports its progress to; nothing is shown if `quiet`."""
+    """Yields the object that a command reports progress to; it shows nothing if `quiet`."""
     if quiet:
         yield SILENT
     elif sys.stderr.isatty():
@@ -33,19 +33,19 @@ def shown_progress(quiet: bool) -> Iterator[Progress]:
         yield LineProgress()
 
 
-def figures_text(figures: dict[str, float | str]) -> str:
-    """Returns figures as they stand beside a bar: ``loss 0.6931  accuracy 0.500``."""
-    return "  ".join(f"{name} {_figure_text(value)}" for name, value in figures.items())
+def values_text(values: dict[str, float | str]) -> str:
+    """Returns values as a bar shows them: ``loss 0.6931  accuracy 0.500``."""
+    return "  ".join(f"{name} {_value_text(value)}" for name, value in values.items())
 
 
-def _figure_text(value: float | str) -> str:
+def _value_text(value: float | str) -> str:
     if isinstance(value, str):
         return value
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def speed_text(per_second: float, unit: str) -> str:
-    """Returns a speed (above 0) in its unit, bytes as megabytes, a slow one as its inverse."""
+    """Returns a speed (above 0) in its unit: bytes as megabytes, slow work as seconds each."""
     if unit == "bytes":
         return f"{per_second / 1e6:.1f} MB/s"
     return f"{per_second:.0f} {unit}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
@@ -65,13 +65,13 @@ class _LineTask:
     def __init__(self, description: str, total: int | None, unit: str) -> None:
         self._description, self._total, self._unit = description, total, unit
         self._done = 0
-        self._figures: dict[str, float | str] = {}
+        self._values: dict[str, float | str] = {}
         self._started = self._last_line = time.monotonic()
         self._shown: int | None = None
 
-    def advance(self, steps: int = 1, **figures: float | str) -> None:
+    def advance(self, steps: int = 1, **values: float | str) -> None:
         self._done += steps
-        self._figures.update(figures)
+        self._values.update(values)
         if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._show()
 
@@ -86,14 +86,14 @@ class _LineTask:
         done = f"{self._done}" if self._total is None else f"{self._done}/{self._total}"
         fast = self._done and seconds > 0.1
         speed = f", {speed_text(self._done / seconds, self._unit)}" if fast else ""
-        figures = f", {figures_text(self._figures)}" if self._figures else ""
+        values = f", {values_text(self._values)}" if self._values else ""
         click.echo(
-            f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{figures}", err=True
+            f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{values}", err=True
         )
 
 
 class BarProgress:
-    """A bar for each piece of work, which stays on the screen when it is done."""
+    """A bar for each piece of work; it stays on the screen when the work is done."""
 
     def __init__(self) -> None:
         self._bars: RichBars | None = None
@@ -104,7 +104,7 @@ class BarProgress:
             if self._bars is None:
                 self._bars = _new_bars()
                 self._bars.start()
-        task = self._bars.add_task(description, total=total, unit=unit, figures="")
+        task = self._bars.add_task(description, total=total, unit=unit, values="")
         return _BarTask(self._bars, task, total)
 
     def message(self, text: str) -> None:
@@ -114,7 +114,7 @@ class BarProgress:
             self._bars.console.print(text, markup=False, highlight=False)
 
     def stop(self) -> None:
-        """Takes the bars off the terminal's hands; the last picture of them stays."""
+        """Stops drawing the bars; they stay on the screen as they are."""
         if self._bars is not None:
             self._bars.stop()
 
@@ -122,11 +122,11 @@ class BarProgress:
 class _BarTask:
     def __init__(self, bars: "RichBars", task: "TaskID", total: int | None) -> None:
         self._bars, self._task, self._total = bars, task, total
-        self._figures: dict[str, float | str] = {}
+        self._values: dict[str, float | str] = {}
 
-    def advance(self, steps: int = 1, **figures: float | str) -> None:
-        self._figures.update(figures)
-        self._bars.update(self._task, advance=steps, figures=figures_text(self._figures))
+    def advance(self, steps: int = 1, **values: float | str) -> None:
+        self._values.update(values)
+        self._bars.update(self._task, advance=steps, values=values_text(self._values))
 
     def close(self) -> None:
         if self._total is None:
@@ -141,7 +141,7 @@ def _new_bars() -> "RichBars":
     from rich.text import Text
 
     class Speed(rich_progress.ProgressColumn):
-        """Images, or whatever the work counts, a second."""
+        """Speed of the work, such as images per second."""
 
         def render(self, task: "rich_progress.Task") -> Text:
             speed = task.finished_speed or task.speed
@@ -152,7 +152,7 @@ def _new_bars() -> "RichBars":
         rich_progress.BarColumn(bar_width=20),
         rich_progress.MofNCompleteColumn(),
         Speed(),
-        rich_progress.TextColumn("{task.fields[figures]}", markup=False),
+        rich_progress.TextColumn("{task.fields[values]}", markup=False),
         rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
         console=Console(stderr=True),
         redirect_stdout=False,

@@ -1,4 +1,4 @@
-"""`tfft publish`: a SavedModel into the directory that a server polls."""
+"""`tfft publish`: a SavedModel goes to the directory in which a server looks for it."""
 
 from pathlib import Path
 
@@ -17,16 +17,16 @@ from tfft.cli.progress import shown_progress
     "--version",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Number of the version. Default: its own, or the next after those that are there.",
+    help="Number of the version. Default: its own, or the next one after those in BASE_PATH.",
 )
 @json_option
 @quiet_option
 def command(model: Path, base_path: Path, version: int | None, as_json: bool, quiet: bool) -> None:
-    """Put a SavedModel where a server polls, whole or not at all.
+    """Put a SavedModel where a server looks for it, whole or not at all.
 
     SAVEDMODEL is the directory of a version, or of all versions (the newest is taken). BASE_PATH is
-    what TF Serving watches; it may be on another file system. Versions are never replaced, and what
-    a killed publish left behind is removed by the next.
+    the directory that TF Serving watches; it may be on another file system. Versions are never
+    replaced. What a killed `tfft publish` left behind is removed by the next one.
 
     \b
     Example:

@@ -1,17 +1,16 @@
-"""`tfft quickstart`: the whole way once, offline: train, evaluate, export, predict."""
+"""`tfft quickstart`: train, evaluate, export and predict once, offline."""
 
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import quiet_option
-from tfft.cli.output import print_rich, results_stream
+from tfft.cli.output import new_table, print_rich, results_stream
 from tfft.cli.predict import predict_files
 from tfft.cli.progress import shown_progress
 from tfft.system.files import atomic_path
@@ -27,7 +26,7 @@ _SAMPLES = 5
 
 
 class Checked(NamedTuple):
-    """A file of the model with what it reached on the test images and says of the samples."""
+    """A form of the model, with its metrics on the test images and its answers on the samples."""
 
     format: str
     path: Path
@@ -45,14 +44,14 @@ class Checked(NamedTuple):
     default=Path("saved_models"),
     show_default=True,
     metavar="DIR",
-    help="Where the exports go.",
+    help="Directory for the exports.",
 )
 @quiet_option
 def command(run: Path | None, output: Path, quiet: bool) -> None:
     """Train, evaluate, export and predict, offline, in minutes.
 
     The recipe `quickstart` trains a pretrained backbone on 1,797 images of handwritten digits.
-    The result is measured and used as Keras model, SavedModel and TFLite file.
+    The result is evaluated and used as a Keras model, a SavedModel and a TFLite file.
 
     \b
     Example:
@@ -72,7 +71,7 @@ def command(run: Path | None, output: Path, quiet: bool) -> None:
 
 
 def write_samples(directory: Path) -> list[Path]:
-    """Writes the first test images of different classes to files named after their class."""
+    """Writes the first test image of each of a few classes to a file named after the class."""
     data = tfft.prepare_data(RECIPE)
     test = data.splits["test"]
     first_of_class: dict[int, int] = {}
@@ -90,7 +89,7 @@ def write_samples(directory: Path) -> list[Path]:
 def check_each(
     run: Path, exported: "Export", samples: list[Path], progress: Progress
 ) -> list[Checked]:
-    """Evaluates each file of the model on the test images and predicts the samples with it."""
+    """Evaluates each form of the model on the test images and predicts the samples with it."""
     models = {
         "Keras": run,
         "SavedModel": exported.savedmodel,
@@ -111,19 +110,16 @@ def check_each(
 def _table(checked: list[Checked], samples: list[Path]) -> Table:
     examples = checked[0].evaluation.examples
     truth = " ".join(path.stem for path in samples)
-    table = Table(
+    table = new_table(
+        ["model", "top-1", "95 % interval", f"reads {truth} as", "where"],
         title=f"handwritten digits, {examples} test images",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
     )
-    for name in ("model", "top-1", "95 % interval", f"reads {truth} as", "where"):
-        table.add_column(name)
     for model in checked:
-        figures = model.evaluation.metrics[_HEAD]
-        low, high = figures["top1_interval"]
+        metrics = model.evaluation.metrics[_HEAD]
+        low, high = metrics["top1_interval"]
         table.add_row(
             model.format,
-            f"{figures['top1']:.4f}",
+            f"{metrics['top1']:.4f}",
             f"{low:.3f} … {high:.3f}",
             " ".join(model.labels),
             str(model.path),
@@ -134,7 +130,7 @@ def _table(checked: list[Checked], samples: list[Path]) -> Table:
 def _closing(checked: list[Checked], samples: list[Path], seconds: float) -> str:
     run, _, tflite = (model.path for model in checked)
     return (
-        f"all of it took {seconds:.0f} s. Next:\n"
+        f"everything took {seconds:.0f} s. Next:\n"
         f"  tfft predict {tflite} {samples[0]}\n"
         f"  tfft evaluate {run}\n"
         "  tfft train classifier --data DIR      # your photos, one folder a class"

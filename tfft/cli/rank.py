@@ -4,21 +4,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
     from tfft.transfer.probes.rank import RankedBackbone, Ranking
 
 _HINT = (
-    "LogME and the H-score are hints, the probe (a linear head, top-1 on {validation:,} validation "
-    "images with its 95 % interval) is the evidence. Fine-tuning may change the order."
+    "LogME and the H-score are hints; the probe (top-1 of a linear head on {validation:,} "
+    "validation images, with its 95 % interval) is the evidence. Fine-tuning may change the order."
 )
 
 
@@ -47,9 +46,9 @@ def command(
 ) -> None:
     """Rank backbones on images, before anything is trained.
 
-    Each backbone's features are computed once and kept, so that training a head on the chosen one
-    starts at once. The images and pixels are those of RECIPE (default: classifier), whose own
-    backbone is not ranked; the test images are not read.
+    The features of each backbone are computed once and kept, so that training a head on the chosen
+    one starts immediately. RECIPE (default: classifier) decides the images and how they are
+    prepared; its own backbone is not ranked, and the test images are not read.
 
     \b
     Example:
@@ -69,13 +68,8 @@ def command(
 
 def _table(ranking: "Ranking") -> Table:
     title = f"{ranking.data}: {ranking.images['train']:,} images, {ranking.classes} classes"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("backbone")
-    for name in (
-        *("probe top-1", "LogME", "H-score", "px", "parameters", "multiply-adds", "features"),
-        *("features s", "scores s", "probe s"),
-    ):
-        table.add_column(name, justify="right")
+    names = ["probe top-1", "LogME", "H-score", "px", "parameters", "multiply-adds", "features"]
+    table = new_table(["backbone"], [*names, "features s", "scores s", "probe s"], title)
     for backbone in ranking.backbones:
         table.add_row(*_row(backbone))
     return table

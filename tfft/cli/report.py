@@ -1,4 +1,4 @@
-"""`tfft report`: one HTML file about a run."""
+"""`tfft report`: one HTML page about a run."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tfft.cli.progress import shown_progress
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The file to write. Default: report.html in the run.",
+    help="File to write. Default: report.html in the run.",
 )
 @click.option("--split", help="test or validation. Default: test, if there are test images.")
 @click.option(
@@ -37,8 +37,9 @@ def command(
 ) -> None:
     """Write a page about a run: how it was trained, how good it is, where it is wrong.
 
-    One HTML file that needs no network and prints well. An evaluation of the run is used where it
-    is current. The page has photos of the data in it: mind their licence when you pass it on.
+    The page is one HTML file that needs no network and prints well. It uses the last evaluation of
+    the run if that is up to date. It contains photos of the data: mind their licence when you share
+    it.
 
     \b
     Example:

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import click
-from rich import box
 from rich.table import Table
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, timeout_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 
@@ -20,12 +19,12 @@ from tfft.cli.progress import shown_progress
     "signatures",
     multiple=True,
     metavar="NAME",
-    help="What is asked. Can be repeated. Default: serve_bytes and serving_default.",
+    help="Signature to ask. Can be repeated. Default: serve_bytes and serving_default.",
 )
 @data_option
 @click.option("--split", default="test", show_default=True, help="train, validation, test or all.")
 @click.option(
-    "--images", type=click.IntRange(min=1), default=256, show_default=True, help="How many."
+    "--images", type=click.IntRange(min=1), default=256, show_default=True, help="Number of images."
 )
 @click.option(
     "--tolerance",
@@ -33,7 +32,7 @@ from tfft.cli.progress import shown_progress
     default=1e-3,
     show_default=True,
     metavar="X",
-    help="Largest difference of an answer that is allowed.",
+    help="Largest difference allowed in an answer.",
 )
 @timeout_option
 @json_option
@@ -52,9 +51,9 @@ def command(
 ) -> None:
     """Compare the answers of a served model with those of its run.
 
-    URL is http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME, with /versions/N or
-    /labels/LABEL after it where one is meant. The same images go to both; the exit code is 3 if
-    they do not give the same answers.
+    URL is http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME, followed by /versions/N or
+    /labels/LABEL for a certain version. The same images go to both; the exit code is 3 if their
+    answers differ.
 
     \b
     Example:
@@ -81,17 +80,15 @@ def command(
 
 
 def _table(signatures: dict[str, dict[str, dict[str, float | None]]], images: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("signature", "head", "images", "largest difference", "top-1 agreement"):
-        table.add_column(name, justify="left" if name in ("signature", "head") else "right")
+    table = new_table(["signature", "head"], ["images", "largest difference", "top-1 agreement"])
     for signature, heads in signatures.items():
-        for head, figures in heads.items():
-            difference, agreement = figures["largest_difference"], figures.get("top1_agreement")
+        for head, check in heads.items():
+            difference, agreement = check["largest_difference"], check.get("top1_agreement")
             table.add_row(
                 signature,
                 head,
                 str(images),
-                "no number" if difference is None else f"{difference:.2g}",
+                "not a number" if difference is None else f"{difference:.2g}",
                 "" if agreement is None else f"{agreement:.4f}",
             )
     return table

@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
@@ -24,20 +22,20 @@ if TYPE_CHECKING:
 @click.argument("recipe", metavar="RECIPE", required=False)
 @data_option
 @set_option
-@click.option("--seed", type=click.IntRange(min=0), help="Of weights, order and augmentation.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, order and augmentation.")
 @click.option(
     "--run",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the run goes. Default: runs/NAME, then runs/NAME-2, …",
+    help="Directory of the run. Default: runs/NAME, then runs/NAME-2, …",
 )
 @click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with a stopped run."
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run."
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the freeze plan, with the time of each phase estimated, and train nothing.",
+    help="Print the freeze plan with the estimated time of each phase, and train nothing.",
 )
 @json_option
 @quiet_option
@@ -52,10 +50,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Train a recipe, or go on with a run that was stopped.
+    """Train a recipe, or resume a stopped run.
 
     RECIPE is the name of a bundled recipe (classifier, quickstart, stanford_dogs, …) or a YAML
-    file. Ctrl-C stops a run so that --resume goes on with it.
+    file. Ctrl-C stops a run, and --resume continues it.
 
     \b
     Example:
@@ -66,7 +64,7 @@ def command(
     if resume is not None:
         if recipe or data or overrides or seed is not None or run or dry_run:
             raise UsageError(
-                "--resume goes on with the run's own recipe, so it takes no RECIPE, --data, "
+                "--resume continues with the run's own recipe, so it takes no RECIPE, --data, "
                 "--set, --seed, --run or --dry-run."
             )
     elif recipe is None:
@@ -99,13 +97,10 @@ def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
     if as_json:
         print_json(results, run.to_json())
         return
-    table = Table(title="on validation images", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("head")
-    names = list(dict.fromkeys(name for figures in run.metrics.values() for name in figures))
-    for name in names:
-        table.add_column(name, justify="right")
-    for head, figures in run.metrics.items():
-        cells = (f"{figures[name]:.4g}" if name in figures else "" for name in names)
+    names = list(dict.fromkeys(name for metrics in run.metrics.values() for name in metrics))
+    table = new_table(["head"], names, "on validation images")
+    for head, metrics in run.metrics.items():
+        cells = (f"{metrics[name]:.4g}" if name in metrics else "" for name in names)
         table.add_row(head, *cells)
     diagnosis = [Text(finding.text) for finding in run.diagnosis]
     following = f"run: {run.path}\nnext: tfft evaluate {run.path}\n      tfft export {run.path}"

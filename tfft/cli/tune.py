@@ -16,7 +16,10 @@ from tfft.cli.progress import shown_progress
 @data_option
 @set_option
 @click.option(
-    "--trials", type=click.IntRange(min=1), metavar="N", help="Default: tune.trials of the recipe."
+    "--trials",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of trials. Default: the recipe's.",
 )
 @click.option(
     "--jobs",
@@ -24,9 +27,9 @@ from tfft.cli.progress import shown_progress
     default=1,
     show_default=True,
     metavar="N",
-    help="Trials at the same time, on a machine with cores and memory for them.",
+    help="Trials to run at the same time, on a machine with cores and memory for them.",
 )
-@click.option("--name", metavar="NAME", help="Of the directory in studies/.")
+@click.option("--name", metavar="NAME", help="Name of the directory in studies/.")
 @json_option
 @quiet_option
 def command(
@@ -41,9 +44,9 @@ def command(
 ) -> None:
     """Search the values of a recipe on its validation images (extra `tune`).
 
-    What is searched stands in the recipe's tune section; without one it is the learning rate,
-    depth, decay and augmentation of the last phase that trains blocks. The winner is written as a
-    recipe. Ctrl-C stops a search, and the same command goes on with it.
+    The recipe's tune section names the values; without one they are the learning rate, depth, decay
+    and augmentation of the last phase that trains blocks. The winner is written as a recipe. Ctrl-C
+    stops a search, and the same command continues it.
 
     \b
     Example:
