@@ -13,7 +13,7 @@ from tfft.system.progress import Progress
 
 # Bits of 256 in which two files of one photo differ at most when one was resized, compressed again
 # or cut slightly differently; unrelated photos differ in about 128. Of the 8,580 test photos of
-# Stanford Dogs, cut to their boxes, 82 are this close to a training photo; each one looked at is the
+# Stanford Dogs, cut to their boxes, 82 are this close to a training photo; those looked at are the
 # same photo or the next of a series.
 ALIKE_BITS = 32
 _THREADS = 4
