@@ -34,8 +34,9 @@ lint: $(VENV)/.dev ## check style and types
 	@if $(BIN)/pyright --version >/dev/null 2>&1; then $(BIN)/pyright --level error --pythonpath $(BIN)/python; \
 	else echo "pyright cannot run on this machine: types are not checked" >&2; fi
 
-docs: $(VENV)/.dev ## generate docs/cli.md and docs/recipes.md from the code
+docs: $(VENV)/.dev ## generate docs/cli.md, python.md and recipes.md from the code
 	@$(BIN)/python docs/generate_cli.py
+	@$(BIN)/python docs/generate_python.py
 	@$(BIN)/python docs/generate_recipes.py
 
 lock: ## lock the newest versions that pyproject.toml allows (needs uv)

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
+import tfft
 from tfft.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WRITTEN_PAGES = [page for page in PAGES if page.name not in ("cli.md", "recipes.md")]
+WRITTEN_PAGES = [page for page in PAGES if page.name not in ("cli.md", "python.md", "recipes.md")]
 
 
 def commands_in(page: Path) -> list[str]:
@@ -41,6 +42,14 @@ def test_the_page_of_commands_is_what_the_commands_say():
     generator = runpy.run_path(str(ROOT / "docs" / "generate_cli.py"))
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert written == generator["page"](), "run `make docs`"
+
+
+def test_the_page_of_the_python_interface_is_what_the_functions_say():
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_python.py"))
+    written = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert written == generator["page"](), "run `make docs`"
+    named = set(re.findall(r"^### tfft\.(\w+)$", written, re.M))
+    assert named == set(tfft.__all__) - {"__version__"}
 
 
 @pytest.mark.parametrize("page", WRITTEN_PAGES, ids=lambda page: page.name)

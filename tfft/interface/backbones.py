@@ -29,18 +29,40 @@ def probe(
 ) -> "Probe":
     """Measures a linear classifier at the end of each block of a backbone.
 
+    It says up to which block a backbone carries over to the images.
+
     Args:
-        source: a recipe, probed with the weights that it starts from, or a run directory, probed
-            with those that it was trained to; a run takes no data and overrides.
-        data: as of `train`; overrides: likewise.
-        head: whose classes; default: the first one that classifies.
-        plot: file to write a picture to, ``.png``, ``.svg`` or ``.pdf``.
-        progress: where the work is reported.
+        source: A recipe (name, path, or the directory or manifest of its images), probed with the
+            weights that it starts from; or a run directory, probed with those that it was trained
+            to.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; none for a run.
+        overrides: Values in place of the recipe's, as `train` takes them; none for a run.
+        head: Name of the head whose classes are probed; default: the first one that classifies.
+        plot: File for a plot, ``.png``, ``.svg`` or ``.pdf`` (extra `plots`); default: none is
+            made.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Validation top-1 of each block, with its 95 % interval.
 
     Raises:
-        UsageError: There is no such head, or the picture cannot be made.
+        UsageError: There is no such head, or the plot cannot be made.
         DataError: There are no validation images.
-        RecipeError, BackboneError, ModelFileError: As `train` and `resume`.
+        RecipeError: The recipe is wrong; the message names every fault.
+        BackboneError: The backbone or its weights cannot be had.
+        ModelFileError: The run has no model.
+
+    Source: Alain and Bengio 2016, "Understanding intermediate layers using linear classifier
+    probes".
+
+    Example:
+        >>> import tfft
+        >>> probe = tfft.probe("runs/classifier")
+        >>> [block.block for block in probe.blocks]
+        ['edges', 'shapes']
+        >>> probe.best.top1
+        1.0
     """
     is_run = (Path(source) / "run.json").is_file()
     if is_run and (data is not None or overrides):
@@ -71,17 +93,36 @@ def rank(
 ) -> "Ranking":
     """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
 
+    Features are computed once and cached; nothing is trained, and test images are not read.
+
     Args:
         backbones: Names (``EfficientNetLite0``, ``MobileNet:alpha=0.25,weights=FILE``), run
             directories, ``.keras`` files, SavedModels (directory, archive or address),
             ``keras_hub:PRESET``, or recipes, whose backbone is taken.
-        recipe: whose images and pixels are used.
-        data: as of `train`; overrides: likewise.
-        progress: where the work is reported.
+        recipe: Recipe whose images, pixels and seed are used: name or path; default:
+            ``classifier``.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The backbones, the best probe first.
 
     Raises:
-        BackboneError: A name stands for no backbone, or its weights are not to be had.
-        DataError: The images are not what the recipe says.
+        BackboneError: A text stands for no backbone, or its weights cannot be had; the message
+            names every such text.
+        RecipeError: The recipe is wrong; the message names every fault.
+        DataError: The images are not what the recipe says, or none are for validation.
+
+    Example:
+        >>> import tfft
+        >>> ranking = tfft.rank(["classifier", "runs/classifier"], data="photos/")
+        >>> sorted(backbone.name for backbone in ranking.backbones)
+        ['classifier', 'runs/classifier']
+        >>> ranking.images
+        {'train': 43, 'validation': 5}
     """
     from tfft.config.loading.load import load_recipe
     from tfft.config.loading.named_backbone import parse_backbones
@@ -103,14 +144,27 @@ def describe_backbone(
     """Builds a backbone and says what it is.
 
     Args:
-        name_or_handle: What `rank` takes too; a name of the catalog has random weights unless its
-            text says otherwise.
-        size_px: height and width of its images; default: its own.
-        overrides: of the recipe's ``backbone`` section: ``{"backbone.output": "features"}``.
-        progress: told of a download.
+        name_or_handle: A text as `rank` takes it. A name of the catalog stands for random weights
+            unless its text says otherwise.
+        size_px: Height and width of its images in pixels; default: its own.
+        overrides: Values in place of those of a recipe's `backbone` section: ``{"backbone.output":
+            "features"}``; default: none.
+        progress: Where a download is reported; default: nowhere.
+
+    Returns:
+        Its size, parameters, blocks, source and licence.
 
     Raises:
-        BackboneError: There is no such backbone, or it is not to be trusted.
+        BackboneError: There is no such backbone, or it holds what is not loaded.
+        RecipeError: A value is wrong; the message names every fault.
+
+    Example:
+        >>> import tfft
+        >>> backbone = tfft.describe_backbone("EfficientNetLite0")
+        >>> backbone
+        <BackboneDescription EfficientNetLite0 at 224 px: 3,413,024 parameters, 18 blocks>
+        >>> backbone.licence, [block.name for block in backbone.blocks[:3]]
+        ('Apache-2.0', ['stem', 'block1a', 'block2a'])
     """
     from tfft.config.loading.named_backbone import parse_backbone
 
@@ -130,7 +184,29 @@ def check_backbone(
 ) -> "tuple[CheckResult, ...]":
     """Tries out a backbone: a forward pass, training steps, saving, loading and exports.
 
-    Arguments and errors as of `describe_backbone`.
+    It takes a minute and no data: what is tried is the mechanism, on random images.
+
+    Args:
+        name_or_handle: A text as `rank` takes it. A name of the catalog stands for random weights
+            unless its text says otherwise.
+        size_px: Height and width of its images in pixels; default: its own.
+        overrides: Values in place of those of a recipe's `backbone` section: ``{"backbone.output":
+            "features"}``; default: none.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        What was tried, whether it passed, and what was measured.
+
+    Raises:
+        BackboneError: There is no such backbone, or it holds what is not loaded.
+        RecipeError: A value is wrong; the message names every fault.
+
+    Example:
+        >>> import tfft
+        >>> pixels = {"backbone.input_range": [-1, 1]}
+        >>> tried = tfft.check_backbone("models/own.keras", overrides=pixels)
+        >>> tried[0].what, all(finding.passed for finding in tried)
+        ('forward', True)
     """
     from tfft.config.loading.named_backbone import parse_backbone
 

@@ -11,14 +11,35 @@ if TYPE_CHECKING:
 
 
 def cache_path() -> Path:
-    """Returns the directory of the cache of features and activations."""
+    """Returns the directory of the cache of features and activations.
+
+    Set by ``$TFFT_CACHE_DIR``; otherwise where the system keeps caches.
+
+    Returns:
+        The directory, which need not exist yet.
+
+    Example:
+        >>> import tfft
+        >>> tfft.cache_path().name
+        'activations'
+    """
     from tfft.cache.store import activation_directory
 
     return activation_directory()
 
 
 def cache_entries() -> "list[Listed]":
-    """Returns what lies in the cache, those entries first that were used last."""
+    """Lists what lies in the cache.
+
+    Returns:
+        The entries, those first that were used last.
+
+    Example:
+        >>> import tfft
+        >>> entries = tfft.cache_entries()
+        >>> sum(entry.bytes for entry in entries) > 0
+        True
+    """
     from tfft.cache.room import list_entries
 
     return list_entries(cache_path())
@@ -27,14 +48,21 @@ def cache_entries() -> "list[Listed]":
 def clean_cache(
     *, max_gb: float | None = None, older_than_s: float | None = None
 ) -> "list[Listed]":
-    """Removes entries of the cache that are not in use, and what killed runs left half written.
+    """Removes entries of the cache, and what killed runs left half written.
+
+    An entry that a process reads stays. What was removed is computed again when it is needed.
 
     Args:
-        max_gb: what may stay; those go first that were not used for longest.
-        older_than_s: seconds since the last use after which an entry goes.
+        max_gb: Gigabytes that may stay; those entries go first that were not used for longest.
+            Default: no bound.
+        older_than_s: Seconds since the last use after which an entry goes. Default: no bound.
 
     Returns:
         The entries that were removed.
+
+    Example:
+        >>> import tfft
+        >>> removed = tfft.clean_cache(max_gb=20, older_than_s=30 * 86_400)
     """
     from tfft.cache.room import remove_entries, remove_incomplete
 

@@ -27,19 +27,36 @@ def evaluate(
     batch_size: int = 32,
     progress: Progress = SILENT,
 ) -> "Evaluation":
-    """Evaluates a MODEL on a split of the data that it was trained on, or of other data.
+    """Evaluates a MODEL on a split of the data that it was trained on, or on other data.
+
+    The images are decoded by the model's own client. The metrics of a run on its own data are also
+    written to its ``evaluation/<split>.json``.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
+        model: A run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
             URL of a served model, or a predictor.
-        split: ``train``, ``validation`` or ``test``.
-        data: a directory with one folder a class, or a manifest; default: the recorded data.
-        batch_size: images at a time.
-        progress: where the work is reported.
+        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``.
+        data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
+            Other data without splits of their own are taken whole.
+        batch_size: Number of images at a time; default: 32.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The metrics of each head, with 95 % intervals.
 
     Raises:
         ModelFileError: `model` is none of these.
-        DataError: The data are not there, or their classes are not the model's.
+        DataError: The images are not there, have no such split, or have classes that the model does
+            not know.
+        ServerError: The server does not answer.
+
+    Example:
+        >>> import tfft
+        >>> evaluation = tfft.evaluate("runs/classifier")
+        >>> evaluation
+        <Evaluation runs/classifier on test, 12 images: label top1 1.000>
+        >>> evaluation.metrics["label"]["top1"]
+        1.0
     """
     from tfft.evaluation import evaluate as evaluation
 
@@ -51,9 +68,27 @@ def evaluate(
 def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
     """Fits the temperature of each classification head of a run on its validation images.
 
+    Kept in the run's ``calibration.json``; `export` uses it with ``calibrated=True``. The class
+    that the model names does not change, only how sure it is.
+
+    Args:
+        run: A run directory.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The temperature of each head, with loss and calibration error before and after.
+
     Raises:
         ModelFileError: `run` is not a run with a head that classifies.
-        TfftError: It has no validation images that the model was not trained on.
+        TfftError: There are no validation images that the model was not trained on.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+
+    Example:
+        >>> import tfft
+        >>> calibration = tfft.calibrate("runs/classifier")
+        >>> calibration.examples, list(calibration.temperatures)
+        (5, ['label'])
     """
     from tfft.evaluation.calibrate import calibrate as fit
 
@@ -71,24 +106,41 @@ def export(
     overrides: Overrides = (),
     progress: Progress = SILENT,
 ) -> "Export":
-    """Exports a run, each file checked against the Keras model before it is put in place.
+    """Exports a run as SavedModel and TFLite files, each compared with the Keras model.
+
+    A file that does not agree with the Keras model is not put in place.
 
     Args:
-        run: a run directory.
-        formats: of ``savedmodel`` and ``tflite``; default: the recipe's.
-        output: the directory of all exports.
-        name: of this export; default: the recipe's.
-        calibrated: probabilities at the temperature fitted on validation images; default: the
-            recipe's.
-        tflite: values of `export.tflite` in place of the recipe's, such as
-            ``{"precisions": ("float32", "int8")}``.
-        overrides: values of the recipe's export section, such as ``{"export.check_images": 2000}``.
-        progress: where the work is reported.
+        run: A run directory.
+        formats: ``savedmodel``, ``tflite`` or both; default: the recipe's.
+        output: Directory of all exports; default: ``saved_models``. It gets ``<name>/<version>/``
+            and ``<name>/tflite/<version>/``.
+        name: Name of the export; default: the recipe's.
+        calibrated: Give probabilities at the temperature fitted on validation images; default: the
+            recipe's `export.calibrated`.
+        tflite: Values in place of the recipe's `export.tflite`: ``{"precisions": ("float32",
+            "int8")}``; default: none.
+        overrides: Values in place of the recipe's `export`: ``{"export.check_images": 2000}``;
+            default: none.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Where the files lie, and how each compares with the Keras model.
 
     Raises:
-        GateError: A file does not agree with the Keras model; it is not put in place. What is in
-            place is the error's `result`.
+        GateError: A file does not agree with the Keras model. The error's `result` is the `Export`
+            of what is in place, or None.
         ModelFileError: `run` is not a run with a model.
+        UsageError: There is no such format or key.
+        TfftError: The disk is full, or `output` cannot be written to.
+
+    Example:
+        >>> import tfft
+        >>> export = tfft.export("runs/classifier")
+        >>> print(export)
+        SavedModel, TFLite float32
+          SavedModel: saved_models/classifier/1
+          TFLite float32: saved_models/classifier/tflite/1/classifier_float32.tflite
     """
     from tfft.exports import export as exporting
 
@@ -112,20 +164,31 @@ def report(
     png: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> "Report":
-    """Writes the report of a run, one HTML file that needs no other and no network.
+    """Writes the report of a run: one HTML file that needs no other file and no network.
+
+    The page holds photos of the data.
 
     Args:
-        run: a run directory.
-        output: the file to write; default: ``report.html`` in the run.
-        split: ``test`` or ``validation``; default: test, if there are test images.
-        png: a directory for the figures as PNG files.
-        progress: where the work is reported.
+        run: A run directory.
+        output: The HTML file to write; default: ``report.html`` in the run.
+        split: ``test`` or ``validation``; default: ``test``, or ``validation`` without test images.
+        png: Directory for the page's plots as PNG files (extra `plots`); default: none are written.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Where the page lies, its size, and the seconds that it took.
 
     Raises:
         ModelFileError: `run` is not a run with a model.
-        DataError: Its images are not there any more.
+        DataError: The images are not there any more.
         UsageError: There is no such split, or what draws PNG files is not installed.
         TfftError: `output` or `png` cannot be written to.
+
+    Example:
+        >>> import tfft
+        >>> report = tfft.report("runs/classifier")
+        >>> str(report.path), report.split
+        ('runs/classifier/report.html', 'test')
     """
     from tfft.reports import report as reporting
 
@@ -148,16 +211,30 @@ def load_predictor(
     """Loads a MODEL for prediction; a ``.tflite`` file or an ``http`` URL without TensorFlow.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file or the
+        model: A run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
             URL of a served model.
-        signature: of a SavedModel; default: the one that takes encoded images.
-        info: of a served model, its run, export or ``tfft.json``: for the place of the images that
-            it was trained on, or if it does not say what it is.
-        timeout_s: how long one request to a server may take; default: 60.
+        signature: Signature of a SavedModel that answers; default: ``serve_bytes``, which takes
+            image files.
+        info: A run, an export or a ``tfft.json`` that describes a served model, where the server
+            does not, or for the place of its images; default: what the server says.
+        timeout_s: Seconds that one request to a server may take; default: 60.
+
+    Returns:
+        A predictor; the methods of `Predictor` are the same for every kind of model.
 
     Raises:
-        ModelFileError: `model` is none of these.
+        ModelFileError: `model` is none of these, or cannot be loaded.
+        UsageError: An argument does not go with this kind of model.
         ServerError: The server does not answer.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import tfft
+        >>> predictor = tfft.load_predictor("runs/classifier")
+        >>> photo = Path("photos/red/5.png").read_bytes()
+        >>> probabilities = predictor.answers_from_bytes([photo])["label"]  # float32 [1, 3]
+        >>> predictor.info.heads["label"].class_names[probabilities[0].argmax()]
+        'red'
     """
     from tfft.runtime.load import load_predictor as load
 
@@ -173,19 +250,32 @@ def benchmark(
     signature: str | None = None,
     progress: Progress = SILENT,
 ) -> "list[Timing]":
-    """Measures how fast models answer, each in a process of its own for each number of threads.
+    """Measures how fast models answer, in a process of its own for each number of threads.
+
+    The images are random pixels; decoding is not measured.
 
     Args:
-        models: MODELs; one on a server is asked over the network, and computes with what threads it
-            has.
-        batch_sizes: images in a call.
-        threads: numbers of threads; default: 1 and all processors.
-        seconds: of warm calls for each batch size.
-        signature: of a SavedModel; default: ``serving_default``.
-        progress: where the work is reported.
+        models: MODELs, as `load_predictor` takes them. One on a server is asked over the network
+            and computes with the server's threads.
+        batch_sizes: Numbers of images in a call; default: 1.
+        threads: Numbers of threads; default: 1, and as many as there are processors.
+        seconds: Seconds of warm calls for each batch size; default: 2.
+        signature: Signature of a SavedModel that takes pixels; default: ``serving_default``.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        A measurement for each model and number of threads, times in seconds and milliseconds.
 
     Raises:
-        UsageError: A model cannot be loaded.
+        UsageError: A model cannot be loaded, or the signature takes no pixels.
+        TfftError: A measuring process ended without an answer.
+
+    Example:
+        >>> import tfft
+        >>> model = "saved_models/classifier/tflite/1/classifier_float32.tflite"
+        >>> timing = tfft.benchmark([model], threads=[1], seconds=0.1)[0]
+        >>> timing.batches[0].p50_ms > 0
+        True
     """
     from tfft.runtime.timing import time_model
     from tfft.system.machine import processors

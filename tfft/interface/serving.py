@@ -22,17 +22,29 @@ def publish(
     version: int | None = None,
     progress: Progress = SILENT,
 ) -> "Published":
-    """Copies a SavedModel to where a server polls; the server never sees a part of it.
+    """Copies a SavedModel to the directory that a server polls.
+
+    The server sees the whole version or none of it, whenever this process ends.
 
     Args:
-        model: a SavedModel's directory, or that of its versions (the newest is taken).
-        base_path: the directory that the server polls.
-        version: a number that is not taken; default: the model's own or the next free one.
-        progress: where the work is reported.
+        model: A SavedModel's directory, or the directory of its versions (the newest is taken).
+        base_path: Directory that the server polls; made if it is not there.
+        version: A number that is not taken; default: the model's own, or the next free one if that
+            is higher.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Where the version lies and its number.
 
     Raises:
-        ModelFileError: `model` is no SavedModel of tfft's.
+        ModelFileError: `model` is not a SavedModel that tfft wrote.
         UsageError: The version is there already.
+        TfftError: The disk is full, or `base_path` cannot be written to.
+
+    Example:
+        >>> import tfft
+        >>> tfft.publish("saved_models/classifier", "served/classifier")
+        <Published served/classifier/1, from saved_models/classifier/1>
     """
     from tfft.exports.serving import publish as publishing
 
@@ -51,22 +63,37 @@ def serve_check(
     timeout_s: float | None = None,
     progress: Progress = SILENT,
 ) -> "ServeCheck":
-    """Compares the answers of a served model with those of its run.
+    """Compares the answers of a served model with those of its run, on the same images.
 
     Args:
-        model: URL of the served model.
-        against: the run, or any other MODEL.
-        signatures: what is asked; default: ``serve_bytes`` and ``serving_default``.
-        data: a directory with one folder a class, or a manifest; default: the recorded data.
-        split: ``train``, ``validation``, ``test`` or ``all``.
-        images: number of images, spread over the classes.
-        tolerance: the largest difference of an answer that `ServeCheck.require` passes.
-        timeout_s: how long one request may take; default: 60.
-        progress: where the work is reported.
+        model: URL of the served model: ``http://HOST:PORT/v1/models/NAME`` or
+            ``grpc://HOST:PORT/NAME``.
+        against: The run, or any other MODEL.
+        signatures: Signatures to ask; default: ``serve_bytes`` and ``serving_default``.
+        data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
+        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``.
+        images: Number of images, spread over the classes; default: 256, or as many as there are.
+        tolerance: Largest difference of an answer that `ServeCheck.require` lets pass; default:
+            0.001.
+        timeout_s: Seconds that one request may take; default: 60.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The largest difference of each signature and head. It is returned however large it is.
 
     Raises:
-        ModelFileError: The server has no such model, or `against` is none.
+        ModelFileError: The server has no such model, or `against` is not a MODEL.
         ServerError: The server does not answer.
+        DataError: The images are not there.
+        GateError: The served model has other heads or class names.
+
+    Example:
+        >>> import tfft
+        >>> url = "http://localhost:8501/v1/models/classifier"
+        >>> check = tfft.serve_check(url, "runs/classifier")
+        >>> check.require()  # raises a GateError if an answer differs by more than the tolerance
+        >>> check.images, list(check.signatures)
+        (12, ['serve_bytes', 'serving_default'])
     """
     from tfft.exports.serving import serve_check as checking
 

@@ -31,28 +31,39 @@ def compare(
     """Compares ways of training on the same data, and says whether transfer helped.
 
     What was done before in the same study is kept: an interrupted comparison goes on, and one with
-    more seeds or fractions adds what is missing.
+    more seeds or fractions adds what is missing. Each training has a process of its own.
 
     Args:
-        arms: strategies (as `train.strategy`, or ``scratch``), recipes, directories of finished
-            runs.
-        recipe: that strategies are applied to.
-        data: a directory with one folder a class, or a manifest, instead of the recipes' data.
-        overrides: of all recipes.
-        seeds: runs of each arm on each part of the data.
-        fractions: parts of the training images.
-        scratch_epochs: of the arm ``scratch`` on all of the data.
-        target: validation top-1 for the time to reach it; default: what every arm reaches.
-        name: of the directory in ``studies``.
-        progress: where the work is reported.
+        arms: Two or more strategies (as `train.strategy`, or ``scratch``), recipes, or directories
+            of finished runs.
+        recipe: Recipe that strategies are applied to: name or path; default: ``classifier``.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipes name; default: the recipes'.
+        overrides: Values in place of the recipes': ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        seeds: Number of runs of each arm on each fraction; default: 3.
+        fractions: Shares of the training images, above 0 and at most 1; default: all of them.
+        scratch_epochs: Epochs of the arm ``scratch`` on all of the data; default: 60.
+        target: Validation top-1 for the time until it is reached; default: the highest that every
+            arm reaches.
+        name: Name of the study's directory in ``studies``; default: made of the arms.
+        progress: Where the work is reported; default: nowhere.
 
     Returns:
         Results and verdicts; the study's directory has them as JSON, Markdown and HTML.
 
     Raises:
-        UsageError: Fewer than two arms, or arms that cannot be compared.
-        RecipeError: A recipe is wrong.
+        UsageError: There are fewer than two arms, they cannot be compared, or no run finished.
+        RecipeError: A recipe is wrong; the message names every fault.
         DataError: The arms were not tested on the same images.
+
+    Example:
+        >>> import tfft
+        >>> study = tfft.compare("head_only", "scratch", data="photos/", seeds=1, scratch_epochs=1)
+        >>> [row.arm for row in study.results.rows]
+        ['head_only', 'scratch']
+        >>> print(study.verdicts[0].text)
+        on all training data: ...
     """
     from tfft.studies.arms import make_arms
     from tfft.studies.compare import plan_study
@@ -81,18 +92,37 @@ def tune(
 ) -> "Tuned":
     """Searches values of a recipe on its validation images, and writes the winner as a recipe.
 
+    An interrupted search goes on. Needs the extra `tune`.
+
     Args:
-        recipe: with or without a `tune` section.
-        data: as of `train`.
-        overrides: as of `train`.
-        trials: in place of `tune.trials`.
-        jobs: trials that run at the same time.
-        name: of the directory in ``studies``.
-        progress: where the work is reported.
+        recipe: Name of a bundled recipe, or path of a recipe file; what is searched is its `tune`
+            section, or a space that fits its phases.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        trials: Number of trials; default: the recipe's `tune.trials`.
+        jobs: Number of trials that run at the same time; default: 1.
+        name: Name of the study's directory in ``studies``; default: made of the recipe.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The best values, whether they are better than chance explains, and the winner's file.
 
     Raises:
-        UsageError: The extra `tune` is not installed.
+        UsageError: The extra `tune` is not installed, or the study is one of another recipe or is
+            being run.
         RecipeError: The recipe is wrong, or a value of its space does not fit it.
+        DataError: There are no validation images.
+        TfftError: The recipe as it is does not run.
+
+    Example:
+        >>> import tfft
+        >>> tuned = tfft.tune("classifier", data="photos/", trials=1, name="classifier")
+        >>> tuned.recipe
+        'studies/classifier/best.yaml'
+        >>> tuned.better
+        False
     """
     from tfft.config.loading.load import load_recipe
     from tfft.studies import tune as tuning
@@ -108,20 +138,32 @@ def advise(
     overrides: Overrides = (),
     progress: Progress = SILENT,
 ) -> "Advice":
-    """Recommends a strategy for images, from their number and two probes of the backbone.
+    """Recommends a strategy for images, from their number and probes of the backbone.
 
     Args:
-        recipe: whose backbone and image size are used.
-        data: as of `train`.
-        overrides: as of `train`.
-        progress: where the work is reported.
+        recipe: Recipe whose backbone and image size are used: name or path; default:
+            ``classifier``.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        progress: Where the work is reported; default: nowhere.
 
     Returns:
         The strategy, the reason in a sentence, and the recipe that follows it.
 
     Raises:
-        RecipeError: The recipe is wrong.
+        RecipeError: The recipe is wrong, or has not exactly one head, which classifies.
         DataError: The images are not what the recipe says.
+        UsageError: The backbone cannot be had with random weights.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import tfft
+        >>> advice = tfft.advise("classifier", data="photos/")
+        >>> advice.strategy
+        'head_only'
+        >>> advice.write(Path("advised.yaml"))
     """
     from tfft.config.loading.load import load_recipe
     from tfft.studies import advise as advising

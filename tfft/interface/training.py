@@ -23,23 +23,39 @@ def train(
     run: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> "Run":
-    """Trains a recipe.
+    """Trains a recipe in a run directory of its own.
+
+    An interrupted training goes on by `resume`.
 
     Args:
-        recipe: name of a bundled recipe, or path of a recipe file.
-        data: a directory with one folder a class, or a manifest file, instead of the recipe's data.
-        overrides: ``{"train.batch_size": 64}`` or ``["train.batch_size=64"]``.
-        run: directory to make; default: ``runs/<name>``, or ``runs/<name>-<n>`` if that exists.
-        progress: where the work is reported.
+        recipe: Name of a bundled recipe, or path of a recipe file.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        run: Directory of the run, which must not exist or be empty; default: ``runs/<name>`` with
+            the recipe's name, or the first free ``runs/<name>-<n>``.
+        progress: Where the work is reported; default: nowhere.
 
     Returns:
-        The run; `run.path` is its directory, `run.metrics` those on validation data.
+        The run, with its metrics on the validation images.
 
     Raises:
-        RecipeError: The recipe is wrong; every fault is named.
-        DataError: The images are not what the recipe says.
-        BackboneError: The backbone or its weights are not to be had.
-        TfftError: Values are not finite, the disk is full, …
+        RecipeError: The recipe is wrong; the message names every fault.
+        DataError: The images are not what the recipe says; the message names every bad file.
+        BackboneError: The backbone or its weights cannot be had.
+        UsageError: `run` holds something already.
+        TfftError: The training failed: the loss is not finite, the disk is full.
+
+    Example:
+        >>> import tfft
+        >>> run = tfft.train("classifier", data="photos/")
+        >>> run
+        <Run runs/classifier: finished, label top1 1.000>
+        >>> print(run)
+        runs/classifier: finished, label top1 1.000
+          label: ...
+          next: tfft.evaluate('runs/classifier')
     """
     from tfft.config.loading.load import load_recipe
 
@@ -50,11 +66,28 @@ def train(
 
 
 def resume(run: str | Path, *, progress: Progress = SILENT) -> "Run":
-    """Goes on with a run that was interrupted, from its last checkpoint.
+    """Goes on with an interrupted run from its last checkpoint.
+
+    The result is, bit for bit, what the run would have been without the interruption. A run that is
+    finished is returned as it is.
+
+    Args:
+        run: A run directory.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The run, with its metrics on the validation images.
 
     Raises:
         ModelFileError: `run` is not a run directory.
-        TfftError: As `train`.
+        DataError: The images are not those that the run was started with.
+        TfftError: The training failed, as in `train`.
+
+    Example:
+        >>> import tfft
+        >>> run = tfft.resume("runs/classifier")
+        >>> run.metrics["label"]["top1"]
+        1.0
     """
     from tfft.transfer import train as training
 
@@ -69,10 +102,35 @@ def plan(
     measure: bool = False,
     progress: Progress = SILENT,
 ) -> "FreezePlan":
-    """Returns the freeze plan of a recipe; other arguments and errors as of `train`.
+    """Computes the freeze plan of a recipe without training it.
+
+    The model is built and the images are counted, so that the plan is the one that `train` follows.
 
     Args:
-        measure: estimate the time of each phase, with and without the cache, on a few batches.
+        recipe: Name of a bundled recipe, or path of a recipe file.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        measure: Estimate the seconds of each phase, with and without the cache, on a few batches;
+            default: no, which takes seconds instead of a minute.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        What each phase trains, where the backbone is cut, and what is cached and why.
+
+    Raises:
+        RecipeError: The recipe is wrong; the message names every fault.
+        DataError: The images are not what the recipe says; the message names every bad file.
+        BackboneError: The backbone or its weights cannot be had.
+
+    Example:
+        >>> import tfft
+        >>> plan = tfft.plan("classifier", data="photos/")
+        >>> [phase.trained_parameters for phase in plan.phases]
+        [51]
+        >>> plan.images
+        {'validation': 5, 'train': 43, 'test': 12}
     """
     from tfft.config.loading.load import load_recipe
 
@@ -93,9 +151,40 @@ def find_learning_rate(
     steps: int = 100,
     progress: Progress = SILENT,
 ) -> "RangeTest":
-    """Does a learning-rate range test of a phase (1 for the first); nothing is kept.
+    """Runs a learning-rate range test of a phase: the loss while the rate rises.
 
-    Other arguments and errors as of `train`.
+    The phases before it are trained first, in a directory that is removed afterwards.
+
+    Args:
+        recipe: Name of a bundled recipe, or path of a recipe file.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
+            ``["train.batch_size=64"]`` as `--set` takes them; default: none.
+        phase: Number of the phase, 1 for the first; default: the first with gradient steps.
+        lowest: Learning rate of the first step; default: 1e-6.
+        highest: Learning rate of the last step; default: 1.
+        steps: Number of steps, 10 or more; default: 100. Fewer are taken if the loss diverges.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Loss and learning rate of each step, and the learning rate at which the loss falls fastest.
+
+    Raises:
+        RecipeError: The recipe is wrong; the message names every fault.
+        DataError: The images are not what the recipe says; the message names every bad file.
+        BackboneError: The backbone or its weights cannot be had.
+        UsageError: A number is out of its range.
+        TfftError: The training of an earlier phase failed.
+
+    Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks".
+
+    Example:
+        >>> import tfft
+        >>> full = {"train.strategy": "full"}
+        >>> test = tfft.find_learning_rate("classifier", data="photos/", overrides=full, steps=10)
+        >>> test.phase, len(test.learning_rates) == len(test.losses)
+        (1, True)
     """
     from tfft.config.loading.load import load_recipe
 

@@ -1,4 +1,4 @@
-"""The description that every saved model carries, so that it can be used without its run."""
+"""What every saved model says of itself, so that it can be used without the run that made it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +8,7 @@ from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
 
 FILE_NAME = "tfft.json"
-# Keys of the `data` section with paths on the machine that trained.
+# What of the data section says where files lie on the machine that trained.
 PLACES = ("path", "data_dir", "archives")
 
 
@@ -18,9 +18,9 @@ class HeadInfo:
 
     Attributes:
         kind: ``classification``, ``multi_label``, ``regression`` or ``box``.
-        class_names: Class names in the order of the logits; empty where there are no classes.
-        target: Name in the data of the value that is predicted.
-        temperature: Number by which the logits of a classification are divided before softmax.
+        class_names: by index of the logit; empty where there are no classes.
+        target: what the data call the thing that is predicted.
+        temperature: what the logits of a classification are divided by before the softmax.
     """
 
     kind: str
@@ -34,14 +34,14 @@ class ModelInfo:
     """A saved model's own description.
 
     Attributes:
-        name: Name of the export or run.
-        pixels: How encoded images become its input, float32 [batch, height, width, 3], 0..255.
-        heads: Its outputs by name.
-        backbone: Name of its backbone.
-        licence: Licence of the backbone's weights, as their source states it.
-        data: The resolved `data` section of the recipe; in exports without its `PLACES`.
-        tfft_version: Version of tfft that wrote the description.
-        created: Time of writing, ISO 8601, UTC.
+        name: of the export.
+        pixels: how encoded images become its input, float32 [batch, height, width, 3], 0..255.
+        heads: its outputs by name.
+        backbone: name in the catalog.
+        licence: of the backbone's weights, as their source states it.
+        data: the resolved `data` section of the recipe; in exports without its `PLACES`.
+        tfft_version: that wrote it.
+        created: ISO 8601, UTC.
     """
 
     name: str
@@ -59,11 +59,11 @@ class ModelInfo:
 
     @property
     def temperatures(self) -> dict[str, float]:
-        """The temperature of each head."""
+        """What the logits of each head are divided by."""
         return {name: head.temperature for name, head in self.heads.items()}
 
     def at_temperatures(self, temperatures: Mapping[str, float]) -> "ModelInfo":
-        """Returns the description with other temperatures; a head that is not named gets 1."""
+        """Returns the description with these temperatures of its heads; 1 where none is given."""
         heads = {
             name: replace(head, temperature=temperatures.get(name, 1.0))
             for name, head in self.heads.items()
@@ -71,20 +71,20 @@ class ModelInfo:
         return replace(self, heads=heads)
 
     def without_places(self) -> "ModelInfo":
-        """Returns the description for others, without paths of the machine that trained."""
+        """Returns the description for strangers: without paths of the machine that trained."""
         data = self.data and {k: None if k in PLACES else v for k, v in self.data.items()}
         return replace(self, data=data)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":
-        """Returns the description from the JSON values that `to_json` returned.
+        """Reads what `to_json` returned.
 
         Args:
             values: JSON values.
-            source: File that they come from, for the error message.
+            source: the file that they are from, for the error.
 
         Raises:
-            ModelFileError: A key is missing or has a wrong value.
+            ModelFileError: A part is missing or not what it should be.
         """
         try:
             heads = {

@@ -1,4 +1,4 @@
-"""Loads the predictor of a MODEL, as commands take it, and reads its description."""
+"""From a MODEL on the command line to its predictor."""
 
 import json
 import zipfile
@@ -27,22 +27,22 @@ def load_predictor(
     timeout_s: float | None = None,
     threads: int | None = None,
 ) -> Predictor:
-    """Loads a MODEL; a `.tflite` file or a model served over HTTP without importing TensorFlow.
+    """Loads a MODEL; a `.tflite` file, or one served over HTTP, without importing TensorFlow.
 
     Args:
-        model: A run directory, a ``.keras`` file, a SavedModel directory or the directory of its
-            versions (the newest is used), a ``.tflite`` file, or the URL of a served model.
-        signature: Signature of a SavedModel that answers; default: ``serve_bytes``.
-        info: For a served model, the same model as another MODEL, or its ``tfft.json``. It
-            describes a model whose server does not, and says where the images are that the model
-            was trained on, which no server does.
-        timeout_s: Time in seconds that one request to a server may take.
-        threads: Number of threads of a ``.tflite`` file; default: one for each processor. Other
-            models use TensorFlow's threads.
+        model: a run directory, a ``.keras`` file, a SavedModel directory or the directory of its
+            versions (the newest is taken), a ``.tflite`` file, or the URL of a served model.
+        signature: of a SavedModel, the one that answers; default: ``serve_bytes``.
+        info: of a served model, a MODEL that is the same or its ``tfft.json``: for a server that
+            does not describe its model, and for the place of the images that it was trained on,
+            which a server does not tell.
+        timeout_s: how long one request to a server may take.
+        threads: that a ``.tflite`` file computes with; default: all processors. The others take
+            TensorFlow's.
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
-        UsageError: An argument does not apply to this kind of model.
+        UsageError: Something is asked that this kind of model has not.
         ServerError: The server does not answer.
     """
     if is_address(str(model)):
@@ -61,7 +61,7 @@ def load_predictor(
 
         return SavedModelPredictor(saved_model, read_saved_model_info(saved_model), signature)
     if signature is not None:
-        raise UsageError(f"--signature is for SavedModels. Received: {path}")
+        raise UsageError(f"--signature is for SavedModels, and {path} is none")
     if path.suffix == ".tflite" and path.is_file():
         from tfft.runtime.tflite.predictor import TflitePredictor
 
@@ -73,13 +73,13 @@ def load_predictor(
         return KerasPredictor(keras_file, _info(keras_file.with_name("model.json")))
     if (path / "run.json").is_file():
         raise ModelFileError(
-            f"the run {path} has no model yet. Continue it: tfft train --resume {path}"
+            f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
         )
     raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """Reads the description of a MODEL without loading it, or that in a ``tfft.json``.
+    """Reads what a MODEL says of itself, without loading it; also from its ``tfft.json`` alone.
 
     Raises:
         ModelFileError: There is no such description.
@@ -95,14 +95,7 @@ def read_model_info(path: Path) -> ModelInfo:
 
 
 def find_saved_model(path: Path) -> Path | None:
-    """Returns the directory of a SavedModel.
-
-    Args:
-        path: Directory of a SavedModel, or the directory of its versions.
-
-    Returns:
-        The directory itself, or that of the newest version; None if there is no SavedModel.
-    """
+    """Returns a SavedModel's own directory, or the newest below that of its versions, or None."""
     if (path / "saved_model.pb").is_file():
         return path
     if not path.is_dir():
@@ -116,10 +109,10 @@ def find_saved_model(path: Path) -> Path | None:
 
 
 def read_saved_model_info(directory: Path) -> ModelInfo:
-    """Reads the description of a SavedModel from its extra assets.
+    """Reads what a SavedModel says of itself, from its extra assets.
 
     Raises:
-        ModelFileError: It has no description.
+        ModelFileError: It has no such description.
     """
     info = _info(directory / "assets.extra" / FILE_NAME)
     place = directory.absolute()
@@ -127,18 +120,18 @@ def read_saved_model_info(directory: Path) -> ModelInfo:
 
 
 def read_tflite_info(path: Path) -> ModelInfo:
-    """Reads the description of a `.tflite` file from the zip archive at its end.
+    """Reads what a `.tflite` file says of itself, from the zip archive at its end.
 
     Raises:
-        ModelFileError: The file has no description.
+        ModelFileError: The file has no such description.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             values: dict[str, Any] = json.loads(archive.read(FILE_NAME))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ModelFileError(
-            f"{path} has no description by tfft ({FILE_NAME}), so its labels and input are "
-            f"unknown. A MODEL is {_ALLOWED}."
+            f"{path} has no description by tfft ({FILE_NAME}), so its labels and its input are "
+            f"not known. A MODEL is {_ALLOWED}."
         ) from error
     version = path.absolute().parent
     info = ModelInfo.from_json(values, str(path))

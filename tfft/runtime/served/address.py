@@ -1,4 +1,4 @@
-"""Parses the URL of a model on a server."""
+"""The URL of a model on a server, taken apart."""
 
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -17,13 +17,13 @@ class ServedAddress:
     """Where a served model answers.
 
     Attributes:
-        url: The URL as the user gave it.
+        url: as the user gave it.
         scheme: ``http``, ``https`` or ``grpc``.
-        host: Host name or address, with the port.
-        prefix: Path before ``/v1/models``, where a proxy adds one; else empty.
-        name: Name of the model.
-        version: Number of the version; None: the newest that is served.
-        label: Label of a version; None: no label.
+        host: with its port.
+        prefix: what comes before ``/v1/models`` in the path, where a proxy adds it.
+        name: of the model.
+        version: its number, or None: the newest that is served.
+        label: of a version, or None.
     """
 
     url: str
@@ -44,15 +44,15 @@ class ServedAddress:
 
 
 def is_address(model: str) -> bool:
-    """Returns whether a MODEL is the URL of a server rather than a path."""
+    """Says whether a MODEL is meant as the URL of a server."""
     return "://" in model
 
 
 def parse_address(url: str) -> ServedAddress:
-    """Parses the URL of a served model.
+    """Takes the URL of a served model apart.
 
     Raises:
-        UsageError: It is not the URL of a served model.
+        UsageError: It is none.
     """
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
@@ -69,7 +69,7 @@ def parse_address(url: str) -> ServedAddress:
         len(segments) == 3 and segments[1] == "versions" and not segments[2].isdecimal(),
     )
     if any(faults):
-        raise UsageError(f"the URL of a served model must be {FORMS}. Received: {url}")
+        raise UsageError(f"not the URL of a served model; that is {FORMS}. Received: {url}")
     kind, chosen = segments[1:] if len(segments) == 3 else ("", "")
     return ServedAddress(
         url=url,

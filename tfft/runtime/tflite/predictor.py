@@ -13,16 +13,15 @@ from tfft.runtime.tflite.runner import TfliteFunction
 
 
 class TflitePredictor(ReadablePredictor):
-    """Answers with the TFLite runtime; Pillow decodes images.
+    """Answers with the TFLite runtime; images are decoded by Pillow.
 
     Args:
-        path: Path of the file.
-        info: The model's description.
-        threads: Number of threads; default: one for each processor that this process may use.
+        path: of the file.
+        info: what it says of itself.
+        threads: to compute with; default: all processors that this process may use.
 
     Raises:
-        ModelFileError: The file is not a TFLite model that runs here, or its outputs are not
-            those of its description.
+        ModelFileError: The file is no TFLite model that runs here, or not one of tfft's.
     """
 
     kind = "tflite"
