@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfft.data.examples import exact_targets
 from tfft.data.graph.augment import augmented_view, boxes_in_part
 from tfft.data.graph.decode import visible_part
 from tfft.data.graph.pipeline import evaluation_batches, training_batches
 from tfft.data.index import ImageIndex, index_of_files
-from tfft.data.parts import exact_targets
 from tfft.images import geometry
 from tfft.images.spec import PixelSpec
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tfft.data.order import balanced_order, repetitions, uniform_order
+from tfft.data.examples import balanced_order, uniform_order
+from tfft.data.graph.pipeline import repetitions
 
 
 def test_a_uniform_epoch_is_a_permutation_of_its_own():

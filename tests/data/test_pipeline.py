@@ -10,10 +10,10 @@ import pytest
 from sample_pictures import write_photo_folder
 
 from tfft.config.data import Augmentation, ImageFolderData
+from tfft.data.examples import uniform_order
 from tfft.data.graph.pipeline import evaluation_batches, training_batches
 from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
-from tfft.data.order import uniform_order
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
 

@@ -16,7 +16,7 @@ from tfft.backbones.build import build_backbone
 from tfft.config.data import ImageConfig
 from tfft.config.model import ApplicationBackbone, ClassificationHead
 from tfft.config.train import SgdOptimizer
-from tfft.data.order import uniform_order
+from tfft.data.examples import uniform_order
 from tfft.model.assemble import Classifier, Cut, build_classifier
 from tfft.model.heads import HeadSize
 from tfft.transfer.frozen.function import fastest_function

@@ -18,7 +18,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class BadImage:
-    """A file that is not used, and why."""
+    """A file that is not used, and why.
+
+    Attributes:
+        path: Name of the file.
+        reason: What is wrong with it.
+    """
 
     path: str
     reason: str
@@ -29,13 +34,13 @@ class Source:
     """Everything that a source of images holds, before it is scanned and split.
 
     Attributes:
-        name: Names the set in messages and in saved models.
+        name: Name of the set in messages and in saved models.
         index: All images, whatever their split.
-        splits: str [N], one of `SPLITS` for each image: the source's own splits.
-        class_names: Names of the labels, in order.
+        splits: str [N], the source's own split of each image, one of `SPLITS`.
+        class_names: Names of the classes, in the order of their numbers.
         other_names: Names of the classes or labels of other targets, in order.
-        licence: What the source says about its licence.
-        notes: What was ignored and what else a person should know.
+        licence: What the source says about its licence; None if nothing.
+        notes: Remarks for a person, such as what was ignored.
     """
 
     name: str
@@ -53,11 +58,11 @@ class ImageData(Readable):
 
     Attributes:
         name: Name of the set.
-        splits: ``"train"``, ``"validation"`` and ``"test"``, those that there are.
-        class_names: Target → names of its values: ``{"label": ("cat", "dog")}``.
+        splits: Images by split, ``"train"``, ``"validation"`` or ``"test"``, without empty ones.
+        class_names: Names of the values of each target: ``{"label": ("cat", "dog")}``.
         skipped: Files that are left out because the configuration allows it.
-        licence: What the source says about its licence.
-        notes: What was ignored and what else a person should know.
+        licence: What the source says about its licence; None if nothing.
+        notes: Remarks for a person, such as what was ignored.
     """
 
     name: str
@@ -69,7 +74,7 @@ class ImageData(Readable):
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of images by split, "validation" among them."""
+        """The number of images by split; "validation" is always among them."""
         return {"validation": 0, **{split: len(index) for split, index in self.splits.items()}}
 
     def fingerprint(self) -> str:
@@ -103,11 +108,11 @@ class DataReport(Readable):
 
     Attributes:
         name: Name of the set.
-        counts: Split → class → number of usable images.
-        bad: All files that are no usable images.
-        conflicts: All images that lie under two labels, byte for byte the same.
-        notes: What was ignored and what else a person should know.
-        formats: Format → number of images.
+        counts: Number of usable images by split and class.
+        bad: Files that are no usable images.
+        conflicts: Images that lie under two labels, byte for byte the same.
+        notes: Remarks for a person, such as what was ignored.
+        formats: Number of images by format.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""What a model is trained on: images here, anything else that can be drawn in batches elsewhere."""
+"""What a model is trained on, and in which order.
+
+Images here; anything else that can be drawn in batches elsewhere.
+"""
 
 import hashlib
 import json
@@ -9,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tfft.data.index import ImageIndex
-from tfft.data.parts import exact_targets
+from tfft.images.geometry import boxes_in_part, visible_part
+from tfft.images.inspect import image_size
 from tfft.images.spec import PixelSpec
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ class Examples(Protocol):
 
     @property
     def targets(self) -> Mapping[str, np.ndarray]:
-        """What the data say of each example, [n, ...] by name."""
+        """Returns what the data say of each example, [n, ...] by name."""
         ...
 
     def __len__(self) -> int: ...
@@ -46,7 +50,7 @@ class Examples(Protocol):
         ...
 
     def exact_batches(self, batch_size: int) -> "tf.data.Dataset":
-        """Returns one pass in order, nothing about the inputs left to chance."""
+        """Returns one pass in order, with nothing about the inputs left to chance."""
         ...
 
     def training_batches(
@@ -62,22 +66,25 @@ class Examples(Protocol):
         """Returns epochs one after another.
 
         Args:
-            batch_size: examples in a batch.
-            order: of each epoch.
-            augmentation: name of what may be done to the inputs; ``"none"`` leaves them exact.
-            seed: of the augmentation.
-            epochs: counted from 0 over the whole run; each has its own augmentation.
-            first_step: batches of the first epoch to leave out.
+            batch_size: Number of examples in a batch.
+            order: Positions that each epoch visits, in order.
+            augmentation: Name of what may be done to the inputs; ``"none"`` leaves them exact.
+            seed: Seed of the augmentation.
+            epochs: Epochs, counted from 0 over the whole run; each has its own augmentation.
+            first_step: Number of batches of the first epoch to leave out.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images as a model takes them: where they lie, and the pixels that are made of them.
+    """Images as a model takes them: batches are those of `tfft.data.graph.pipeline`.
 
-    Batches are those of `tfft.data.graph.pipeline`; boxes among the targets are shares of what
-    the pixels show.
+    Boxes among the targets are shares of what the pixels show.
+
+    Attributes:
+        index: Where the images lie, and what they are labelled.
+        pixels: Pixels that are made of them.
     """
 
     index: ImageIndex
@@ -127,3 +134,52 @@ class Images:
             epochs=epochs,
             first_step=first_step,
         )
+
+
+def exact_targets(index: ImageIndex, spec: PixelSpec) -> dict[str, np.ndarray]:
+    """Returns the targets of all images, boxes as shares of what the pixels of `spec` show.
+
+    They are those that `tfft.data.graph.pipeline.evaluation_batches` gives.
+    """
+    if not index.box_targets:
+        return index.targets
+    if spec.fit == "stretch" and index.boxes is None:  # whole images: not even headers are read
+        parts = np.tile(np.array([0, 0, 1, 1], np.float32), (len(index), 1))
+    else:
+        cuts = [None] * len(index) if index.boxes is None else index.boxes
+        parts = np.stack(
+            [
+                visible_part(*image_size(index.read(position)), spec, cut)
+                for position, cut in enumerate(cuts)
+            ]
+        )
+    boxes = {name: boxes_in_part(index.targets[name], parts) for name in index.box_targets}
+    return {**index.targets, **boxes}
+
+
+def uniform_order(images: int, seed: int, epoch: int) -> np.ndarray:
+    """Returns the permutation of ``range(images)``, int64, in which an epoch visits them."""
+    return np.random.default_rng([seed, epoch]).permutation(images)
+
+
+def balanced_order(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """Returns as many positions as there are images, int64, equally many of each class.
+
+    Images of a class are drawn in turn, in an order of the epoch's own, so that none is repeated
+    before all of the class have been drawn.
+
+    Args:
+        labels: int64 [n], the class of each image.
+        seed: Seed of the run.
+        epoch: Number of the epoch, counted from 0 over the whole run.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    classes = np.unique(labels)
+    counts = np.full(len(classes), len(labels) // len(classes))
+    counts[generator.permutation(len(classes))[: len(labels) % len(classes)]] += 1
+    drawn = []
+    for label, count in zip(classes, counts, strict=True):
+        members = np.flatnonzero(labels == label)
+        rounds = [generator.permutation(members) for _ in range(-(-count // len(members)))]
+        drawn.append(np.concatenate([*rounds, members[:0]])[:count])
+    return generator.permutation(np.concatenate(drawn))

@@ -15,16 +15,18 @@ class ImageIndex:
     """N encoded images. Image i is `lengths[i]` bytes from `offsets[i]` of its file.
 
     Attributes:
-        files: Distinct absolute paths: the images themselves, or shards that hold many.
+        files: Distinct absolute paths: of the images themselves, or of shards that hold many.
         file_ids: int32 [N], positions in `files`.
-        offsets: int64 [N], bytes.
-        lengths: int64 [N], bytes.
+        offsets: int64 [N], where each image begins in its file, in bytes.
+        lengths: int64 [N], length of each image in bytes.
         ids: N unique names that stay the same wherever the data lie.
-        targets: ``"label"`` → int64 [N], the class; other names → int64 [N] for a class, float32
-            [N, labels] of 0 and 1, float32 [N, 1] for a number, or float32 [N, 4] for a box
-            (ymin, xmin, ymax, xmax) in shares of the upright image. NaN where one is missing.
-        box_targets: names of the targets that are boxes: they move with the pixels.
-        boxes: float32 [N, 4], (ymin, xmin, ymax, xmax) to cut, as shares of the image; or None.
+        targets: Values by name. ``"label"`` is int64 [N], the class. Others are int64 [N] for a
+            class, float32 [N, labels] of 0 and 1, float32 [N, 1] for a number, or float32 [N, 4]
+            for a box (ymin, xmin, ymax, xmax) in shares of the upright image; NaN where one is
+            missing.
+        box_targets: Names of the targets that are boxes, which move with the pixels.
+        boxes: float32 [N, 4], the part (ymin, xmin, ymax, xmax) of each image that counts, as
+            shares of it; None for whole images.
         digests: uint8 [N, 32], sha256 of each image's bytes; None where nobody computed them.
     """
 
@@ -91,7 +93,15 @@ def index_of_files(
     others: Mapping[str, np.ndarray] = MappingProxyType({}),
     box_targets: tuple[str, ...] = (),
 ) -> ImageIndex:
-    """Builds the index of images that are a file each; `others` are targets beside the label."""
+    """Builds the index of images that are a file each.
+
+    Args:
+        files: Absolute paths of N images.
+        ids: N unique names.
+        labels: int64 [N], the class of each image.
+        others: Targets beside the label, as `ImageIndex.targets` has them.
+        box_targets: Names of those that are boxes.
+    """
     return ImageIndex(
         files=tuple(str(file) for file in files),
         file_ids=np.arange(len(files), dtype=np.int32),

@@ -35,22 +35,18 @@ def load_data(
 ) -> ImageData:
     """Prepares, scans and splits the images that `config` names.
 
-    All of it is kept, so that a second call on unchanged files does next to nothing.
+    What was found is kept, so that a second call on unchanged files does next to nothing.
 
     Args:
-        config: the `data` section of a recipe.
-        progress: where the work is reported.
-        targets: names of what heads predict, with the kind of head.
+        config: The `data` section of a recipe.
+        progress: Where the work is reported.
+        targets: Kind of head by the name of what it predicts.
 
     Raises:
-        DataError: The source is not there or not usable, has no such target, or has bad images and
-            `on_bad_image` is ``stop``: the message names all of them.
+        DataError: The source is missing or not usable, has no such target, or has bad images while
+            `on_bad_image` is ``stop``; the message names all of them.
     """
-    source = _source(config, progress, targets)
-    _require_targets(source, targets)
-    scan = scan_images(source.index, progress)
-    bad = bad_images(source.index, scan)
-    conflicts = contradictions(source.index, scan, source.class_names)
+    source, scan, bad, conflicts = _scanned(config, progress, targets)
     _stop_at(config, source, bad, conflicts)
     if conflicts and config.on_label_conflict == "warn":
         progress.message("\n".join(_conflict_lines(conflicts)))
@@ -70,21 +66,17 @@ def load_data(
 def check_data(
     config: DataConfig, progress: Progress = SILENT, targets: Mapping[str, str] = _LABEL_ONLY
 ) -> DataReport:
-    """Scans the images that `config` names and says what it found, good and bad.
+    """Scans the images that `config` names and reports what was found, good and bad.
 
     Args:
-        config: the `data` section of a recipe.
-        progress: where the work is reported.
-        targets: names of what heads predict, with the kind of head.
+        config: The `data` section of a recipe.
+        progress: Where the work is reported.
+        targets: Kind of head by the name of what it predicts.
 
     Raises:
-        DataError: The source is not there or not usable at all, or has no such target.
+        DataError: The source is missing or not usable at all, or has no such target.
     """
-    source = _source(config, progress, targets)
-    _require_targets(source, targets)
-    scan = scan_images(source.index, progress)
-    bad = bad_images(source.index, scan)
-    conflicts = contradictions(source.index, scan, source.class_names)
+    source, scan, bad, conflicts = _scanned(config, progress, targets)
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
     splits = _splits(config, source, scan, left_out)
     return DataReport(
@@ -97,6 +89,19 @@ def check_data(
         + _duplicate_notes(source, scan),
         formats=scan.format_counts(),
     )
+
+
+def _scanned(
+    config: DataConfig, progress: Progress, targets: Mapping[str, str]
+) -> tuple[Source, Scan, dict[int, BadImage], dict[int, BadImage]]:
+    """Returns a source, its scan, and the images that are bad or contradict others."""
+    if faults := [f"data.{key}: {text}" for key, text in config.faults()]:
+        raise DataError("\n".join(faults))
+    source = _SOURCES[config.kind](config, targets, progress)
+    _require_targets(source, targets)
+    scan = scan_images(source.index, progress)
+    conflicts = contradictions(source.index, scan, source.class_names)
+    return source, scan, bad_images(source.index, scan), conflicts
 
 
 def _require_targets(source: Source, targets: Mapping[str, str]) -> None:
@@ -117,12 +122,6 @@ def _require_targets(source: Source, targets: Mapping[str, str]) -> None:
     ]
     if lines:
         raise DataError("\n".join(lines))
-
-
-def _source(config: DataConfig, progress: Progress, targets: Mapping[str, str]) -> Source:
-    if faults := [f"data.{key}: {text}" for key, text in config.faults()]:
-        raise DataError("\n".join(faults))
-    return _SOURCES[config.kind](config, targets, progress)
 
 
 def _stop_at(
@@ -162,7 +161,12 @@ def _splits(
     usable[list(left_out)] = False
     splits = source.splits.astype("U10")  # as long as "validation"
     labels = source.index.targets["label"]
-    _check_split_counts(source, usable, left_out)
+    for split in np.unique(source.splits):
+        if not (usable & (source.splits == split)).any():
+            reasons = [f"  {image.path}: {image.reason}" for image in left_out.values()]
+            raise DataError(
+                "\n".join([f"the {split} split of {source.name} has no usable image:", *reasons])
+            )
     for split, fraction in (
         ("test", config.test_fraction),
         ("validation", config.validation_fraction),
@@ -191,15 +195,6 @@ def _limit_training(config: DataConfig, source: Source, splits: np.ndarray) -> N
         seed=config.split_seed,
     )
     splits[pool[~chosen]] = ""
-
-
-def _check_split_counts(source: Source, usable: np.ndarray, left_out: dict[int, BadImage]) -> None:
-    for split in np.unique(source.splits):
-        if not (usable & (source.splits == split)).any():
-            reasons = [f"  {image.path}: {image.reason}" for image in left_out.values()]
-            raise DataError(
-                "\n".join([f"the {split} split of {source.name} has no usable image:", *reasons])
-            )
 
 
 def _gap_notes(splits: dict[str, ImageIndex], class_names: tuple[str, ...]) -> tuple[str, ...]:

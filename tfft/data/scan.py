@@ -47,9 +47,9 @@ class Scan:
 
 
 def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
-    """Decodes every image of the index, or recalls what was found when they were the same.
+    """Decodes every image of the index, or recalls what was found the last time.
 
-    The same means: paths, places in them, sizes and modification times.
+    A kept scan holds as long as paths, places in them, sizes and modification times are the same.
     """
     path = cache_directory("scans") / f"{_key(index)}.npz"
     kept = _kept_scan(path, len(index))
@@ -69,7 +69,7 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
 def contradictions(
     index: ImageIndex, scan: Scan, class_names: tuple[str, ...]
 ) -> dict[int, BadImage]:
-    """Returns position → what is wrong, for images whose very bytes have another label too."""
+    """Returns what is wrong, by position, with images whose very bytes have another label too."""
     labels = index.targets["label"]
     by_digest: dict[bytes, list[int]] = {}
     for position, digest in enumerate(scan.digests):
@@ -89,7 +89,7 @@ def contradictions(
 
 
 def bad_images(index: ImageIndex, scan: Scan) -> dict[int, BadImage]:
-    """Returns position → what is wrong, for images that cannot be read."""
+    """Returns what is wrong, by position, with images that cannot be read."""
     return {
         position: BadImage(index.ids[position], reason)
         for position, reason in enumerate(scan.reasons)
@@ -155,18 +155,16 @@ def _inspections(index: ImageIndex) -> Iterator[tuple[bytes, str, str]]:
 
 def _key(index: ImageIndex) -> str:
     digest = hashlib.sha256(f"scan {_VERSION}".encode())
-    times = [_modified(Path(file)) for file in index.files]
+    times = []
+    for file in index.files:
+        try:
+            times.append(Path(file).stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
     digest.update(json.dumps([index.files, times]).encode())
     for array in (index.file_ids, index.offsets, index.lengths):
         digest.update(np.ascontiguousarray(array, np.int64).tobytes())
     return digest.hexdigest()[:32]
-
-
-def _modified(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _kept_scan(path: Path, images: int) -> Scan | None:

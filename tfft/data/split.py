@@ -13,15 +13,15 @@ def stratified_part(
     """Chooses a share of the images, the same share of each class.
 
     Which images of a class are chosen depends on `seed` and their ids alone: neither on the order
-    of the images nor on the other images' ids. How many of each class are: its share, rounded so
+    of the images nor on the other images' ids. The number for each class is its share, rounded so
     that the whole comes out right over all classes (the remainder is carried from class to class),
     and never all of a class. If that leaves no image, one of each class with two or more is taken.
 
     Args:
-        ids: N names.
-        labels: int64 [N].
-        fraction: The share, at least 0 and less than 1.
-        seed: Of the choice.
+        ids: N unique names.
+        labels: int64 [N], the class of each image.
+        fraction: Share to choose, at least 0 and less than 1.
+        seed: Seed of the choice.
 
     Returns:
         bool [N], True where an image is chosen.
@@ -44,17 +44,17 @@ def limited_part(
     limit_per_class: int | None,
     seed: int,
 ) -> np.ndarray:
-    """Chooses a share of each class and at most so many of it, at least one.
+    """Chooses a share of each class, at least one image and at most `limit_per_class`.
 
     The choice depends on `seed` and ids alone; a smaller share or limit chooses a part of what a
     larger one does.
 
     Args:
-        ids: N names.
-        labels: int64 [N].
-        fraction: the share, more than 0 and at most 1; what it gives is rounded up.
-        limit_per_class: or None.
-        seed: of the choice.
+        ids: N unique names.
+        labels: int64 [N], the class of each image.
+        fraction: Share to choose, more than 0 and at most 1; the number of images is rounded up.
+        limit_per_class: Largest number of images of a class; None for no limit.
+        seed: Seed of the choice.
 
     Returns:
         bool [N], True where an image is chosen.

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tfft.config.data import DataConfig
 from tfft.data.dataset import ImageData
+from tfft.data.examples import exact_targets
 from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
-from tfft.data.parts import exact_targets
 from tfft.errors import DataError, ModelFileError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress

@@ -14,7 +14,6 @@ import numpy as np
 
 from tfft.data.graph.augment import augmented_view, boxes_in_part
 from tfft.data.index import ImageIndex
-from tfft.data.order import repetitions
 from tfft.images.spec import PixelSpec
 
 # Batches that are ready before they are asked for; more only costs memory.
@@ -56,13 +55,14 @@ def training_batches(
     Args:
         index: The images.
         pixels: The pixels wanted.
-        batch_size: Images in a batch; the last of an epoch may have fewer.
-        order: From an epoch to the positions in `index` that it visits, int64 [n]; one that is
-            repeated gets another view each time.
+        batch_size: Number of images in a batch; the last of an epoch may have fewer.
+        order: Function from an epoch to the positions in `index` that it visits, int64 [n]; one
+            that is repeated gets another view each time.
         augmentation: A name of `tfft.config.data.Augmentation`.
-        seed: Of the augmentation.
-        epochs: Counted from 0 over the whole run; their orders are asked for as they come up.
-        first_step: Batches of the first epoch to leave out, without decoding them.
+        seed: Seed of the augmentation.
+        epochs: Epochs, counted from 0 over the whole run; their orders are asked for as they come
+            up.
+        first_step: Number of batches of the first epoch to leave out, without decoding them.
 
     Returns:
         Batches as `evaluation_batches` gives them; positions are those in `index`.
@@ -95,6 +95,15 @@ def _visits(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order.astype(np.int64), repetitions(order)
 
 
+def repetitions(order: np.ndarray) -> np.ndarray:
+    """Returns how often each position of an order came before in it, int64 [n]."""
+    repetitions = np.zeros(len(order), np.int64)
+    _, counts = np.unique(order, return_counts=True)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    repetitions[np.argsort(order, kind="stable")] = np.arange(len(order)) - first
+    return repetitions
+
+
 def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
@@ -105,7 +114,7 @@ def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
 def _view_function(pixels: PixelSpec, augmentation: str) -> Callable[..., tuple]:
     """Returns `augmented_view` as a function of bytes, box and seed that is traced once.
 
-    Tracing takes as long as decoding 1,000 images. A box that is empty stands for the whole image.
+    Tracing takes as long as decoding 1,000 images. An empty box stands for the whole image.
     """
 
     def view(encoded: tf.Tensor, box: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -122,7 +131,7 @@ def _batches(
     view: Callable[..., tuple],
     seed_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
 ) -> tf.data.Dataset:
-    """Decodes what `visits`, of (position, repetition), names."""
+    """Returns batches of the images that `visits`, pairs of (position, repetition), name."""
     targets = {name: tf.constant(values) for name, values in index.targets.items()}
     boxes = None if index.boxes is None else tf.constant(index.boxes, tf.float32)
 

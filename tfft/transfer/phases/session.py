@@ -11,8 +11,7 @@ import numpy as np
 
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
-from tfft.data.examples import Examples
-from tfft.data.order import balanced_order, uniform_order
+from tfft.data.examples import Examples, balanced_order, uniform_order
 from tfft.model.assemble import Classifier
 from tfft.model.heads import Head
 from tfft.model.losses import balanced_weights
