@@ -8,9 +8,8 @@ from tfft.system.tensorflow import keras
 import numpy as np
 import pytest
 
-from tfft.backbones.backbone import Backbone
+from tfft.backbones.backbone import Backbone, weights_digest
 from tfft.backbones.build import build_backbone
-from tfft.backbones.digest import weights_digest
 from tfft.backbones.graph import graph_nodes
 from tfft.backbones.split import split
 from tfft.config.model import ApplicationBackbone, BackboneConfig, LiteBackbone

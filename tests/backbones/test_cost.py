@@ -3,7 +3,7 @@
 import pytest
 
 from tfft.backbones.build import build_backbone
-from tfft.backbones.cost import multiply_adds
+from tfft.backbones.split import multiply_adds
 from tfft.config.model import ApplicationBackbone
 
 

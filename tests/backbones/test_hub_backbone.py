@@ -104,18 +104,22 @@ def test_an_output_of_several_is_chosen_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("function", "specs", "fault"),
     [
-        (mean, [image_spec(2, 8, 8, 3)], "takes batches of 2 only"),
-        (mean, [image_spec(None, 8, 9, 3)], "takes images of 9x8, not square ones"),
+        (mean, [image_spec(2, 8, 8, 3)], "must take batches of any size, and takes only 2"),
+        (mean, [image_spec(None, 8, 9, 3)], "must take square images, and takes 9x8"),
         (
             lambda images: tf.cast(images, tf.float32),
             [tf.TensorSpec([None, 8, 8, 3], tf.uint8, "images")],
-            "takes no images, which are float32",
+            "must take images, float32",
         ),
-        (lambda images: tf.reduce_mean(images, 1), [image_spec(None, 8, 8, 3)], "no features"),
+        (
+            lambda images: tf.reduce_mean(images, 1),
+            [image_spec(None, 8, 8, 3)],
+            "must return features",
+        ),
         (
             lambda images, other: mean(images) + mean(other),
             [image_spec(None, 8, 8, 3), tf.TensorSpec([None, 8, 8, 3], tf.float32, "other")],
-            "takes 2 inputs",
+            "must take one input, images. Received: 2 inputs",
         ),
     ],
 )

@@ -253,8 +253,11 @@ def test_an_address_is_found_in_the_cache_of_tensorflow_hub(tmp_path, module, mo
 @pytest.mark.parametrize(
     ("handle", "fault"),
     [
-        ("no/such/module", "Nothing is there. Received: no/such/module"),
-        ("https://tfhub.invalid/module/1", "tfhub.invalid/module/1 (cannot be had|is resolved by)"),
+        ("no/such/module", "there is nothing at this path. Received: no/such/module"),
+        (
+            "https://tfhub.invalid/module/1",
+            "tfhub.invalid/module/1 (cannot be found or downloaded|is resolved by)",
+        ),
     ],
 )
 def test_a_handle_that_leads_nowhere_is_one_message(handle, fault):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfft.model.adapter import build_adapter, channel_map
+from tfft.model.front import build_adapter, channel_map
 
 
 def _through(adapter, images: np.ndarray) -> np.ndarray:

@@ -6,8 +6,13 @@ import pytest
 from tfft.backbones.lite import package as lite_package
 from tfft.backbones.source_classes import source_classifier
 from tfft.config.model import ApplicationBackbone, ClassificationHead, LiteBackbone, RegressionHead
-from tfft.model.heads import Head, HeadSize, build_head
-from tfft.model.warm_start import assign_source_rows, starts_from_source, warm_start_faults
+from tfft.model.heads import (
+    Head,
+    HeadSize,
+    assign_source_rows,
+    build_head,
+    source_start_faults,
+)
 
 _LITE = LiteBackbone(kind="lite")
 _BREEDS = ("n02110958-pug", "n02085620-chihuahua", "my own dog")
@@ -28,7 +33,7 @@ def _head(class_names: tuple[str, ...] = _BREEDS, **values) -> Head:
 def test_a_head_gets_the_rows_of_its_classes_in_its_order():
     head, features = _head(), np.random.default_rng(0).normal(size=(4, 1280)).astype(np.float32)
     assert not np.asarray(head(features)).any()
-    assert not list(warm_start_faults(head, _LITE))
+    assert not list(source_start_faults(head, _LITE))
     assign_source_rows(head, _LITE)
     source = source_classifier(_LITE)
     columns = [source.class_names.index(n) for n in ("n02110958", "n02085620", "n02099601")]
@@ -38,18 +43,22 @@ def test_a_head_gets_the_rows_of_its_classes_in_its_order():
 
 def test_only_a_head_that_asks_for_them_starts_from_the_source():
     number = build_head("age", RegressionHead(kind="regression", target="age"), HeadSize(1), 0)
-    assert starts_from_source(_head())
-    assert not starts_from_source(_head(init="zeros", source_classes={}))
-    assert not starts_from_source(number)
+    assert _head().starts_from_source
+    assert not _head(init="zeros", source_classes={}).starts_from_source
+    assert not number.starts_from_source
     assert not list(
-        warm_start_faults(number, ApplicationBackbone(kind="application", name="VGG16"))
+        source_start_faults(number, ApplicationBackbone(kind="application", name="VGG16"))
     )
 
 
 @pytest.mark.parametrize(
     ("head", "backbone", "fault"),
     [
-        ({}, LiteBackbone(kind="lite", weights="random"), "keeps its classifier"),
+        (
+            {},
+            LiteBackbone(kind="lite", weights="random"),
+            "classifier comes with its weights",
+        ),
         ({}, ApplicationBackbone(kind="application", name="VGG16"), "'name': 'VGG16'"),
         ({"pooling": "max"}, _LITE, "needs pooling: avg"),
         ({"source_classes": {}}, _LITE, "'my own dog' is no class of the source"),
@@ -57,5 +66,5 @@ def test_only_a_head_that_asks_for_them_starts_from_the_source():
     ],
 )
 def test_why_a_head_cannot_have_them(head: dict, backbone, fault: str):
-    (line,) = warm_start_faults(_head(**head), backbone)
+    (line,) = source_start_faults(_head(**head), backbone)
     assert fault in line

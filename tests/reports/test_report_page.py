@@ -168,7 +168,7 @@ def no_work(monkeypatch) -> None:
     def load(path: Path) -> None:
         pytest.fail(f"{path} was loaded before what is written was checked")
 
-    monkeypatch.setattr(reporting, "load_predictor", load)
+    monkeypatch.setattr(reporting, "load_run", load)
 
 
 @pytest.mark.usefixtures("no_work")

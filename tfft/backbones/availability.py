@@ -1,4 +1,4 @@
-"""Which backbones there are and which have their ImageNet weights on this machine.
+"""Which backbones exist, and which have their ImageNet weights on this machine.
 
 No TensorFlow is needed.
 """
@@ -18,10 +18,10 @@ class BackboneListing:
 
     Attributes:
         spec: The catalog entry.
-        weights: The files with its ImageNet weights that are on this machine, those for other
-            builder arguments and image sizes included.
-        available: Whether those for the default arguments and size are among them.
-        obtain: What makes them available: a URL to download, or a package to install.
+        weights: Paths of its files with ImageNet weights that are on this machine, including
+            those for other builder arguments and image sizes.
+        available: Whether the weights for the default arguments and size are among them.
+        obtain: How to get the weights: a URL to download, or a package to install.
     """
 
     spec: BackboneSpec
@@ -31,20 +31,15 @@ class BackboneListing:
 
 
 def list_backbones() -> tuple[BackboneListing, ...]:
-    """Returns every backbone of the catalog with where its ImageNet weights are."""
-    return tuple(
-        _listing_of_package(spec) if spec.kind == "lite" else _listing_of_files(spec)
-        for spec in backbone_specs()
-    )
+    """Returns every backbone of the catalog, and where its ImageNet weights are."""
+    return tuple(_listing(spec) for spec in backbone_specs())
 
 
-def _listing_of_package(spec: BackboneSpec) -> BackboneListing:
-    path = find_lite0_file()
-    weights = () if path is None else (path,)
-    return BackboneListing(spec, weights, bool(weights), "install tfft[offline]")
-
-
-def _listing_of_files(spec: BackboneSpec) -> BackboneListing:
+def _listing(spec: BackboneSpec) -> BackboneListing:
+    if spec.kind == "lite":
+        file = find_lite0_file()
+        weights = () if file is None else (file,)
+        return BackboneListing(spec, weights, bool(weights), "install tfft[offline]")
     present = tuple(path for file in spec.weights if (path := cached_path(file)).is_file())
     default = weights_file(spec, resolve_arguments(spec, {}), spec.default_size_px)
     if default is None:

@@ -1,5 +1,6 @@
-"""A built backbone and its blocks."""
+"""A built backbone, its blocks, and the digest of its weights."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,10 +12,12 @@ from tfft.catalog.spec import BackboneSpec, BlockSpec
 
 
 class BatchNorm(Protocol):
-    """A batch normalisation, Keras's own or a module's.
+    """A batch normalisation: a layer of Keras, or one inside a module.
 
     Attributes:
-        trainable: whether training normalises by the batch and moves the statistics.
+        trainable: Whether training normalises by the batch and updates the moving statistics.
+        moving_mean: Variable with the moving mean, float32 [channels].
+        moving_variance: Variable with the moving variance, float32 [channels].
     """
 
     trainable: bool
@@ -24,12 +27,12 @@ class BatchNorm(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The smallest piece of a block that a recipe can name: a layer, or variables of one scope.
+    """The smallest piece of a block that a recipe can name: a layer, or the variables of a scope.
 
     Attributes:
-        names: Its own, then those of what it lies in.
-        weights: The variables that gradients can train, those of parts inside it included.
-        batch_norm: The batch normalisation that it is, if it is one that can adapt.
+        names: Its own name, then the names of the layers around it, innermost first.
+        weights: Trainable variables of the part and of the parts inside it.
+        batch_norm: The part itself where it is a batch normalisation that can adapt, else None.
     """
 
     names: tuple[str, ...]
@@ -42,10 +45,10 @@ class Block:
     """A named stage of a backbone.
 
     Attributes:
-        name: From its spec, or found in a module.
-        parts: What of it a recipe can name, inputs first.
-        operations: Layers and weightless operations (`x + y`), inputs first; empty where the
-            backbone is one opaque function.
+        name: Name of the block, from its spec or from the names of a module's variables.
+        parts: The pieces that a recipe can name, inputs first.
+        operations: Layers and operations without weights (`x + y`), inputs first; empty where
+            the backbone is one opaque function.
     """
 
     name: str
@@ -59,7 +62,7 @@ class Block:
 
     @property
     def weights(self) -> tuple[keras.Variable, ...]:
-        """The variables that gradients can train, each once."""
+        """The trainable variables, each once."""
         return tuple({id(v): v for part in self.parts for v in part.weights}.values())
 
     @property
@@ -73,9 +76,9 @@ class Origin:
     """The trained model that a backbone was cut from.
 
     Attributes:
-        path: A run directory or a `.keras` file.
-        sha256: Of the `.keras` file.
-        class_names: Of its heads with classes, by head.
+        path: Path of a run directory or of a `.keras` file.
+        sha256: SHA-256 of the `.keras` file, in hexadecimal.
+        class_names: Class names of each head that has classes, by the name of the head.
     """
 
     path: str
@@ -85,18 +88,18 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A pretrained (or random) body without classifier.
+    """A pretrained (or randomly initialised) model without its classifier.
 
     Attributes:
-        spec: Its catalog entry, or what its file says in place of one.
-        model: Functional; takes preprocessed pixels, float32 [batch, height, width, 3], and gives
-            the last activations, float32 [batch, height', width', channels], or features that are
-            pooled already, float32 [batch, channels].
-        blocks: From input to output; each layer of the model lies in exactly one.
+        spec: Its catalog entry, or the same facts read from the model's file.
+        model: Functional model from preprocessed pixels, float32 [batch, height, width, 3], to
+            the last activations, float32 [batch, height', width', channels], or to features that
+            are pooled already, float32 [batch, channels].
+        blocks: Blocks from input to output; each layer of the model lies in exactly one.
         weights_digest: SHA-256 of the weights as built, in hexadecimal.
-        arguments: The documented builder arguments of a backbone of the catalog.
-        origin: The run or file that the weights come from, if they are one's own.
-        source_sha256: of the files of a module, as a recipe can pin it; None for other kinds.
+        arguments: Builder arguments of a backbone of the catalog, by name.
+        origin: The user's own run or file that the weights come from; None for other weights.
+        source_sha256: SHA-256 of a module's files, which a recipe can pin; None for other kinds.
     """
 
     spec: BackboneSpec = field(repr=False)
@@ -109,18 +112,33 @@ class Backbone:
 
     @property
     def opaque(self) -> bool:
-        """Whether it is one function that runs whole: no cut lies between its blocks."""
+        """Whether the backbone is one function that cannot be cut between its blocks."""
         return not all(block.operations for block in self.blocks)
 
 
-def find_blocks(model: keras.Model, specs: tuple[BlockSpec, ...]) -> tuple[Block, ...]:
-    """Divides the model into blocks: the ancestors of each block's end that are not taken yet.
+def weights_digest(model: keras.Model) -> str:
+    """Returns the SHA-256 of all weights (shape, dtype and values, in the model's order)."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        values = variable.numpy()
+        digest.update(f"{values.dtype.str}{values.shape};".encode())
+        digest.update(values.data if values.ndim else values.tobytes())
+    return digest.hexdigest()
 
-    The last block gets whatever is left. A block that an end leaves empty, since an earlier one
-    holds all of it, is a fault of the catalog.
+
+def find_blocks(model: keras.Model, specs: tuple[BlockSpec, ...]) -> tuple[Block, ...]:
+    """Divides a model into blocks.
+
+    A block is everything that the output of its end depends on and that no earlier block holds;
+    the last block holds the rest.
+
+    Args:
+        model: Functional model.
+        specs: Name and end of each block, from input to output.
 
     Raises:
-        ValueError: The catalog does not fit the model.
+        ValueError: The model has no layer with the name of an end, or a block is empty: the
+            catalog does not fit the model.
     """
     nodes = graph_nodes(model)
     by_name = {node.operation.name: node.operation for node in nodes}
@@ -131,17 +149,13 @@ def find_blocks(model: keras.Model, specs: tuple[BlockSpec, ...]) -> tuple[Block
         if end is None:
             raise ValueError(f"{model.name} has no layer {spec.end!r} to end block {spec.name!r}")
         own = {id(operation) for operation in ancestors(nodes, end)}
-        blocks.append(_block(spec.name, _take(left, own)))
+        taken = [key for key in left if key in own]
+        blocks.append(_block(spec.name, tuple(left.pop(key) for key in taken)))
     blocks.append(_block(specs[-1].name, tuple(left.values())))
     empty = [block.name for block in blocks if not block.operations]
     if empty:
         raise ValueError(f"blocks of {model.name} without layers: {', '.join(empty)}")
     return tuple(blocks)
-
-
-def _take(left: dict[int, keras.Operation], wanted: set[int]) -> tuple[keras.Operation, ...]:
-    taken = [key for key in left if key in wanted]
-    return tuple(left.pop(key) for key in taken)
 
 
 def _block(name: str, operations: tuple[keras.Operation, ...]) -> Block:

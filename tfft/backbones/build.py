@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tfft.backbones.backbone import Backbone, find_blocks
-from tfft.backbones.builders import build_model
-from tfft.backbones.construction import reproducible_construction
-from tfft.backbones.digest import weights_digest
+from tfft.backbones.backbone import Backbone, find_blocks, weights_digest
+from tfft.backbones.construction import build_model, reproducible_construction
 from tfft.backbones.hub.backbone import build_hub_backbone
 from tfft.backbones.keras_cache import fetch
 from tfft.backbones.keras_models.keras_hub_preset import build_keras_hub
 from tfft.backbones.keras_models.own_model import build_own_model
-from tfft.backbones.lite.weights import load_lite0_imagenet
+from tfft.backbones.lite.efficientnet_lite import load_lite0_imagenet
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
 from tfft.catalog.spec import BackboneSpec
@@ -37,15 +35,16 @@ def build_backbone(
     """Builds a backbone for square images.
 
     Args:
-        config: Which backbone, which weights, which builder arguments.
-        size_px: Height and width of its input; None: the backbone's own.
-        seed: Of random weights: the same seed gives the same weights. No global seed is changed.
-        progress: Told of a download.
+        config: The `backbone` section of a recipe: name, weights, builder arguments.
+        size_px: Height and width of its input in pixels; None: the backbone's default size.
+        seed: Seed of random weights: the same seed gives the same weights. No global random state
+            is changed.
+        progress: Receives the progress of a download.
 
     Raises:
-        BackboneError: The name, an argument or the size is not possible, or the weights are not
-            to be had or do not fit.
-        ModelFileError: A file of a model cannot be loaded, or could run code.
+        BackboneError: The name, an argument or the size is not allowed, or the weights are not
+            available or do not fit.
+        ModelFileError: A model file cannot be loaded, or could run code.
     """
     if isinstance(config, HubBackbone):
         return build_hub_backbone(config, size_px, progress)
@@ -85,32 +84,28 @@ def _find_weights(
     size_px: int,
     progress: Progress,
 ) -> Path | None:
-    """Returns the file to load, before anything is built; None where there is none to load."""
+    """Returns the weights file to load, before anything is built; None if there is no file."""
     if weights == "random":
         return None
     if weights != "imagenet":
         path = Path(weights).expanduser()
         if not path.is_file():
             raise BackboneError(
-                f"weights must be imagenet, random or the path of a file. Received: {weights!r}, "
-                f"where there is no file"
+                "weights must be imagenet, random or the path of a file, and there is no file at "
+                f"this path. Received: {weights!r}"
             )
         return path
     if spec.kind == "lite":
         return None
     file = weights_file(spec, arguments, size_px)
     if file is None:
-        raise BackboneError(_no_imagenet_weights(spec, arguments))
+        published = dict.fromkeys(
+            ", ".join(f"{name}: {value}" for name, value in file.arguments.items())
+            for file in spec.weights
+        )
+        raise BackboneError(
+            f"no ImageNet weights of {spec.name} are published for these arguments. Published for: "
+            f"{'; '.join(published)}. Use one of these, or `weights: random`. Received: "
+            f"{dict(arguments)}"
+        )
     return fetch(file, progress)
-
-
-def _no_imagenet_weights(spec: BackboneSpec, arguments: Mapping[str, Any]) -> str:
-    published = dict.fromkeys(
-        ", ".join(f"{name}: {value}" for name, value in file.arguments.items())
-        for file in spec.weights
-    )
-    return (
-        f"no ImageNet weights of {spec.name} are published for these arguments. Published for: "
-        f"{'; '.join(published)}. Use one of these, or `weights: random`. Received: "
-        f"{dict(arguments)}"
-    )

@@ -1,27 +1,56 @@
-"""Building the same model twice: the same layer names and, with one seed, the same weights.
+"""Builds the models of the catalog, with the same layer names and random weights every time.
 
 Two things outside a model decide what a Keras builder makes: the counters behind automatic layer
-names (`conv2d_17`), which run through the whole process, and Python's `random`, from which each
-initialiser without a seed draws its own. Both are set for the time of building and put back after.
+names (`conv2d_17`), which count through the whole process, and Python's `random`, from which each
+initialiser without a seed draws one. Both are set while a model is built and restored afterwards.
 """
 
 import collections
 import contextlib
+import importlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tfft.system.tensorflow import keras
 
-# No public way to count layer names anew without clearing all of Keras's state (3.15.1).
+from tfft.catalog.spec import BackboneSpec
+
+# Keras 3.15.1 has no public way to restart the names without clearing all of its state.
 _global_state = keras.src.backend.common.global_state
+
+
+def build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) -> keras.Model:
+    """Builds a backbone of the catalog with random weights.
+
+    Args:
+        spec: Entry of the catalog, which names the builder.
+        arguments: Builder arguments, defaults filled in.
+        size_px: Height and width of the images in pixels.
+    """
+    module, function = spec.builder.split(":")
+    builder = getattr(importlib.import_module(module), function)
+    input_shape = (size_px, size_px, 3)
+    if spec.kind == "lite":
+        return builder(input_shape=input_shape)
+    model = builder(
+        input_shape=input_shape,
+        include_top=False,
+        weights=None,
+        **spec.fixed_arguments,
+        **arguments,
+    )
+    if spec.first_layer is None:
+        return model
+    return keras.Model(model.get_layer(spec.first_layer).input, model.output, name=model.name)
 
 
 @contextlib.contextmanager
 def reproducible_construction(seed: int) -> Iterator[None]:
-    """Within it, layers are named from zero and initialised from `seed`.
+    """Names layers from zero and initialises them from `seed` while the context is open.
 
-    Neither TensorFlow's nor NumPy's nor Keras's seeds are touched, and Python's `random` goes on
-    afterwards as if nothing had been drawn.
+    The random states of TensorFlow, NumPy and Keras are not touched, and Python's `random`
+    continues afterwards as if nothing had been drawn.
     """
     counters = _global_state.get_global_attribute("object_name_uids")
     state = random.getstate()

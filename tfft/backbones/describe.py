@@ -1,28 +1,23 @@
-"""What a backbone is, once it is built: for people and programs."""
+"""The facts about a built backbone, for people and programs."""
 
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tfft.backbones.backbone import Backbone, Block
+from tfft.backbones.backbone import Backbone
+from tfft.catalog.spec import PREPROCESSED_PIXELS
 from tfft.system.readable import Readable, counted
-
-_INPUT_RANGES = {
-    "none": "0 … 255",
-    "tf": "-1 … 1",
-    "unit": "0 … 1",
-    "lite": "(x - 127) / 128",
-    "torch": "ImageNet mean and deviation",
-    "caffe": "BGR, minus the ImageNet mean",
-}
 
 
 @dataclass(frozen=True)
 class BlockDescription:
-    """A block, with the number of its parameters that gradients train and of its BatchNorms.
+    """A block of a backbone.
 
     Attributes:
-        parts: what patterns can name, beside the block itself.
+        name: Name of the block.
+        parameters: Number of trainable parameters.
+        batch_norms: Number of batch normalisations.
+        parts: Names of its parts, which the patterns of a recipe can match besides the block's.
     """
 
     name: str
@@ -36,12 +31,18 @@ class BackboneDescription(Readable):
     """A built backbone.
 
     Attributes:
-        size_px: height and width of its images; input_range: what they become before it.
-        output_shape: of its activations, or of its features, without batch.
-        parameters: all; trainable: those that gradients train.
-        runs_whole: it cannot be cut between its blocks.
-        source: where it is from; licence: of its weights.
-        sha256: of a module's files, to pin it with; None for others.
+        name: Name of the backbone, as recipes spell it or as its file says.
+        kind: Kind of backbone, as in `backbone.kind` of a recipe.
+        size_px: Height and width of its images in pixels.
+        input_range: How it takes pixels, in words.
+        output_shape: Shape of its activations or features, without the batch.
+        parameters: Number of all parameters.
+        trainable: Number of trainable parameters.
+        runs_whole: Whether it is one function that cannot be cut between its blocks.
+        blocks: Its blocks from input to output.
+        source: Page, path or address that it comes from.
+        licence: Licence of its weights.
+        sha256: SHA-256 of a module's files, which a recipe can pin; None for other kinds.
     """
 
     name: str
@@ -69,19 +70,27 @@ class BackboneDescription(Readable):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON values."""
+        """Returns the description as JSON values."""
         return asdict(self)
 
 
 def describe(backbone: Backbone) -> BackboneDescription:
     """Describes a built backbone."""
     spec, model = backbone.spec, backbone.model
-    blocks = tuple(_block(block) for block in backbone.blocks)
+    blocks = tuple(
+        BlockDescription(
+            block.name,
+            sum(math.prod(variable.shape) for variable in block.weights),
+            len(block.batch_norms),
+            tuple(part.names[0] for part in block.parts if part.weights or part.batch_norm),
+        )
+        for block in backbone.blocks
+    )
     return BackboneDescription(
         name=spec.name,
         kind=spec.kind,
         size_px=model.input_shape[1],
-        input_range=_INPUT_RANGES[spec.preprocessing],
+        input_range=PREPROCESSED_PIXELS[spec.preprocessing],
         output_shape=tuple(model.output_shape[1:]),
         parameters=model.count_params(),
         trainable=sum(block.parameters for block in blocks),
@@ -90,13 +99,4 @@ def describe(backbone: Backbone) -> BackboneDescription:
         source=spec.source,
         licence=spec.licence,
         sha256=backbone.source_sha256,
-    )
-
-
-def _block(block: Block) -> BlockDescription:
-    return BlockDescription(
-        block.name,
-        sum(math.prod(variable.shape) for variable in block.weights),
-        len(block.batch_norms),
-        tuple(part.names[0] for part in block.parts if part.weights or part.batch_norm),
     )

@@ -1,7 +1,6 @@
-"""The graph of a Functional model: which operation's outputs each operation takes.
+"""The graph of a Functional model: which operations take the outputs of which others.
 
-Only the model's own nodes are read, so it does not matter that its layers may have been called
-again elsewhere.
+Only the nodes of the model itself are read: its layers may have been called again elsewhere.
 """
 
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ class GraphNode:
 
     Attributes:
         operation: A layer, or an operation without weights such as `keras.ops.Add`.
-        inputs: The tensors it takes; empty for an input layer.
-        outputs: The tensors it makes.
-        arguments: All that it is called with, as Keras keeps it: `fill_in` puts other tensors in
-            the places of these.
+        inputs: The tensors that it takes; empty for an input layer.
+        outputs: The tensors that it returns.
+        arguments: All arguments of the call, as Keras keeps them; their method `fill_in` replaces
+            the tensors among them.
     """
 
     operation: keras.Operation
@@ -51,7 +50,7 @@ def graph_nodes(model: keras.Model) -> tuple[GraphNode, ...]:
 def ancestors(
     nodes: tuple[GraphNode, ...], operation: keras.Operation
 ) -> frozenset[keras.Operation]:
-    """Returns everything that the outputs of `operation` depend on, itself included."""
+    """Returns all operations that the outputs of `operation` depend on, including itself."""
     maker = {id(tensor): node for node in nodes for tensor in node.outputs}
     found: dict[int, keras.Operation] = {}
     pending = [node for node in nodes if node.operation is operation]
@@ -61,3 +60,10 @@ def ancestors(
             found[id(node.operation)] = node.operation
             pending.extend(maker[id(tensor)] for tensor in node.inputs)
     return frozenset(found.values())
+
+
+def is_composite(operation: Any) -> bool:
+    """Returns whether an operation is a layer with weights that itself consists of layers."""
+    if not isinstance(operation, keras.Layer) or not operation.weights:
+        return False
+    return any(operation._flatten_layers(include_self=False))

@@ -1,4 +1,4 @@
-"""Keras's cache of published weights: where it is, what is in it, how a file gets there.
+"""Keras's cache of published weights: where a file lies, and how it is downloaded and verified.
 
 No TensorFlow is needed.
 """
@@ -25,17 +25,22 @@ _CHUNK_BYTES = 1 << 20
 
 
 def cached_path(file: WeightsFile) -> Path:
-    """Returns where Keras keeps this file, whether or not it is there."""
+    """Returns the path where Keras keeps this file, whether or not the file exists."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home).expanduser() / "models" / file.name
 
 
 def fetch(file: WeightsFile, progress: Progress = SILENT) -> Path:
-    """Returns the path of the file in Keras's cache, after downloading it if it is not there.
+    """Returns the path of a file in Keras's cache, and downloads the file first if it is missing.
+
+    Args:
+        file: The published file.
+        progress: Receives the progress of a download.
 
     Raises:
-        BackboneError: It is not there and cannot be downloaded, or it is not the published file.
-            An unreachable source is reported within a few seconds; nothing is tried twice.
+        BackboneError: The file is missing and cannot be downloaded, or its digest is not that of
+            the published file. An unreachable source is reported within a few seconds; nothing is
+            tried twice.
     """
     path = cached_path(file)
     if not path.is_file():
@@ -52,22 +57,23 @@ def _download(file: WeightsFile, path: Path, progress: Progress) -> None:
     try:
         response = _open_within(file.url, CONNECT_TIMEOUT_S)
     except (OSError, HTTPException) as error:
-        raise _not_to_be_had(file, path, error) from error
-    # An error of writing explains itself; one of reading must not be taken for it.
+        raise _unavailable(file, path, error) from error
+    # An OSError of writing explains itself, and must not be reported as one of the connection.
     with response, atomic_path(path) as temporary, temporary.open("wb") as output:
         try:
             for chunk in _chunks(response, file.name, progress):
                 output.write(chunk)
         except (_ReadError, HTTPException) as error:
-            raise _not_to_be_had(file, path, error) from error
+            raise _unavailable(file, path, error) from error
         output.flush()
         if not _is_published(temporary, file):
             raise BackboneError(
-                f"what {file.url} sent is not the published file: its digest is not {file.digest}."
+                f"the download from {file.url} is not the published file: its digest is not "
+                f"{file.digest}."
             )
 
 
-def _not_to_be_had(file: WeightsFile, path: Path, error: Exception) -> BackboneError:
+def _unavailable(file: WeightsFile, path: Path, error: Exception) -> BackboneError:
     reason = getattr(error, "reason", None) or error
     return BackboneError(
         f"the ImageNet weights {file.name} are not on this machine and cannot be downloaded: "
@@ -77,7 +83,7 @@ def _not_to_be_had(file: WeightsFile, path: Path, error: Exception) -> BackboneE
 
 
 def _open_within(url: str, timeout_s: float) -> IO[bytes]:
-    """Opens the URL; gives up after `timeout_s` even where the name lookup hangs."""
+    """Opens a URL; gives up after `timeout_s` seconds even while the host name is looked up."""
     outcome: queue.Queue[IO[bytes] | Exception] = queue.Queue(maxsize=1)
 
     def connect() -> None:
@@ -104,13 +110,19 @@ class _ReadError(Exception):
 
 
 def _chunks(response: Any, name: str, progress: Progress) -> Iterator[bytes]:
-    """Yields the body of a response until it ends as long as it said."""
+    """Yields the body of a response, and checks that it is as long as announced."""
     length = response.headers.get("Content-Length")
     total = int(length) if length else None
     task = progress.start(f"downloading {name}", total, "bytes")
     done = 0
     try:
-        while chunk := _read_chunk(response):
+        while True:
+            try:
+                chunk = response.read(_CHUNK_BYTES)
+            except OSError as error:
+                raise _ReadError(str(error)) from error
+            if not chunk:
+                break
             yield chunk
             done += len(chunk)
             task.advance(len(chunk))
@@ -118,13 +130,6 @@ def _chunks(response: Any, name: str, progress: Progress) -> Iterator[bytes]:
         task.close()
     if total is not None and done != total:
         raise _ReadError(f"the connection ended after {done} of {total} bytes")
-
-
-def _read_chunk(response: Any) -> bytes:
-    try:
-        return response.read(_CHUNK_BYTES)
-    except OSError as error:
-        raise _ReadError(str(error)) from error
 
 
 def _is_published(path: Path, file: WeightsFile) -> bool:

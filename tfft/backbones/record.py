@@ -1,4 +1,4 @@
-"""What a run records of its backbone, so that the run can be a backbone itself."""
+"""The record of a run's backbone (`backbone.json`), by which the run can itself be a backbone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,10 +26,10 @@ _SPEC_KEYS = (
 
 
 def backbone_to_json(backbone: Backbone) -> dict[str, Any]:
-    """Returns what is needed to build the backbone again around the weights of the run.
+    """Returns as JSON values what is needed to rebuild the backbone around the weights of a run.
 
-    Of a backbone of the catalog that is its name and arguments; of another its whole spec. Where
-    it comes from a model of one's own, the origin names that model and its classes.
+    For a backbone of the catalog these are its name and arguments, for another its whole spec.
+    Where the weights come from the user's own model, its path, digest and class names are added.
     """
     spec, origin = backbone.spec, backbone.origin
     record: dict[str, Any] = {"model": backbone.model.name}
@@ -46,10 +46,13 @@ def backbone_to_json(backbone: Backbone) -> dict[str, Any]:
 
 
 def read_backbone_record(file: Path) -> tuple[BackboneSpec, Mapping[str, Any], str]:
-    """Returns the spec, builder arguments and model name that `backbone_to_json` recorded.
+    """Returns the spec, the builder arguments and the model name that `backbone_to_json` recorded.
+
+    Args:
+        file: Path of the `backbone.json` of a run.
 
     Raises:
-        ModelFileError: The file is missing or not of this form.
+        ModelFileError: The file is missing or does not have this form.
     """
     try:
         record = read_json(file)
@@ -61,5 +64,6 @@ def read_backbone_record(file: Path) -> tuple[BackboneSpec, Mapping[str, Any], s
         return BackboneSpec(builder="", blocks=blocks, **values), {}, record["model"]
     except (TfftError, KeyError, TypeError) as error:
         raise ModelFileError(
-            f"the run does not say what its backbone is ({FILE_NAME} of `tfft train`): {error}"
+            f"the record of the run's backbone ({FILE_NAME} of `tfft train`) cannot be read: "
+            f"{error}"
         ) from error

@@ -1,4 +1,4 @@
-"""The classifier that a backbone was pretrained with, where it still has one.
+"""The classifier that a backbone was pretrained with, where it is published with the weights.
 
 TensorFlow is needed only for the classifier of a run.
 """
@@ -28,7 +28,7 @@ class SourceClassifier:
     Attributes:
         kernel: float32 [features, classes].
         bias: float32 [classes].
-        class_names: of the classes.
+        class_names: Names of the classes, in the same order.
     """
 
     kernel: np.ndarray
@@ -36,14 +36,14 @@ class SourceClassifier:
     class_names: tuple[str, ...]
 
     def rows(self, names: Sequence[str]) -> "SourceClassifier":
-        """Returns the classifier of `names`, which are among the class names, in their order."""
+        """Returns the classifier of some of the classes, in the order of `names`."""
         number = {name: position for position, name in enumerate(self.class_names)}
         chosen = [number[name] for name in names]
         return SourceClassifier(self.kernel[:, chosen], self.bias[chosen], tuple(names))
 
 
 def has_source_classifier(config: BackboneConfig) -> bool:
-    """Returns whether the backbone's source keeps its classifier beside its weights."""
+    """Returns whether the source of the backbone's weights includes their classifier."""
     if config.kind == "keras":
         return config.weights == "pretrained" and classification_head(Path(config.path)) is not None
     return config.kind == "lite" and config.weights == "imagenet"
@@ -53,13 +53,13 @@ def source_classifier(config: BackboneConfig) -> SourceClassifier:
     """Returns the classifier that a backbone's weights were trained with.
 
     Raises:
-        BackboneError: The source publishes none, or its package is not installed.
+        BackboneError: The weights come without a classifier, or their package is not installed.
     """
     if not has_source_classifier(config):
         raise BackboneError(
-            "the classifier that this backbone was trained with is not to be had; "
-            "EfficientNetLite0 with `weights: imagenet` has one, and a run with one head of kind "
-            "classification"
+            "the classifier that this backbone was trained with is not available. It is for "
+            "EfficientNetLite0 with `weights: imagenet`, and for a run with one head of kind "
+            "classification."
         )
     if config.kind == "keras":
         return SourceClassifier(*classifier_of_run(Path(config.path)))
@@ -70,7 +70,10 @@ def source_classifier(config: BackboneConfig) -> SourceClassifier:
 def imagenet_wnids() -> tuple[str, ...]:
     """Returns the 1,000 classes of ImageNet 2012 as WordNet identifiers, in their usual order.
 
-    Source: the labels of TFDS's `imagenet2012`, which is found but not imported.
+    Raises:
+        BackboneError: The package tensorflow-datasets is not installed.
+
+    Source: The labels of `imagenet2012` in TFDS, whose package is located but not imported.
     """
     found = importlib.util.find_spec("tensorflow_datasets")
     for directory in (found and found.submodule_search_locations) or ():
@@ -89,12 +92,12 @@ def source_names(
     its name (``n02085620-chihuahua``).
 
     Args:
-        class_names: of the target.
-        known: names of the source's classes.
-        mapping: target class → source class.
+        class_names: Class names of the target data.
+        known: Class names of the source.
+        mapping: Source class of each target class that the recipe maps explicitly.
 
     Returns:
-        Target class → source class, and a line for each fault.
+        The source class of each target class that has one, and a line for each fault.
     """
     allowed, found, faults = set(known), {}, []
     for name in class_names:

@@ -1,4 +1,6 @@
-"""Cutting a backbone between its frozen and its trainable part."""
+"""Cutting a backbone between its frozen and its trainable part, and what the frozen part costs."""
+
+import math
 
 from tfft.system.tensorflow import keras
 
@@ -7,20 +9,20 @@ from tfft.backbones.graph import graph_nodes
 
 
 def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, keras.Model | None]:
-    """Returns the models before and after the cut, which share the backbone's layers.
+    """Returns the models before and after a cut, which share the backbone's layers.
 
     Args:
-        backbone: What is cut.
-        frozen_blocks: How many blocks, counted from the input, lie before the cut.
+        backbone: The backbone to cut.
+        frozen_blocks: Number of blocks before the cut, counted from the input.
 
     Returns:
-        The prefix takes the backbone's input and gives what the suffix takes: one tensor, or a
-        list of them where several cross the cut. Without frozen blocks there is no prefix (None,
-        and the suffix is the whole model); with all blocks frozen there is no suffix (None, and
-        the prefix is the whole model). `suffix(prefix(x))` computes what the model computes.
+        Prefix and suffix. The prefix takes the backbone's input and returns what the suffix
+        takes: one tensor, or a list where several cross the cut. Without frozen blocks the prefix
+        is None and the suffix is the whole model; with all blocks frozen the suffix is None and
+        the prefix is the whole model. `suffix(prefix(x))` equals `backbone.model(x)`.
 
     Raises:
-        ValueError: The backbone has not as many blocks, or runs whole.
+        ValueError: The backbone has fewer blocks, or is one function that cannot be cut.
     """
     if not 0 <= frozen_blocks <= len(backbone.blocks):
         raise ValueError(
@@ -42,7 +44,7 @@ def split(backbone: Backbone, frozen_blocks: int) -> tuple[keras.Model | None, k
 
 
 def crossing_tensors(backbone: Backbone, frozen_blocks: int) -> list[keras.KerasTensor]:
-    """Returns the outputs of frozen operations that others take, in the order they are made."""
+    """Returns the outputs of frozen operations that trainable ones take, in the graph's order."""
     frozen = {
         id(operation) for block in backbone.blocks[:frozen_blocks] for operation in block.operations
     }
@@ -57,3 +59,18 @@ def crossing_tensors(backbone: Backbone, frozen_blocks: int) -> list[keras.Keras
         for tensor in node.outputs
         if id(tensor) in taken
     ]
+
+
+def multiply_adds(backbone: Backbone, blocks: int) -> int:
+    """Returns the multiply-adds that the first `blocks` blocks take for one image.
+
+    Kernels and matrices are counted, once for each position of their layer's output.
+    """
+    inside = {id(layer) for block in backbone.blocks[:blocks] for layer in block.layers}
+    total = 0
+    for node in graph_nodes(backbone.model):
+        layer = node.operation
+        if id(layer) in inside and isinstance(layer, keras.Layer):
+            sizes = sum(math.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+            total += math.prod(node.outputs[0].shape[1:-1]) * sizes
+    return total

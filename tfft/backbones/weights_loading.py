@@ -1,4 +1,4 @@
-"""Loads a file of weights into a backbone, strictly: every weight from the file, none left over."""
+"""Loads a weights file into a backbone, strictly: the file has every weight and no others."""
 
 import re
 import warnings
@@ -13,7 +13,7 @@ import numpy as np
 
 from tfft.errors import BackboneError
 
-# How Keras's message of what it could not load spells each layer.
+# How Keras spells each layer in its message about layers that could not be loaded.
 _LAYER_IN_MESSAGE = re.compile(r"<\w+ name=([^,>]+), built=")
 
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
@@ -24,19 +24,19 @@ def load_weights_file(
 ) -> None:
     """Sets every weight of `model` from an HDF5 file or a `.npz` archive.
 
-    Two layouts of HDF5 are read: the one of Keras 2, in which keras.applications publishes its
-    weights (layers in order, by whatever names), and Keras 3's `.weights.h5`. A `.npz` archive has
-    an array for each weight, by the name of its layer and its own: `conv1/kernel`.
+    Two layouts of HDF5 are read: that of Keras 2, in which keras.applications publishes its
+    weights (layers in order, under any names), and that of Keras 3, `.weights.h5`. A `.npz`
+    archive has an array for each weight, named after the layer and the weight: `conv1/kernel`.
 
     Args:
-        model: Whose weights are set.
-        path: The file.
+        model: Model whose weights are set.
+        path: Path of the file.
         normalization: Mean and variance that a normalisation layer in the file must hold, where
             the file has such a layer and the model does not.
 
     Raises:
-        BackboneError: The file is missing, of another format, empty, or does not fit the model;
-            the message says which layers.
+        BackboneError: The file is missing, of another format or empty, or does not fit the model;
+            the message names the layers.
     """
     if not path.is_file():
         raise BackboneError(f"there is no weights file {path}")
@@ -47,7 +47,7 @@ def load_weights_file(
         with h5py.File(path, "r") as file:
             group: Any = file.get("model_weights", file)
             if "layer_names" in group.attrs or "layer_names0" in group.attrs:
-                _load_by_order(model, _read_layers(group), path, normalization)
+                _load_by_order(model, group, path, normalization)
                 return
             count = _count_variables(file)
     except OSError as error:
@@ -55,18 +55,8 @@ def load_weights_file(
     _load_keras3(model, path, count)
 
 
-def _read_layers(group: Any) -> list[tuple[str, list[np.ndarray]]]:
-    """Returns name and weights of each layer that has weights, in the file's order."""
-    layers = []
-    for name in _names(group.attrs, "layer_names"):
-        weight_names = _names(group[name].attrs, "weight_names")
-        if weight_names:
-            layers.append((name, [np.asarray(group[name][weight]) for weight in weight_names]))
-    return layers
-
-
 def _names(attributes: Any, key: str) -> list[str]:
-    """Reads a list of names, which Keras divides into numbered attributes when it is long."""
+    """Reads a list of names, which Keras splits into numbered attributes when it is long."""
     parts = [key] if key in attributes else []
     while not parts or parts[-1] != key:
         if (part := f"{key}{len(parts)}") not in attributes:
@@ -80,14 +70,22 @@ def _names(attributes: Any, key: str) -> list[str]:
 
 
 def _load_by_order(
-    model: keras.Model,
-    layers: list[tuple[str, list[np.ndarray]]],
-    path: Path,
-    normalization: Normalization | None,
+    model: keras.Model, group: Any, path: Path, normalization: Normalization | None
 ) -> None:
+    """Loads a file in the layout of Keras 2: its n-th layer into the n-th layer of the model."""
+    layers = []
+    for name in _names(group.attrs, "layer_names"):
+        weight_names = _names(group[name].attrs, "weight_names")
+        if weight_names:
+            layers.append((name, [np.asarray(group[name][weight]) for weight in weight_names]))
     if normalization is not None:
         layers = _without_normalization(layers, path, normalization)
-    targets = [(layer.name, _ordered_weights(layer)) for layer in model.layers if layer.weights]
+    # Keras 2 writes a layer's trainable weights first.
+    targets = [
+        (layer.name, [*layer.trainable_weights, *layer.non_trainable_weights])
+        for layer in model.layers
+        if layer.weights
+    ]
     faults = _misfits(targets, layers)
     if faults:
         raise BackboneError(
@@ -99,15 +97,10 @@ def _load_by_order(
             variable.assign(value)
 
 
-def _ordered_weights(layer: keras.Layer) -> list[keras.Variable]:
-    """Returns a layer's weights in the order of Keras 2's files: trainable ones first."""
-    return [*layer.trainable_weights, *layer.non_trainable_weights]
-
-
 def _misfits(
     targets: list[tuple[str, list[keras.Variable]]], layers: list[tuple[str, list[np.ndarray]]]
 ) -> list[str]:
-    """Compares layer by layer, in order; names may differ, as automatic ones do."""
+    """Compares shapes layer by layer, in order; the names may differ, as automatic names do."""
     faults = []
     for i in range(max(len(targets), len(layers))):
         if i >= len(layers):
@@ -125,7 +118,7 @@ def _misfits(
 def _without_normalization(
     layers: list[tuple[str, list[np.ndarray]]], path: Path, normalization: Normalization
 ) -> list[tuple[str, list[np.ndarray]]]:
-    """Takes the normalisation layer out of the file's layers, if it holds what it should."""
+    """Returns the layers without the normalisation layer, after checking what that layer holds."""
     kept = []
     for name, values in layers:
         if not name.startswith("normalization"):
@@ -136,20 +129,20 @@ def _without_normalization(
         ):
             found = [value.ravel().tolist() for value in values[:2]]
             raise BackboneError(
-                f"{path} normalises pixels by mean and variance {found}, not by "
-                f"{[list(part) for part in normalization]}, which its preprocessing is made for"
+                f"{path} normalises pixels by mean and variance {found}, while the backbone's "
+                f"preprocessing uses {[list(part) for part in normalization]}"
             )
     return kept
 
 
 def _count_variables(file: h5py.File) -> int:
-    """Counts the variables of a Keras 3 file: the data sets in groups called `vars`."""
+    """Counts the weights in a Keras 3 file: the data sets in groups called `vars`."""
     count = 0
 
     def visit(name: str, item: Any) -> None:
         nonlocal count
         path = f"/{name}"
-        # The state of a dropout layer's random numbers is saved too, but is no weight.
+        # The state of a dropout layer's random generator is saved too, but is not a weight.
         if isinstance(item, h5py.Dataset) and "/vars/" in path and "seed_generator" not in path:
             count += 1
 
@@ -160,14 +153,14 @@ def _count_variables(file: h5py.File) -> int:
 def _load_keras3(model: keras.Model, path: Path, count: int) -> None:
     if not path.name.endswith(".weights.h5"):
         raise BackboneError(
-            f"{path} holds no weights in Keras 2's layout; a file in Keras 3's must be called "
-            f"NAME.weights.h5"
+            f"{path} holds no weights in the layout of Keras 2; a file in that of Keras 3 must be "
+            "called NAME.weights.h5"
         )
     if count == 0:
         raise BackboneError(f"{path} holds no weights at all")
     try:
         with warnings.catch_warnings():
-            # Keras 3.15.1 looks for a model's internal lists in the file too, which it never saves.
+            # Keras 3.15.1 also looks for a model's internal lists, which it never saves.
             warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
             model.load_weights(path)
     except (ValueError, KeyError) as error:
@@ -207,13 +200,12 @@ def _lines(faults: list[str]) -> str:
 
 
 def _keras3_misfit(error: Exception) -> str:
-    """Says which layers could not be loaded, without the arrays that Keras's message shows."""
+    """Names the layers that could not be loaded, without the arrays that Keras's message shows."""
     layers = list(dict.fromkeys(_LAYER_IN_MESSAGE.findall(str(error))))
     if not layers:
         return str(error).partition("\n")[0]
-    return f"it has no weights of the right shapes for {len(layers)} layers: {_some(layers)}"
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:10])
-    return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
+    more = f" and {len(layers) - 10} more" if len(layers) > 10 else ""
+    return (
+        f"it has no weights of the right shapes for {len(layers)} layers: "
+        f"{', '.join(layers[:10])}{more}"
+    )

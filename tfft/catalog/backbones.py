@@ -1,4 +1,4 @@
-"""All backbones of the catalog, and how to find one."""
+"""All backbones of the catalog, and the look-up of one with its arguments and weights."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ def backbone_spec(kind: str, name: str) -> BackboneSpec:
     """Returns the backbone of this kind and name.
 
     Raises:
-        BackboneError: There is none; the message names the nearest.
+        BackboneError: There is no such backbone; the message names the nearest.
     """
     by_name = {spec.name: spec for spec in _SPECS if spec.kind == kind}
     if name in by_name:
@@ -53,11 +53,11 @@ def backbone_spec(kind: str, name: str) -> BackboneSpec:
 
 
 def resolve_arguments(spec: BackboneSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the value of every documented builder argument, defaults filled in.
+    """Returns the value of every documented builder argument, with defaults filled in.
 
     Raises:
-        BackboneError: An argument is unknown, of the wrong type or out of range; all faults at
-            once, a line each.
+        BackboneError: An argument is unknown, of the wrong type or out of range; the message has
+            a line for each fault.
     """
     faults = [
         fault
@@ -107,8 +107,8 @@ def weights_file(
 ) -> WeightsFile | None:
     """Returns the file with the ImageNet weights for these builder arguments, or None.
 
-    Where weights of several image sizes are published, those of `size_px` are taken, else those
-    of the default size, as Keras does.
+    Where weights for several image sizes are published, those for `size_px` are chosen, or else
+    those for the default size, as Keras does.
     """
     fitting = [
         file

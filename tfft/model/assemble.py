@@ -1,4 +1,4 @@
-"""From a backbone and heads to one Keras model, which can be cut at any block."""
+"""Assembles front, backbone and heads into one Keras model that can be cut at any block."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,18 @@ from tfft.backbones.split import crossing_tensors, split
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
-from tfft.model.adapter import build_adapter
-from tfft.model.front import Front, ImageFront, new_input
+from tfft.model.front import Front, ImageFront, build_adapter, new_input
 from tfft.model.heads import Head, HeadSize, build_head, build_pooling
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A model in two parts that share its layers; suffix after prefix is the whole model.
+    """A model in two parts that share its layers; the suffix after the prefix is the whole model.
 
     Attributes:
-        prefix: inputs as the whole model takes them to one or more tensors; None: nothing is below
+        prefix: Model from the inputs to one or more tensors at the cut; None: nothing lies below
             the cut.
-        suffix: those tensors (or the inputs) to a dict of outputs by head.
+        suffix: Model from the tensors at the cut (or the inputs) to a dict of outputs by head.
     """
 
     prefix: keras.Model | None
@@ -32,7 +31,7 @@ class Cut:
     def below(self, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         """Returns the tensors at the cut for `inputs`, computed in inference mode.
 
-        Without a prefix the inputs are the tensors at the cut.
+        Without a prefix the inputs themselves are the tensors at the cut.
         """
         if self.prefix is None:
             return tuple(inputs)
@@ -48,11 +47,14 @@ class Classifier:
     """A backbone with heads as one Keras model that carries its preprocessing.
 
     Attributes:
-        model: inputs [batch, ...] as `front` takes them (images float32 [batch, H, W, channels],
-            0..255) to ``{head: output}``: see `Head`.
-        front: from the model's input to the backbone's.
-        block_weights: the variables of each block that gradients can train, in block order.
-        head_weights: the variables of all heads that gradients can train.
+        model: Model from inputs [batch, ...] as `front` takes them (images float32 [batch, H, W,
+            channels], 0..255) to a dict of outputs by head; see `Head`.
+        front: The layers from the model's input to the backbone's.
+        backbone: The backbone.
+        heads: The heads by name.
+        poolings: The pooling layers by kind.
+        block_weights: Trainable variables of each block, in block order.
+        head_weights: Trainable variables of all heads.
     """
 
     model: keras.Model
@@ -64,9 +66,9 @@ class Classifier:
     head_weights: tuple[keras.Variable, ...]
 
     def cut(self, frozen_blocks: int) -> Cut:
-        """Cuts after the first `frozen_blocks` blocks of the backbone.
+        """Cuts the model after the first `frozen_blocks` blocks of the backbone.
 
-        With all blocks below it the cut lies behind the pooling: its tensors are features.
+        With all blocks below, the cut lies after the pooling: its tensors are features.
         """
         if frozen_blocks == 0:
             return Cut(None, self.model)
@@ -88,10 +90,10 @@ class Classifier:
         return Cut(keras.Model(inputs, crossing), keras.Model(kept, self._outputs(pooled)))
 
     def below(self, cuts: Sequence[int]) -> keras.Model:
-        """Returns the model from its inputs to the tensors at several cuts, those of each in turn.
+        """Returns a model from the inputs to the tensors at several cuts, in the order of the cuts.
 
         Args:
-            cuts: how many blocks lie below each, at least one.
+            cuts: Number of blocks below each cut, at least 1.
         """
         inner = self.backbone.model
         blocks = len(self.backbone.blocks)
@@ -116,12 +118,12 @@ class Classifier:
 
     @property
     def weights(self) -> tuple[keras.Variable, ...]:
-        """Every variable that a gradient can train, from input to output."""
+        """All trainable variables, from input to output."""
         blocks = (v for block in self.block_weights for v in block)
         return (*self.front.weights, *blocks, *self.head_weights)
 
     def batch_norms(self, block: int) -> tuple[BatchNorm, ...]:
-        """The batch normalisations of one block that can adapt."""
+        """Returns the batch normalisations of one block that can adapt."""
         return self.backbone.blocks[block].batch_norms
 
 
@@ -135,11 +137,11 @@ def build_classifier(
     """Puts adapter, preprocessing, `backbone`, pooling and `heads` into one Keras model.
 
     Args:
-        backbone: takes float32 [batch, height, width, 3].
-        heads: by name; each becomes an output of the model.
-        sizes: of each head, from the data.
-        image: the input's size and channels, and how they become the backbone's.
-        seed: of dropout.
+        backbone: Backbone that takes float32 [batch, height, width, 3].
+        heads: The `heads` section of a recipe; each head becomes an output of the model.
+        sizes: Size of each head, from the data.
+        image: The `image` section of a recipe: size and channels of the input, and the adapter.
+        seed: Seed of the heads' layers.
     """
     backbone_px = backbone.model.input_shape[1]
     size_px = image.size_px or backbone_px
@@ -158,11 +160,12 @@ def assemble(
     """Puts `front`, `backbone`, pooling and `heads` into one Keras model.
 
     Args:
-        front: gives what the backbone takes.
-        backbone: gives [batch, ..., channels], its positions in between, or features.
-        heads: by name; each becomes an output of the model.
-        sizes: of each head, from the data.
-        seed: of dropout.
+        front: Layers from the model's input to the backbone's.
+        backbone: Backbone that returns activations [batch, ..., channels] or features [batch,
+            channels].
+        heads: The `heads` section of a recipe; each head becomes an output of the model.
+        sizes: Size of each head, from the data.
+        seed: Seed of the heads' layers.
     """
     rank = len(backbone.model.output_shape)
     built = {
@@ -188,7 +191,12 @@ def assemble(
 
 
 def pixel_spec(image: ImageConfig, default_size_px: int) -> PixelSpec:
-    """Returns the exact definition of the pixels that a recipe's `image:` section stands for."""
+    """Returns the exact definition of the pixels that a recipe's `image` section asks for.
+
+    Args:
+        image: The `image` section of a recipe.
+        default_size_px: Height and width in pixels where the section gives none.
+    """
     size = image.size_px or default_size_px
     return PixelSpec(
         size, size, image.fit, image.resize_px, image.interpolation, channels=image.channels

@@ -1,4 +1,4 @@
-"""Boxes in TensorFlow: (ymin, xmin, ymax, xmax) as shares of the picture, float32 [..., 4]."""
+"""Boxes in TensorFlow: (ymin, xmin, ymax, xmax) as shares of the image, float32 [..., 4]."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ _SMALLEST = 1e-7
 
 
 def corners(raw: keras.KerasTensor) -> keras.KerasTensor:
-    """Turns the four numbers of a dense layer, [batch, 4], into a box inside the picture.
+    """Turns the four numbers of a dense layer, [batch, 4], into a box inside the image.
 
-    They are centre (y, x) and size (height, width) through a sigmoid, so that zeros are the middle
-    half of the picture. Keras operations only: a saved model needs nothing of tfft.
+    A sigmoid of them is the centre (y, x) and the size (height, width), so that zeros stand for
+    the middle half of the image. Only operations of Keras are used: a saved model needs no tfft.
     """
-    numbers: Any = keras.ops.sigmoid(raw)  # Keras types what an operation gives as optional
+    numbers: Any = keras.ops.sigmoid(raw)  # Keras types the result of an operation as optional
     halves: Any = keras.ops.split(numbers, 2, axis=-1)
     centre, size = halves
     edges = keras.ops.concatenate([centre - size / 2.0, centre + size / 2.0], axis=-1)
@@ -39,7 +39,7 @@ def giou(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
 
 
 def _areas(one: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns the areas of intersection, union and smallest box around both, [...]."""
+    """Returns the areas of the intersection, the union and the smallest box around both, [...]."""
     one_low, one_high = tf.split(one, 2, axis=-1)
     other_low, other_high = tf.split(other, 2, axis=-1)
     intersection = _area(tf.maximum(one_low, other_low), tf.minimum(one_high, other_high))

@@ -1,5 +1,6 @@
-"""Heads: the new layers for one task."""
+"""Heads: the new layers for one task, which may start as rows of the source's classifier."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,10 +8,15 @@ from tfft.system.tensorflow import keras
 
 import numpy as np
 
-from tfft.config.model import HeadConfig
+from tfft.backbones.source_classes import (
+    has_source_classifier,
+    source_classifier,
+    source_names,
+)
+from tfft.config.model import BackboneConfig, HeadConfig
 from tfft.model.boxes import corners
 
-# By kind and rank of the activations: over the positions of a picture, or of a sequence.
+# By kind and by rank of the activations: over the positions of an image, or of a sequence.
 _POOLINGS = {
     ("avg", 4): keras.layers.GlobalAveragePooling2D,
     ("avg", 3): keras.layers.GlobalAveragePooling1D,
@@ -22,13 +28,14 @@ _MAPS = 16
 
 @dataclass(frozen=True)
 class HeadSize:
-    """What the data decide about a head.
+    """The facts about a head that the data decide.
 
     Attributes:
-        outputs: classes or labels; 4 for a box, 1 for a number.
-        mean: of a number in the training data; deviation: likewise. A head of another kind has
-            0 and 1.
-        class_names: of the outputs; empty where they are no classes or labels.
+        outputs: Number of classes or labels; 4 for a box, 1 for a number.
+        mean: Mean of a number in the training data; 0 for other kinds of heads.
+        deviation: Standard deviation of a number in the training data; 1 for other kinds.
+        class_names: Names of the classes or labels, in the order of the outputs; empty for a box
+            or a number.
     """
 
     outputs: int
@@ -45,7 +52,11 @@ class Head:
     (ymin, xmin, ymax, xmax) in 0..1 [batch, 4], or a number in the data's unit [batch, 1].
 
     Attributes:
-        dense: from features to the numbers that become the output.
+        name: Name of the head, and of its output in the model.
+        config: Its section of the recipe.
+        size: Its size, from the data.
+        layers: Its layers, from features to output.
+        dense: The dense layer among them, which gives the numbers that become the output.
     """
 
     name: str
@@ -56,25 +67,32 @@ class Head:
 
     @property
     def weights(self) -> tuple[keras.Variable, ...]:
-        """The variables that gradients can train."""
+        """The trainable variables."""
         return tuple(v for layer in self.layers for v in layer.trainable_variables)
 
     def __call__(self, features: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns the output, float32, of features [batch, feature_size].
+        """Returns the output, float32.
 
-        With pooling "grid" they are activations [batch, height, width, channels].
+        Args:
+            features: Features [batch, feature_size]; with pooling ``grid`` activations [batch,
+                height, width, channels].
         """
         for layer in self.layers:
             features = layer(features)
         return corners(features) if self.config.kind == "box" else features
 
+    @property
+    def starts_from_source(self) -> bool:
+        """Whether the recipe asks for rows of the classifier of the backbone's source."""
+        return self.config.kind == "classification" and self.config.init == "source_classes"
+
 
 def build_pooling(kind: str, rank: int) -> keras.layers.Layer:
-    """Builds what makes features [batch, channels] of a backbone's output.
+    """Builds the layer from a backbone's output to features [batch, channels].
 
     Args:
-        kind: ``avg`` or ``max``; ``grid`` leaves the activations as they are.
-        rank: of the output, batch included; 2: it is features already.
+        kind: ``avg`` or ``max``; ``grid`` leaves the activations unchanged.
+        rank: Rank of the output with its batch; an output of rank 2 is features already.
     """
     return _POOLINGS.get((kind, rank), keras.layers.Identity)(name=f"{kind}_pooling")
 
@@ -82,12 +100,19 @@ def build_pooling(kind: str, rank: int) -> keras.layers.Layer:
 def build_head(
     name: str, config: HeadConfig, size: HeadSize, seed: int, *, spatial: bool = True
 ) -> Head:
-    """Builds a head; its dense layer starts at zero.
+    """Builds a head, whose dense layer starts at zero.
 
-    Zero weights give every class the same probability (a number its mean, a box the middle of the
-    picture) and so a first gradient that is not noise through the backbone. Outputs are float32
-    under every dtype policy. Attention needs activations that are `spatial`, not features that are
-    pooled already; the freeze plan refuses to do without.
+    Zero weights give every class the same probability, a number its mean and a box the middle of
+    the image, so that the first gradient through the backbone is not noise. Outputs are float32
+    under every dtype policy.
+
+    Args:
+        name: Name of the head.
+        config: Its section of the recipe.
+        size: Its size, from the data.
+        seed: Seed of dropout and of the attention of pooling ``grid``.
+        spatial: Whether the backbone returns activations with positions, which the attention
+            needs; the freeze plan refuses ``grid`` without them.
     """
     dense = keras.layers.Dense(
         size.outputs, kernel_initializer="zeros", dtype="float32", name=f"{name}_logits"
@@ -106,10 +131,12 @@ def build_head(
 
 
 def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
-    """From activations [batch, h, w, channels] to maps of where to look, [batch, maps * h * w].
+    """Returns layers from activations [batch, h, w, channels] to maps [batch, maps * h * w].
 
-    Each map is a softmax over the positions. With a dense layer after it this is the spatial
-    soft-argmax of Finn et al. 2016, "Deep Spatial Autoencoders", with learned coordinates.
+    Each map is a softmax over the positions, and says where to look.
+
+    Source: With a dense layer after it this is the spatial soft-argmax of Finn et al. 2016, "Deep
+    Spatial Autoencoders", with learned coordinates.
     """
     initializer: Any = keras.initializers.GlorotUniform(seed=seed)
     maps = keras.layers.Conv2D(
@@ -125,7 +152,45 @@ def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
 
 
 def number_size(values: np.ndarray) -> HeadSize:
-    """Returns the size of a regression head for training targets float32 [n, 1], NaN if missing."""
-    known = values[np.isfinite(values)].astype(np.float64)  # float32 finds equal values to deviate
+    """Returns the size of a regression head.
+
+    Args:
+        values: Targets of the training data, float32 [n, 1]; NaN where a target is missing.
+    """
+    # In float32 rounding alone gives equal values a deviation.
+    known = values[np.isfinite(values)].astype(np.float64)
     deviation = float(known.std()) if len(known) else 1.0
     return HeadSize(1, float(known.mean()) if len(known) else 0.0, deviation or 1.0)
+
+
+def source_start_faults(head: Head, backbone: BackboneConfig) -> Iterator[str]:
+    """Yields why a head cannot start from the source's rows, where its recipe asks for them."""
+    if not head.starts_from_source:
+        return
+    if not has_source_classifier(backbone):
+        yield (
+            "source_classes needs a backbone whose classifier comes with its weights: "
+            "EfficientNetLite0 with weights: imagenet, or a run with one classification "
+            "(pooling: avg). "
+            f"Received: {backbone.model_dump(mode='json', exclude_defaults=True)}"
+        )
+        return
+    if head.config.pooling != "avg":
+        yield (
+            "source_classes needs pooling: avg, as the source's classifier has it. "
+            f"Received: pooling: {head.config.pooling}"
+        )
+    known = source_classifier(backbone).class_names
+    _, faults = source_names(head.size.class_names, known, head.config.source_classes)
+    yield from faults
+
+
+def assign_source_rows(head: Head, backbone: BackboneConfig) -> None:
+    """Sets the weights of a head without `source_start_faults` to the source's rows."""
+    classifier = source_classifier(backbone)
+    found, _ = source_names(
+        head.size.class_names, classifier.class_names, head.config.source_classes
+    )
+    rows = classifier.rows([found[name] for name in head.size.class_names])
+    head.dense.kernel.assign(rows.kernel)
+    head.dense.bias.assign(rows.bias)

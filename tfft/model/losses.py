@@ -1,6 +1,7 @@
-"""What trains a head, and the metric that says how good it is, for each example of a batch.
+"""The loss that trains a head and the metric that rates it, for each example of a batch.
 
-A number or a box that is missing (NaN) counts for nothing: neither loss, nor metric, nor example.
+A missing number or box (NaN) does not count: neither in the loss, nor in the metric, nor as an
+example.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +14,25 @@ import numpy as np
 from tfft.model.boxes import giou, iou
 from tfft.model.heads import Head
 
-# Targets and outputs of a head, [batch, ...] each, to float32 [batch].
+# From targets and outputs of a head, [batch, ...] each, to float32 [batch].
 OfExample = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 # The metric of each kind of head.
 METRICS = {"classification": "top1", "multi_label": "f1", "regression": "mae", "box": "mean_iou"}
-# Where Huber's loss turns from a square to a line, in shares of the picture, as detectors do it.
+# Where Huber's loss turns from a square to a line, as a share of the image, as in detectors.
 _HUBER_DELTA = 1.0 / 9.0
 
 
 def target_spec(head: Head, leading: Sequence[None]) -> tf.TensorSpec:
-    """Returns the type of a batch of targets: a class, or as many numbers as there are outputs."""
+    """Returns the type of a batch of targets.
+
+    Args:
+        head: Head whose targets they are.
+        leading: Leading dimensions of unknown size, such as ``[None]`` for the batch.
+
+    Returns:
+        int64 [*leading], a class; or float32 [*leading, outputs].
+    """
     if head.config.kind == "classification":
         return tf.TensorSpec([*leading], tf.int64)
     return tf.TensorSpec([*leading, head.size.outputs], tf.float32)
@@ -33,8 +42,8 @@ def training_loss(head: Head, class_weights: np.ndarray | None = None) -> OfExam
     """Returns the loss that trains `head`.
 
     Args:
-        head: with its label smoothing, or its kind of box loss.
-        class_weights: float [classes], what an example of each class counts; None: 1.
+        head: Head, whose recipe gives label smoothing or the kind of box loss.
+        class_weights: Weight of an example of each class, float [classes]; None: 1 each.
     """
     if head.config.kind != "classification":
         return validation_loss(head)
@@ -46,10 +55,11 @@ def training_loss(head: Head, class_weights: np.ndarray | None = None) -> OfExam
 
 
 def validation_loss(head: Head) -> OfExample:
-    """Returns the loss that validation reports, comparable between recipes.
+    """Returns the loss that validation reports, which is comparable between recipes.
 
-    Cross-entropy; mean binary cross-entropy over labels; the square of a number's error in
-    deviations of the training data; 1 - GIoU or Huber's loss.
+    It is the cross-entropy of a classification, the mean binary cross-entropy over labels, the
+    squared error of a number in standard deviations of the training data, and for a box 1 - GIoU or
+    Huber's loss.
     """
     if head.config.kind == "classification":
         return _cross_entropy(head.size.outputs, 0.0)
@@ -68,10 +78,11 @@ def validation_loss(head: Head) -> OfExample:
 
 
 def metric(head: Head) -> OfExample:
-    """Returns the function whose mean is the head's metric in `METRICS`.
+    """Returns the function whose mean over examples is the head's metric in `METRICS`.
 
-    Whether the class is right; F1 of the labels over one half (1 where there are none and none are
-    predicted); the absolute error of a number; the IoU of a box.
+    It is 1 for a right class and 0 for a wrong one; the F1 of labels with a probability over one
+    half (1 where there are no labels and none are predicted); the absolute error of a number; the
+    IoU of a box.
     """
     if head.config.kind == "classification":
         return lambda labels, logits: tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float32)
@@ -90,16 +101,24 @@ def known(targets: tf.Tensor) -> tf.Tensor:
 
 
 def quality(head: Head, metrics: Mapping[str, float]) -> float:
-    """Returns a head's metric so that larger is better and heads can be averaged."""
+    """Returns a head's metric as a number that is larger when better and can be averaged.
+
+    The error of a number is in standard deviations of the training data, and negative.
+    """
     value = metrics[METRICS[head.config.kind]]
     return -value / head.size.deviation if head.config.kind == "regression" else value
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns a weight for each class, float64 [classes], in inverse proportion to its examples.
+    """Returns a weight for each class, float64 [classes], inversely proportional to its examples.
 
-    The mean over the examples is 1; a class without examples has 0. Source: scikit-learn's
-    ``class_weight="balanced"``.
+    The mean weight of an example is 1; a class without examples has weight 0.
+
+    Args:
+        labels: Class of each example, int [n].
+        classes: Number of classes.
+
+    Source: scikit-learn's ``class_weight="balanced"``.
     """
     counts = np.bincount(labels, minlength=classes)
     present = np.count_nonzero(counts)
@@ -121,7 +140,7 @@ def _f1(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def _known(function: OfExample) -> OfExample:
-    """Gives examples without a target 0, and no gradient that is not a number."""
+    """Wraps a function so that missing targets give 0, and a gradient of 0 instead of NaN."""
 
     def of_example(targets: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         filled = tf.where(tf.math.is_finite(targets), targets, tf.zeros_like(targets))

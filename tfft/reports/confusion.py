@@ -1,4 +1,4 @@
-"""Which classes are taken for which: the matrix, its most confused pairs, figures of each class."""
+"""Which classes are taken for which: the matrix, the most confused pairs, the metrics by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,16 @@ from tfft.reports.drawing import Drawing, Figure, Scale
 # The matrix is as large as its rows need, between these sides.
 _ROW, _SIDES = 44, (300, 640)
 _LETTERS = 24
-# With more classes, confused ones stand beside each other; with fewer the data's order is clearer.
+# Number of classes from which on confused ones are put beside each other; with fewer, the order of
+# the data is clearer.
 _REORDERED_FROM = 21
-# Up to here, every row has its name and every cell its count in the picture.
+# Numbers of classes up to which every row has its name, and every cell its count, in the figure.
 _NAMED_UP_TO, _COUNTED_UP_TO = 140, 20
-# Names of the usual size need rows of so many pixels; smaller ones are read zoomed in.
+# Names of the usual size need rows of this many pixels; smaller names are read zoomed in.
 _READABLE = 12
 _MOST_CELLS = 20_000
-# Of figures.css: the ground of the cells, the cells, the counts on them. Black and white together
-# reach a contrast of 4.58 on any colour, of which one has it.
+# Colours of figures.css: the ground of the cells, the cells, the counts on them. On any colour,
+# black or white has a contrast of 4.58 or more.
 _FIELD: Colour = (0xF6, 0xF7, 0xFA)
 _CELL_COLOURS: dict[str, Colour] = {"right": (0x24, 0x56, 0xC7), "wrong": (0xC2, 0x41, 0x0C)}
 _COUNT_COLOURS: dict[str, Colour] = {"count": (0, 0, 0), "count light": (255, 255, 255)}
@@ -37,13 +38,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """The figures of one class; None where it has no images, or was never said.
+    """The metrics of one class; None where it has no images, or was never predicted.
 
     Attributes:
-        recall: share of its images that were recognised.
-        precision: share of the images taken for it that are of it.
-        f1: harmonic mean of both.
-        mistaken_for: what its images were most often taken for, and how many of them.
+        name: Name of the class.
+        images: Number of its images.
+        recall: Share of its images that were recognised.
+        precision: Share of the images taken for it that are of it.
+        f1: Harmonic mean of recall and precision.
+        mistaken_for: Class that its images were most often taken for, and how many of them.
     """
 
     name: str
@@ -58,9 +61,9 @@ def most_confused(counts: np.ndarray, names: Sequence[str], most: int) -> list[P
     """Returns the pairs of classes that are confused most often.
 
     Args:
-        counts: int [true, predicted].
-        names: of the classes.
-        most: pairs to return, at most.
+        counts: Confusion matrix, int [true, predicted].
+        names: Names of the classes.
+        most: Largest number of pairs to return.
     """
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
@@ -75,7 +78,7 @@ def most_confused(counts: np.ndarray, names: Sequence[str], most: int) -> list[P
 
 
 def class_rows(counts: np.ndarray, names: Sequence[str]) -> list[ClassRow]:
-    """Returns the figures of each class, those recognised least first."""
+    """Returns the metrics of each class, those recognised least first."""
     images, said, right = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
@@ -96,12 +99,12 @@ def class_rows(counts: np.ndarray, names: Sequence[str]) -> list[ClassRow]:
 
 
 def confusion_figure(head: str, counts: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draws the matrix: rows are true classes, columns what was said, shares of the row as colour.
+    """Draws the matrix: rows are true classes, columns predicted ones, colours shares of the row.
 
     Args:
-        head: its name.
-        counts: int [true, predicted].
-        names: of the classes.
+        head: Name of the head.
+        counts: Confusion matrix, int [true, predicted].
+        names: Names of the classes.
     """
     order = _order(counts)
     shown = counts[np.ix_(order, order)]
@@ -128,7 +131,7 @@ def confusion_figure(head: str, counts: np.ndarray, names: Sequence[str]) -> Fig
 
 
 def _margin(labels: Sequence[str], side: float) -> float:
-    """Room for the names, which stand beside the rows and above the columns."""
+    """Returns the room in pixels for the names beside the rows and above the columns."""
     if len(labels) > _NAMED_UP_TO:
         return 60.0
     letters = min(max(map(len, labels)), _LETTERS)
@@ -146,7 +149,8 @@ def _cells(drawing: Drawing, counts: np.ndarray, labels: Sequence[str], place: S
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
         count, share = int(counts[row, column]), counts[row, column] / images[row]
         cell = "right" if row == column else "wrong"
-        opacity = _opacity(share, cell)
+        # A wrong cell is opaque from a share of a half on.
+        opacity = round(0.12 + 0.88 * (share if cell == "right" else min(1.0, 2 * share)), 2)
         tip = f"{labels[row]} → {labels[column]}: {count:,} of {images[row]:,}"
         drawing.rect(
             place(column) + gap,
@@ -158,19 +162,9 @@ def _cells(drawing: Drawing, counts: np.ndarray, labels: Sequence[str], place: S
             fill_opacity=f"{opacity:.2f}",
         )
         if len(labels) <= _COUNTED_UP_TO:
-            kind = _count_kind(cell, opacity)
+            ground = over(_CELL_COLOURS[cell], opacity, _FIELD)
+            kind = max(_COUNT_COLOURS, key=lambda kind: contrast(_COUNT_COLOURS[kind], ground))
             drawing.text(place(column + 0.5), place(row + 0.5) + 4, f"{count:,}", kind, "middle")
-
-
-def _opacity(share: float, cell: str) -> float:
-    """How opaque a cell is, for its share of the row; wrong ones are so from a half on."""
-    return round(0.12 + 0.88 * (share if cell == "right" else min(1.0, 2 * share)), 2)
-
-
-def _count_kind(cell: str, opacity: float) -> str:
-    """The kind of count that stands out more from a cell."""
-    ground = over(_CELL_COLOURS[cell], opacity, _FIELD)
-    return max(_COUNT_COLOURS, key=lambda kind: contrast(_COUNT_COLOURS[kind], ground))
 
 
 def _names(drawing: Drawing, labels: Sequence[str], place: Scale) -> None:
@@ -183,7 +177,7 @@ def _names(drawing: Drawing, labels: Sequence[str], place: Scale) -> None:
 
 
 def _order(counts: np.ndarray) -> np.ndarray:
-    """Classes in an order that puts confused ones beside each other: average linkage."""
+    """Returns an order that puts confused classes beside each other, by average linkage."""
     if len(counts) < _REORDERED_FROM:
         return np.arange(len(counts))
     from scipy.cluster.hierarchy import leaves_list, linkage

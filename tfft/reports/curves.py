@@ -1,4 +1,4 @@
-"""The curves of a training: loss, figure and learning rate over the epochs of all phases."""
+"""The curves of a training: loss, metric and learning rate over the epochs of all phases."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Row = Mapping[str, float]
 
 
 def curve_figures(rows: Sequence[Row], head: str) -> list[Figure]:
-    """Draws a head's curves, one figure for each value; none for a training of a single epoch."""
+    """Draws the curves of a head, one figure for each metric; none for a single epoch."""
     if len(rows) < 2:
         return []
     names = dict.fromkeys(
@@ -34,7 +34,7 @@ def curve_figures(rows: Sequence[Row], head: str) -> list[Figure]:
 
 
 def learning_rate_figure(rows: Sequence[Row]) -> Figure | None:
-    """Draws the learning rate at the end of each epoch; None where none was used."""
+    """Draws the learning rate at the end of each epoch; None where no learning rate was used."""
     values = _values(rows, "learning_rate")
     if sum(math.isfinite(value) for value in values) < 2:
         return None
@@ -66,18 +66,13 @@ def _figure(
         "epoch",
         shown,
     )
-    ends = []
-    for number, (label, values) in enumerate(series.items()):
-        points = [(k, v) for k, v in enumerate(values, start=1) if math.isfinite(v)]
-        if points:
-            ends.append((_series(drawing, axes, points, label, number), label, number))
-    _labels(drawing, ends)
+    _curves(drawing, axes, series)
     title = f"{shown[0].upper()}{shown[1:]}"
     return drawing.figure(name, f"{title} by epoch", _spoken(title, series))
 
 
 def _phases(drawing: Drawing, axes: Axes, rows: Sequence[Row]) -> None:
-    """Shades every other phase, and writes its number on top."""
+    """Shades every other phase and writes the numbers of all on top."""
     phases = [row["phase"] for row in rows]
     for phase in dict.fromkeys(phases):
         first = phases.index(phase) + 0.5
@@ -89,19 +84,19 @@ def _phases(drawing: Drawing, axes: Axes, rows: Sequence[Row]) -> None:
         drawing.text(middle, axes.y.end + 14, f"phase {phase:.0f}", "tick", "middle")
 
 
-def _series(
-    drawing: Drawing, axes: Axes, points: Sequence[tuple[int, float]], label: str, number: int
-) -> float:
-    placed = [(axes.x(k), axes.y(value)) for k, value in points]
-    if len(placed) > 1:
-        drawing.polyline(placed, f"curve s{number}")
-    for (x, y), (k, value) in zip(placed, points, strict=True):
-        drawing.dot(x, y, 3.5, f"dot s{number}", f"{label}, epoch {k}: {value:.4g}")
-    return placed[-1][1]
-
-
-def _labels(drawing: Drawing, ends: Sequence[tuple[float, str, int]]) -> None:
-    """Names the curves at their ends, apart from each other."""
+def _curves(drawing: Drawing, axes: Axes, series: Mapping[str, Sequence[float]]) -> None:
+    """Draws a curve for each series, with its name at its end, the names apart from each other."""
+    ends = []
+    for number, (label, values) in enumerate(series.items()):
+        points = [(k, value) for k, value in enumerate(values, start=1) if math.isfinite(value)]
+        if not points:
+            continue
+        placed = [(axes.x(k), axes.y(value)) for k, value in points]
+        if len(placed) > 1:
+            drawing.polyline(placed, f"curve s{number}")
+        for (x, y), (k, value) in zip(placed, points, strict=True):
+            drawing.dot(x, y, 3.5, f"dot s{number}", f"{label}, epoch {k}: {value:.4g}")
+        ends.append((placed[-1][1], label, number))
     previous = -math.inf
     for y, label, number in sorted(ends):
         previous = max(y + 4, previous + 16)

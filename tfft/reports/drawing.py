@@ -1,6 +1,6 @@
-"""Figures as SVG: the few shapes that they are made of, and scales with round ticks.
+"""Figures as SVG: the shapes that they consist of, and scales with round ticks.
 
-A figure is text in the page, so that it prints sharply, can be searched and needs no library in the
+A figure is text in the page: it prints sharply, can be searched and needs no library in the
 browser. Its colours are classes of ``templates/figures.css``.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-# Of a tick; what comes after them is floating point's, not the tick's.
+# Significant digits of a tick; further ones come from floating point.
 _DIGITS = 12
 
 
@@ -19,10 +19,10 @@ class Figure:
     """A picture of the report.
 
     Attributes:
-        name: of its PNG file.
-        title: what it shows, in a few words.
-        description: what can be seen in it, for readers who cannot see it.
-        svg: the ``<svg>`` element.
+        name: Name of its PNG file.
+        title: What it shows, in a few words.
+        description: What can be seen in it, for readers who cannot see it.
+        svg: Its ``<svg>`` element.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Drawing:
         anchor: str = "start",
         turn: float = 0,
     ) -> None:
-        """Adds a line of text that begins, ends or has its middle at x, turned by degrees."""
+        """Adds a line of text that starts, ends or is centred at x, turned by degrees."""
         place = Markup('x="{}" y="{}"').format(_n(x), _n(y))
         if turn:
             place += Markup(' transform="rotate({} {} {})"').format(_n(turn), _n(x), _n(y))
@@ -100,7 +100,7 @@ class Drawing:
         )
 
     def figure(self, name: str, title: str, description: str) -> Figure:
-        """Returns the drawing as a figure; the page's reader hears title and description."""
+        """Returns the drawing as a figure; screen readers read its title and description."""
         width, height, shapes = _n(self._width), _n(self._height), Markup("").join(self._shapes)
         svg = Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" '
@@ -133,7 +133,7 @@ class Axes:
         x_name: str,
         y_name: str,
     ) -> None:
-        """Draws grid lines, tick labels and names; the names stand at the ends of the axes."""
+        """Draws grid lines, tick labels and names of the axes."""
         bottom, left = self.y.start, self.x.start
         for value in y_ticks:
             drawing.line(left, self.y(value), self.x.end, self.y(value), "grid")
@@ -158,7 +158,7 @@ def round_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def tick_text(value: float) -> str:
-    """Returns a number as it stands at a tick, with all digits that `round_ticks` gives it."""
+    """Returns a number as text for a tick, with all digits that `round_ticks` gives it."""
     if value and abs(value) < 1e-3:
         digits, _, power = f"{value:.{_DIGITS - 1}e}".partition("e")
         return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"

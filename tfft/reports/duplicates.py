@@ -1,4 +1,4 @@
-"""Near-duplicates between the images that a model was trained on and those it is judged on."""
+"""Near-duplicates between the images a model was trained on and those it is judged on."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ from tfft.data.index import ImageIndex
 from tfft.images.hashing import HASH_BITS, difference_hash
 from tfft.system.progress import Progress
 
-# Bits of 256 in which two files of one picture differ at most, once resized, compressed or cut a
-# little otherwise; unrelated pictures differ in some 128. Of the 8,580 test photos of Stanford Dogs
-# cut to their boxes, 82 are this close to a training photo, and each that was looked at is the same
-# photo or the next of a series.
+# Bits of 256 in which two files of one photo differ at most when one was resized, compressed again
+# or cut slightly differently; unrelated photos differ in about 128. Of the 8,580 test photos of
+# Stanford Dogs, cut to their boxes, 82 are this close to a training photo; those looked at are the
+# same photo or the next of a series.
 ALIKE_BITS = 32
 _THREADS = 4
 _CHUNK = 256
@@ -25,9 +25,10 @@ class AlikePair:
     """An image that was trained on and one that was not, which look alike.
 
     Attributes:
-        trained: position among the images trained on; judged: among those judged on.
-        bits: in which their hashes differ, 0..`ALIKE_BITS`.
-        identical: they are the same file, byte for byte.
+        trained: Position among the images that were trained on.
+        judged: Position among the images that are judged on.
+        bits: Number of bits in which their hashes differ, 0..`ALIKE_BITS`.
+        identical: Whether they are the same file, byte for byte.
     """
 
     trained: int
@@ -41,10 +42,12 @@ class Duplicates:
     """What the comparison found.
 
     Attributes:
-        trained: number of images trained on; judged: of those judged on.
-        too_plain: images of either that say too little to be compared by looks; equal files among
-            them are found.
-        pairs: for each image judged on that has an alike one, the most alike; the most alike first.
+        trained: Number of images that were trained on.
+        judged: Number of images that are judged on.
+        too_plain: Number of images of either kind with too little detail to be compared by their
+            looks; equal files among them are found.
+        pairs: For each image judged on that looks like one trained on, the pair with the most alike
+            one; the most alike pairs first.
     """
 
     trained: int
@@ -60,6 +63,8 @@ class Duplicates:
 
 @dataclass(frozen=True, eq=False)
 class _Looks:
+    """Hashes of the images of a split, whether each has enough detail, and SHA-256 of the files."""
+
     hashes: np.ndarray
     telling: np.ndarray
     digests: list[bytes]
@@ -69,16 +74,22 @@ def find_duplicates(trained: ImageIndex, judged: ImageIndex, progress: Progress)
     """Compares all images of two splits by perceptual hashes, and by their bytes.
 
     Args:
-        trained: images that a model was trained on.
-        judged: images that it is judged on.
-        progress: where the work is reported.
+        trained: Images that a model was trained on.
+        judged: Images that it is judged on.
+        progress: Where progress is reported.
     """
     task = progress.start("looking for duplicates", len(trained) + len(judged))
     try:
         seen, looks = (_looks(index, task.advance) for index in (trained, judged))
     finally:
         task.close()
-    pairs = {pair.judged: pair for pair in _alike(looks, seen)}
+    pairs: dict[int, AlikePair] = {}
+    telling, others = np.flatnonzero(looks.telling).tolist(), np.flatnonzero(seen.telling)
+    if len(others):
+        found = nearest(looks.hashes[telling], seen.hashes[others])
+        for position, (other, bits) in zip(telling, found, strict=True):
+            if bits <= ALIKE_BITS:
+                pairs[position] = AlikePair(int(others[other]), position, bits, identical=False)
     same = {digest: position for position, digest in enumerate(seen.digests)}
     for position, digest in enumerate(looks.digests):
         if digest in same:
@@ -92,10 +103,11 @@ def find_duplicates(trained: ImageIndex, judged: ImageIndex, progress: Progress)
 
 
 def nearest(hashes: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yields for each hash the position of the most alike other, and the bits that differ.
+    """Yields, for each hash, the position of the most alike other and the bits that differ.
 
     Args:
-        hashes: uint64 [n, 4]; others: uint64 [m, 4], m > 0.
+        hashes: Hashes, uint64 [n, 4].
+        others: Hashes to compare with, uint64 [m, 4], m > 0.
     """
     columns = np.ascontiguousarray(others.T)
     for start in range(0, len(hashes), _CHUNK):
@@ -107,20 +119,11 @@ def nearest(hashes: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int]]
         yield from zip(found.tolist(), distances.min(axis=1).tolist(), strict=True)
 
 
-def _alike(looks: _Looks, seen: _Looks) -> Iterator[AlikePair]:
-    judged, trained = np.flatnonzero(looks.telling), np.flatnonzero(seen.telling)
-    if len(trained):
-        found = nearest(looks.hashes[judged], seen.hashes[trained])
-        for position, (other, bits) in zip(judged.tolist(), found, strict=True):
-            if bits <= ALIKE_BITS:
-                yield AlikePair(int(trained[other]), position, bits, identical=False)
-
-
 def _looks(index: ImageIndex, advance: Callable[[int], None]) -> _Looks:
     def of(position: int) -> tuple[np.ndarray | None, bytes]:
         encoded = index.read(position)
         box = None if index.boxes is None else index.boxes[position]
-        # One file may be cut in several ways.
+        # One file may be cut to several boxes.
         part = b"" if box is None else np.asarray(box, np.float32).tobytes()
         return difference_hash(encoded, box), hashlib.sha256(encoded + part).digest()
 

@@ -1,4 +1,4 @@
-"""The exports of a run: how well they agree with the Keras model, their size and their latency."""
+"""The exports of a run: their agreement with the Keras model, their size and their latency."""
 
 import time
 from dataclasses import dataclass
@@ -18,17 +18,18 @@ _WARM_UP, _CALLS = 3, 25
 
 @dataclass(frozen=True)
 class ExportRow:
-    """One file.
+    """One export.
 
     Attributes:
         form: ``SavedModel``, or ``TFLite`` and its precision.
-        path: where it lies.
-        megabytes: of all that it needs.
-        calibrated: its probabilities are at a temperature.
-        images: that it was compared with the Keras model on; None: it is not known.
-        largest_difference: from it; None likewise.
-        figure: its accuracy (or the head's figure) there; keras: that of the Keras model.
-        latency_ms: median of one image at a time, pixels to answer, on this machine.
+        path: Path of the file or directory.
+        megabytes: Size of all its files.
+        calibrated: Whether its probabilities are at a temperature.
+        images: Number of images that it was compared with the Keras model on; None if not known.
+        largest_difference: Largest difference from the Keras model; None if not known.
+        metric: Its accuracy, or its head's metric, on those images; None if not known.
+        keras: The same metric of the Keras model; None if not known.
+        latency_ms: Median latency of one image, from pixels to answer, on this machine.
     """
 
     form: str
@@ -37,7 +38,7 @@ class ExportRow:
     calibrated: bool
     images: int | None
     largest_difference: float | None
-    figure: float | None
+    metric: float | None
     keras: float | None
     latency_ms: float
 
@@ -68,17 +69,18 @@ def _row(form: str, path: Path) -> ExportRow:
     beside = path / "assets.extra" if path.is_dir() else path.parent
     checks = json_or_empty(beside / "checks.json")
     check = checks.get(f"{name} {signature}" if signature else name, {})
-    figures = next(iter(check["heads"].values())) if "heads" in check else check
-    of_keras = next((key for key in figures if key.startswith("keras_")), "keras_")
+    metrics = next(iter(check["heads"].values())) if "heads" in check else check
+    of_keras = next((key for key in metrics if key.startswith("keras_")), "keras_")
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return ExportRow(
         name,
         path,
-        _bytes(path) / 1e6,
+        sum(file.stat().st_size for file in files) / 1e6,
         any(head.temperature != 1.0 for head in predictor.info.heads.values()),
         check.get("images"),
         check.get("largest_difference"),
-        figures.get(of_keras.removeprefix("keras_")),
-        figures.get(of_keras),
+        metrics.get(of_keras.removeprefix("keras_")),
+        metrics.get(of_keras),
         _latency_ms(predictor),
     )
 
@@ -92,9 +94,3 @@ def _latency_ms(predictor: Predictor) -> float:
         predictor.answers(image)
         seconds.append(time.perf_counter() - started)
     return 1000 * float(np.median(seconds[_WARM_UP:]))
-
-
-def _bytes(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""What was trained on what: the facts that open a report."""
+"""What was trained on what: the facts at the beginning of a report."""
 
 import shlex
 from collections.abc import Mapping
@@ -26,48 +26,46 @@ def facts(
     plan: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> list[tuple[str, str]]:
-    """Returns names and values of what there is to know about a run.
+    """Returns the names and values of the facts about a run.
 
     Args:
-        info: of the run's model.
-        recipe: of the run.
-        data: that it was trained on.
-        record: of ``run.json``.
-        plan: of ``plan.json``; empty where there is none.
-        metrics: of ``metrics.json``; empty where there is none.
+        info: Description of the run's model.
+        recipe: Recipe of the run.
+        data: Images that it was trained on.
+        record: Content of ``run.json``.
+        plan: Content of ``plan.json``; empty if there is none.
+        metrics: Content of ``metrics.json``; empty if there is none.
     """
     best = metrics.get("best", {})
     chosen = recipe.train.keep_best and bool(metrics.get("validation"))
+    splits = ", ".join(f"{len(index):,} {split}" for split, index in data.splits.items())
+    pixels = info.pixels
+    fit = "each side stretched" if pixels.fit == "stretch" else "shorter side fitted, centre cut"
     return [
-        ("Images", f"{data.name}: {_splits(data)}"),
+        ("Images", f"{data.name}: {splits}"),
         *([("Licence of the images", data.licence)] if data.licence else []),
         ("Predicts", _predicts(info)),
         ("Backbone", _backbone(info, recipe, plan)),
         *([("Licence of its weights", info.licence)] if info.licence else []),
-        ("Pixels", _pixels(info)),
+        ("Pixels", f"{pixels.height} by {pixels.width}, {fit}, {pixels.interpolation}"),
         *([("Weights kept", _kept(best, plan, chosen))] if best else []),
-        ("Trained", _trained(record)),
-        ("With", _versions(record)),
+        *_circumstances(record),
     ]
 
 
 def made_by(record: Mapping[str, Any]) -> str:
-    """Returns the command that made a run, for a shell; "" where it was none of tfft.
+    """Returns the command that made a run, for a shell; "" if it was not a command of tfft.
 
     Args:
-        record: of ``run.json``.
+        record: Content of ``run.json``.
     """
     try:
         program, *arguments = shlex.split(record["command"])
-    except (KeyError, ValueError):  # not recorded, or no command line
+    except (KeyError, ValueError):  # not recorded, or not a command line
         return ""
     path = Path(program)
     is_ours = path.name in ("tfft", "tfft.exe") or path.parts[-2:] == ("tfft", "__main__.py")
     return shlex.join(["tfft", *arguments]) if is_ours else ""
-
-
-def _splits(data: ImageData) -> str:
-    return ", ".join(f"{len(index):,} {split}" for split, index in data.splits.items())
 
 
 def _predicts(info: ModelInfo) -> str:
@@ -87,12 +85,6 @@ def _backbone(info: ModelInfo, recipe: Recipe, plan: Mapping[str, Any]) -> str:
     return ", ".join([info.backbone, *parts])
 
 
-def _pixels(info: ModelInfo) -> str:
-    pixels = info.pixels
-    fit = "each side stretched" if pixels.fit == "stretch" else "shorter side fitted, centre cut"
-    return f"{pixels.height} by {pixels.width}, {fit}, {pixels.interpolation}"
-
-
 def _kept(best: Mapping[str, Any], plan: Mapping[str, Any], chosen: bool) -> str:
     place = f"of phase {best['phase']}, epoch {best['epoch']}" if best["phase"] else "untrained"
     text = f"{place}: {'the best on validation images' if chosen else 'the last'}"
@@ -101,18 +93,19 @@ def _kept(best: Mapping[str, Any], plan: Mapping[str, Any], chosen: bool) -> str
     return text
 
 
-def _trained(record: Mapping[str, Any]) -> str:
+def _circumstances(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns when and where a run was trained, and with which versions."""
     when = [record[key][:16].replace("T", " ") for key in ("started", "finished") if key in record]
     machine = record.get("machine", {})
     where = f"on {machine['processors']} processors" if machine.get("processors") else ""
     seed = f"seed {record['seed']}" if "seed" in record else ""
     status = record.get("status", "")
     parts = [" to ".join(when), where, seed, "" if status == "finished" else status]
-    return ", ".join(part for part in parts if part) or "not recorded"
-
-
-def _versions(record: Mapping[str, Any]) -> str:
     packages = {"tfft": record.get("tfft"), "Python": record.get("python")}
     recorded = record.get("packages", {})
     packages |= {name: recorded.get(name) for name in ("tensorflow", "keras")}
-    return ", ".join(f"{name} {v}" for name, v in packages.items() if v) or "not recorded"
+    versions = [f"{name} {version}" for name, version in packages.items() if version]
+    return [
+        ("Trained", ", ".join(part for part in parts if part) or "not recorded"),
+        ("With", ", ".join(versions) or "not recorded"),
+    ]

@@ -20,10 +20,12 @@ class Mistake:
     """One image that a head is wrong about.
 
     Attributes:
-        position: of the image in its split.
-        said: what the model says; true: what is true; how: how sure or how far off it is.
-        output: the output that is explained, or None where none is.
-        boxes: what was predicted and what is true, as shares of the pixels; None for other heads.
+        position: Position of the image in its split.
+        said: What the model says.
+        true: What is true.
+        how: How sure the model is, or how far off.
+        output: Number of the output that is explained; None if no output is.
+        boxes: Predicted and true box, as shares of the pixels; None for other heads.
     """
 
     position: int
@@ -50,11 +52,11 @@ def worst_mistakes(
     """Returns what a head is wrong about: the surest first, or the furthest off.
 
     Args:
-        head: its kind.
-        names: of its classes, as they are shown.
-        answers: as `Predictor.answers` gives them.
-        targets: as `tfft.evaluation.data.targets_of_model` gives them.
-        most: mistakes to return, at most.
+        head: Description of the head.
+        names: Names of its classes, as they are shown.
+        answers: Answers of the head, as `Predictor.answers` gives them.
+        targets: Targets, as `tfft.evaluation.data.targets_of_model` gives them.
+        most: Largest number of mistakes to return.
     """
     find = {
         "classification": _of_classes,
@@ -74,10 +76,11 @@ def pictures(
     """Returns the mistakes with their photos as the model sees them.
 
     Args:
-        predictor: of the run.
-        index: the split that the positions are of.
-        mistakes: of one head.
-        explain: from images and outputs to maps, as `Saliency`; None: nothing is explained.
+        predictor: Model of the run.
+        index: Images of the split that the positions refer to.
+        mistakes: Mistakes of one head.
+        explain: Returns maps for images and outputs, as `Saliency` does; None: nothing is
+            explained.
     """
     if not mistakes:
         return []
@@ -117,7 +120,7 @@ def _of_classes(
 def _of_labels(
     names: Sequence[str], answers: np.ndarray, targets: np.ndarray, most: int
 ) -> list[Mistake]:
-    """The label of an image that is furthest off, for the images where it is furthest."""
+    """Returns the images with a label that is furthest off, each with that label."""
     off = np.abs(answers - targets)
     label = off.argmax(axis=1)
     distance = off[np.arange(len(off)), label]

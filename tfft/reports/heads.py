@@ -1,4 +1,4 @@
-"""What the report says of one head: figures, tables, pictures."""
+"""What the report says of one head: metrics, tables, figures, photos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ from tfft.reports.reliability import reliability_figure
 from tfft.runtime.info import HeadInfo
 
 _PAIRS = 20
-# Figures that open the section of a head, those that there are.
+# Metrics at the beginning of the section of a head, as far as they are known.
 _TILES = {
     "classification": ("top1", "top5", "mean_class_accuracy", "ece"),
     "multi_label": ("f1", "macro_f1", "map", "exact"),
     "regression": ("mae", "rmse", "r2"),
     "box": ("mean_iou", "iou_0.5", "iou_0.75"),
 }
-# Figures that are no shares of the images.
+# Metrics that are not shares of the images.
 _NO_SHARES = frozenset({"mae", "rmse", "r2", "loss", "mean_iou"})
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure with its name, and what is to be known about it."""
+    """A metric with its name, and a remark about it."""
 
     name: str
     value: str
@@ -44,15 +44,20 @@ class HeadReport:
     """The section of one head.
 
     Attributes:
-        name: of the head; kind: of `HeadInfo`.
-        summary: its main result in a sentence.
-        tiles: its figures.
-        labels: names of its classes as they are shown.
-        calibration: its temperature; None where there is none.
-        reliability, confusion, numbers: figures that its kind has.
-        pairs: most confused classes; classes: figures of each.
-        per_label: of a multi_label head.
-        mistakes: with photos; `explained` is the method of the maps over them, or "".
+        name: Name of the head.
+        kind: Kind of the head, as in `HeadInfo`.
+        summary: Its main result in a sentence.
+        tiles: Its metrics.
+        labels: Names of its classes as they are shown.
+        calibration: Its calibration; None if there is none.
+        reliability: Reliability diagram of a head that classifies.
+        confusion: Confusion matrix of a head that classifies.
+        numbers: Figure of a head that gives numbers or boxes.
+        pairs: Most confused pairs of classes.
+        classes: Metrics of each class.
+        per_label: Metrics of each label of a multi_label head.
+        mistakes: Mistakes with their photos.
+        explained: Method of the maps over the photos; "" if there are none.
     """
 
     name: str
@@ -72,7 +77,7 @@ class HeadReport:
 
     @property
     def figures(self) -> list[Figure]:
-        """The figures that there are, in the order in which they are shown."""
+        """The figures of the head, in the order in which they are shown."""
         return [f for f in (self.reliability, self.confusion, self.numbers) if f is not None]
 
 
@@ -90,22 +95,20 @@ def head_report(
     """Computes the section of a head.
 
     Args:
-        name: of the head.
-        head: its kind and classes.
-        answers: as `Predictor.answers` gives them, as trained.
-        targets: as `tfft.evaluation.data.targets_of_model` gives them.
-        calibration: of the head, if there is one.
-        mistakes: with their pictures.
-        explained: by which method.
-        trained_on: the head was trained on these images: its figures have no intervals, which
-            would say something of other images.
+        name: Name of the head.
+        head: Description of the head.
+        answers: Answers as trained, as `Predictor.answers` gives them.
+        targets: Targets, as `tfft.evaluation.data.targets_of_model` gives them.
+        calibration: Calibration of the head; None if there is none.
+        mistakes: Mistakes with their photos.
+        explained: Method of the maps over the photos.
+        trained_on: Whether the head was trained on these images; its metrics then have no
+            intervals, which would be about other images.
     """
     labels = display_names(head.class_names)
     metrics = head_metrics(head, answers, targets)
+    remarks: dict[str, str] = {}
     found: dict[str, Any] = {"mistakes": mistakes, "explained": explained if mistakes else ""}
-    tiles = [
-        _tile(key, metrics, trained_on) for key in _TILES[head.kind] if metrics.get(key) is not None
-    ]
     if head.kind == "classification":
         counts = np.array(metrics["confusion"], np.int64)
         temperature = calibration.temperature if calibration and calibration.fitted else None
@@ -117,7 +120,8 @@ def head_report(
             "classes": class_rows(counts, labels),
         }
         if temperature is not None:
-            tiles[-1] = _calibrated_tile(tiles[-1], answers, targets, temperature)
+            scaled = expected_calibration_error(at_temperature(answers, temperature), targets)
+            remarks["ece"] = f"{_text('ece', scaled)} at temperature {temperature:.3f}"
     elif head.kind == "multi_label":
         shown = zip(metrics["per_label"], labels, strict=True)
         found["per_label"] = [{**row, "label": label} for row, label in shown]
@@ -130,29 +134,21 @@ def head_report(
         if known.any():
             found["numbers"] = overlap_figure(name, iou(answers[known], targets[known]))
     summary = _summary(head, metrics, len(targets), trained_on)
+    tiles = []
+    for key in (key for key in _TILES[head.kind] if metrics.get(key) is not None):
+        interval = metrics.get(f"{key}_interval")
+        if interval is not None and not trained_on:
+            remarks[key] = (
+                f"95 % interval {_text(key, interval.low)} to {_text(key, interval.high)}"
+            )
+        tiles.append(Tile(METRIC_NAMES[key], _text(key, metrics[key]), remarks.get(key, "")))
     return HeadReport(name, head.kind, summary, tuple(tiles), labels, **found)
-
-
-def _tile(key: str, metrics: dict[str, Any], trained_on: bool) -> Tile:
-    text = _text(key, metrics[key])
-    interval = metrics.get(f"{key}_interval")
-    remark = ""
-    if interval is not None and not trained_on:
-        remark = f"95 % interval {_text(key, interval[0])} to {_text(key, interval[1])}"
-    return Tile(METRIC_NAMES[key], text, remark)
 
 
 def _text(key: str, value: float) -> str:
     if key == "ece":
         return f"{value:.3f}"
     return f"{value:.4g}" if key in _NO_SHARES else percent(value)
-
-
-def _calibrated_tile(
-    tile: Tile, answers: np.ndarray, targets: np.ndarray, temperature: float
-) -> Tile:
-    scaled = expected_calibration_error(at_temperature(answers, temperature), targets)
-    return Tile(tile.name, tile.value, f"{_text('ece', scaled)} at temperature {temperature:.3f}")
 
 
 def _summary(head: HeadInfo, metrics: dict[str, Any], examples: int, trained_on: bool) -> str:

@@ -1,4 +1,4 @@
-"""Class names and shares as a person reads them."""
+"""Class names and shares as text for people."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ _WORDNET = re.compile(r"n\d{8}-(?=.)")
 
 
 def display_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names to show; those that all begin with a WordNet number lose it.
+    """Returns the names to show, without the WordNet numbers that all of them may begin with.
 
-    ``n02085936-maltese_dog`` is shown as ``maltese dog``, unless two classes were then the same.
+    ``n02085936-maltese_dog`` is shown as ``maltese dog``, unless two classes would then have the
+    same name.
     """
     if not class_names or not all(_WORDNET.match(name) for name in class_names):
         return tuple(class_names)
@@ -18,5 +19,5 @@ def display_names(class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 def percent(share: float | None) -> str:
-    """Returns a share of 0..1 as ``97.2 %``, which is not broken over two lines."""
+    """Returns a share of 0..1 as ``97.2 %``, with a space that does not break over two lines."""
     return "" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"

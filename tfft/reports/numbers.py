@@ -11,11 +11,12 @@ _IOU_BINS = 20
 
 
 def scatter_figure(head: str, values: np.ndarray, targets: np.ndarray) -> Figure:
-    """Draws what a regression head said against what is true.
+    """Draws what a regression head predicted against what is true.
 
     Args:
-        head: its name.
-        values: float [n]; targets: float [n].
+        head: Name of the head.
+        values: Predicted numbers, float [n].
+        targets: True numbers, float [n].
     """
     low = float(min(values.min(), targets.min()))
     high = float(max(values.max(), targets.max()))

@@ -1,4 +1,4 @@
-"""From what a report says to its page: one HTML file that needs nothing beside it."""
+"""The page of a report: one HTML file that needs no other."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from tfft.reports.names import percent
 
 _ENVIRONMENT_OPTIONS: Mapping[str, Any] = {
-    "autoescape": True,  # names of classes and files are what users call them
+    "autoescape": True,  # users name classes and files as they like
     "undefined": StrictUndefined,
     "trim_blocks": True,
     "lstrip_blocks": True,
@@ -21,23 +21,19 @@ def page(values: Mapping[str, Any]) -> str:
     """Returns the page of a report.
 
     Args:
-        values: what ``templates/report.html`` asks for.
+        values: Values of the variables in ``templates/report.html``.
     """
-    return _environment().get_template("report.html").render(**values)
-
-
-def figure_style() -> str:
-    """Returns the colours and letters of figures, as a style sheet."""
-    return _source("figures.css")
-
-
-def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("tfft.reports", "templates"), **_ENVIRONMENT_OPTIONS
     )
     environment.filters["percent"] = percent
     environment.globals["file"] = lambda name: Markup(_source(name))  # our own style and script
-    return environment
+    return environment.get_template("report.html").render(**values)
+
+
+def figure_style() -> str:
+    """Returns the style sheet of figures: their colours and fonts."""
+    return _source("figures.css")
 
 
 def _source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Small pictures inside the page: JPEG data URIs, and maps laid over a photo."""
+"""Small photos inside the page: JPEG data URIs, and maps laid over a photo."""
 
 import base64
 import io
@@ -10,22 +10,22 @@ from tfft.images.channels import LUMA, has_alpha
 
 _SIDE_PX = 168
 _QUALITY = 72
-# Of a map from 0 to 1: dark violet over magenta and orange to light yellow, which stay apart in
-# grey and for colour-blind readers.
+# Colours of a map from 0 to 1: dark violet, magenta, orange, light yellow, which can be told apart
+# in grey and by colour-blind readers.
 _STOPS = np.array(
     [[13, 8, 60], [84, 15, 109], [187, 55, 84], [249, 142, 9], [252, 255, 164]], np.float32
 )
 
 
 def in_rgb(pixels: np.ndarray) -> np.ndarray:
-    """Returns pixels in RGB: grey three times, what is not opaque laid over white.
+    """Returns pixels in RGB: grey is repeated, what is not opaque is laid over white.
 
     Args:
-        pixels: [height, width, channels], 0..255; 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB,
-            alpha) channels.
+        pixels: Pixels, [height, width, channels], 0..255, with 1 (grey), 2 (grey, alpha), 3 (RGB)
+            or 4 (RGB, alpha) channels.
 
     Returns:
-        [height, width, 3], 0..255; `pixels` themselves where they are RGB.
+        Pixels, [height, width, 3], 0..255; `pixels` themselves if they are RGB.
     """
     channels = pixels.shape[-1]
     if channels == 3:
@@ -41,7 +41,7 @@ def data_uri(pixels: np.ndarray) -> str:
     """Returns a photo as a JPEG data URI, its longer side 168 px at most.
 
     Args:
-        pixels: [height, width, channels], 0..255, as `in_rgb` takes them.
+        pixels: Pixels, [height, width, channels], 0..255, as `in_rgb` takes them.
     """
     image = Image.fromarray(np.clip(np.rint(in_rgb(pixels)), 0, 255).astype(np.uint8))
     if max(image.size) < 64:
@@ -59,11 +59,11 @@ def overlaid(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Returns a photo in grey with a map laid over it.
 
     Args:
-        pixels: float [height, width, channels], 0..255, as `in_rgb` takes them.
-        heat: float [height, width], 0..1.
+        pixels: Pixels, float [height, width, channels], 0..255, as `in_rgb` takes them.
+        heat: Map, float [height, width], 0..1.
 
     Returns:
-        float [height, width, 3], RGB, 0..255.
+        Pixels in RGB, float [height, width, 3], 0..255.
     """
     grey = in_rgb(pixels) @ LUMA
     position = np.clip(heat, 0, 1) * (len(_STOPS) - 1)

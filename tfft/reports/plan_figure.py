@@ -1,4 +1,4 @@
-"""The freeze plan of a run as a picture: which block is trained in which phase."""
+"""The freeze plan of a run as a figure: which block is trained in which phase."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def plan_figure(plan: Mapping[str, Any]) -> Figure:
     """Draws the freeze plan.
 
     Args:
-        plan: of ``plan.json``, as `FreezePlan.to_json` gives it.
+        plan: Content of ``plan.json``, as `FreezePlan.to_json` gives it.
     """
     blocks, heads, phases = plan["blocks"], plan["heads"], plan["phases"]
     parts = [*blocks, *heads]
@@ -35,7 +35,7 @@ def plan_figure(plan: Mapping[str, Any]) -> Figure:
 
 
 def _bars(drawing: Drawing, scale: Scale, parts: Sequence[Any], blocks: int) -> None:
-    """The parameters of each part as bars above the rows."""
+    """Draws the parameters of each part as bars above the rows."""
     most = max(part["parameters"] for part in parts)
     y = Scale(0, most, _BARS - 14, 22)
     drawing.text(_LEFT - 12, _BARS - 16, "parameters", "tick", "end")

@@ -15,8 +15,8 @@ def require_pngs(directory: Path) -> None:
     """Checks that figures can be drawn and written to a directory, before they are computed.
 
     Raises:
-        UsageError: What draws them is not installed.
-        TfftError: The directory can neither be written to nor made.
+        UsageError: The renderer is not installed.
+        TfftError: The directory cannot be written to or made.
     """
     _renderer()
     require_writable(directory)
@@ -26,8 +26,8 @@ def write_pngs(figures: Iterable[Figure], directory: Path) -> list[Path]:
     """Writes each figure as ``<name>.png``, twice as large as in the page.
 
     Raises:
-        UsageError: What draws them is not installed.
-        TfftError: They cannot be written.
+        UsageError: The renderer is not installed.
+        TfftError: The files cannot be written.
     """
     svg_to_bytes = _renderer()
     written = []

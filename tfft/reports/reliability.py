@@ -1,4 +1,4 @@
-"""Reliability diagrams: how often a classifier is right against how sure it is."""
+"""Reliability diagrams: how often a classifier is right, against how sure it is."""
 
 import numpy as np
 
@@ -19,13 +19,13 @@ _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 def reliability_figure(
     head: str, probabilities: np.ndarray, labels: np.ndarray, temperature: float | None
 ) -> Figure:
-    """Draws the diagram as trained and, with a temperature, beside it that after scaling.
+    """Draws the diagram as trained and, with a temperature, a second one after scaling beside it.
 
     Args:
-        head: its name.
-        probabilities: float [examples, classes], as trained.
-        labels: int [examples].
-        temperature: fitted on validation images; None: there is none.
+        head: Name of the head.
+        probabilities: Predicted probabilities as trained, float [examples, classes].
+        labels: True classes, int [examples].
+        temperature: Temperature that was fitted on validation images; None if there is none.
     """
     panels = [("as trained", probabilities)]
     if temperature is not None:

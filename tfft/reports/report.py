@@ -1,4 +1,4 @@
-"""Makes the report of a run: gathers what it says, and writes its page."""
+"""Makes the report of a run: collects its content and writes its page."""
 
 import shlex
 import time
@@ -47,11 +47,11 @@ class Report(Readable):
     """What was written.
 
     Attributes:
-        path: of the page.
-        split: that the figures are of.
-        bytes: size of the page.
-        seconds: that it took.
-        pngs: figures as PNG files, if they were asked for.
+        path: Path of the page.
+        split: Split of the data that the report is about.
+        bytes: Size of the page in bytes.
+        seconds: Seconds the report took, wall clock.
+        pngs: Paths of the figures as PNG files, if they were asked for.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Report(Readable):
 
 @dataclass(frozen=True, eq=False)
 class AlikePictures:
-    """Two images that look alike, with their photos and what they are labelled."""
+    """Two images that look alike, with photos and labels: first that of the one trained on."""
 
     pair: AlikePair
     files: tuple[str, str]
@@ -89,6 +89,8 @@ class AlikePictures:
 
 @dataclass(frozen=True, eq=False)
 class _Opened:
+    """A run with all that its report is made from, read or computed once."""
+
     run: Run
     recipe: Recipe
     predictor: KerasPredictor
@@ -116,21 +118,21 @@ def make_report(
 ) -> Report:
     """Writes the report of a run: one HTML file that needs no other and no network.
 
-    What the model says of the images is taken from an evaluation of the run where that is current,
-    and computed and kept otherwise. Validation images that the heads were solved again with
-    (``refit: true``) are reported on with a warning, and without what holds for unseen images only.
+    The answers on the images are taken from an evaluation of the run if that is current, and
+    computed and kept otherwise. A report on validation images that the heads were solved again with
+    (``refit: true``) has a warning, and nothing that holds only for unseen images.
 
     Args:
-        run: a run directory.
-        output: the file to write; default: ``report.html`` in the run.
-        split: that is reported on; default: ``test``, or ``validation`` without test images.
-        png: a directory for the figures as PNG files.
-        progress: where the work is reported.
+        run: Run directory.
+        output: File to write; default: ``report.html`` in the run.
+        split: Split to report on; default: ``test``, or ``validation`` if there are no test images.
+        png: Directory for the figures as PNG files; None: none are written.
+        progress: Where progress is reported.
 
     Raises:
-        ModelFileError: `run` is not a run with a model.
-        UsageError: There is no such split, or what draws PNG files is not installed.
-        DataError: The images are not there any more.
+        ModelFileError: `run` is not a run, or has no model.
+        UsageError: There is no such split, or the renderer of PNG files is not installed.
+        DataError: The images are no longer there.
         TfftError: `output` or `png` cannot be written to.
     """
     started = time.perf_counter()
@@ -150,7 +152,7 @@ def make_report(
 
 
 def _require_places(page_file: Path, png: Path | None) -> None:
-    """Checks that page and figures can be written, before minutes are spent on them."""
+    """Checks that page and figures can be written before minutes are spent on them."""
     if page_file.is_dir():
         raise UsageError(
             f"--output takes a file, and {page_file} is a directory: give {page_file}/report.html"
@@ -161,17 +163,18 @@ def _require_places(page_file: Path, png: Path | None) -> None:
 
 
 def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
-    """What ``templates/report.html`` asks for."""
+    """Returns the values of the variables in ``templates/report.html``."""
     calibration, no_calibration = _calibration(opened, progress)
     heads = [_head(opened, name, calibration) for name in opened.predictor.info.heads]
     rows = read_history(opened.run.path)
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
-    plan = opened.plan
+    plan, info, recipe = opened.plan, opened.predictor.info, opened.recipe
+    record = read_json(opened.run.record_file)
     return {
-        "name": opened.recipe.name,
-        "description": opened.recipe.description,
-        "facts": _facts(opened),
+        "name": recipe.name,
+        "description": recipe.description,
+        "facts": facts(info, recipe, opened.data, record, plan, opened.metrics),
         "plan": plan_figure(plan) if plan else None,
         "phases": plan.get("phases", []),
         "diagnosis": [finding["text"] for finding in opened.metrics.get("diagnosis", ())],
@@ -187,8 +190,8 @@ def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
         **({} if opened.trained_on else _leaks(opened, progress)),
         "exports": export_rows(opened.run.path, progress),
         "run": shlex.quote(str(opened.run.path.absolute())),
-        "command": made_by(read_json(opened.run.record_file)),
-        "recipe": dump_recipe(opened.recipe),
+        "command": made_by(record),
+        "recipe": dump_recipe(recipe),
         "version": __version__,
     }
 
@@ -221,12 +224,12 @@ def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
 
 
 def _judged_splits(data: ImageData) -> list[str]:
-    """The splits with images that a report can be of, that of the default first."""
+    """Returns the splits that a report can be about, the default first."""
     return [name for name in ("test", "validation") if len(data.splits.get(name, ()))]
 
 
 def _calibration(opened: _Opened, progress: Progress) -> tuple[Calibration | None, str]:
-    """The calibration of the run, or why there is none."""
+    """Returns the calibration of the run, or why there is none."""
     if all(head.kind != "classification" for head in opened.predictor.info.heads.values()):
         return None, ""
     try:
@@ -253,33 +256,38 @@ def _head(opened: _Opened, name: str, calibration: Calibration | None) -> HeadRe
     )
 
 
-def _trained_images(opened: _Opened) -> ImageIndex:
-    names = [name for name in ("train", "validation") if name != opened.split]
-    return together([opened.data.splits[name] for name in names if name in opened.data.splits])
-
-
 def _leaks(opened: _Opened, progress: Progress) -> dict[str, Any]:
-    """What the page says of images that look like one that was trained on."""
-    duplicates = find_duplicates(_trained_images(opened), opened.index, progress)
+    """Returns what the page says of images that look like one that was trained on."""
+    names = [name for name in ("train", "validation") if name != opened.split]
+    trained = together([opened.data.splits[name] for name in names if name in opened.data.splits])
+    duplicates = find_duplicates(trained, opened.index, progress)
+    labels = trained.targets["label"], opened.index.targets["label"]
     return {
         "duplicates": duplicates,
-        "alike": _alike_pictures(opened, duplicates),
+        "alike": _alike_pictures(opened, trained, duplicates),
         "without_alike": _without(opened, duplicates),
-        "labelled_otherwise": _labelled_otherwise(opened, duplicates),
+        "labelled_otherwise": sum(
+            int(labels[0][pair.trained] != labels[1][pair.judged]) for pair in duplicates.pairs
+        ),
     }
 
 
-def _alike_pictures(opened: _Opened, duplicates: Duplicates) -> list[AlikePictures]:
-    trained, judged = _trained_images(opened), opened.index
-    return [
-        AlikePictures(
-            pair,
-            (trained.ids[pair.trained], judged.ids[pair.judged]),
-            (_photo(opened, trained, pair.trained), _photo(opened, judged, pair.judged)),
-            _labels(opened, trained, pair),
+def _alike_pictures(
+    opened: _Opened, trained: ImageIndex, duplicates: Duplicates
+) -> list[AlikePictures]:
+    judged, names = opened.index, display_names(opened.data.class_names.get("label", ()))
+    found = []
+    for pair in duplicates.pairs[:_ALIKE_SHOWN]:
+        numbers = trained.targets["label"][pair.trained], judged.targets["label"][pair.judged]
+        found.append(
+            AlikePictures(
+                pair,
+                (trained.ids[pair.trained], judged.ids[pair.judged]),
+                (_photo(opened, trained, pair.trained), _photo(opened, judged, pair.judged)),
+                (names[numbers[0]], names[numbers[1]]) if names else None,
+            )
         )
-        for pair in duplicates.pairs[:_ALIKE_SHOWN]
-    ]
+    return found
 
 
 def _photo(opened: _Opened, index: ImageIndex, position: int) -> str:
@@ -287,23 +295,8 @@ def _photo(opened: _Opened, index: ImageIndex, position: int) -> str:
     return data_uri(opened.predictor.pixels([index.read(position)], boxes)[0])
 
 
-def _labels(opened: _Opened, trained: ImageIndex, pair: AlikePair) -> tuple[str, str] | None:
-    names = display_names(opened.data.class_names.get("label", ()))
-    if not names:
-        return None
-    label = opened.index.targets["label"][pair.judged]
-    return names[trained.targets["label"][pair.trained]], names[label]
-
-
-def _labelled_otherwise(opened: _Opened, duplicates: Duplicates) -> int:
-    """How many images look like one that was trained on under another label."""
-    trained = _trained_images(opened).targets["label"]
-    judged = opened.index.targets["label"]
-    return sum(int(trained[p.trained] != judged[p.judged]) for p in duplicates.pairs)
-
-
 def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
-    """The top-1 accuracy of each head on the images that are like none that was trained on."""
+    """Returns the top-1 of each head on the images that look like none that was trained on."""
     alike = np.zeros(len(opened.index), bool)
     alike[[pair.judged for pair in duplicates.pairs]] = True
     if not alike.any() or alike.all():
@@ -313,9 +306,3 @@ def _without(opened: _Opened, duplicates: Duplicates) -> dict[str, float]:
         for name, head in opened.predictor.info.heads.items()
         if head.kind == "classification"
     }
-
-
-def _facts(opened: _Opened) -> list[tuple[str, str]]:
-    record = read_json(opened.run.record_file)
-    info, recipe = opened.predictor.info, opened.recipe
-    return facts(info, recipe, opened.data, record, opened.plan, opened.metrics)

@@ -1,4 +1,4 @@
-"""Where a model looks: Grad-CAM, or the gradient of the pixels where there are no feature maps."""
+"""Where a model looks: Grad-CAM, or the gradient of the pixels for models without feature maps."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,13 @@ _SMOOTHED_SHARE = 16
 
 @dataclass(frozen=True, eq=False)
 class Saliency:
-    """Says which parts of an image speak for a class.
+    """Says which parts of an image are evidence for a class.
 
     Attributes:
         method: ``Grad-CAM`` or ``input gradient``.
-        below: images to feature maps [n, h, w, k]; None: the gradient is that of the pixels.
-        above: feature maps (or images) to the output of one head.
+        below: Model from images to feature maps [n, h, w, k]; None if the gradient is that of the
+            pixels.
+        above: Model from feature maps (or images) to the output of one head.
     """
 
     method: str
@@ -31,8 +32,8 @@ class Saliency:
         """Returns maps float32 [n, height, width] in 0..1, the largest of each 1 (or all 0).
 
         Args:
-            images: float32 [n, height, width, channels], 0..255.
-            classes: int [n], of the output, each image's own.
+            images: Images, float32 [n, height, width, channels], 0..255.
+            classes: Class of each image to explain, int [n].
 
         Source: Selvaraju et al. 2017, "Grad-CAM"; for the gradient of the pixels Simonyan et al.
             2014, "Deep Inside Convolutional Networks".
@@ -42,7 +43,7 @@ class Saliency:
         return sized / np.maximum(sized.max(axis=(1, 2), keepdims=True), 1e-12)
 
     def maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """Returns the maps as computed, float32 [n, h, w], not below 0."""
+        """Returns the maps as computed, float32 [n, h, w], 0 or more."""
         pixels = tf.constant(images, tf.float32)
         activations = pixels if self.below is None else self.below(pixels, training=False)
         with tf.GradientTape() as tape:
@@ -62,8 +63,8 @@ def saliency_of(model: keras.Model, head: str) -> Saliency:
     """Returns the saliency of one head's output, by Grad-CAM where the model has feature maps.
 
     Args:
-        model: images to ``{head: output}``.
-        head: whose output is explained.
+        model: Model from images to ``{head: output}``.
+        head: Name of the head whose output is explained.
     """
     outputs: Any = model.output
     output = outputs[head]
@@ -74,7 +75,7 @@ def saliency_of(model: keras.Model, head: str) -> Saliency:
 
 
 def _last_maps(model: keras.Model) -> keras.KerasTensor | None:
-    """The tensor [n, h, w, k] that all that follows is made of; None where there is none."""
+    """Returns the last feature maps [n, h, w, k], which alone decide the output, or None."""
     made = {id(tensor) for node in graph_nodes(model) for tensor in node.outputs if node.inputs}
     leaving = {
         id(tensor): tensor

@@ -1,4 +1,4 @@
-"""What every saved model says of itself, so that it can be used without the run that made it."""
+"""The description that every saved model carries, so that it can be used without its run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +8,7 @@ from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
 
 FILE_NAME = "tfft.json"
-# What of the data section says where files lie on the machine that trained.
+# Keys of the `data` section with paths on the machine that trained.
 PLACES = ("path", "data_dir", "archives")
 
 
@@ -18,9 +18,9 @@ class HeadInfo:
 
     Attributes:
         kind: ``classification``, ``multi_label``, ``regression`` or ``box``.
-        class_names: by index of the logit; empty where there are no classes.
-        target: what the data call the thing that is predicted.
-        temperature: what the logits of a classification are divided by before the softmax.
+        class_names: Class names in the order of the logits; empty where there are no classes.
+        target: Name in the data of the value that is predicted.
+        temperature: Number by which the logits of a classification are divided before softmax.
     """
 
     kind: str
@@ -34,14 +34,14 @@ class ModelInfo:
     """A saved model's own description.
 
     Attributes:
-        name: of the export.
-        pixels: how encoded images become its input, float32 [batch, height, width, 3], 0..255.
-        heads: its outputs by name.
-        backbone: name in the catalog.
-        licence: of the backbone's weights, as their source states it.
-        data: the resolved `data` section of the recipe; in exports without its `PLACES`.
-        tfft_version: that wrote it.
-        created: ISO 8601, UTC.
+        name: Name of the export or run.
+        pixels: How encoded images become its input, float32 [batch, height, width, 3], 0..255.
+        heads: Its outputs by name.
+        backbone: Name of its backbone.
+        licence: Licence of the backbone's weights, as their source states it.
+        data: The resolved `data` section of the recipe; in exports without its `PLACES`.
+        tfft_version: Version of tfft that wrote the description.
+        created: Time of writing, ISO 8601, UTC.
     """
 
     name: str
@@ -59,11 +59,11 @@ class ModelInfo:
 
     @property
     def temperatures(self) -> dict[str, float]:
-        """What the logits of each head are divided by."""
+        """The temperature of each head."""
         return {name: head.temperature for name, head in self.heads.items()}
 
     def at_temperatures(self, temperatures: Mapping[str, float]) -> "ModelInfo":
-        """Returns the description with these temperatures of its heads; 1 where none is given."""
+        """Returns the description with other temperatures; a head that is not named gets 1."""
         heads = {
             name: replace(head, temperature=temperatures.get(name, 1.0))
             for name, head in self.heads.items()
@@ -71,20 +71,20 @@ class ModelInfo:
         return replace(self, heads=heads)
 
     def without_places(self) -> "ModelInfo":
-        """Returns the description for strangers: without paths of the machine that trained."""
+        """Returns the description for others, without paths of the machine that trained."""
         data = self.data and {k: None if k in PLACES else v for k, v in self.data.items()}
         return replace(self, data=data)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":
-        """Reads what `to_json` returned.
+        """Returns the description from the JSON values that `to_json` returned.
 
         Args:
             values: JSON values.
-            source: the file that they are from, for the error.
+            source: File that they come from, for the error message.
 
         Raises:
-            ModelFileError: A part is missing or not what it should be.
+            ModelFileError: A key is missing or has a wrong value.
         """
         try:
             heads = {

@@ -16,8 +16,12 @@ from tfft.runtime.tensorflow_pixels import TensorflowPixels
 class KerasPredictor(ReadablePredictor):
     """Answers with a Keras model.
 
+    Args:
+        path: Path of the `.keras` file.
+        info: The model's description.
+
     Raises:
-        ModelFileError: The file is no Keras model, or one that could run code on loading.
+        ModelFileError: The file is not a Keras model, or could run code when loaded.
     """
 
     kind = "keras"

@@ -1,4 +1,4 @@
-"""From a MODEL on the command line to its predictor."""
+"""Loads the predictor of a MODEL, as commands take it, and reads its description."""
 
 import json
 import zipfile
@@ -27,22 +27,22 @@ def load_predictor(
     timeout_s: float | None = None,
     threads: int | None = None,
 ) -> Predictor:
-    """Loads a MODEL; a `.tflite` file, or one served over HTTP, without importing TensorFlow.
+    """Loads a MODEL; a `.tflite` file or a model served over HTTP without importing TensorFlow.
 
     Args:
-        model: a run directory, a ``.keras`` file, a SavedModel directory or the directory of its
-            versions (the newest is taken), a ``.tflite`` file, or the URL of a served model.
-        signature: of a SavedModel, the one that answers; default: ``serve_bytes``.
-        info: of a served model, a MODEL that is the same or its ``tfft.json``: for a server that
-            does not describe its model, and for the place of the images that it was trained on,
-            which a server does not tell.
-        timeout_s: how long one request to a server may take.
-        threads: that a ``.tflite`` file computes with; default: all processors. The others take
-            TensorFlow's.
+        model: A run directory, a ``.keras`` file, a SavedModel directory or the directory of its
+            versions (the newest is used), a ``.tflite`` file, or the URL of a served model.
+        signature: Signature of a SavedModel that answers; default: ``serve_bytes``.
+        info: For a served model, the same model as another MODEL, or its ``tfft.json``. It
+            describes a model whose server does not, and says where the images are that the model
+            was trained on, which no server does.
+        timeout_s: Time in seconds that one request to a server may take.
+        threads: Number of threads of a ``.tflite`` file; default: one for each processor. Other
+            models use TensorFlow's threads.
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
-        UsageError: Something is asked that this kind of model has not.
+        UsageError: An argument does not apply to this kind of model.
         ServerError: The server does not answer.
     """
     if is_address(str(model)):
@@ -61,7 +61,7 @@ def load_predictor(
 
         return SavedModelPredictor(saved_model, read_saved_model_info(saved_model), signature)
     if signature is not None:
-        raise UsageError(f"--signature is for SavedModels, and {path} is none")
+        raise UsageError(f"--signature is for SavedModels. Received: {path}")
     if path.suffix == ".tflite" and path.is_file():
         from tfft.runtime.tflite.predictor import TflitePredictor
 
@@ -73,13 +73,13 @@ def load_predictor(
         return KerasPredictor(keras_file, _info(keras_file.with_name("model.json")))
     if (path / "run.json").is_file():
         raise ModelFileError(
-            f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
+            f"the run {path} has no model yet. Continue it: tfft train --resume {path}"
         )
     raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """Reads what a MODEL says of itself, without loading it; also from its ``tfft.json`` alone.
+    """Reads the description of a MODEL without loading it, or that in a ``tfft.json``.
 
     Raises:
         ModelFileError: There is no such description.
@@ -95,7 +95,14 @@ def read_model_info(path: Path) -> ModelInfo:
 
 
 def find_saved_model(path: Path) -> Path | None:
-    """Returns a SavedModel's own directory, or the newest below that of its versions, or None."""
+    """Returns the directory of a SavedModel.
+
+    Args:
+        path: Directory of a SavedModel, or the directory of its versions.
+
+    Returns:
+        The directory itself, or that of the newest version; None if there is no SavedModel.
+    """
     if (path / "saved_model.pb").is_file():
         return path
     if not path.is_dir():
@@ -109,10 +116,10 @@ def find_saved_model(path: Path) -> Path | None:
 
 
 def read_saved_model_info(directory: Path) -> ModelInfo:
-    """Reads what a SavedModel says of itself, from its extra assets.
+    """Reads the description of a SavedModel from its extra assets.
 
     Raises:
-        ModelFileError: It has no such description.
+        ModelFileError: It has no description.
     """
     info = _info(directory / "assets.extra" / FILE_NAME)
     place = directory.absolute()
@@ -120,18 +127,18 @@ def read_saved_model_info(directory: Path) -> ModelInfo:
 
 
 def read_tflite_info(path: Path) -> ModelInfo:
-    """Reads what a `.tflite` file says of itself, from the zip archive at its end.
+    """Reads the description of a `.tflite` file from the zip archive at its end.
 
     Raises:
-        ModelFileError: The file has no such description.
+        ModelFileError: The file has no description.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             values: dict[str, Any] = json.loads(archive.read(FILE_NAME))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ModelFileError(
-            f"{path} has no description by tfft ({FILE_NAME}), so its labels and its input are "
-            f"not known. A MODEL is {_ALLOWED}."
+            f"{path} has no description by tfft ({FILE_NAME}), so its labels and input are "
+            f"unknown. A MODEL is {_ALLOWED}."
         ) from error
     version = path.absolute().parent
     info = ModelInfo.from_json(values, str(path))

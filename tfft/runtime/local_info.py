@@ -1,8 +1,8 @@
-"""Where an export's training images lie: kept beside the export, which itself does not say.
+"""The full description of an export, with the paths of its training images, beside the export.
 
-Exports go to servers and into apps; what they say of themselves has no paths of the machine that
-trained. On that machine ``<export>/local/<version>.json`` has them, so that an export is evaluated
-there on the images of its run without naming them.
+Exports go to servers and into apps, so their own descriptions have no paths of the machine that
+trained. On that machine ``<export>/local/<version>.json`` keeps them: there an export can be
+evaluated on the images of its run without naming them.
 """
 
 from pathlib import Path
@@ -14,21 +14,26 @@ DIRECTORY = "local"
 
 
 def keep_local_info(export: Path, version: str, info: ModelInfo) -> None:
-    """Writes the whole description of an export's version beside its versions.
+    """Writes the full description of a version of an export.
 
     Args:
-        export: the directory of the SavedModel's versions.
-        version: that was exported.
-        info: with the places of its training images.
+        export: Directory of the export, which has those of its versions.
+        version: Version that was exported.
+        info: Description with the paths of its training images.
     """
     write_json(_path(export, version), info.to_json())
 
 
 def with_local_info(info: ModelInfo, export: Path, version: str) -> ModelInfo:
-    """Returns the whole description if it is there and is of the same model, else `info`.
+    """Returns the full description if there is one of the same model, or else `info`.
+
+    Args:
+        info: The export's own description.
+        export: Directory of the export, which has those of its versions.
+        version: Version of the export.
 
     Raises:
-        TfftError: It is there and is damaged.
+        TfftError: The full description is damaged.
     """
     path = _path(export, version)
     if not path.is_file():

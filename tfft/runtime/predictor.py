@@ -1,4 +1,4 @@
-"""The one interface over every kind of saved model."""
+"""The common interface of all kinds of saved models."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -12,14 +12,14 @@ Outputs = dict[str, np.ndarray]
 
 
 class Predictor(Protocol):
-    """A saved model that answers, whatever it is saved as.
+    """A saved model of any kind that predicts.
 
     Attributes:
-        info: what the model says of itself.
+        info: The model's description.
         kind: ``keras``, ``savedmodel``, ``tflite`` or ``served``.
-        path: where it was loaded from, or the URL where it answers.
-        decoder: what decodes images in `answers_from_bytes`: ``tensorflow`` or ``pillow`` in
-            the client, or the ``model`` itself.
+        path: Path that it was loaded from, or URL of a served model.
+        decoder: Decoder of the images in `answers_from_bytes`: ``tensorflow`` or ``pillow`` in
+            this process, or the ``model`` itself.
     """
 
     info: ModelInfo
@@ -28,12 +28,12 @@ class Predictor(Protocol):
     decoder: str
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
-        """Returns the model's input for encoded images, decoded as this client decodes.
+        """Returns the model's input for encoded images, which are decoded in this process.
 
         Args:
-            encoded: whole image files.
-            boxes: float32 [n, 4], what is cut from each image first: (ymin, xmin, ymax, xmax) as
-                shares of the height and width; None: nothing.
+            encoded: Contents of image files.
+            boxes: Box that each image is cropped to first, float32 [n, 4]: (ymin, xmin, ymax,
+                xmax) as shares of the height and width; None: images are not cropped.
 
         Returns:
             float32 [n, height, width, 3], RGB, 0..255.
@@ -44,24 +44,37 @@ class Predictor(Protocol):
         ...
 
     def logits(self, images: np.ndarray) -> Outputs:
-        """Returns logits float32 [n, classes] by head, of heads with classes."""
+        """Returns logits float32 [n, classes] of each head with classes.
+
+        Args:
+            images: Pixels as `pixels` returns them.
+        """
         ...
 
     def answers(self, images: np.ndarray) -> Outputs:
-        """Returns what each head says of images as `pixels` gives them.
+        """Returns the predictions of each head.
 
-        Probabilities float32 [n, classes] for classification (at the head's temperature) and
-        multi_label, boxes [n, 4] (ymin, xmin, ymax, xmax) as shares of the pixels, numbers [n, 1].
+        Args:
+            images: Pixels as `pixels` returns them.
+
+        Returns:
+            By head, float32: probabilities [n, classes] of a classification (at the head's
+            temperature) or of labels, boxes [n, 4] (ymin, xmin, ymax, xmax) as shares of the
+            height and width of `images`, or numbers [n, 1].
         """
         ...
 
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
-        """Returns `answers` for encoded images, by this model's own way from bytes on.
+        """Returns the predictions for encoded images, decoded by this model's `decoder`.
+
+        Args:
+            encoded: Contents of image files.
+            boxes: Box that each image is cropped to first; see `pixels`.
 
         Raises:
-            DataError: An image cannot be read, or this model cannot cut boxes.
+            DataError: An image cannot be read, or this model cannot crop images.
         """
         ...
 
@@ -93,22 +106,22 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Returns a probability for each of the logits float32 [n, labels]."""
+    """Returns the probability of each label, float32 [n, labels], for logits [n, labels]."""
     return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(logits.dtype)
 
 
 def answer(head: HeadInfo, output: np.ndarray) -> np.ndarray:
-    """Returns what a head says, from the output of the Keras model: logits, a box or a number."""
+    """Returns a head's prediction from its output in the Keras model: logits, a box or a number."""
     if head.kind == "classification":
         return softmax(output / np.float32(head.temperature))
     return sigmoid(output) if head.kind == "multi_label" else output
 
 
 def answer_name(name: str, heads: Mapping[str, HeadInfo]) -> str:
-    """Returns what an exported model calls the answer of a head.
+    """Returns the name of a head's prediction among the outputs of an exported model.
 
-    ``probabilities``, ``box`` or ``value``; where there are several heads, ``NAME_probabilities``,
-    and NAME alone for a box or a number.
+    With one head it is ``probabilities``, ``box`` or ``value``; with several heads
+    ``NAME_probabilities``, or NAME alone for a box or a number.
     """
     if heads[name].class_names:
         return _named("probabilities", name, heads)
@@ -117,7 +130,7 @@ def answer_name(name: str, heads: Mapping[str, HeadInfo]) -> str:
 
 
 def logits_name(name: str, heads: Mapping[str, HeadInfo]) -> str | None:
-    """Returns what an exported model calls the logits of a head; None if it has none."""
+    """Returns the name of a head's logits in an exported model; None if the head has none."""
     return _named("logits", name, heads) if heads[name].class_names else None
 
 

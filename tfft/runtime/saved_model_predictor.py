@@ -9,22 +9,27 @@ from tfft.system.tensorflow import tf
 
 import numpy as np
 
-from tfft.errors import DataError, ModelFileError
+from tfft.errors import ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
-from tfft.runtime.signatures import SIGNATURES, check_signature
+from tfft.runtime.signatures import (
+    SIGNATURES,
+    cannot_crop,
+    check_signature,
+    refuse_unreadable,
+    rounded_pixels,
+)
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
-from tfft.runtime.unreadable import refuse_unreadable
 
 
 class SavedModelPredictor(ReadablePredictor):
     """Answers with the signatures of a SavedModel.
 
     Args:
-        path: directory with ``saved_model.pb``.
-        info: what the model says of itself.
-        signature: the one that answers. ``serve_bytes`` (and None) decodes encoded images in the
-            model itself; the others take pixels that TensorFlow decoded here.
+        path: Directory with ``saved_model.pb``.
+        info: The model's description.
+        signature: Signature that answers. With ``serve_bytes`` (and None) the model itself decodes
+            images; the others take pixels that TensorFlow decoded in this process.
 
     Raises:
         ModelFileError: The directory cannot be loaded.
@@ -59,10 +64,10 @@ class SavedModelPredictor(ReadablePredictor):
         return other
 
     def described(self) -> ModelInfo:
-        """Returns what the model answers to clients that ask what it is.
+        """Returns the description that the model gives to its clients.
 
         Raises:
-            ModelFileError: It does not say.
+            ModelFileError: The model has no signature for it, or its answer is no description.
         """
         signature = self._signatures.get("describe")
         if signature is None:
@@ -79,7 +84,9 @@ class SavedModelPredictor(ReadablePredictor):
         return self._pixels(encoded, boxes)
 
     def logits(self, images: np.ndarray) -> Outputs:
-        return _logits(self.info.heads, self._on_pixels(images))
+        heads, answer = self.info.heads, self._on_pixels(images)
+        names = {head: logits_name(head, heads) for head in heads}
+        return {head: answer[name].numpy() for head, name in names.items() if name}
 
     def answers(self, images: np.ndarray) -> Outputs:
         return _answers(self.info.heads, self._on_pixels(images))
@@ -91,10 +98,7 @@ class SavedModelPredictor(ReadablePredictor):
             return self.answers(self.pixels(encoded, boxes))
         if boxes is not None:
             if self._signature == "serve_bytes":
-                raise DataError(
-                    "serve_bytes cannot cut images to boxes (data.crop_to_box); "
-                    "use --signature serving_default"
-                )
+                raise cannot_crop()
             return self.answers(self.pixels(encoded, boxes))
         answer = self._signatures["serve_bytes"](image_bytes=tf.constant(list(encoded)))
         answers = _answers(self.info.heads, answer)
@@ -103,14 +107,9 @@ class SavedModelPredictor(ReadablePredictor):
 
     def _on_pixels(self, images: np.ndarray) -> dict[str, tf.Tensor]:
         if self._signature == "serve_uint8":
-            rounded = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+            rounded = rounded_pixels(images)
             return self._signatures["serve_uint8"](images=tf.constant(rounded))
         return self._signatures["serving_default"](images=tf.constant(images, tf.float32))
-
-
-def _logits(heads: Mapping[str, HeadInfo], answer: Mapping[str, tf.Tensor]) -> Outputs:
-    names = {head: logits_name(head, heads) for head in heads}
-    return {head: answer[name].numpy() for head, name in names.items() if name}
 
 
 def _answers(heads: Mapping[str, HeadInfo], answer: Mapping[str, tf.Tensor]) -> Outputs:

@@ -1,18 +1,60 @@
-"""The signatures of a SavedModel that answer for images."""
+"""The signatures of a SavedModel that answer for images, loaded here or on a server."""
 
-from tfft.errors import UsageError, nearest
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfft.errors import DataError, UnreadableImagesError, UsageError, nearest
+from tfft.images.inspect import inspect_image
 
 SIGNATURES = ("serving_default", "serve_uint8", "serve_bytes")
 
 
 def check_signature(name: str | None) -> None:
-    """Refuses what is neither None nor one of `SIGNATURES`.
+    """Checks that a name is None or one of `SIGNATURES`.
 
     Raises:
         UsageError: There is no such signature.
     """
     if name is not None and name not in SIGNATURES:
         raise UsageError(
-            f"no signature {name!r}; there are {', '.join(SIGNATURES)}."
+            f"no signature {name!r}. Allowed: {', '.join(SIGNATURES)}."
             f"{nearest(name, SIGNATURES)} Received: {name}"
         )
+
+
+def rounded_pixels(images: np.ndarray) -> np.ndarray:
+    """Returns pixels as ``serve_uint8`` takes them, uint8 [n, height, width, channels]."""
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+
+
+def cannot_crop() -> DataError:
+    """Returns the error of ``serve_bytes`` where each image is to be cropped to a box."""
+    return DataError(
+        "serve_bytes cannot crop images to boxes (data.crop_to_box); "
+        "use --signature serving_default"
+    )
+
+
+def refuse_unreadable(answers: Mapping[str, np.ndarray], encoded: Sequence[bytes]) -> None:
+    """Raises an error if a row of the answers is NaN: ``serve_bytes`` could not read its image.
+
+    Args:
+        answers: Answers by head, float32 [n, ...].
+        encoded: The n image files that were sent.
+
+    Raises:
+        UnreadableImagesError: Images cannot be read; with the reasons that are found here.
+    """
+    is_unreadable = np.zeros(len(encoded), bool)
+    for answer in answers.values():
+        is_unreadable |= np.isnan(answer).any(axis=1)
+    reasons = {}
+    for position in np.flatnonzero(is_unreadable).tolist():
+        reasons[position] = "the model cannot decode this image"
+        try:
+            inspect_image(encoded[position])
+        except DataError as error:
+            reasons[position] = str(error)
+    if reasons:
+        raise UnreadableImagesError(reasons)

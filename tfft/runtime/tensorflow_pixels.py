@@ -13,7 +13,11 @@ from tfft.images.spec import PixelSpec
 
 
 class TensorflowPixels:
-    """Decodes, turns, cuts and resizes encoded images in a compiled function."""
+    """Decodes, turns upright, crops and resizes encoded images in a compiled function.
+
+    Args:
+        spec: Definition of the pixels.
+    """
 
     def __init__(self, spec: PixelSpec) -> None:
         encoded = tf.TensorSpec([], tf.string)
@@ -24,7 +28,12 @@ class TensorflowPixels:
         )
 
     def __call__(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> np.ndarray:
-        """Returns float32 [n, height, width, 3], 0..255.
+        """Returns pixels float32 [n, height, width, 3], 0..255.
+
+        Args:
+            encoded: Contents of image files.
+            boxes: Box that each image is cropped to first, float32 [n, 4]: (ymin, xmin, ymax,
+                xmax) as shares of the height and width; None: images are not cropped.
 
         Raises:
             DataError: An image cannot be read.
@@ -39,5 +48,5 @@ def _decoded(encoded: bytes, decode: Callable[[], tf.Tensor]) -> np.ndarray:
     try:
         return decode().numpy()
     except tf.errors.InvalidArgumentError as error:
-        inspect_image(encoded)  # says in plain words what is wrong, where it finds it
+        inspect_image(encoded)  # raises an error that says what is wrong, if it finds that
         raise DataError("TensorFlow cannot decode this image") from error

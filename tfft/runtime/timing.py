@@ -1,4 +1,4 @@
-"""How fast a MODEL answers: each measurement in a process of its own, without TensorFlow here."""
+"""Measures how fast a MODEL answers, in a process of its own; TensorFlow is not imported here."""
 
 import json
 import os
@@ -14,19 +14,21 @@ from typing import Any
 from tfft.errors import TfftError, UsageError
 from tfft.system.readable import Readable, counted
 
-# TensorFlow reads the number of its threads from here, once.
+# TensorFlow reads the number of its threads from these environment variables, once.
 _THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class BatchTiming:
-    """Answers to batches of one size.
+    """The times of warm calls with batches of one size.
 
     Attributes:
-        batch_size: images in a call.
-        calls: that were measured.
-        p50_ms, p90_ms, p99_ms: percentiles of the time of a call.
-        images_per_second: throughput of one caller.
+        batch_size: Number of images in a call.
+        calls: Number of calls that were measured.
+        p50_ms: Median of the time of a call, in milliseconds.
+        p90_ms: 90th percentile of the time of a call, in milliseconds.
+        p99_ms: 99th percentile of the time of a call, in milliseconds.
+        images_per_second: Throughput of one caller.
     """
 
     batch_size: int
@@ -39,18 +41,18 @@ class BatchTiming:
 
 @dataclass(frozen=True, repr=False)
 class Timing(Readable):
-    """A model, measured in one process.
+    """The measurements of a model in one process.
 
     Attributes:
-        model: the MODEL.
-        kind: of the model: ``keras``, ``savedmodel``, ``tflite``, …
-        threads: that it computed with; None: as many as it likes.
-        load_s: importing and loading.
-        first_answer_s: the first call, loading not included.
-        cold_s: from the start of the process to the first answer.
-        memory_mb: peak memory of the process over what it had before the model was loaded; None
-            where the system does not say.
-        batches: warm calls.
+        model: The MODEL.
+        kind: Kind of the model: ``keras``, ``savedmodel``, ``tflite``, …
+        threads: Number of threads that it computed with; None: the default of its runtime.
+        load_s: Seconds for importing libraries and loading the model.
+        first_answer_s: Seconds of the first call, without loading.
+        cold_s: Seconds from the start of the process to the first answer.
+        memory_mb: Peak memory of the process in MB, less the memory before the model was loaded;
+            None where the system does not report it.
+        batches: Warm calls for each batch size.
     """
 
     model: str
@@ -77,7 +79,7 @@ class Timing(Readable):
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures as JSON values."""
+        """Returns the measurements as JSON values."""
         return {**asdict(self), "batches": [asdict(batch) for batch in self.batches]}
 
 
@@ -92,19 +94,19 @@ def time_model(
     """Measures a MODEL with random images of the size that it takes.
 
     Args:
-        model: whatever `load_predictor` takes.
-        batch_sizes: images in a call.
-        threads: to compute with; None: as many as there are processors.
-        seconds: of warm calls for each batch size.
-        signature: of a SavedModel; pixels are given, so not ``serve_bytes``.
+        model: A MODEL, as `load_predictor` takes it.
+        batch_sizes: Numbers of images in a call.
+        threads: Number of threads to compute with; None: one for each processor.
+        seconds: Seconds of warm calls for each batch size.
+        signature: Signature of a SavedModel that takes pixels, so not ``serve_bytes``.
 
     Raises:
-        UsageError: `model` cannot be loaded, or the signature takes no pixels.
-        TfftError: The process that measured ended without an answer.
+        UsageError: `model` cannot be loaded, or the signature does not take pixels.
+        TfftError: The measuring process ended without a result.
     """
     if signature == "serve_bytes":
         raise UsageError(
-            "what is measured takes pixels: serving_default or serve_uint8. "
+            "a signature that is measured takes pixels: serving_default or serve_uint8. "
             f"Received: --signature {signature}"
         )
     environment = dict(os.environ)
@@ -131,14 +133,10 @@ def time_model(
             check=False,
         )
         if not answer.is_file():
-            raise TfftError(f"measuring {model} failed: {_last_line(done.stderr)}")
+            lines = done.stderr.strip().splitlines() or ["the process wrote no message"]
+            raise TfftError(f"measuring {model} failed: {lines[-1]}")
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in found:
         raise UsageError(found["error"])
     found["batches"] = tuple(BatchTiming(**batch) for batch in found["batches"])
     return Timing(**found)
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "the process said nothing"

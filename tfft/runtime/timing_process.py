@@ -17,7 +17,7 @@ _FEWEST_CALLS = 10
 
 
 def main() -> None:
-    """Measures what the argument, a JSON object, asks for and writes the answer to a file."""
+    """Measures as the argument, a JSON object, asks, and writes the result to the file it names."""
     wanted = json.loads(sys.argv[1])
     try:
         answer = measure(wanted)
@@ -27,7 +27,14 @@ def main() -> None:
 
 
 def measure(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Loads the model and times it."""
+    """Loads and times a model.
+
+    Args:
+        wanted: The arguments of `tfft.runtime.timing.time_model`, and the time of the start.
+
+    Returns:
+        The fields of `tfft.runtime.timing.Timing`.
+    """
     before = _memory_mb("VmRSS")
     started = time.perf_counter()
     predictor = load_predictor(
@@ -77,9 +84,9 @@ def _timed(predictor: Predictor, batch_size: int, seconds: float) -> dict[str, A
 
 
 def _memory_mb(field: str) -> float | None:
-    """Returns a figure of this process's memory, where Linux's /proc says it.
+    """Returns a field of this process's memory in MB from Linux's /proc; None on other systems.
 
-    The peak that `getrusage` gives is inherited from the process that started this one.
+    The peak that `getrusage` returns is inherited from the process that started this one.
     """
     status = Path("/proc/self/status")
     if not status.is_file():

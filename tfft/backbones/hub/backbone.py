@@ -1,4 +1,4 @@
-"""Builds a backbone from a SavedModel: a module of TF Hub, or anyone's."""
+"""Builds a backbone from a SavedModel: a module of TF Hub, or any other."""
 
 import math
 from collections.abc import Mapping
@@ -8,37 +8,31 @@ from urllib.parse import urlparse
 
 from tfft.system.tensorflow import keras, tf
 
-from tfft.backbones.backbone import Backbone, Block, Part
-from tfft.backbones.digest import weights_digest
+from tfft.backbones.backbone import Backbone, Block, Part, weights_digest
 from tfft.backbones.hub.blocks import WHOLE, blocks_of_names, blocks_of_patterns
 from tfft.backbones.hub.layer import HubModule
 from tfft.backbones.hub.module import Entrance, Module, load_module
 from tfft.backbones.hub.scan import scan_saved_model
 from tfft.backbones.hub.source import ARCHIVE_ENDINGS, copy_of, find_module, is_local
-from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
+from tfft.catalog.spec import PREPROCESSING_OF_RANGE, BackboneSpec, BlockSpec
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
-
-_PREPROCESSING: Mapping[tuple[float, ...], Preprocessing] = {
-    (0, 1): "unit",
-    (-1, 1): "tf",
-    (0, 255): "none",
-}
 
 
 def build_hub_backbone(
     config: HubBackbone, size_px: int | None, progress: Progress = SILENT
 ) -> Backbone:
-    """Finds, looks through and loads a module, and makes a backbone of it.
+    """Finds a module, checks its operations, loads it, and makes a backbone of it.
 
     Args:
-        config: which module, and what it does not say of itself.
-        size_px: height and width of the images; None: as the module says.
-        progress: told of a download.
+        config: The `backbone` section of a recipe: the module, and what it does not state itself.
+        size_px: Height and width of the images in pixels; None: as the module states.
+        progress: Receives the progress of a download.
 
     Raises:
-        BackboneError: The module is not to be had, not to be trusted, or no backbone.
+        BackboneError: The module is not available, has operations that are not allowed, or is
+            not an image backbone.
     """
     files = find_module(config.handle, config.sha256, progress)
     name = module_name(config.handle, files.sha256)
@@ -61,7 +55,7 @@ def build_hub_backbone(
         builder="",
         default_size_px=size_px,
         min_size_px=size_px,
-        preprocessing=_PREPROCESSING[config.input_range],
+        preprocessing=PREPROCESSING_OF_RANGE[config.input_range],
         blocks=tuple(BlockSpec(block.name, "") for block in blocks),
         parameters=sum(math.prod(v.shape) for v in layer.module_variables.values()),
         feature_size=model.output_shape[-1],
@@ -72,7 +66,7 @@ def build_hub_backbone(
 
 
 def module_name(handle: str, sha256: str) -> str:
-    """Returns what a module is called: its place and the start of its digest."""
+    """Returns the name of a module: the last part of its path, and the start of its digest."""
     if is_local(handle):
         label = Path(handle).name
         for ending in ARCHIVE_ENDINGS:
@@ -96,36 +90,36 @@ def _size_px(module: Module, wanted: int | None, name: str) -> int:
 
 
 def _output_shape(module: Module, size_px: int, name: str) -> tuple[int, ...]:
-    """The shape of its activations, without batch: computed once, which also shows that it runs."""
+    """Runs the module once on zeros, and returns the shape of its output without the batch."""
     try:
         output = module.call(tf.zeros([1, size_px, size_px, 3]), False)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise BackboneError(f"{name} does not run on images of {size_px} px: {error}") from error
     if output.shape.rank not in (2, 4) or not output.dtype.is_floating:
         raise BackboneError(
-            f"{name} gives no features: float [batch, channels], or activations [batch, height, "
-            f"width, channels]. Received: {output.dtype.name} {output.shape}"
+            f"{name} must return features, float [batch, channels], or activations, float [batch, "
+            f"height, width, channels]. Received: {output.dtype.name} {output.shape}"
         )
     return tuple(output.numpy().shape[1:])
 
 
 def _blocks(layer: HubModule, patterns: Mapping[str, tuple[str, ...]]) -> tuple[Block, ...]:
+    """Divides the variables into blocks, and each block into a part for each scope."""
     names = list(layer.module_variables)
     if not names:
         return (Block(WHOLE, ()),)
     homes = blocks_of_patterns(names, patterns) if patterns else blocks_of_names(names)
+    scopes: dict[str, dict[str, list[keras.Variable]]] = {block: {} for block in homes.values()}
+    for name, block in homes.items():
+        scope = name.rpartition("/")[0] or name  # a variable without a scope is a part by itself
+        scopes[block].setdefault(scope, []).append(layer.module_variables[name])
     return tuple(
-        Block(block, _parts(layer, [name for name in homes if homes[name] == block]))
-        for block in dict.fromkeys(homes.values())
-    )
-
-
-def _parts(layer: HubModule, names: list[str]) -> tuple[Part, ...]:
-    """One part a scope; a variable without one is a part alone."""
-    scopes: dict[str, list[keras.Variable]] = {}
-    for name in names:
-        scopes.setdefault(name.rpartition("/")[0] or name, []).append(layer.module_variables[name])
-    return tuple(
-        Part((scope,), tuple(v for v in held if v.trainable), layer.batch_norms.get(scope))
-        for scope, held in scopes.items()
+        Block(
+            block,
+            tuple(
+                Part((scope,), tuple(v for v in held if v.trainable), layer.batch_norms.get(scope))
+                for scope, held in of_block.items()
+            ),
+        )
+        for block, of_block in scopes.items()
     )

@@ -9,33 +9,35 @@ from fnmatch import fnmatchcase
 
 from tfft.errors import BackboneError, nearest
 
-# What published models call a stage or a unit: a word and its number, as in `block_13_expand`,
+# The name of a stage or unit in published models: a word and its number, as in `block_13_expand`,
 # `conv5_block3_1_conv`, `block2b_project_bn`, `block3/unit_5/conv1`, `conv_dw_4`, `mixed_5`.
 _UNIT = re.compile(
     r"^.*(?:blocks?|block_group|stages?|unit|group|layer|cell|expanded_conv|conv_dw|conv_pw|mixed)"
     r"_?\d+[a-z]?(?![a-zA-Z0-9])"
 )
 _STEM, _TOP = "stem", "top"
-# The one block of a module whose names show no units.
+# The only block of a module whose names show no units.
 WHOLE = "module"
 _SHOWN = 5
 
 
 def blocks_of_names(names: Sequence[str]) -> dict[str, str]:
-    """Returns the block of each variable, blocks in order from input to output.
+    """Returns the block of each variable, with blocks in order from input to output.
 
-    A block is a numbered unit of the names, a number alone being what tells it from others; what
-    comes before the first unit is the block `stem`, what comes after the last the block `top`, and
-    what lies between belongs to the unit before it. Names without numbered units make the one
-    block `module`.
+    Each numbered unit of the names is a block. Variables before the first unit are the block
+    `stem`, those after the last the block `top`, and those between two units belong to the unit
+    before them. Names without numbered units make the one block `module`.
 
     Args:
-        names: unique paths, in the module's own order, which is from input to output where the
-            module was made layer by layer.
+        names: Unique paths of the variables in the module's own order, which runs from input to
+            output where the module was built layer by layer.
     """
     prefix = _common_scope(names)
-    # By scope, where it first appears: statistics are often listed after all weights.
-    units = {scope: _unit(scope.removeprefix(prefix)) for scope in map(_scope, names)}
+    # By scope, where it first appears: moving statistics are often listed after all weights.
+    units: dict[str, str | None] = {}
+    for scope in map(_scope, names):
+        match = _UNIT.match(scope.removeprefix(prefix))
+        units[scope] = match.group() if match else None
     found = _in_order(list(dict.fromkeys(unit for unit in units.values() if unit)))
     if not found:
         return dict.fromkeys(names, WHOLE)
@@ -52,9 +54,13 @@ def blocks_of_names(names: Sequence[str]) -> dict[str, str]:
 def blocks_of_patterns(
     names: Sequence[str], patterns: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """Returns the block of each variable by the patterns of a recipe, blocks in its order.
+    """Returns the block of each variable by the patterns of a recipe, with blocks in its order.
 
-    A variable belongs to the first block that one of whose patterns matches its name.
+    A variable belongs to the first block with a pattern that matches its name.
+
+    Args:
+        names: Unique paths of the variables.
+        patterns: Patterns of each block, as `fnmatch` reads them.
 
     Raises:
         BackboneError: A variable is in no block, or a pattern matches nothing; all are named.
@@ -81,13 +87,8 @@ def blocks_of_patterns(
     return dict(sorted(homes.items(), key=lambda item: order[item[1]]))
 
 
-def _unit(scope: str) -> str | None:
-    found = _UNIT.match(scope)
-    return found.group() if found else None
-
-
 def _in_order(units: list[str]) -> list[str]:
-    """Units by their numbers where these alone tell them apart, else as they are listed."""
+    """Sorts units by their numbers if they differ in nothing else; otherwise keeps their order."""
     if len({re.sub(r"\d+[a-z]?", "#", unit) for unit in units}) > 1:
         return units
     return sorted(
@@ -100,7 +101,7 @@ def _scope(name: str) -> str:
 
 
 def _common_scope(names: Sequence[str]) -> str:
-    """The leading scopes that all names share, with the slash after them."""
+    """Returns the leading scopes that all names share, with a slash after each."""
     scopes = [_scope(name).split("/") for name in names]
     shared = []
     for parts in zip(*scopes, strict=False):

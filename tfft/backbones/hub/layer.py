@@ -24,8 +24,11 @@ class ModuleBatchNorm:
     """A batch normalisation inside a module.
 
     Attributes:
-        trainable: whether training moves its statistics; then the whole module is in its training
-            mode, and what is not trainable keeps its statistics.
+        moving_mean: Variable with the moving mean, float32 [channels].
+        moving_variance: Variable with the moving variance, float32 [channels].
+        trainable: Whether training updates its moving statistics. If any in the module is
+            trainable, the whole module runs in its training mode, and the statistics of the others
+            are put back after each step.
     """
 
     moving_mean: keras.Variable
@@ -35,13 +38,13 @@ class ModuleBatchNorm:
 
 @dataclass(frozen=True, eq=False)
 class _Adopted:
-    """What Keras and TensorFlow must not track beside the variables: hidden from them in here.
+    """What Keras and TensorFlow must not track besides the variables, and do not see in here.
 
     Attributes:
-        module: keeps the variables alive.
-        files: of the module, by name, without the values of variables.
-        variables: of the module, by its names.
-        batch_norms: by their scopes.
+        module: The loaded module, which keeps the variables alive.
+        files: Content of the module's files by name, without the values of variables.
+        variables: The module's variables by its own names.
+        batch_norms: The module's batch normalisations by scope.
     """
 
     module: Module = field(repr=False)
@@ -52,15 +55,17 @@ class _Adopted:
 
 @keras.saving.register_keras_serializable(package="tfft")
 class HubModule(keras.layers.Layer):
-    """Calls a loaded SavedModel, whose variables are its own.
+    """Calls a loaded SavedModel, and has its variables as its own.
 
     Each `tf.Variable` becomes the value of a Keras variable, so that gradients, optimizers and
-    exports reach it. Saved, it takes the module's graph with it as an asset, and loads without the
-    place that the module came from. It computes in float32 under every dtype policy.
+    exports reach it. A saved layer carries the module's graph as an asset, so that it loads
+    without the original module. It computes in float32 under every dtype policy.
 
     Args:
-        output_shape: of the activations, without batch.
-        signature: see `Entrance`; output: likewise.
+        output_shape: Shape of the activations, without the batch.
+        signature: Name of the signature that is called; see `Entrance`.
+        output: Key of the output that is used; see `Entrance`.
+        options: Options of `keras.layers.Layer`, such as `name`.
     """
 
     def __init__(
@@ -83,8 +88,8 @@ class HubModule(keras.layers.Layer):
         """Makes a loaded module the layer's own.
 
         Args:
-            module: as loaded.
-            files: see `tfft.backbones.hub.source.copy_of`.
+            module: The loaded module.
+            files: Content of its files by name; see `tfft.backbones.hub.source.copy_of`.
         """
         variables = {
             name: _adopted_variable(name, variable, name in module.trainable)
@@ -92,21 +97,21 @@ class HubModule(keras.layers.Layer):
         }
         batch_norms = _batch_norms(variables) if module.has_training_mode else {}
         self._adopted = _Adopted(module, files, variables, batch_norms)
-        # A layer that is loaded gets its assets after it was built, when Keras has locked its
-        # state; Keras unlocks it so itself where it quantizes layers (3.15.1).
+        # A layer that is loaded receives its assets after it was built, when Keras has locked its
+        # state. Keras 3.15.1 unlocks it in the same way where it quantizes layers.
         self._tracker.unlock()
-        # Both Keras and TensorFlow track what is in a list that is an attribute.
+        # Both Keras and TensorFlow track the elements of a list that is an attribute.
         self._tracked_variables = list(variables.values())
         self._tracker.lock()
 
     @property
     def module_variables(self) -> dict[str, keras.Variable]:
-        """The variables by the module's names."""
+        """The variables by the names they have in the module."""
         return self._own.variables
 
     @property
     def batch_norms(self) -> dict[str, ModuleBatchNorm]:
-        """The batch normalisations that can adapt, by their scopes."""
+        """The batch normalisations that can adapt, by scope."""
         return self._own.batch_norms
 
     @property
@@ -150,7 +155,7 @@ class HubModule(keras.layers.Layer):
             store[_key(name)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
-        """Takes the values now if the module is there; in a `.keras` file it comes after them."""
+        """Sets the values now if the module is loaded; a `.keras` file has them before it."""
         self._values_to_come = {key: np.array(store[key]) for key in store.keys()}  # noqa: SIM118
         if self._adopted is not None:
             self._take_values()
@@ -172,15 +177,15 @@ class HubModule(keras.layers.Layer):
         missing = [name for name in self.module_variables if _key(name) not in values]
         if missing:
             raise BackboneError(
-                f"the weights of {self.name} are those of another module: {missing[0]} and "
-                f"{len(missing) - 1} more are missing"
+                f"the weights of {self.name} are those of another module: it lacks {missing[0]} "
+                f"and {len(missing) - 1} more"
             )
         for name, variable in self.module_variables.items():
             variable.assign(values[_key(name)])
 
 
 def _key(name: str) -> str:
-    """A variable's name in a weights file, where a slash would open a group."""
+    """Returns a variable's name in a weights file, where a slash would open a group."""
     return name.replace("/", "|")
 
 
@@ -189,7 +194,7 @@ def _adopted_variable(name: str, variable: tf.Variable, trainable: bool) -> kera
     with contextlib.ExitStack() as stack:
         for scope in scopes:
             stack.enter_context(keras.name_scope(scope))
-        # Without another dtype Keras keeps the object itself, and so what the module's graph uses.
+        # With its dtype unchanged Keras keeps the object itself, which the module's graph uses.
         return keras.Variable(variable, trainable=trainable, autocast=False, name=leaf)
 
 

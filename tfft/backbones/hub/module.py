@@ -15,12 +15,12 @@ _DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True)
 class Entrance:
-    """Which function of a SavedModel is called, and which of its outputs is taken.
+    """Which function of a SavedModel is called, and which of its outputs is used.
 
     Attributes:
-        signature: its name; None: the object itself where it can be called, as a reusable
-            SavedModel can, else ``serving_default``.
-        output: the key of a function with several outputs.
+        signature: Name of a signature; None: the object itself where it can be called, as a
+            reusable SavedModel can, or else ``serving_default``.
+        output: Key of the output; None where the function has only one.
     """
 
     signature: str | None = None
@@ -32,14 +32,14 @@ class Module:
     """A loaded SavedModel.
 
     Attributes:
-        call: images float32 [batch, height, width, 3], and whether it is trained, to activations
-            float32 [batch, …] of rank 2 or 4.
-        size_px: height and width of the images, None where it takes any.
-        has_training_mode: whether it has one beside its inference mode.
-        variables: all that the function uses, by unique name, in the module's order.
-        trainable: names of those that gradients train.
-        regularization_losses: functions of nothing that give a scalar each.
-        loaded: what owns the variables; they are deleted with it.
+        call: Function of images, float32 [batch, height, width, 3], and of whether they are
+            trained on; returns activations, float32 [batch, …], of rank 2 or 4.
+        size_px: Height and width of the images in pixels; None where it takes any size.
+        has_training_mode: Whether it has a training mode besides its inference mode.
+        variables: All variables that the function uses, by unique name, in the module's order.
+        trainable: Names of the trainable variables.
+        regularization_losses: Functions without arguments that return a scalar loss each.
+        loaded: The loaded object, which owns the variables: they are deleted with it.
     """
 
     call: Callable[[tf.Tensor, bool], tf.Tensor]
@@ -62,17 +62,18 @@ class _Function:
 def load_module(
     directory: Path, entrance: Entrance, what: str, *, with_values: bool = True
 ) -> Module:
-    """Loads a SavedModel that was looked through before, see `scan_saved_model`.
+    """Loads a SavedModel, which `scan_saved_model` must have checked before.
 
     Args:
-        directory: has ``saved_model.pb``.
-        entrance: which function is called.
-        what: the module's name in messages.
-        with_values: read the values of its variables, from ``variables/``; otherwise they have
-            none until they are assigned.
+        directory: Directory with ``saved_model.pb``.
+        entrance: The function that is called.
+        what: Name of the module in messages.
+        with_values: Whether to read the values of its variables from ``variables/``; if not, they
+            must be assigned before use.
 
     Raises:
-        BackboneError: It cannot be loaded, or takes or gives something else than a backbone does.
+        BackboneError: It cannot be loaded, or its inputs or outputs are not those of an image
+            backbone.
     """
     options = tf.saved_model.LoadOptions(experimental_skip_checkpoint=not with_values)
     try:
@@ -112,7 +113,10 @@ def _function(loaded: Any, entrance: Entrance, what: str) -> _Function:
     signature = loaded.signatures[name]
     specs = signature.structured_input_signature[1]
     if len(specs) != 1:
-        raise BackboneError(f"{what} takes {len(specs)} inputs ({', '.join(specs)}), not images")
+        raise BackboneError(
+            f"{what} must take one input, images. Received: {len(specs)} inputs "
+            f"({', '.join(specs)})"
+        )
     ((key, images),) = specs.items()
     return _Function(
         lambda tensor, training: signature(**{key: tensor}), images, False, [signature]
@@ -120,7 +124,7 @@ def _function(loaded: Any, entrance: Entrance, what: str) -> _Function:
 
 
 def _reusable(loaded: Any, what: str) -> _Function:
-    """The object itself: ``loaded(images, training=…)`` or ``loaded(images)``."""
+    """Returns the object itself as a function, called with or without ``training=…``."""
     function = loaded.__call__
     names = function.function_spec.arg_names
     calls = []
@@ -137,7 +141,7 @@ def _reusable(loaded: Any, what: str) -> _Function:
         )
     either = any(isinstance(mode, tf.TensorSpec) for mode in modes)
     if not either and False not in modes:
-        raise BackboneError(f"{what} has a training mode only, and none to predict with")
+        raise BackboneError(f"{what} has only a training mode, and none to predict with")
     has_training_mode = either or True in modes
     return _Function(
         lambda tensor, training: loaded(tensor, training=training and has_training_mode),
@@ -148,17 +152,16 @@ def _reusable(loaded: Any, what: str) -> _Function:
 
 
 def _size_px(images: Any, what: str) -> int | None:
-    """The size of the images that a function takes, None where it takes any."""
+    """Returns the size of the images that a function takes; None where it takes any size."""
     shape = images.shape if isinstance(images, tf.TensorSpec) else None
     if shape is None or shape.rank != 4 or shape[3] not in (3, None) or images.dtype != tf.float32:
         raise BackboneError(
-            f"{what} takes no images, which are float32 [batch, height, width, 3]. "
-            f"Received: {images}"
+            f"{what} must take images, float32 [batch, height, width, 3]. Received: {images}"
         )
     if shape[0] is not None:
-        raise BackboneError(f"{what} takes batches of {shape[0]} only, not of any size")
+        raise BackboneError(f"{what} must take batches of any size, and takes only {shape[0]}")
     if shape[1] != shape[2]:
-        raise BackboneError(f"{what} takes images of {shape[2]}x{shape[1]}, not square ones")
+        raise BackboneError(f"{what} must take square images, and takes {shape[2]}x{shape[1]}")
     return shape[1]
 
 
@@ -171,13 +174,13 @@ def _chosen(outputs: Any, entrance: Entrance, what: str) -> tf.Tensor:
     if name not in outputs:
         raise BackboneError(
             f"{what} has the outputs {', '.join(sorted(outputs))}: say which with "
-            f"backbone.output. Received: {name}"
+            f"backbone.output. Received: {'none' if name is None else name}"
         )
     return outputs[name]
 
 
 def _variables(loaded: Any, concrete: Sequence[Any]) -> dict[str, tf.Variable]:
-    """The variables that the function captures, those listed by the module first."""
+    """Returns the variables that the function captures; those that the module lists come first."""
     captured = {id(tensor) for function in concrete for tensor in function.captured_inputs}
     tracked = tf.train.TrackableView(loaded).descendants()
     known = [*getattr(loaded, "variables", ()), *tracked]

@@ -1,14 +1,14 @@
-"""Looks through a SavedModel for operations that do more than compute, before it is loaded.
+"""Checks a SavedModel for operations that do more than compute, before it is loaded.
 
 A SavedModel is a program: its graph may read and write files, open connections and call Python.
-What is allowed here: every operation without side effects that reads nothing from outside, and
-the few with side effects that networks are made of (variables, calls, random numbers). Everything
-else is refused by name.
+Allowed are all operations without side effects that read nothing from outside, and the few with
+side effects that networks are made of (variables, calls, random numbers). Everything else is
+refused, and named.
 """
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ import tfft.system.tensorflow  # noqa: F401 - starts it, before its internals ar
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-# The registry of all operations in this process, with what they declare of themselves.
+# The registry of all operations in this process, which says whether an operation is stateful.
 from tensorflow.python.framework import op_def_registry
 
 from tfft.errors import BackboneError
 
 _MAX_GRAPH_BYTES = 1 << 30
 
-# Operations that TensorFlow calls stateful and that touch nothing but the model's own memory.
+# Operations that TensorFlow declares stateful, but that touch only the model's own memory.
 _HARMLESS_STATEFUL = frozenset(
     {
         "VarHandleOp",
@@ -67,7 +67,7 @@ _HARMLESS_STATEFUL = frozenset(
         "CheckNumericsV2",
     }
 )
-# Operations that declare no side effect, but reach outside.
+# Operations that are declared without side effects, but reach outside.
 _REACHING_OUT = frozenset(
     {
         "ReadFile",
@@ -80,30 +80,34 @@ _REACHING_OUT = frozenset(
 )
 
 
-# What saving and restoring a checkpoint does, in functions that every SavedModel has.
+# Operations that save and restore checkpoints, in functions that every SavedModel has.
 _OF_CHECKPOINTS = frozenset({"SaveV2", "RestoreV2", "MergeV2Checkpoints"})
 
 
 def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) -> None:
-    """Looks through the graph and all functions of a SavedModel; nothing of it is run.
+    """Checks the graph and all functions of a SavedModel, without running any of it.
 
     Operations of checkpoints are allowed in the functions of its saver, which loading does not
-    call, if nothing else in the file mentions these functions.
+    call, provided that nothing else in the file mentions these functions.
 
     Args:
-        directory: has ``saved_model.pb``.
-        what: the module's name in messages.
-        allow: operations that are allowed beside the harmless ones.
+        directory: Directory with ``saved_model.pb``.
+        what: Name of the module in messages.
+        allow: Names of operations that are allowed besides the harmless ones. The environment
+            variable ``TFFT_ALLOW_OPS`` adds more, separated by commas.
 
     Raises:
-        BackboneError: It is no SavedModel of TF2, or has other operations; all are named.
+        BackboneError: It is not a SavedModel of TF2, or has other operations; all are named.
     """
     meta_graph = _read(directory / "saved_model.pb", what)
     allowed = {*allow, *os.environ.get("TFFT_ALLOW_OPS", "").split(",")}
-    functions = {function.signature.name for function in meta_graph.graph_def.library.function}
+    library = meta_graph.graph_def.library.function
+    functions = {function.signature.name for function in library}
     saving = _functions_of_saver(meta_graph)
+    nodes = [("its graph", node) for node in meta_graph.graph_def.node]
+    nodes += [(function.signature.name, node) for function in library for node in function.node_def]
     refused = defaultdict(set)
-    for place, node in _nodes(meta_graph):
+    for place, node in nodes:
         of_saver = place in saving and node.op in _OF_CHECKPOINTS
         if node.op not in allowed and not of_saver and not _is_harmless(node.op, functions):
             refused[node.op].add(place)
@@ -128,31 +132,22 @@ def _read(path: Path, what: str) -> Any:
     ):
         raise BackboneError(
             f"{what} is a SavedModel in the format of TF1, which has no variables that TF2 could "
-            "train. Save it with tf.saved_model.save of TF2, or take its successor"
+            "train. Save it with tf.saved_model.save of TF2, or use its successor"
         )
     return saved_model.meta_graphs[0]
 
 
 def _is_harmless(name: str, functions: Collection[str]) -> bool:
     operation = op_def_registry.get(name)
-    if operation is None:  # a call of a function, which is looked through itself
+    if operation is None:  # a call of a function, whose own operations are checked too
         return name in functions
     if name in _REACHING_OUT:
         return False
     return not operation.is_stateful or name in _HARMLESS_STATEFUL
 
 
-def _nodes(meta_graph: Any) -> Iterator[tuple[str, Any]]:
-    """Yields every node with the name of its function; "its graph" for those outside of any."""
-    for node in meta_graph.graph_def.node:
-        yield "its graph", node
-    for function in meta_graph.graph_def.library.function:
-        for node in function.node_def:
-            yield function.signature.name, node
-
-
 def _functions_of_saver(meta_graph: Any) -> frozenset[str]:
-    """The functions that save and restore; none if anything but the saver mentions one of them."""
+    """Returns the functions that save and restore; none if anything but the saver mentions one."""
     saver = meta_graph.saver_def
     nodes = {saver.save_tensor_name.rpartition(":")[0], saver.restore_op_name}
     calls = [node for node in meta_graph.graph_def.node if node.name in nodes]

@@ -1,6 +1,6 @@
 """From a handle to the directory of a SavedModel: on disk, in an archive, or from TF Hub.
 
-No TensorFlow is needed, but for a handle of TF Hub.
+TensorFlow is needed only for a handle of TF Hub.
 """
 
 import gzip
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tfft.errors import BackboneError
+from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_directory, cache_directory
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
-# Far above any published module, far below what fills a disk unnoticed.
+# Far more than any published module needs, far less than would fill a disk unnoticed.
 _MAX_BYTES = 8 << 30
 _MAX_FILES = 10_000
 _CHUNK_BYTES = 1 << 20
@@ -29,8 +30,8 @@ class ModuleFiles:
     """A SavedModel on disk.
 
     Attributes:
-        directory: has ``saved_model.pb``.
-        sha256: of the archive that it came from, or of the directory; see `directory_digest`.
+        directory: Directory with ``saved_model.pb``.
+        sha256: SHA-256 of the archive that it came from, or else `directory_digest`.
     """
 
     directory: Path
@@ -38,24 +39,24 @@ class ModuleFiles:
 
 
 def is_local(handle: str) -> bool:
-    """Whether a handle is a path, not an address."""
+    """Returns whether a handle is a path rather than an address."""
     return "://" not in handle
 
 
 def find_module(handle: str, sha256: str | None, progress: Progress = SILENT) -> ModuleFiles:
     """Returns the files of a module.
 
-    An archive is unpacked once, into tfft's cache. An address is left to tensorflow-hub, which has
-    its own cache (``TFHUB_CACHE_DIR``).
+    An archive is unpacked once, into tfft's cache. An address is resolved by tensorflow-hub, which
+    has a cache of its own (``TFHUB_CACHE_DIR``).
 
     Args:
-        handle: a directory, an archive, or the address of a module.
-        sha256: what its digest must be, if that is known.
-        progress: told of a download.
+        handle: Path of a directory or an archive, or the address of a module.
+        sha256: Digest that the module must have; None: any.
+        progress: Receives the progress of a download.
 
     Raises:
-        BackboneError: There is no module, it is not the one that `sha256` pins, it is in the format
-            of TF1, or its archive is damaged or would write outside its directory.
+        BackboneError: There is no module, its digest differs from `sha256`, it is in the format of
+            TF1, or its archive is damaged or would write outside its directory.
     """
     if not is_local(handle):
         return _checked(_resolve(handle, progress), handle, sha256)
@@ -65,10 +66,10 @@ def find_module(handle: str, sha256: str | None, progress: Progress = SILENT) ->
     if not path.is_file():
         raise BackboneError(
             "backbone.handle must be a directory with a saved_model.pb, an archive of one "
-            f"({', '.join(ARCHIVE_ENDINGS)}) or an address (https://…). Nothing is there. "
-            f"Received: {handle}"
+            f"({', '.join(ARCHIVE_ENDINGS)}) or an address (https://…), and there is nothing at "
+            f"this path. Received: {handle}"
         )
-    digest = _file_digest(path)
+    digest = file_sha256(path)
     _require_digest(digest, sha256, handle)
     directory = cache_directory("hub") / digest
     if not directory.is_dir():
@@ -79,7 +80,7 @@ def find_module(handle: str, sha256: str | None, progress: Progress = SILENT) ->
 
 
 def directory_digest(directory: Path) -> str:
-    """Returns the SHA-256 over the names, sizes and bytes of all files, in the order of names."""
+    """Returns the SHA-256 of the names, sizes and bytes of all files, in the order of names."""
     digest = hashlib.sha256()
     files = _files(directory)
     for name, path in sorted(files.items()):
@@ -117,14 +118,14 @@ def _require_digest(digest: str, expected: str | None, handle: str) -> None:
 
 
 def _find_root(directory: Path, handle: str) -> Path:
-    """The directory itself, or the only one in it."""
+    """Returns the directory with ``saved_model.pb``: this one, or the only one inside it."""
     inside = [child for child in directory.iterdir() if child.is_dir()]
     candidates = [directory, *(inside if len(inside) == 1 else ())]
     for candidate in candidates:
         if (candidate / "tfhub_module.pb").is_file():
             raise BackboneError(
                 f"{handle} is a module in the format of TF1 (it has a tfhub_module.pb), which "
-                "cannot be trained by TF2. Take its successor in the format of TF2: published "
+                "cannot be trained by TF2. Use its successor in the format of TF2: published "
                 "modules have one under the next version number"
             )
         if (candidate / "saved_model.pb").is_file():
@@ -132,13 +133,8 @@ def _find_root(directory: Path, handle: str) -> Path:
     raise BackboneError(f"{handle} holds no SavedModel: it has no saved_model.pb")
 
 
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _unpack(archive: Path, directory: Path) -> None:
-    """Unpacks plain files and directories that lie inside; anything else is refused before."""
+    """Unpacks an archive of plain files and directories; any other is refused before it starts."""
     try:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
@@ -147,7 +143,7 @@ def _unpack(archive: Path, directory: Path) -> None:
                 tar.extract(member, directory, filter="data")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BackboneError(
-            f"{archive} is damaged or no archive that can be unpacked: {error}"
+            f"{archive} is damaged or not an archive that can be unpacked: {error}"
         ) from error
 
 
@@ -158,7 +154,7 @@ def _require_harmless(members: list[tarfile.TarInfo], archive: Path) -> None:
             raise BackboneError(f"{archive} would write outside its directory: {member.name}")
         if not member.isfile() and not member.isdir():
             raise BackboneError(
-                f"{archive} has a link or a device, which a module needs not: {member.name}"
+                f"{archive} has a link or a device, which no module needs: {member.name}"
             )
     size = sum(member.size for member in members)
     if len(members) > _MAX_FILES or size > _MAX_BYTES:
@@ -169,10 +165,10 @@ def _require_harmless(members: list[tarfile.TarInfo], archive: Path) -> None:
 
 
 def _resolve(handle: str, progress: Progress) -> Path:
-    """Asks tensorflow-hub for the directory of a module, which it may download."""
+    """Returns the directory of a module from tensorflow-hub, which may download it."""
     progress.message(f"looking for {handle}")
     try:
-        # It warns of its own dependencies, and logs to standard error.
+        # tensorflow-hub warns about its own dependencies, and logs to standard error.
         with descriptors_kept_aside(1, 2), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             hub = importlib.import_module("tensorflow_hub")
@@ -185,13 +181,13 @@ def _resolve(handle: str, progress: Progress) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "reason", None) or error
         raise BackboneError(
-            f"{handle} cannot be had: {reason}. Check the address and the network, or download "
-            "the module and give its path as backbone.handle."
+            f"{handle} cannot be found or downloaded: {reason}. Check the address and the network, "
+            "or download the module and give its path as backbone.handle."
         ) from error
 
 
 def copy_of(directory: Path) -> dict[str, bytes]:
-    """Returns the files of a module by name, but for the values of its variables."""
+    """Returns the content of a module's files by name, without the values of its variables."""
     return {
         name: path.read_bytes()
         for name, path in _files(directory).items()
@@ -200,7 +196,7 @@ def copy_of(directory: Path) -> dict[str, bytes]:
 
 
 def write_copy(files: dict[str, bytes], directory: Path) -> None:
-    """Writes what `copy_of` returned."""
+    """Writes the files that `copy_of` returned."""
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)

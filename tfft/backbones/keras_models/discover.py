@@ -1,4 +1,4 @@
-"""What a model from elsewhere does not say of itself: where its classifier begins, its blocks."""
+"""Finds where the classifier of a model from elsewhere begins, and the model's blocks."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from tfft.system.tensorflow import keras
 
 from keras import layers
 
-from tfft.backbones.graph import GraphNode, graph_nodes
+from tfft.backbones.graph import GraphNode, graph_nodes, is_composite
 from tfft.catalog.spec import BlockSpec
 from tfft.errors import BackboneError, nearest
 
@@ -18,7 +18,7 @@ _GLOBAL_POOLINGS = (
     layers.GlobalMaxPooling1D,
     layers.GlobalMaxPooling2D,
 )
-# What classifiers consist of; a convolution only where it sees one position, as a dense layer does.
+# The layers of classifiers. A convolution is one only on a single position, as a dense layer is.
 _CLASSIFIER_LAYERS = (
     *_GLOBAL_POOLINGS,
     layers.Activation,
@@ -36,35 +36,35 @@ _CLASSIFIER_LAYERS = (
 def find_cut(model: keras.Model, name: str | None = None) -> keras.KerasTensor:
     """Returns the tensor where a model's classifier begins.
 
-    From the output back through what classifiers consist of: the input of the global pooling
-    nearest to the output, or else the first activations with positions, or else the features that
-    something other than a classifier made.
+    It is found from the output back through the layers of classifiers: the input of the global
+    pooling nearest to the output, or else the last activations with positions, or else the
+    features that the first other layer returns.
 
     Args:
-        model: Functional and flat.
-        name: of the layer whose output it is, where it is not to be found.
+        model: Flat Functional model.
+        name: Name of the layer whose output is the tensor; None: it is searched for.
 
     Raises:
-        BackboneError: There is no such layer, or the outputs do not agree on where it is.
+        BackboneError: There is no such layer, or the outputs have different beginnings.
     """
     nodes = graph_nodes(model)
     if name is not None:
         return _output_of(nodes, name)
     found = {id(cut): cut for output in model.outputs for cut in [_before(nodes, output)]}
     if len(found) > 1:
+        begins = [n.operation.name for n in nodes if any(id(t) in found for t in n.outputs)]
         raise BackboneError(
-            f"the outputs of {model.name} begin at different places: "
-            f"{', '.join(_made_by(nodes, cut) for cut in found.values())}. "
-            "Name the backbone's last layer as `cut`."
+            f"the classifiers of the outputs of {model.name} begin at different layers: "
+            f"{', '.join(begins)}. Name the backbone's last layer as `cut`."
         )
     return next(iter(found.values()))
 
 
 def image_features(tensor: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns features in the form in which heads pool them.
+    """Returns features in the form that heads pool.
 
-    Tokens [batch, n, channels] become activations of n x 1 positions; activations [batch, height,
-    width, channels] and features [batch, channels] stay as they are.
+    Tokens [batch, n, channels] become activations of n x 1 positions, [batch, n, 1, channels];
+    activations [batch, height, width, channels] and features [batch, channels] are unchanged.
     """
     if len(tensor.shape) != 3:
         return tensor
@@ -74,11 +74,11 @@ def image_features(tensor: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def find_block_specs(model: keras.Model) -> tuple[BlockSpec, ...]:
-    """Divides a flat Functional model into blocks, each named after what ends it.
+    """Divides a flat Functional model into blocks, each named after the layer that ends it.
 
-    A block can end where all that follows depends on one tensor: behind a residual sum, a merge of
-    branches or a layer that is itself made of layers, and before the resolution changes. A
-    weightless layer behind it that keeps the shape belongs to it, and each block has a kernel.
+    A block can end where all that follows depends on one tensor: after a residual sum, a merge of
+    branches or a layer that itself consists of layers, and before the resolution changes. Layers
+    without weights after it that keep the shape belong to it, and each block has a kernel.
     """
     nodes = graph_nodes(model)
     waists = list(_waists(nodes))
@@ -106,11 +106,12 @@ def find_block_specs(model: keras.Model) -> tuple[BlockSpec, ...]:
 
 
 def _after(ends: Sequence[tuple[int, str]]) -> int:
-    """The position behind the last end."""
+    """Returns the position after the last end."""
     return ends[-1][0] + 1 if ends else 0
 
 
 def _before(nodes: Sequence[GraphNode], output: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns the tensor where the classifier of one output begins; see `find_cut`."""
     maker = {id(tensor): node for node in nodes for tensor in node.outputs}
     with_positions, tensor = None, output
     while True:
@@ -127,36 +128,29 @@ def _before(nodes: Sequence[GraphNode], output: keras.KerasTensor) -> keras.Kera
 def _is_of_classifier(node: GraphNode) -> bool:
     if len(node.inputs) != 1:
         return False
-    dense = isinstance(node.operation, layers.Conv2D) and _positions(node.inputs[0]) == 1
-    return dense or isinstance(node.operation, _CLASSIFIER_LAYERS)
-
-
-def _positions(tensor: keras.KerasTensor) -> int:
-    return math.prod(tensor.shape[1:-1])
+    if isinstance(node.operation, layers.Conv2D):
+        return math.prod(node.inputs[0].shape[1:-1]) == 1
+    return isinstance(node.operation, _CLASSIFIER_LAYERS)
 
 
 def _output_of(nodes: Sequence[GraphNode], name: str) -> keras.KerasTensor:
     by_name = {node.operation.name: node for node in nodes}
     if name not in by_name:
         raise BackboneError(
-            f"the model has no layer of the name that `cut` gives.{nearest(name, by_name)} "
+            f"the model has no layer with the name in `cut`.{nearest(name, by_name)} "
             f"Received: {name!r}"
         )
     tensor = by_name[name].outputs[0]
     if len(tensor.shape) not in (2, 3, 4):
         raise BackboneError(
-            f"the output of {name} is no activations [batch, height, width, channels], tokens "
+            f"the output of {name} must be activations [batch, height, width, channels], tokens "
             f"[batch, n, channels] or features [batch, channels]. Received: {tensor.shape}"
         )
     return tensor
 
 
-def _made_by(nodes: Sequence[GraphNode], tensor: keras.KerasTensor) -> str:
-    return next(n.operation.name for n in nodes if any(t is tensor for t in n.outputs))
-
-
 def _waists(nodes: Sequence[GraphNode]) -> Iterator[int]:
-    """Yields the positions behind which all that follows takes one tensor of all before."""
+    """Yields the positions after which all nodes depend on the outputs of that node alone."""
     last_use = {id(tensor): at for at, node in enumerate(nodes) for tensor in node.inputs}
     alive: set[int] = set()
     for at, node in enumerate(nodes):
@@ -167,7 +161,7 @@ def _waists(nodes: Sequence[GraphNode]) -> Iterator[int]:
 
 
 def _goes_on(nodes: Sequence[GraphNode], waist: int, following: int) -> bool:
-    """Says whether what follows is one weightless layer that keeps the shape, as an activation."""
+    """Returns whether one layer follows that has no weights and keeps the shape (an activation)."""
     operation = nodes[following].operation
     same_shape = nodes[waist].outputs[0].shape == nodes[following].outputs[0].shape
     return following == waist + 1 and same_shape and not getattr(operation, "weights", ())
@@ -182,15 +176,14 @@ def _has_kernel(nodes: Sequence[GraphNode]) -> bool:
 def _is_end(nodes: Sequence[GraphNode], waists: Sequence[int], number: int) -> bool:
     node: Any = nodes[waists[number]]
     if len({id(tensor) for tensor in node.inputs}) > 1:
-        # A gate multiplies, and a dense block appends to what it takes: these are no ends.
+        # A gate multiplies, and a dense block appends to its input: neither ends a block.
         before = nodes[waists[number - 1]].outputs[0] if number else None
         grows = "Concatenate" in type(node.operation).__name__
         gates = "Multiply" in type(node.operation).__name__
         return not gates and not (grows and any(tensor is before for tensor in node.inputs))
-    composite = isinstance(node.operation, keras.Layer) and bool(node.operation.weights)
-    return composite and any(node.operation._flatten_layers(include_self=False))
+    return is_composite(node.operation)
 
 
 def _place(node: GraphNode) -> tuple[int | None, ...]:
-    """The resolution of what a node makes: [height, width], or the number of tokens."""
+    """Returns the resolution of a node's output: [height, width], or the number of tokens."""
     return tuple(node.outputs[0].shape[1:-1])

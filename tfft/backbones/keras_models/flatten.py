@@ -1,7 +1,7 @@
-"""A Functional model again, for images of another size or precision, as one flat graph.
+"""Rebuilds a Functional model for images of another size or precision, as one flat graph.
 
-Models within a model are opened, and so are layers that are stacks of others, such as the encoder
-of a vision transformer: only what lies in the graph itself can be divided into blocks.
+Models inside a model are opened, and so are layers that are stacks of others, such as the encoder
+of a vision transformer: only operations of the graph itself can be divided into blocks.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
-from tfft.backbones.graph import graph_nodes
+from tfft.backbones.graph import graph_nodes, is_composite
 
 Call = Callable[..., Any]
 
@@ -20,24 +20,24 @@ Call = Callable[..., Any]
 def flattened(
     model: keras.Model, size_px: int, *, weights: bool, entrance: Call | None = None
 ) -> keras.Model:
-    """Builds a model anew, under the dtype policy that is in force, everything trainable.
+    """Rebuilds a model under the current dtype policy, with all its layers trainable.
 
-    Layers that only augment images (`RandomFlip` and its like) are left out.
+    Layers that only augment images (such as `RandomFlip`) are left out.
 
     Args:
-        model: Functional or Sequential, with one input.
-        size_px: height and width of the images that the new model takes.
-        weights: copy those of `model`; otherwise the new ones are drawn from the layers'
-            initialisers.
-        entrance: a layer put before everything.
+        model: Functional or Sequential model with one input.
+        size_px: Height and width in pixels of the images that the new model takes.
+        weights: Whether to copy the weights of `model`; if not, the layers' initialisers draw
+            new ones.
+        entrance: Layer that is applied to the images first; None: no layer.
 
     Raises:
-        ValueError: A layer cannot take this size, or its weights are of another.
+        ValueError: A layer cannot take this size, or its weights belong to another size.
     """
     images: Any = keras.Input((size_px, size_px, 3), name="images")
     entered = images if entrance is None else entrance(images)
     with warnings.catch_warnings():
-        # Of layers that make their variables when they are first called (KerasHub's Swin).
+        # Some layers make their variables only when they are first called (KerasHub's Swin).
         warnings.filterwarnings("ignore", "Layer .* looks like it has unbuilt state", UserWarning)
         outputs = _Copier(weights).run(model, [entered])
     return keras.Model(images, outputs[0] if len(outputs) == 1 else outputs, name=model.name)
@@ -66,40 +66,45 @@ class _Copier:
                 call = self._calls[id(node.operation)] = self._call(node.operation, tensors)
             results = keras.tree.flatten(call(*arguments, **named))
             known.update(zip((id(t) for t in node.outputs), results, strict=True))
-            self._fill()
+            # A layer is built, and so has weights, once it has been called.
+            while self._copies:
+                original, copy = self._copies.pop()
+                if self._weights:
+                    copy.set_weights(original.get_weights())
         return [known[id(tensor)] for tensor in model.outputs]
 
     def _call(self, operation: Any, tensors: list[Any]) -> Call:
+        """Returns what is called in place of an operation that takes `tensors`."""
         inner = _opened(operation, tensors)
         if inner is not None:
             return lambda *inputs, **_: self.run(inner, keras.tree.flatten(inputs))
-        if _only_augments(operation):
+        kind = type(operation)
+        augments = kind.__module__.startswith("keras.") and "image_preprocessing" in kind.__module__
+        if augments and "Random" in kind.__name__:
             return lambda images, **_: images
         return self._copy(operation)
 
     def _copy(self, operation: Any) -> Any:
         config = operation.get_config()
         if isinstance(operation, keras.Layer):
-            config = _with_policy(config, _serialized_policy())
+            policy = keras.saving.serialize_keras_object(keras.config.dtype_policy())
+            config = _with_policy(config, policy)
         self._names[operation.name] += 1
         if "name" in config and self._names[operation.name] > 1:
             config["name"] = f"{operation.name}_{self._names[operation.name]}"
-        copy = _from_config(type(operation), config)
+        kind: Any = type(operation)
+        try:
+            copy = kind.from_config(config)
+        except TypeError:
+            copy = _repaired(kind).from_config(config)
         if isinstance(copy, keras.Layer):
             copy.trainable = True
             self._copies.append((operation, copy))
         return copy
 
-    def _fill(self) -> None:
-        """Copies the weights of layers that have been built by their first call."""
-        while self._copies:
-            original, copy = self._copies.pop()
-            if self._weights:
-                copy.set_weights(original.get_weights())
-
 
 def _opened(operation: Any, tensors: list[Any]) -> keras.Model | None:
-    """Returns the graph within an operation: of a model, or of a stack of layers."""
+    """Returns the graph inside a model or a stack of layers; None for any other operation."""
     if isinstance(operation, keras.Model):
         return operation
     if not _is_stack(operation) or len(tensors) != 1:
@@ -107,42 +112,26 @@ def _opened(operation: Any, tensors: list[Any]) -> keras.Model | None:
     inputs: Any = keras.Input(batch_shape=tensors[0].shape, dtype=tensors[0].dtype)
     try:
         return keras.Model(inputs, keras.tree.flatten(operation.call(inputs)))
-    except (ValueError, TypeError):  # it does more than to call layers: it stays one operation
+    except (ValueError, TypeError):  # it does more than call layers, and stays one operation
         return None
 
 
 def _is_stack(operation: Any) -> bool:
-    """Says whether a layer has no weights but those of several like layers made of layers."""
+    """Returns whether a layer without weights of its own has several composite layers alike."""
     if not isinstance(operation, keras.Layer) or not operation.weights:
         return False
     inner = list(operation._flatten_layers(include_self=False, recursive=False))
-    of_one_class = Counter(type(layer) for layer in inner if _is_composite(layer))
+    of_one_class = Counter(type(layer) for layer in inner if is_composite(layer))
     own = len(operation._trainable_variables) + len(operation._non_trainable_variables)
     return not own and max(of_one_class.values(), default=0) > 1
 
 
-def _is_composite(layer: keras.Layer) -> bool:
-    return bool(layer.weights) and any(layer._flatten_layers(include_self=False))
-
-
-def _only_augments(operation: Any) -> bool:
-    module, name = type(operation).__module__, type(operation).__name__
-    return module.startswith("keras.") and "image_preprocessing" in module and "Random" in name
-
-
-def _from_config(kind: Any, config: dict[str, Any]) -> Any:
-    try:
-        return kind.from_config(config)
-    except TypeError:
-        return _repaired(kind).from_config(config)
-
-
 def _repaired(kind: Any) -> Any:
-    """Returns a layer class whose config has only what it takes, under the same name.
+    """Returns a layer class of the same name whose config has only arguments that it accepts.
 
-    Some layers of KerasHub 0.32 (of ViT, DeiT, MiT) write into their config what they do not take,
-    which no saved file with them could be loaded for. As the repaired class bears the name and
-    module of the original, Keras loads the original from the repaired config.
+    Some layers of KerasHub 0.32 (of ViT, DeiT, MiT) write arguments into their config that they do
+    not accept, so that no saved file with them can be loaded. As the repaired class has the name
+    and module of the original, Keras loads the original from the repaired config.
     """
     accepted = {"name", "trainable", "dtype", *inspect.signature(kind.__init__).parameters}
 
@@ -164,12 +153,8 @@ def _repaired(kind: Any) -> Any:
     return type(kind.__name__, (kind,), members)
 
 
-def _serialized_policy() -> Any:
-    return keras.saving.serialize_keras_object(keras.config.dtype_policy())
-
-
 def _with_policy(config: Any, policy: Any) -> Any:
-    """Returns a layer's config with `policy` in place of every dtype policy in it."""
+    """Returns a layer's config with every dtype policy in it replaced by `policy`."""
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy":
             return policy

@@ -1,4 +1,4 @@
-"""Loads `.keras` files from anywhere as data: whatever could run code is refused by name."""
+"""Loads `.keras` files from anywhere as data: layers that could run code are refused by name."""
 
 import importlib.util
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
-# Registers the layer of hub modules with Keras, which a .keras file may hold.
+# Registers the layer of hub modules with Keras: a .keras file may have one.
 import tfft.backbones.hub.layer  # noqa: F401
 from tfft.errors import ModelFileError
 
@@ -33,7 +33,7 @@ def load_keras_file(path: Path) -> keras.Model:
         import_keras_hub(f"{path} has layers of KerasHub")
     try:
         with warnings.catch_warnings():
-            # A guess of Keras 3.15.1 after a layer did not load, which it raises anyway.
+            # Keras 3.15.1 warns so after a layer that did not load, which it reports anyway.
             warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
             model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -45,7 +45,7 @@ def import_keras_hub(why: str) -> Any:
     """Returns the package keras_hub, imported without its warnings.
 
     Args:
-        why: what needs it, for the error.
+        why: Clause for the error message that says what needs KerasHub.
 
     Raises:
         ModelFileError: It is not installed.
@@ -61,9 +61,9 @@ def import_keras_hub(why: str) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """Returns the first line of a library's message, which may go on for pages.
+    """Returns the first line of a library's message, which may be pages long.
 
-    Of Keras's list of objects that do not load, it is the first fault.
+    Where Keras lists all objects that did not load, the first fault is returned.
     """
     paragraphs = str(error).strip().split("\n\n")
     if paragraphs[0].startswith("A total of ") and len(paragraphs) > 1:

@@ -1,4 +1,4 @@
-"""An image backbone of KerasHub, from a preset directory or a handle."""
+"""Builds an image backbone of KerasHub from a preset directory or a handle."""
 
 import os
 import socket
@@ -11,17 +11,17 @@ from tfft.system.tensorflow import keras
 
 from keras import layers
 
-from tfft.backbones.backbone import Backbone, find_blocks
-from tfft.backbones.digest import weights_digest
+from tfft.backbones.backbone import Backbone, find_blocks, weights_digest
 from tfft.backbones.keras_models.discover import find_block_specs, image_features
 from tfft.backbones.keras_models.flatten import flattened
 from tfft.backbones.keras_models.keras_file import import_keras_hub, reason
-from tfft.backbones.keras_models.own_model import INPUT_RANGES, PREPROCESSING, built, describe
+from tfft.backbones.keras_models.own_model import built, spec_of_model
+from tfft.catalog.spec import INPUT_RANGES, PREPROCESSING_OF_RANGE
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
 from tfft.system.progress import Progress
 
-# Where a backbone takes any size and its image converter names none.
+# The size where a backbone takes any size and its image converter names none.
 _DEFAULT_SIZE_PX = 224
 _CONNECTION_SECONDS = 3.0
 
@@ -32,13 +32,14 @@ def build_keras_hub(
     """Builds a KerasHub backbone as a flat Functional model in blocks.
 
     Args:
-        config: which preset, and which of its outputs are the features.
-        size_px: of its images; None: as the preset says, 224 where it says nothing.
-        seed: of random weights.
-        progress: told of a download.
+        config: The `backbone` section of a recipe: the preset, and the output used as features.
+        size_px: Height and width of its images in pixels; None: as the preset states, or 224.
+        seed: Seed of random weights.
+        progress: Receives a message before a download.
 
     Raises:
-        BackboneError: The preset is not to be had, is no image backbone or cannot take this size.
+        BackboneError: The preset is not available, is not an image backbone, or cannot take images
+            of this size.
         ModelFileError: KerasHub is not installed.
     """
     directory = Path(config.preset).expanduser()
@@ -50,7 +51,7 @@ def build_keras_hub(
         )
     if not directory.is_dir():
         progress.message(f"KerasHub preset {config.preset}: from its cache, or by download")
-    keras_hub = _import(config.preset)
+    keras_hub = _import_for(config.preset)
     preset = _loaded(lambda: keras_hub.models.Backbone.from_preset(source), config.preset)
     converter = _image_converter(keras_hub, source, directory)
     size_px = size_px or _own_size(preset, converter)
@@ -62,37 +63,32 @@ def build_keras_hub(
         return flattened(chosen, size_px, weights=config.weights == "pretrained", entrance=entrance)
 
     flat = built(build, size_px, seed, config.preset)
-    # Blocks lie on the way to the last activations, whichever levels become features.
+    # Blocks are those on the path to the last activations, whichever levels become features.
     specs = find_block_specs(keras.Model(flat.inputs, flat.outputs[1]))
     model = keras.Model(flat.inputs, image_features(flat.outputs[0]), name=preset.name)
-    preprocessing = PREPROCESSING[config.input_range] if config.input_range else "none"
+    preprocessing = PREPROCESSING_OF_RANGE[config.input_range] if config.input_range else "none"
     name = directory.name if directory.is_dir() else config.preset
-    spec = describe(model, name, "keras_hub", preprocessing, source, specs)
+    spec = spec_of_model(model, name, "keras_hub", preprocessing, source, specs)
     return Backbone(spec, model, find_blocks(model, spec.blocks), weights_digest(model))
 
 
-def _import(preset: str) -> Any:
+def _import_for(preset: str) -> Any:
     """Imports KerasHub; without a network, Hugging Face's client is told not to wait for it."""
-    if preset.startswith("hf://") and "HF_HUB_OFFLINE" not in os.environ:
+    # Whether a host can be reached through a proxy, only the client itself can find out.
+    proxies = [os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")]
+    if preset.startswith("hf://") and "HF_HUB_OFFLINE" not in os.environ and not any(proxies):
         from huggingface_hub import constants
 
-        if not _reachable(constants.ENDPOINT):
+        host = constants.ENDPOINT.partition("://")[2].partition("/")[0]
+        try:
+            socket.create_connection((host, 443), _CONNECTION_SECONDS).close()
+        except OSError:
             constants.HF_HUB_OFFLINE = True
     return import_keras_hub("backbone.kind is keras_hub")
 
 
-def _reachable(endpoint: str) -> bool:
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        return True  # by a proxy, which only its client can ask
-    host = endpoint.partition("://")[2].partition("/")[0]
-    try:
-        socket.create_connection((host, 443), _CONNECTION_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
 def _loaded(load: Callable[[], Any], preset: str) -> Any:
+    """Returns what `load` returns; the errors of all libraries involved become one of tfft's."""
     from kagglehub.exceptions import UnauthenticatedError
 
     try:
@@ -110,14 +106,15 @@ def _loaded(load: Callable[[], Any], preset: str) -> Any:
     ) as error:
         raise BackboneError(
             f"cannot load the KerasHub preset {preset}: {reason(error)[:300]}\n"
-            "A handle needs the network the first time. Without it, give a preset directory: "
-            "keras_hub.models.Backbone.from_preset(HANDLE).save_to_preset(DIRECTORY), and the "
-            "same of its keras_hub.layers.ImageConverter, where there is a network."
+            "A handle needs the network the first time. Without a network, give a preset "
+            "directory that was written where there is one: keras_hub.models.Backbone."
+            "from_preset(HANDLE).save_to_preset(DIRECTORY), and the same for its "
+            "keras_hub.layers.ImageConverter."
         ) from error
 
 
 def _image_converter(keras_hub: Any, source: str, directory: Path) -> Any:
-    """Returns the preset's image converter, or None if it has none."""
+    """Returns the preset's image converter; None if it has none."""
     names = ("image_converter.json", "preprocessor.json")
     if directory.is_dir() and not any((directory / name).is_file() for name in names):
         return None
@@ -128,11 +125,11 @@ def _image_converter(keras_hub: Any, source: str, directory: Path) -> Any:
 
 
 def _entrance(converter: Any, preset: str) -> Callable[[Any], Any]:
-    """Returns what brings pixels in 0..255 to what the backbone takes."""
+    """Returns the layer from pixels in 0..255 to the range that the backbone takes."""
     if converter is None:
         raise BackboneError(
-            f"the KerasHub preset {preset} has no image converter, so it does not say which "
-            f"pixels it takes. Set backbone.input_range: {INPUT_RANGES}"
+            f"the KerasHub preset {preset} has no image converter, which would state the range of "
+            f"its pixels. Set backbone.input_range: {INPUT_RANGES}"
         )
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
@@ -150,7 +147,7 @@ def _features(preset: Any, config: KerasHubBackbone) -> tuple[Any, Any]:
     """Returns the tensor that becomes features, and the last activations."""
     if len(preset.inputs) != 1 or len(preset.inputs[0].shape) != 4:
         raise BackboneError(
-            f"{config.preset} is no image backbone: it takes "
+            f"{config.preset} is not an image backbone: it takes "
             f"{', '.join(tensor.name for tensor in preset.inputs)}"
         )
     levels = getattr(preset, "pyramid_outputs", None) or preset.output
@@ -160,32 +157,30 @@ def _features(preset: Any, config: KerasHubBackbone) -> tuple[Any, Any]:
     elif levels:
         last = list(levels.values())[-1]
     else:
-        raise BackboneError(f"{config.preset} has several outputs, which are no feature pyramid")
+        raise BackboneError(f"{config.preset} has several outputs, and no feature pyramid")
     if isinstance(config.features, tuple):
         return _pooled_levels(config.features, levels, config.preset), last
     return _tokens(preset, last, config), last
 
 
 def _pooled_levels(names: tuple[str, ...], levels: dict[str, Any], preset: str) -> Any:
-    """Returns the mean of each level over its positions, one behind the other."""
+    """Returns the mean of each level over its positions, concatenated."""
     unknown = [name for name in names if name not in levels]
     if unknown:
         raise BackboneError(
             f"{preset} has no level {', '.join(unknown)} in its feature pyramid. Levels: "
             f"{', '.join(levels) or 'none'}.{nearest(unknown[0], levels)}"
         )
-    means = [_mean(levels[name], name) for name in names]
+    kinds = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D}
+    means = []
+    for name in names:
+        pooling: Any = kinds[len(levels[name].shape)](name=f"mean_of_{name}")
+        means.append(pooling(levels[name]))
     return means[0] if len(means) == 1 else layers.Concatenate(name="levels")(means)
 
 
-def _mean(level: Any, name: str) -> Any:
-    kinds = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D}
-    pooling: Any = kinds[len(level.shape)](name=f"mean_of_{name}")
-    return pooling(level)
-
-
 def _tokens(preset: Any, last: Any, config: KerasHubBackbone) -> Any:
-    """Returns what heads pool: activations as they are, the class token, or the image's tokens."""
+    """Returns the features: activations unchanged, the class token, or the image's tokens."""
     wanted = config.features
     if len(last.shape) != 3:
         if wanted in ("class_token", "token_mean"):
@@ -210,7 +205,7 @@ def _tokens(preset: Any, last: Any, config: KerasHubBackbone) -> Any:
 
 
 def _extra_tokens(preset: Any, tokens: Any) -> int:
-    """Returns how many tokens stand before those of the image: a class token, then others."""
+    """Returns the number of tokens before those of the image: a class token, then others."""
     patch = getattr(preset, "patch_size", None)
     if patch is None:
         return 0

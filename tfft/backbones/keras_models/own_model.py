@@ -1,48 +1,46 @@
-"""Runs and `.keras` files of one's own as backbones, cut before their classifier."""
+"""The user's own runs and `.keras` files as backbones, cut before their classifier."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tfft.system.tensorflow import keras
 
-from tfft.backbones.backbone import Backbone, Origin, find_blocks
-from tfft.backbones.builders import build_model
-from tfft.backbones.construction import reproducible_construction
-from tfft.backbones.digest import weights_digest
+from tfft.backbones.backbone import Backbone, Origin, find_blocks, weights_digest
+from tfft.backbones.construction import build_model, reproducible_construction
 from tfft.backbones.keras_models.discover import find_block_specs, find_cut, image_features
 from tfft.backbones.keras_models.flatten import flattened
 from tfft.backbones.keras_models.keras_file import load_keras_file, reason
 from tfft.backbones.keras_models.run_classifier import class_names_of_run
 from tfft.backbones.record import FILE_NAME, IN_CATALOG, read_backbone_record
-from tfft.catalog.spec import BackboneSpec, BlockSpec, Preprocessing
+from tfft.catalog.spec import (
+    INPUT_RANGES,
+    PREPROCESSING_OF_RANGE,
+    BackboneSpec,
+    BlockSpec,
+    Kind,
+    Preprocessing,
+)
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.system.digests import file_sha256
-
-# By the range of the pixels that a model takes.
-PREPROCESSING: Mapping[tuple[float, ...], Preprocessing] = {
-    (0, 1): "unit",
-    (-1, 1): "tf",
-    (0, 255): "none",
-}
-INPUT_RANGES = "[0, 1], [-1, 1] or [0, 255]"
 
 
 def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Backbone:
     """Builds the backbone of a run or of a `.keras` file.
 
-    A run gives exactly its backbone: its blocks, its preprocessing, its trained weights. A file
-    from elsewhere is cut where its classifier begins and divided into blocks by its graph.
+    From a run comes exactly its backbone: blocks, preprocessing and trained weights. A file from
+    elsewhere is cut where its classifier begins, and divided into blocks by its graph.
 
     Args:
-        config: which one.
-        size_px: of its images; None: those that it was made for.
-        seed: of random weights.
+        config: The `backbone` section of a recipe: path, weights, and what the file does not
+            state.
+        size_px: Height and width of its images in pixels; None: as the model was built.
+        seed: Seed of random weights.
 
     Raises:
-        BackboneError: There is none, it is no model of images, or it cannot take this size.
+        BackboneError: There is no such file, it is not a model of images, or it cannot take
+            images of this size.
         ModelFileError: The file cannot be loaded, or could run code.
     """
     path = Path(config.path).expanduser()
@@ -54,7 +52,10 @@ def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Ba
         )
     sha256 = file_sha256(file)
     if config.sha256 is not None and config.sha256.lower() != sha256:
-        raise BackboneError(f"{file} has the SHA-256 {sha256}, not {config.sha256}: not loaded")
+        raise BackboneError(
+            f"{file} has the SHA-256 {sha256}, and is not loaded: backbone.sha256 pins another. "
+            f"Received: {config.sha256}"
+        )
     if file.with_name(FILE_NAME).is_file():
         return _of_run(config, file, sha256, size_px, seed)
     if path.is_dir():
@@ -68,8 +69,8 @@ def _of_run(
     for key in ("input_range", "cut"):
         if getattr(config, key) is not None:
             raise BackboneError(
-                f"backbone.{key} is for .keras files from elsewhere; the run {file.parent} knows "
-                f"its own. Received: {getattr(config, key)!r}"
+                f"backbone.{key} is for .keras files from elsewhere; the run {file.parent} has its "
+                f"own. Received: {getattr(config, key)!r}"
             )
     spec, arguments, name = read_backbone_record(file.with_name(FILE_NAME))
     if spec.kind == "hub":
@@ -77,7 +78,10 @@ def _of_run(
             f"the backbone of {file.parent} is a SavedModel, which only its own recipe can load: "
             f"backbone: {{kind: hub, handle: {spec.source}}}"
         )
-    trained = _inner_model(load_keras_file(file), name, file)
+    found = [layer for layer in load_keras_file(file).layers if layer.name == name]
+    if len(found) != 1 or not isinstance(found[0], keras.Model):
+        raise ModelFileError(f"{file} has no model {name!r} inside it, which {FILE_NAME} names")
+    trained = found[0]
     spec = replace(spec, default_size_px=trained.input_shape[1])
     size_px = size_px or spec.default_size_px
     pretrained = config.weights == "pretrained"
@@ -102,12 +106,11 @@ def _of_file(
 ) -> Backbone:
     if config.input_range is None:
         raise BackboneError(
-            f"backbone.input_range is missing: which pixels does {file} take? {INPUT_RANGES}, "
-            "the last where the model scales them itself"
+            f"backbone.input_range is missing: the range of the pixels that {file} takes, "
+            f"{INPUT_RANGES}, the last where the model scales them itself"
         )
     loaded = load_keras_file(file)
-    shape = _image_shape(loaded, file)
-    size_px = size_px or _own_size(shape, file)
+    size_px = _size_px(loaded, file, size_px)
 
     def build() -> keras.Model:
         flat = flattened(loaded, size_px, weights=config.weights == "pretrained")
@@ -115,22 +118,22 @@ def _of_file(
         return keras.Model(flat.inputs, features, name=f"{file.stem}_backbone".replace(".", "_"))
 
     model = built(build, size_px, seed, file)
-    preprocessing, blocks = PREPROCESSING[config.input_range], find_block_specs(model)
-    spec = describe(model, file.stem, "keras", preprocessing, str(file), blocks)
+    preprocessing, blocks = PREPROCESSING_OF_RANGE[config.input_range], find_block_specs(model)
+    spec = spec_of_model(model, file.stem, "keras", preprocessing, str(file), blocks)
     origin = Origin(str(file), sha256, {})
     found = find_blocks(model, spec.blocks)
     return Backbone(spec, model, found, weights_digest(model), {}, origin)
 
 
-def describe(
+def spec_of_model(
     model: keras.Model,
     name: str,
-    kind: Any,
+    kind: Kind,
     preprocessing: Preprocessing,
     source: str,
     blocks: tuple[BlockSpec, ...],
 ) -> BackboneSpec:
-    """Returns the spec of a backbone that is in no catalog, read from the model itself."""
+    """Returns the spec of a backbone outside the catalog, with the facts read from its model."""
     size_px = model.input_shape[1]
     return BackboneSpec(
         name=name,
@@ -150,30 +153,22 @@ def describe(
 def built(
     build: Callable[[], keras.Model], size_px: int, seed: int, source: str | Path
 ) -> keras.Model:
-    """Returns what `build` makes, its random weights drawn from `seed`.
+    """Returns the model that `build` builds, with random weights drawn from `seed`.
 
     Raises:
-        BackboneError: A layer cannot take this size, or is not to be built again.
+        BackboneError: A layer cannot take images of this size, or cannot be rebuilt.
     """
     try:
         with reproducible_construction(seed):
             return build()
     except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise BackboneError(
-            f"{source} cannot be made a backbone for images of {size_px} px: {reason(error)}"
+            f"{source} cannot become a backbone for images of {size_px} px: {reason(error)}"
         ) from error
 
 
-def _inner_model(classifier: keras.Model, name: str, file: Path) -> keras.Model:
-    """Returns the backbone within the classifier that a run wrote."""
-    found = [layer for layer in classifier.layers if layer.name == name]
-    if len(found) != 1 or not isinstance(found[0], keras.Model):
-        raise ModelFileError(f"{file} has no model {name!r} within it, which {FILE_NAME} names")
-    return found[0]
-
-
-def _image_shape(model: keras.Model, file: Path) -> tuple[int | None, ...]:
-    """Returns [batch, height, width, channels] of the one input of a model of colour images."""
+def _size_px(model: keras.Model, file: Path, wanted: int | None) -> int:
+    """Returns the size that is wanted, or else that of a model of square colour images."""
     if not hasattr(model, "operations") and not isinstance(model, keras.Sequential):
         raise BackboneError(
             f"{file} is a subclass of keras.Model, whose layers cannot be seen from outside. Save "
@@ -185,14 +180,12 @@ def _image_shape(model: keras.Model, file: Path) -> tuple[int | None, ...]:
             f"{file} must take one batch of colour images, [batch, height, width, 3]. "
             f"Received: {', '.join(map(str, shapes))}"
         )
-    return shapes[0]
-
-
-def _own_size(shape: tuple[int | None, ...], file: Path) -> int:
-    _, height, width, _ = shape
+    if wanted is not None:
+        return wanted
+    _, height, width, _ = shapes[0]
     if height is None or height != width:
         raise BackboneError(
-            f"{file} takes images of {height or 'any height'} x {width or 'any width'}: say which "
-            "square size is wanted, as image.size_px"
+            f"{file} takes images of {height or 'any height'} x {width or 'any width'}: set "
+            "image.size_px to a square size"
         )
     return height

@@ -1,4 +1,4 @@
-"""The classifier of a run: what another run's heads can start from.
+"""The classifier of a run, from which the heads of another run can start.
 
 TensorFlow is imported only to read its weights.
 """
@@ -14,9 +14,9 @@ from tfft.system.files import read_json
 
 
 def classification_head(run: Path) -> str | None:
-    """Returns the one head of kind classification of a run, or None if there is not exactly one.
+    """Returns the name of a run's only head of kind classification; None if there is no such head.
 
-    The head must see average-pooled features, as rows of a source do.
+    The head must take average-pooled features, as the rows of a source's classifier do.
     """
     try:
         heads = load_recipe(run / "recipe.yaml").heads
@@ -27,15 +27,21 @@ def classification_head(run: Path) -> str | None:
 
 
 def classifier_of_run(run: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Returns kernel [features, classes], bias [classes] and classes of a run's classification.
+    """Returns the classifier of a run.
+
+    Returns:
+        Kernel float32 [features, classes], bias float32 [classes], and the class names.
 
     Raises:
-        BackboneError: The run has not one head of kind classification on average-pooled features.
-        ModelFileError: Its files cannot be read.
+        BackboneError: The run does not have exactly one head of kind classification, or that head
+            does not take average-pooled features.
+        ModelFileError: The files of the run cannot be read.
     """
     head = classification_head(run)
     if head is None:
-        raise BackboneError(f"{run} has not one classification on average-pooled features")
+        raise BackboneError(
+            f"{run} must have one head of kind classification, on average-pooled features"
+        )
     from tfft.backbones.keras_models.keras_file import load_keras_file
 
     dense: Any = load_keras_file(run / "model.keras").get_layer(f"{head}_logits")
@@ -44,10 +50,10 @@ def classifier_of_run(run: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...
 
 
 def class_names_of_run(run: Path) -> dict[str, tuple[str, ...]]:
-    """Returns the class names of each head of a run that has any.
+    """Returns the class names of each head of a run that has classes.
 
     Raises:
-        ModelFileError: Its `model.json` does not say them.
+        ModelFileError: The run's `model.json` is missing or does not name them.
     """
     try:
         heads = read_json(run / "model.json")["heads"]
@@ -55,4 +61,4 @@ def class_names_of_run(run: Path) -> dict[str, tuple[str, ...]]:
             name: tuple(head["class_names"]) for name, head in heads.items() if head["class_names"]
         }
     except (TfftError, KeyError, TypeError) as error:
-        raise ModelFileError(f"the run does not say what its classes are: {error}") from error
+        raise ModelFileError(f"the class names of the run cannot be read: {error}") from error

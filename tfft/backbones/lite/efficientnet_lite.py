@@ -1,22 +1,28 @@
-"""EfficientNet-Lite0: EfficientNet-B0 for integer hardware.
+"""EfficientNet-Lite0, EfficientNet-B0 for integer hardware, and its ImageNet weights.
 
-Against EfficientNet-B0 it has ReLU6 instead of swish, no squeeze-and-excitation, and a stem and
-head of fixed width.
+It differs from EfficientNet-B0 by ReLU6 instead of swish, no squeeze-and-excitation, and a stem
+and head of fixed width.
 
 Source: Tan, Le 2019 (EfficientNet); the Lite variants of the TensorFlow TPU repository,
 `models/official/efficientnet/lite`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tfft.system.tensorflow import keras
 
+import numpy as np
 from keras import layers
 
+from tfft.backbones.lite.package import read_lite0_arrays
+from tfft.errors import BackboneError
+
 BATCH_NORM_EPSILON = 1e-3
-# Keras declares the results of layer calls and the types of initialisers too loosely or too
-# tightly to be checked: they are Any here.
+# The weights of a batch normalisation as torch names them, in Keras's order.
+_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+# Keras's type hints of layer calls and initialisers do not fit their use here: hence Any.
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ _STAGES = (
 
 
 def block_names() -> tuple[str, ...]:
-    """Returns the names of the inverted residual blocks, such as `block2a`, inputs first."""
+    """Returns the names of the inverted residual blocks (such as `block2a`), inputs first."""
     return tuple(
         f"block{stage}{'abcd'[i]}"
         for stage, spec in enumerate(_STAGES, start=1)
@@ -49,7 +55,7 @@ def block_names() -> tuple[str, ...]:
 
 
 def efficientnet_lite0(input_shape: tuple[int, int, int]) -> keras.Model:
-    """Builds EfficientNet-Lite0 without classifier, with random weights.
+    """Builds EfficientNet-Lite0 without its classifier, with random weights.
 
     Args:
         input_shape: Height, width and 3.
@@ -71,7 +77,7 @@ def efficientnet_lite0(input_shape: tuple[int, int, int]) -> keras.Model:
 
 
 def _block(inputs: Any, stage: _Stage, stride: int, name: str) -> Any:
-    """An inverted residual block (MBConv) without squeeze-and-excitation."""
+    """Applies an inverted residual block (MBConv) without squeeze-and-excitation."""
     x = inputs
     if stage.expansion != 1:
         x = _convolution(x, inputs.shape[-1] * stage.expansion, 1, f"{name}_expand")
@@ -93,7 +99,7 @@ def _block(inputs: Any, stage: _Stage, stride: int, name: str) -> Any:
 
 
 def _convolution(x: Any, filters: int, kernel: int, name: str, stride: int = 1) -> Any:
-    """A convolution with batch normalisation, without activation."""
+    """Applies a convolution with batch normalisation and no activation."""
     x = layers.Conv2D(
         filters,
         kernel,
@@ -107,5 +113,58 @@ def _convolution(x: Any, filters: int, kernel: int, name: str, stride: int = 1) 
 
 
 def _initializer() -> Any:
-    """A new one for each layer: one object would give layers of one shape the same weights."""
+    """Returns a new initialiser: one for all layers would give equal shapes equal weights."""
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="truncated_normal")
+
+
+def load_lite0_imagenet(model: keras.Model) -> None:
+    """Sets every weight of an EfficientNet-Lite0 from the package of the extra `offline`.
+
+    Raises:
+        BackboneError: The package is not installed, its file is not the known one, or the weights
+            do not fit the model.
+    """
+    arrays = read_lite0_arrays()
+    used = {"_fc.weight", "_fc.bias"}
+    for layer_name, torch_name in _torch_names().items():
+        layer = model.get_layer(layer_name)
+        values = _values(layer, torch_name, arrays, used)
+        if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
+            raise BackboneError(f"{torch_name} of the weights file does not fit {layer_name}")
+        layer.set_weights(values)
+    left_over = {name for name in arrays if not name.endswith("num_batches_tracked")} - used
+    if left_over:
+        raise BackboneError(f"the weights file has more than the model: {sorted(left_over)}")
+
+
+def _torch_names() -> dict[str, str]:
+    """Returns torch's name of every layer with weights, by Keras's name."""
+    names = {
+        "stem_conv": "_conv_stem",
+        "stem_bn": "_bn0",
+        "head_conv": "_conv_head",
+        "head_bn": "_bn1",
+    }
+    for i, block in enumerate(block_names()):
+        parts = (("expand", 0), ("depthwise", 1), ("project", 2))[0 if i else 1 :]
+        for part, number in parts:
+            names[f"{block}_{part}_conv"] = f"_blocks.{i}._{part}_conv"
+            names[f"{block}_{part}_bn"] = f"_blocks.{i}._bn{number}"
+    return names
+
+
+def _values(
+    layer: keras.Layer, torch_name: str, arrays: Mapping[str, np.ndarray], used: set[str]
+) -> list[np.ndarray]:
+    """Returns a layer's weights in Keras's layout and order, and adds their names to `used`."""
+    parts = _BATCH_NORM if isinstance(layer, keras.layers.BatchNormalization) else ("weight",)
+    names = [f"{torch_name}.{part}" for part in parts]
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise BackboneError(f"the weights file lacks {', '.join(missing)}")
+    used.update(names)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return [arrays[names[0]].transpose(2, 3, 0, 1)]
+    if isinstance(layer, keras.layers.Conv2D):
+        return [arrays[names[0]].transpose(2, 3, 1, 0)]
+    return [arrays[name] for name in names]

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0's ImageNet weights, in the Python package of the extra `offline`.
+"""EfficientNet-Lite0's ImageNet weights, from the Python package of the extra `offline`.
 
-The package is found but never imported: only its weights file is read. No TensorFlow is needed.
+The package is located but never imported: only its weights file is read. No TensorFlow is needed.
 """
 
 import functools
@@ -23,10 +23,11 @@ FILE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 class ImageNetClassifier:
     """The classifier that the backbone was trained with.
 
+    Its classes are ordered as those of ImageNet: by their WordNet identifiers.
+
     Attributes:
         kernel: float32 [1280, 1000], from average-pooled features to logits.
         bias: float32 [1000].
-            Both in the order of ImageNet's classes: sorted WordNet identifiers.
     """
 
     kernel: np.ndarray
@@ -34,7 +35,7 @@ class ImageNetClassifier:
 
 
 def find_lite0_file() -> Path | None:
-    """Returns where the installed package has its weights, or None."""
+    """Returns the path of the weights file in the installed package; None if there is none."""
     found = importlib.util.find_spec(PACKAGE)
     for directory in (found and found.submodule_search_locations) or ():
         path = Path(directory) / FILE
@@ -45,7 +46,7 @@ def find_lite0_file() -> Path | None:
 
 @functools.lru_cache(maxsize=1)
 def read_lite0_arrays() -> dict[str, np.ndarray]:
-    """Returns all arrays of the file under torch's names and in torch's layout.
+    """Returns all arrays of the weights file by torch's names and in torch's layout.
 
     Raises:
         BackboneError: The package is not installed, or its file is not the known one.
@@ -56,21 +57,22 @@ def read_lite0_arrays() -> dict[str, np.ndarray]:
             "the ImageNet weights of EfficientNetLite0 are in a Python package that is not "
             "installed. Install tfft[offline], or use `weights: random` or `weights: FILE`."
         )
+    # Read once and digested in memory, so that what is parsed is what was verified.
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != FILE_SHA256:
         raise BackboneError(
-            f"{path} is not the weights file that tfft knows: its SHA-256 is {digest}, expected "
-            f"{FILE_SHA256}. Install tfft[offline] again."
+            f"{path} is not the weights file that tfft knows: its SHA-256 must be {FILE_SHA256}. "
+            f"Install tfft[offline] again. Received: {digest}"
         )
     return read_torch_arrays(content)
 
 
 def read_lite0_classifier() -> ImageNetClassifier:
-    """Returns the rows of the ImageNet classifier on EfficientNet-Lite0's pooled features.
+    """Returns the ImageNet classifier on EfficientNet-Lite0's average-pooled features.
 
     Raises:
-        BackboneError: As `read_lite0_arrays`.
+        BackboneError: The package is not installed, or its file is not the known one.
     """
     arrays = read_lite0_arrays()
     return ImageNetClassifier(kernel=arrays["_fc.weight"].T, bias=arrays["_fc.bias"])

@@ -1,9 +1,9 @@
 """Reads the arrays of a legacy torch file without PyTorch and without running its code.
 
 A file that `torch.save` wrote before PyTorch 1.6 is five pickles (magic number, protocol version,
-facts of the system, the object, the keys of its storages) followed by the raw storages. A pickle
-may name any function of Python and have it called; this reader knows the few names that a dict of
-tensors needs, gives its own harmless objects for them, and refuses every other name.
+facts about the system, the object, the keys of its storages) followed by the raw storages. A
+pickle may name any Python function and have it called; this reader knows the few names that a dict
+of tensors needs, puts harmless objects of its own in their place, and refuses every other name.
 """
 
 import collections
@@ -29,7 +29,7 @@ class _StorageType:
 
 @dataclass
 class _Storage:
-    """Numbers that tensors view; filled after the object has been read."""
+    """The numbers that tensors view; filled in after the object has been read."""
 
     dtype: np.dtype
     size: int
@@ -38,7 +38,7 @@ class _Storage:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage; offset and strides count numbers, not bytes."""
+    """A view of a storage; offset and strides are in numbers, not in bytes."""
 
     storage: _Storage
     offset: int
@@ -64,13 +64,13 @@ def read_torch_arrays(content: bytes) -> dict[str, np.ndarray]:
     """Returns the arrays of a legacy torch file that holds a dict of tensors.
 
     Args:
-        content: The whole file.
+        content: Content of the whole file.
 
     Returns:
-        Name to array, float32, float64 or int64, in torch's layout.
+        Arrays by name, float32, float64 or int64, in torch's layout.
 
     Raises:
-        BackboneError: The file is not of this form, or wants anything but tensors built.
+        BackboneError: The file does not have this form, or asks for anything but tensors.
     """
     try:
         return _read(content)
@@ -92,9 +92,8 @@ def _read(content: bytes) -> dict[str, np.ndarray]:
     stream = io.BytesIO(content)
     if _Reader(stream).load() != _MAGIC_NUMBER or _Reader(stream).load() != _PROTOCOL_VERSION:
         raise ValueError("its head is not that of a legacy torch file")
-    _Reader(
-        stream
-    ).load()  # byte order and type sizes of the writer: little-endian, as checked below
+    # Byte order and type sizes of the writer: it was little-endian, as is checked below.
+    _Reader(stream).load()
     reader = _Reader(stream, max_storage_bytes=len(content))
     tensors = reader.load()
     _fill(reader.storages, _Reader(stream).load(), content, stream.tell())
@@ -107,7 +106,7 @@ def _read(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _fill(storages: dict[str, _Storage], keys: list[str], content: bytes, start: int) -> None:
-    """Reads the raw storages: for each key its size as int64, then its numbers."""
+    """Reads the raw storages: for each key the size as int64, then the numbers."""
     for key in keys:
         storage = storages[key]
         size = int.from_bytes(content[start : start + 8], "little")
@@ -121,7 +120,12 @@ def _fill(storages: dict[str, _Storage], keys: list[str], content: bytes, start:
 
 
 class _Reader(pickle.Unpickler):
-    """Unpickles numbers, strings and containers, and tensors where a bound on them is given."""
+    """Unpickles numbers, strings and containers, and tensors where a bound on their size is given.
+
+    Args:
+        stream: Content of the file, at the start of a pickle.
+        max_storage_bytes: Size that no storage may exceed, in bytes; 0: no storage is allowed.
+    """
 
     def __init__(self, stream: io.BytesIO, max_storage_bytes: int = 0) -> None:
         super().__init__(stream, encoding="utf-8")
@@ -149,7 +153,7 @@ class _Reader(pickle.Unpickler):
 def _rebuild_tensor(
     storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: object
 ) -> _Tensor:
-    """Describes a tensor that lies within its storage; torch calls this `_rebuild_tensor_v2`."""
+    """Describes a tensor that lies in its storage; torch calls this `_rebuild_tensor_v2`."""
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, _Storage) or not all(isinstance(n, int) for n in numbers):
         raise pickle.UnpicklingError("a tensor without storage or sizes is refused")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
+from tfft.catalog.spec import INPUT_RANGES, PREPROCESSING_OF_RANGE
 from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.loading.source import Path
 from tfft.config.model import (
@@ -23,7 +24,6 @@ Found = Iterator[tuple[Path, str]]
 
 # Numbers of channels of which one is alpha.
 _WITH_ALPHA = (2, 4)
-_INPUT_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _NOT_IN_CATALOG = (HubBackbone, KerasBackbone, KerasHubBackbone)
 
 
@@ -94,10 +94,10 @@ def _backbone(backbone: BackboneConfig) -> Found:
                 f"must be 64 hexadecimal digits in lower case. Received: {digest!r}",
             )
         given = backbone.input_range
-        if given is not None and given not in _INPUT_RANGES:
+        if given is not None and given not in PREPROCESSING_OF_RANGE:
             yield (
                 ("backbone", "input_range"),
-                f"must be [0, 1], [-1, 1] or [0, 255]. Received: {list(given)}",
+                f"must be {INPUT_RANGES}. Received: {list(given)}",
             )
         return
     try:

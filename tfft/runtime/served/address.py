@@ -1,4 +1,4 @@
-"""The URL of a model on a server, taken apart."""
+"""Parses the URL of a model on a server."""
 
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -17,13 +17,13 @@ class ServedAddress:
     """Where a served model answers.
 
     Attributes:
-        url: as the user gave it.
+        url: The URL as the user gave it.
         scheme: ``http``, ``https`` or ``grpc``.
-        host: with its port.
-        prefix: what comes before ``/v1/models`` in the path, where a proxy adds it.
-        name: of the model.
-        version: its number, or None: the newest that is served.
-        label: of a version, or None.
+        host: Host name or address, with the port.
+        prefix: Path before ``/v1/models``, where a proxy adds one; else empty.
+        name: Name of the model.
+        version: Number of the version; None: the newest that is served.
+        label: Label of a version; None: no label.
     """
 
     url: str
@@ -44,15 +44,15 @@ class ServedAddress:
 
 
 def is_address(model: str) -> bool:
-    """Says whether a MODEL is meant as the URL of a server."""
+    """Returns whether a MODEL is the URL of a server rather than a path."""
     return "://" in model
 
 
 def parse_address(url: str) -> ServedAddress:
-    """Takes the URL of a served model apart.
+    """Parses the URL of a served model.
 
     Raises:
-        UsageError: It is none.
+        UsageError: It is not the URL of a served model.
     """
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
@@ -69,7 +69,7 @@ def parse_address(url: str) -> ServedAddress:
         len(segments) == 3 and segments[1] == "versions" and not segments[2].isdecimal(),
     )
     if any(faults):
-        raise UsageError(f"not the URL of a served model; that is {FORMS}. Received: {url}")
+        raise UsageError(f"the URL of a served model must be {FORMS}. Received: {url}")
     kind, chosen = segments[1:] if len(segments) == 3 else ("", "")
     return ServedAddress(
         url=url,

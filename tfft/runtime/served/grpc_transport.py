@@ -26,7 +26,12 @@ _TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 class GrpcTransport:
-    """Carries requests as tensors over one channel, without encryption."""
+    """Sends requests as tensors over one channel, without encryption.
+
+    Args:
+        address: Address of the model.
+        timeout_s: Time in seconds that one request may take.
+    """
 
     def __init__(self, address: ServedAddress, timeout_s: float) -> None:
         self._address = address

@@ -6,16 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from tfft.errors import DataError, ModelFileError, ServerError
+from tfft.errors import ModelFileError, ServerError
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
 from tfft.runtime.served.address import ServedAddress, parse_address
 from tfft.runtime.served.transport import TIMEOUT_S, RefusedError, Transport
-from tfft.runtime.signatures import check_signature
-from tfft.runtime.unreadable import refuse_unreadable
+from tfft.runtime.signatures import (
+    cannot_crop,
+    check_signature,
+    refuse_unreadable,
+    rounded_pixels,
+)
 
-# Of the inputs of one request: proxies and servers bound what they take.
+# Size of the inputs of one request: proxies and servers limit the size of requests.
 _REQUEST_BYTES = 16 << 20
 
 
@@ -23,17 +27,17 @@ class ServedPredictor(ReadablePredictor):
     """Answers with a model that TF Serving serves.
 
     Args:
-        url: of the model; see `tfft.runtime.served.address`.
-        info: of the same model, which says where its data lie, or what the server does not; None:
-            what the server says is enough.
-        signature: the one that answers. ``serve_bytes`` (and None) sends image files as they are;
-            the others pixels, which are decoded here by Pillow.
-        timeout_s: how long one request may take.
+        url: URL of the model; see `tfft.runtime.served.address`.
+        info: Description of the same model, which says where its data are, and all the rest if
+            the server does not describe its model; None: the server's description is enough.
+        signature: Signature that answers. With ``serve_bytes`` (and None) image files are sent
+            unchanged, with the others pixels that Pillow decoded in this process.
+        timeout_s: Time in seconds that one request may take.
 
     Raises:
-        UsageError: The URL or the signature is none.
-        ModelFileError: The server has no such model, it is not one of tfft's, or not that of
-            `info`.
+        UsageError: It is not the URL of a served model, or there is no such signature.
+        ModelFileError: The server has no such model, the model has no description by tfft, or it
+            is not the model of `info`.
         ServerError: The server cannot be reached.
     """
 
@@ -68,10 +72,7 @@ class ServedPredictor(ReadablePredictor):
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
         if boxes is not None and self._signature == "serve_bytes":
-            raise DataError(
-                "serve_bytes cannot cut images to boxes (data.crop_to_box); "
-                "use --signature serving_default"
-            )
+            raise cannot_crop()
         if boxes is not None or self.decoder != "model":
             return self.answers(self.pixels(encoded, boxes))
         parts = [
@@ -89,7 +90,7 @@ class ServedPredictor(ReadablePredictor):
     def _on_pixels(self, images: np.ndarray, names: dict[str, str]) -> Outputs:
         signature, given = "serving_default", np.asarray(images, np.float32)
         if self._signature == "serve_uint8":
-            signature, given = "serve_uint8", np.clip(np.rint(images), 0, 255).astype(np.uint8)
+            signature, given = "serve_uint8", rounded_pixels(images)
         parts = _parts([image.nbytes for image in given])
         return _joined([self._request(signature, {"images": given[p]}, names) for p in parts])
 
@@ -115,7 +116,7 @@ def _transport(address: ServedAddress, timeout_s: float) -> Transport:
 
 
 def _described(transport: Transport, url: str, known: ModelInfo | None) -> ModelInfo:
-    """Asks the server what it serves; what is known already must say the same."""
+    """Returns the server's description of its model, which must agree with what is known."""
     try:
         answer = transport.predict("describe", {"names": [b"tfft.json"]}, ["info"])["info"]
         said = ModelInfo.from_json(json.loads(answer[0]), url)
@@ -123,11 +124,12 @@ def _described(transport: Transport, url: str, known: ModelInfo | None) -> Model
         if known is not None:
             return known
         raise ModelFileError(
-            f"the model does not say what it is: {error}\nGive its run or its export with --info."
+            f"the server does not describe its model: {error}\nGive its run or its export with "
+            "--info."
         ) from error
     if known is None:
         return said
-    # A run's own model is not calibrated; the exported one may be.
+    # The model of a run is not calibrated; an exported one may be.
     said_raw, known_raw = said.at_temperatures({}), known.at_temperatures({})
     if (said_raw.heads, said_raw.pixels) != (known_raw.heads, known_raw.pixels):
         raise ModelFileError(
@@ -138,7 +140,7 @@ def _described(transport: Transport, url: str, known: ModelInfo | None) -> Model
 
 
 def _parts(sizes: Sequence[int]) -> Iterator[slice]:
-    """Yields which rows go together into a request, at least one each."""
+    """Yields the rows that go into each request, at least one, given the size of each in bytes."""
     start, total = 0, 0
     for position, size in enumerate(sizes):
         if position > start and total + size > _REQUEST_BYTES:

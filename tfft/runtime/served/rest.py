@@ -17,7 +17,11 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 class RestTransport:
-    """Carries requests as JSON, in columns, byte strings in base64.
+    """Sends requests as JSON in columns, with byte strings in base64.
+
+    Args:
+        address: Address of the model.
+        timeout_s: Time in seconds that one request may take.
 
     Source: TensorFlow Serving, RESTful API.
     """
@@ -47,7 +51,7 @@ class RestTransport:
         except (urllib3.exceptions.NameResolutionError, urllib3.exceptions.SSLError) as error:
             raise ServerError(f"{self._url} cannot be reached: {_words(error)}") from error
         except urllib3.exceptions.LocationParseError as error:
-            raise ServerError(f"{self._url} is no address: {error}") from error
+            raise ServerError(f"{self._url} is not a valid address: {error}") from error
         except urllib3.exceptions.HTTPError as error:
             raise TransientError(_words(error)) from error
         return self._answered(response)
@@ -70,16 +74,21 @@ class RestTransport:
         return answered
 
     def _outputs(self, answered: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Reads the outputs; a signature that has a single one does not name it."""
+        """Returns the outputs by name; the answer does not name an output that is the only one."""
         found = answered.get("outputs") if isinstance(answered, Mapping) else None
         if isinstance(found, list) and len(names) == 1:
             found = {names[0]: found}
         if not isinstance(found, Mapping) or not set(names) <= set(found):
             raise ServerError(
-                f"{self._url} did not answer with the outputs {', '.join(names)}; it is no TF "
+                f"{self._url} did not answer with the outputs {', '.join(names)}; it is not TF "
                 "Serving, or does not serve a model of tfft"
             )
-        return {name: _array(found[name]) for name in names}
+        arrays = {}
+        for name in names:
+            values = found[name]
+            is_text = bool(values) and isinstance(values[0], str)
+            arrays[name] = np.array(values, object if is_text else np.float32)
+        return arrays
 
 
 def _json_values(values: np.ndarray | Sequence[bytes]) -> list[Any]:
@@ -88,11 +97,6 @@ def _json_values(values: np.ndarray | Sequence[bytes]) -> list[Any]:
     return [{"b64": base64.b64encode(value).decode("ascii")} for value in values]
 
 
-def _array(values: list[Any]) -> np.ndarray:
-    is_text = bool(values) and isinstance(values[0], str)
-    return np.array(values, object if is_text else np.float32)
-
-
 def _words(error: Exception) -> str:
-    """Returns what an error of urllib3 says, without the objects that it begins with."""
+    """Returns the message of an error of urllib3 without the objects that it begins with."""
     return str(error).rpartition(">: ")[2] or type(error).__name__

@@ -1,4 +1,4 @@
-"""How a request for predictions reaches a server, and what happens when it does not."""
+"""Sends requests for predictions to a server, and repeats those that fail for a passing reason."""
 
 import random
 import time
@@ -12,7 +12,7 @@ from tfft.errors import ServerError
 _Answer = TypeVar("_Answer")
 
 TIMEOUT_S = 60.0
-# A server that has answered may be restarting; one that never has is more likely not there.
+# A server that has answered may be restarting; one that never has probably does not exist.
 _PATIENCE_S = 30.0
 _FIRST_PATIENCE_S = 2.0
 _FIRST_PAUSE_S = 0.1
@@ -30,7 +30,7 @@ class TransientError(Exception):
 
 
 class Transport(Protocol):
-    """Carries requests to one served model."""
+    """Sends requests to one served model."""
 
     def predict(
         self, signature: str, inputs: Inputs, outputs: Sequence[str]
@@ -38,25 +38,25 @@ class Transport(Protocol):
         """Returns the named outputs of a signature.
 
         Args:
-            signature: its name.
-            inputs: arrays, or lists of byte strings, by name; the first axis is the batch.
-            outputs: names of those that are wanted.
+            signature: Name of the signature.
+            inputs: Arrays or lists of byte strings by name; the first axis is the batch.
+            outputs: Names of the outputs to return.
 
         Raises:
             ModelFileError: The server has no such model or version.
-            RefusedError: The server cannot do what was asked; with its own words.
-            ServerError: It cannot be reached, or did not answer in time.
+            RefusedError: The server cannot do what was asked; the message is its own.
+            ServerError: The server cannot be reached, or did not answer in time.
         """
         ...
 
 
 class Retries:
-    """Repeats what failed for a passing reason, with growing pauses, for a bounded time.
+    """Repeats a request that failed for a passing reason, with growing pauses, for a limited time.
 
     Args:
-        server: what it is called in the error.
-        patience_s: how long after the first failure it is tried again.
-        first_patience_s: the same until the server has answered once.
+        server: Name of the server in error messages.
+        patience_s: Time in seconds after the first failure in which a request is repeated.
+        first_patience_s: The same time until the server has answered once.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Retries:
         self._has_answered = False
 
     def __call__(self, request: Callable[[], _Answer]) -> _Answer:
-        """Returns what `request` returns.
+        """Calls `request` until it succeeds, and returns its result.
 
         Raises:
             ServerError: It raised `TransientError` until the time was up.
@@ -100,8 +100,8 @@ class Retries:
 
 
 def too_slow(server: str, timeout_s: float) -> ServerError:
-    """Returns the error for a request that was not answered in time; it is not repeated."""
+    """Returns the error for a request that was not answered in time, and is not repeated."""
     return ServerError(
-        f"{server} did not answer within {timeout_s:g} seconds; see its load, or allow more "
+        f"{server} did not answer within {timeout_s:g} seconds; check its load, or allow more "
         "with --timeout"
     )

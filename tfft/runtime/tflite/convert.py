@@ -1,4 +1,4 @@
-"""From a Keras model to a TFLite file that runs wherever TFLite does."""
+"""Converts a Keras model to a TFLite file that runs wherever TFLite runs."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from tfft.errors import TfftError
 from tfft.system.quiet import descriptors_kept_aside
 
-# Operators that make a file useless outside a full TensorFlow, or silently wrong in a browser.
+# Operators of files that only a full TensorFlow can run, or that are silently wrong in a browser.
 _REFUSED = ("CUSTOM", "Flex", "READ_VARIABLE", "VAR_HANDLE", "ASSIGN_VARIABLE")
 
 
@@ -20,18 +20,23 @@ def convert_to_tflite(model: keras.Model, batch_size: int = 1) -> bytes:
     """Converts a model to a float32 TFLite file with a fixed batch and no Flex operators.
 
     Args:
-        model: one input [batch, ...] float32; its outputs are a tensor, a list or a dict.
-        batch_size: of the file.
+        model: Model with one input, float32 [batch, ...]; its outputs are a tensor, a list or a
+            dict.
+        batch_size: Batch size of the file.
 
     Returns:
         The file's content. Its signature ``serving_default`` has the outputs by name: the keys of
         the dict, or ``output_0000`` and so on.
 
     Raises:
-        TfftError: The model needs operators that TFLite has not.
+        TfftError: The model needs operators that TFLite does not have.
     """
     inputs = keras.Input(batch_shape=(batch_size, *model.input_shape[1:]), name="images")
-    fixed = keras.Model(inputs, _named(model(inputs)))
+    outputs: Any = model(inputs)
+    if not isinstance(outputs, dict):
+        tensors = outputs if isinstance(outputs, list | tuple) else [outputs]
+        outputs = {f"output_{number:04d}": tensor for number, tensor in enumerate(tensors)}
+    fixed = keras.Model(inputs, outputs)
     with descriptors_kept_aside(1, 2), contextlib.redirect_stdout(io.StringIO()):
         try:
             content = tf.lite.TFLiteConverter.from_keras_model(fixed).convert()
@@ -49,7 +54,11 @@ def convert_to_tflite(model: keras.Model, batch_size: int = 1) -> bytes:
 def operators(content: bytes) -> tuple[str, ...]:
     """Returns the names of all operators in a TFLite file, as its schema spells them.
 
-    A custom operator has its own name, such as ``FlexErf``.
+    Args:
+        content: Content of the file.
+
+    Returns:
+        Names; that of a custom operator is its own, such as ``FlexErf``.
     """
     names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
     model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
@@ -59,10 +68,3 @@ def operators(content: bytes) -> tuple[str, ...]:
         else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
         for code in model.operatorCodes
     )
-
-
-def _named(outputs: Any) -> dict[str, keras.KerasTensor]:
-    if isinstance(outputs, dict):
-        return outputs
-    tensors = outputs if isinstance(outputs, list | tuple) else [outputs]
-    return {f"output_{number:04d}": tensor for number, tensor in enumerate(tensors)}

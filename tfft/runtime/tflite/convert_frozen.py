@@ -1,7 +1,7 @@
-"""From a Keras model to a TFLite file that only this process runs: made in a third of the time.
+"""Converts a Keras model to a TFLite file for this process alone, in a third of the time.
 
-`tflite_convert` goes through a SavedModel, which gives the file a signature. Here the graph is
-frozen in memory and converted, so that names of outputs are the only thing that the file has.
+`tfft.runtime.tflite.convert` goes through a SavedModel, which gives the file a signature. Here the
+graph is frozen in memory, so that the file has only the names that the graph gives its outputs.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ def convert_frozen(model: keras.Model, batch_size: int) -> bytes:
     """Converts a model in inference mode to a float32 TFLite file with a fixed batch.
 
     Args:
-        model: one input [batch, ...]; its outputs are a tensor or a list.
-        batch_size: of the file.
+        model: Model with one input [batch, ...]; its outputs are a tensor or a list.
+        batch_size: Batch size of the file.
 
     Returns:
         The file's content; `TfliteFunction` returns its outputs in the model's order.

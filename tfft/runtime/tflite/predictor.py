@@ -13,15 +13,16 @@ from tfft.runtime.tflite.runner import TfliteFunction
 
 
 class TflitePredictor(ReadablePredictor):
-    """Answers with the TFLite runtime; images are decoded by Pillow.
+    """Answers with the TFLite runtime; Pillow decodes images.
 
     Args:
-        path: of the file.
-        info: what it says of itself.
-        threads: to compute with; default: all processors that this process may use.
+        path: Path of the file.
+        info: The model's description.
+        threads: Number of threads; default: one for each processor that this process may use.
 
     Raises:
-        ModelFileError: The file is no TFLite model that runs here, or not one of tfft's.
+        ModelFileError: The file is not a TFLite model that runs here, or its outputs are not
+            those of its description.
     """
 
     kind = "tflite"

@@ -11,26 +11,27 @@ from tfft.errors import ModelFileError
 from tfft.system.machine import processors
 from tfft.system.quiet import descriptors_kept_aside
 
-# Each has buffers of its own for what is between the layers.
+# Each worker has its own buffers for the activations between layers.
 _MOST_WORKERS = 8
 
 
 class TfliteFunction:
     """Runs a TFLite model with one input and any number of outputs, in the order of their names.
 
-    The model has a fixed batch; any number of rows can be given, the last batch is filled up.
-    Numbers are rounded to the steps of an input that is quantised, such as one of uint8.
+    The model has a fixed batch. Any number of rows can be given: the last batch is padded.
+    For a quantised input, such as one of uint8, numbers are rounded to its steps.
 
     Args:
-        content: of the file.
-        threads: to compute with; default: all processors that this process may use.
+        content: Content of the file.
+        threads: Number of threads; default: one for each processor that this process may use.
 
     Attributes:
-        output_names: of the outputs, in the order in which a call returns them.
-        batch_size: of the file.
+        output_names: Names of the outputs in the order in which a call returns them.
+        batch_size: Batch size of the file.
 
     Raises:
-        ModelFileError: The content is no TFLite model, or needs operators that are not built in.
+        ModelFileError: The content is not a TFLite model, or needs operators that are not built
+            in.
     """
 
     def __init__(self, content: bytes, threads: int | None = None) -> None:
@@ -56,7 +57,7 @@ class TfliteFunction:
         self.batch_size = int(self._input["shape"][0])
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Returns the outputs [n, ...] for the input rows [n, ...]."""
+        """Returns the outputs [n, ...] for input rows [n, ...]."""
         results: list[list[np.ndarray]] = [[] for _ in self._outputs]
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
@@ -82,16 +83,17 @@ class TfliteFunction:
 class TfliteWorkers:
     """A TFLite model that runs several batches at once, each in an interpreter of its own.
 
-    With one thread each they never wait for one another: beside threads that decode images this is
-    a seventh faster on two cores than one interpreter with two threads.
+    Interpreters with one thread each never wait for one another: on two cores, beside threads that
+    decode images, this is a seventh faster than one interpreter with two threads.
 
     Args:
-        content: of the file, as `TfliteFunction` takes it.
-        workers: interpreters; default: one for each processor, at most `_MOST_WORKERS`, which then
-            have several threads each.
+        content: Content of the file.
+        workers: Number of interpreters; default: one for each processor, at most `_MOST_WORKERS`.
+            Where there are more processors than interpreters, each has several threads.
 
     Raises:
-        ModelFileError: As `TfliteFunction`.
+        ModelFileError: The content is not a TFLite model, or needs operators that are not built
+            in.
     """
 
     def __init__(self, content: bytes, workers: int | None = None) -> None:

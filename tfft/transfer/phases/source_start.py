@@ -1,7 +1,7 @@
 """Phase 0: heads that start from the source's classifier, measured before any training."""
 
 from tfft.model.assemble import Cut
-from tfft.model.warm_start import assign_source_rows, starts_from_source
+from tfft.model.heads import assign_source_rows
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.session import Session, columns, validate
 from tfft.transfer.step.step import EvaluationStep
@@ -17,7 +17,7 @@ def start_from_source_classes(session: Session, state: TrainingState) -> None:
     It counts as epoch 0 of a phase 0, so that the run ends with these weights if no phase does
     better on the validation images.
     """
-    heads = {n: h for n, h in session.classifier.heads.items() if starts_from_source(h)}
+    heads = {n: h for n, h in session.classifier.heads.items() if h.starts_from_source}
     if not heads:
         return
     for head in heads.values():

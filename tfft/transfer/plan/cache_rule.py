@@ -15,8 +15,7 @@ from tfft.system.tensorflow import tf
 
 import numpy as np
 
-from tfft.backbones.cost import multiply_adds
-from tfft.backbones.split import crossing_tensors
+from tfft.backbones.split import crossing_tensors, multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier

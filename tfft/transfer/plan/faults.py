@@ -6,7 +6,7 @@ from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
 from tfft.model.assemble import Classifier
-from tfft.model.warm_start import warm_start_faults
+from tfft.model.heads import source_start_faults
 from tfft.transfer.plan.unfreeze import unmatched
 
 
@@ -33,7 +33,7 @@ def _of_heads(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
                 f"heads.{head_name}.pooling: {name} gives features that are pooled already: "
                 f"set pooling: avg. Received: {pooling}"
             )
-        for fault in warm_start_faults(head, recipe.backbone):
+        for fault in source_start_faults(head, recipe.backbone):
             yield f"heads.{head_name}.init: {fault}"
         if pooling == "grid" and shape[1:3] == (1, 1):
             yield (

@@ -9,7 +9,7 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
-from tfft.backbones.cost import multiply_adds
+from tfft.backbones.split import multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.metrics.intervals import Interval, wilson_interval

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tfft.backbones.build import build_backbone
-from tfft.backbones.cost import multiply_adds
+from tfft.backbones.split import multiply_adds
 from tfft.config.loading.named_backbone import NamedBackbone
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.recipe import Recipe
