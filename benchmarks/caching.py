@@ -1,10 +1,10 @@
-"""Cached training beside the Keras guide's script: time, accuracy and memory, in one run.
+"""Cached training compared with the Keras guide's script: time, accuracy and memory, in one run.
 
-Each cell is a training in a process of its own, with an empty cache: start-up, checking the
-images, conversion and validation count on both sides. The guide's script (guide.py) decodes and
-runs the whole model in each epoch; of a long one, one epoch is measured and the others are taken to
-be as long, which the tables say. Cells are stored in results/caching.json as they are measured; run
-it again to go on. Then `caching.py --table` writes the tables into docs/caching.md.
+Each cell is a training run in its own process, with an empty cache: start-up, checking the images,
+conversion and validation count on both sides. The guide's script (guide.py) decodes and runs the
+whole model in each epoch; of a long run, one epoch is measured and the others are assumed to take
+as long, which the tables say. Each cell is stored in results/caching.json at once; run the script
+again to continue. Then `caching.py --table` writes the tables into docs/caching.md.
 
     python benchmarks/caching.py --shared ../shared/data
 """
@@ -45,13 +45,13 @@ UNFREEZE: dict[str, Any] = {
     FULL: "all",
 }
 RATES = {HEADS: 1e-3, LAST: 1e-4, LAST_TWO: 1e-4, LAST_SIX: 1e-4, FULL: 1e-4}
-# How often the training images are there, for the tables of memory.
+# How many copies of the training images there are, for the tables of memory.
 SIZES = (1, 4, 16)
 # Scale and offset of pixels in 0..255 that the weights were trained with.
 PIXELS = {"EfficientNetLite0": (1 / 128, -127 / 128), "MobileNet-0.25": (1 / 127.5, -1.0)}
-# Held in memory only below this size: 0 makes every cached phase a streamed one.
+# Caches below this size are held in memory: 0 makes every cached phase a streamed one.
 STREAMED = "import tfft.transfer.phases.cached_inputs as f; f.RESIDENT_BYTES = 0; "
-# What is timed in the profile, by file and function; the first that holds another comes later.
+# What is timed in the profile, by file and function; one that calls another comes after it.
 PROFILED = {
     "start TensorFlow and Keras": [("tensorflow.py", "<module>")],
     "list and check the images": [("load.py", "load_data")],
@@ -66,7 +66,7 @@ PROFILED = {
 
 
 def cells_to_measure() -> Iterator[dict[str, Any]]:
-    """Yields the keys of all cells: those that are no times, then cheap ones first."""
+    """Yields the keys of all cells: those that measure no time, then the cheap ones first."""
     for size in SIZES:
         for side in ("guide", "tfft, streamed", "tfft"):
             yield {**_key("memory", "MobileNet-0.25", LAST_TWO, side, 1), "size": size}
@@ -81,7 +81,7 @@ def cells_to_measure() -> Iterator[dict[str, Any]]:
 
 
 def _without_augmentation(backbone: str) -> Iterator[dict[str, Any]]:
-    # Heads are trained to the end by both, so that accuracy is compared too.
+    # Both sides train the heads to the end, so that accuracy is compared too.
     yield _key("time", backbone, HEADS, "guide", 10)
     yield _key("time", backbone, HEADS, "tfft", 10)
     yield _key("time", backbone, HEADS, "tfft", 30)
@@ -97,12 +97,12 @@ def _key(table: str, backbone: str, part: str, side: str, epochs: int) -> dict[s
 
 
 class Bench:
-    """What all cells share, in a directory of its own.
+    """What all cells share, in its own directory.
 
     Args:
-        shared: directory with the crops and the weights.
-        directory: for photos, backbones and runs.
-        share: of the training images that is used; below 1 only to try the benchmark.
+        shared: Directory with the crops and the weights.
+        directory: Directory for photos, backbones and runs.
+        share: Share of the training images that is used; below 1 only to try the benchmark.
     """
 
     def __init__(self, shared: Path, directory: Path, share: float) -> None:
@@ -125,7 +125,7 @@ class Bench:
             count = len(splits["train"]) * key["size"] // max(SIZES)
             splits["train"] = splits["train"][:count]
         elif key["table"] == "full":
-            # Steps alone are compared: on a part of the images, without validation.
+            # Only the steps are compared: on a part of the images, without validation.
             splits = {"train": splits["train"][: len(splits["train"]) // 5], "test": splits["test"]}
         return splits
 
@@ -147,15 +147,15 @@ class Bench:
             trained, cost = run_tfft(
                 *arguments, cache=place / "cache", log=self.log, program=program
             )
-            figures = {**cost, "epoch_seconds": _epoch_seconds(run / "history.csv")}
+            measured = {**cost, "epoch_seconds": _epoch_seconds(run / "history.csv")}
             if trained["metrics"]:
-                figures["validation_top1"] = trained["metrics"]["label"]["top1"]
+                measured["validation_top1"] = trained["metrics"]["label"]["top1"]
             if key["table"] == "profile":
-                figures["parts"] = _parts(profile, cost["seconds"])
+                measured["parts"] = _parts(profile, cost["seconds"])
             if _has_accuracy(key):
                 evaluated, _ = run_tfft("evaluate", str(run), cache=place / "cache", log=self.log)
-                figures |= _accuracy(evaluated["metrics"]["label"], evaluated["examples"])
-            return figures
+                measured |= _accuracy(evaluated["metrics"]["label"], evaluated["examples"])
+            return measured
 
     def _guide(self, key: dict[str, Any], images: dict[str, list]) -> dict[str, Any]:
         base = self._base(key["backbone"])
@@ -231,7 +231,7 @@ class Bench:
         return self._bases[name]
 
     def _unpack(self, share: float) -> dict[str, list[tuple[str, int]]]:
-        """Writes the crops as files and returns path and class of each, by split."""
+        """Writes the crops as files and returns the path and class of each, by split."""
         from scipy.io import loadmat
 
         archives = self._shared / "stanford_dogs_crops160"
@@ -296,7 +296,7 @@ def _parts(profile: Path, seconds: float) -> dict[str, float]:
 
 
 def write_tables(cells: Cells) -> None:
-    """Writes the tables of what was measured into the page."""
+    """Writes the tables of the measured cells into the page."""
     put_into(DOCS, "time", _time_table(cells, "time"))
     put_into(DOCS, "augmented", _time_table(cells, "augmented"))
     put_into(DOCS, "full", _full_table(cells))
@@ -310,10 +310,10 @@ def _found(cells: Cells, **wanted: Any) -> list[dict[str, Any]]:
 
 
 def _guide_seconds(cell: dict[str, Any], epochs: int) -> tuple[float, bool]:
-    """Seconds of so many epochs, and whether some of them were not measured."""
+    """Seconds of a number of epochs, and whether some of them were not measured."""
     measured = cell["epoch_seconds"]
     missing = epochs - len(measured)
-    # The first epoch has the tracing; further ones are taken to be as long as the last.
+    # The first epoch includes tracing; further ones are assumed to be as long as the last.
     return cell["setup_seconds"] + sum(measured[:epochs]) + max(missing, 0) * measured[
         -1
     ], missing > 0
@@ -360,8 +360,8 @@ def _accuracy_table(cells: Cells) -> str:
             key = cell["key"]
             low, high = cell.get("top1_interval", (None, None))
             interval = "" if low is None else f" ({low:.3f} to {high:.3f})"
-            figure = f"{cell['top1']:.3f}{interval}"
-            rows.append([key["backbone"], key["side"], str(key["epochs"]), figure])
+            accuracy = f"{cell['top1']:.3f}{interval}"
+            rows.append([key["backbone"], key["side"], str(key["epochs"]), accuracy])
     return table_text(["backbone", "side", "epochs", "test top-1 (95 % interval)"], rows)
 
 
@@ -387,7 +387,7 @@ def _profile_table(cells: Cells) -> str:
 
 
 def main() -> None:
-    """Measures what is missing."""
+    """Measures the missing cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, help="directory with the crops and the weights")
     parser.add_argument("--table", action="store_true", help="write the tables and stop")

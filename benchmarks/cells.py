@@ -1,4 +1,4 @@
-"""Measured cells of a benchmark, stored one by one, so that a long one goes on where it stopped."""
+"""Measured cells of a benchmark, stored one by one, so that it continues where it stopped."""
 
 import contextlib
 import fcntl
@@ -25,8 +25,8 @@ _PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-l
 class Cells:
     """The cells of one benchmark, in ``results/<name>.json``.
 
-    A cell is known by its key: words that say what was measured. Measured again only if it is
-    taken out of the file.
+    The key of a cell is a list of words that say what was measured. A cell is measured again only
+    if it is removed from the file.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,14 +37,14 @@ class Cells:
         return read_json(self._file)["cells"] if self._file.is_file() else []
 
     def get(self, **key: Any) -> dict[str, Any] | None:
-        """Returns the cell of a key, or None if it was not measured yet."""
+        """Returns the cell of a key, or None if it has not been measured yet."""
         return next((cell for cell in self.cells if cell["key"] == key), None)
 
-    def put(self, figures: Mapping[str, Any], **key: Any) -> None:
-        """Stores a cell and its machine, beside what other processes have stored meanwhile."""
+    def put(self, measured: Mapping[str, Any], **key: Any) -> None:
+        """Stores a cell and its machine, and keeps what other processes have stored meanwhile."""
         with self._locked():
             self.cells = [cell for cell in self._stored() if cell["key"] != key]
-            self.cells.append({"key": key, **figures, "machine": machine()})
+            self.cells.append({"key": key, **measured, "machine": machine()})
             write_json(self._file, {"cells": self.cells})
 
     @contextlib.contextmanager
@@ -58,7 +58,7 @@ class Cells:
 
 
 def machine() -> dict[str, Any]:
-    """What a figure was measured on."""
+    """The machine and the versions of a measurement."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return {
         "system": platform.platform(),
@@ -73,13 +73,13 @@ def machine() -> dict[str, Any]:
 def run_tfft(
     *arguments: str, cache: Path, log: Path | None = None, program: str = TFFT
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """Runs ``tfft ARGUMENTS --json`` in a process of its own.
+    """Runs ``tfft ARGUMENTS --json`` in its own process.
 
     Args:
-        arguments: of the command.
-        cache: its cache directory.
-        log: file that stderr is added to.
-        program: the Python that starts the command line.
+        arguments: Arguments of the command.
+        cache: Cache directory of the command.
+        log: File to which stderr is appended.
+        program: Python that starts the command line.
 
     Returns:
         As `run_json`.
@@ -96,9 +96,9 @@ def run_json(
     """Runs a command that prints a JSON document.
 
     Args:
-        command: the program and its arguments.
-        environment: beside that of this process.
-        log: file that stderr is added to.
+        command: The program and its arguments.
+        environment: Variables that are added to the environment of this process.
+        log: File to which stderr is appended.
 
     Returns:
         The JSON document, and ``seconds`` (wall), ``cpu_seconds`` (of all its threads) and
@@ -118,12 +118,12 @@ def run_json(
         if code:
             raise subprocess.CalledProcessError(code, command)
         output.seek(0)
-        figures = {
+        measured = {
             "seconds": round(seconds, 1),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
             "peak_memory_mb": round(usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)),
         }
-        return json.load(output), figures
+        return json.load(output), measured
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """Did transfer help? Scratch, feature extraction and progressive unfreezing on parts of two sets.
 
 Five kinds of flowers, and all Stanford Dogs cut to their boxes, with EfficientNet-Lite0 at 96 px
-and three seeds: `tfft compare` does the work in `studies/`. What the tables need of each run is
-stored in results/did-transfer-help.json as it is finished, and a second call goes on, on another
-machine too. The flowers come first, and small parts of the data before large ones. The tables,
-curves and verdicts are written into docs/did-transfer-help.md after each set; `--table` writes them
-from what is there and stops.
+and three seeds: `tfft compare` does the work in `studies/`. The outcome of each run is stored in
+results/did-transfer-help.json when it is finished, and a second call continues, also on another
+machine. The flowers come first, and small parts of the data before large ones. The tables, curves
+and verdicts are written into docs/did-transfer-help.md after each set; `--table` only writes them
+from the stored outcomes.
 
     python benchmarks/did_transfer_help.py --shared ../shared/data
 """
@@ -32,7 +32,7 @@ from tfft.system.files import write_text
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "did-transfer-help.md"
 ARMS = ("scratch", "feature_extraction", "progressive")
-# From scratch on all of the data; as many as two cores can train.
+# Epochs from scratch on all of the data: as many as two cores can train.
 SCRATCH_EPOCHS = {"flowers": 20, "dogs": 5}
 
 
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 class Measured:
-    """The comparison on one set: what was measured of it, and what it shows."""
+    """The comparison on one set: its measurements, and what they show."""
 
     def __init__(self, data: str, shared: Path) -> None:
         self._data = data
@@ -85,7 +85,7 @@ class Measured:
         self._head = common_head(self._arms)
 
     def run(self, words: Sequence[str], seeds: int, fractions: Sequence[float]) -> None:
-        """Runs what is missing, one run after another, and stores each."""
+        """Runs what is missing, one run after another, and stores each outcome."""
         arms = [arm for arm in self._arms if arm.name in words]
         name = f"did-transfer-help-{self._data}"
         study = plan_study(arms, seeds=seeds, fractions=fractions, name=name)

@@ -1,7 +1,7 @@
 """Transfer learning as the Keras guide writes it: the whole model on every image in each epoch.
 
-A process of its own that prints one JSON document. It is what `caching.py` compares with, and
-nothing of tfft is in it: `tf.data` over files, augmentation layers in the model, a frozen base
+`caching.py` runs it for comparison, in its own process; it prints one JSON document. It uses
+nothing of tfft: `tf.data` over files, augmentation layers in the model, a frozen base
 called with ``training=False``, `compile` and `fit`.
 
 Source: https://keras.io/guides/transfer_learning, with the data held as files.
@@ -68,9 +68,9 @@ def freeze(base: keras.Model, train_from: str) -> None:
 
 
 class Times(keras.callbacks.Callback):
-    """Wall-clock seconds of each epoch, its validation included, after the very first batch.
+    """Wall-clock seconds of each epoch including its validation, without the very first batch.
 
-    That batch is compiled, which later epochs are not; its time counts as set-up.
+    The graph is compiled with that batch; its time counts as set-up.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Times(keras.callbacks.Callback):
 
 
 def main() -> None:
-    """Trains, evaluates and prints what it took."""
+    """Trains, evaluates and prints the times."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", type=Path, required=True, help="backbone as a .keras file")
     parser.add_argument("--splits", type=Path, required=True, help="JSON: files and labels")

@@ -1,10 +1,10 @@
-"""tfft beside PyTorch: EfficientNet-Lite0's frozen forward and full training step, in one run.
+"""tfft and PyTorch compared: frozen forward pass and full training step of EfficientNet-Lite0.
 
-PyTorch and timm are in an environment of their own, which the first run makes in the cache
-directory of tfft. Both sides have the same weights, images and labels, which is checked before
-anything is timed. A round times each way of each side once, one after the other; the figures are
-medians over the rounds. Other work on the machine slows PyTorch more: leave it idle. The result
-is stored in results/pytorch.json and written into docs/caching.md; `--table` does the latter only.
+PyTorch and timm are in their own environment, which the first run makes in the cache directory of
+tfft. Both sides have the same weights, images and labels, which is checked before anything is
+timed. A round times each way of each side once, one after the other; the results are medians over
+the rounds. Other work on the machine slows PyTorch more than tfft: leave it idle. The result is
+stored in results/pytorch.json and written into docs/caching.md; `--table` only does the latter.
 
     python benchmarks/pytorch.py
 """
@@ -51,7 +51,7 @@ SIZE_PX, BATCH_SIZE, CLASSES = 160, 32, 120
 LEARNING_RATE = 1e-4
 FORWARD, STEP = "frozen forward", "training step"
 FASTEST = "as tfft chooses: TFLite, XNNPACK"
-# Calls that are timed at once: about two seconds on 2 cores.
+# Number of calls that are timed together: about two seconds on 2 cores.
 CALLS = {FORWARD: 8, STEP: 3}
 ROUNDS = 7
 WARM_UP = 3
@@ -60,7 +60,7 @@ AGREEMENT = 1e-3
 
 
 class Tfft:
-    """This side: the parts of a training as the loop calls them."""
+    """The side of tfft: the parts of a training as the loop calls them."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         self.classifier = _classifier()
@@ -77,7 +77,7 @@ class Tfft:
         def each(way: Callable[[], Any]) -> Callable[[int], list[Any]]:
             return lambda calls: [way() for _ in range(calls)]
 
-        # From a number of batches to what comes of each; the frozen part takes several at once.
+        # Functions of a number of batches; the frozen part takes several at once.
         self._ways: dict[tuple[str, str], Callable[[int], list[Any]]] = {
             (FORWARD, FASTEST): lambda calls: [o[0] for o in frozen([images] * calls)],
             (FORWARD, "Keras, compiled graph"): each(lambda: graph(tf.constant(images)).numpy()),
@@ -89,7 +89,7 @@ class Tfft:
         self.losses: list[float] = first[STEP, "TrainStep"]
 
     def seconds(self, task: str, way: str, calls: int) -> float:
-        """Wall seconds of so many calls, after one that is not counted."""
+        """Wall-clock seconds of a number of calls, after one that is not counted."""
         run = self._ways[task, way]
         run(1)
         started = time.perf_counter()
@@ -101,11 +101,11 @@ class PyTorch:
     """The other side: a process that answers one line at a time.
 
     Attributes:
-        about: what `pytorch_side.py` says of itself.
+        about: Versions and settings that `pytorch_side.py` reports.
     """
 
     def __init__(self, python: Path, inputs: Path) -> None:
-        # Isolated: what stands beside the script, and PYTHONPATH, are of this side.
+        # Isolated: modules beside the script and those of PYTHONPATH belong to this side.
         command = [str(python), "-I", str(SIDE), str(inputs)]
         command += [f"--threads={processors()}", f"--classes={CLASSES}"]
         self._process = subprocess.Popen(
@@ -138,7 +138,7 @@ class PyTorch:
 
 
 def environment() -> Path:
-    """Returns the Python of the environment with PyTorch; makes it if it is not there."""
+    """Returns the Python of the environment with PyTorch, which it makes if there is none."""
     place = cache_directory("pytorch-benchmark")
     python, ready, wanted = place / "bin" / "python", place / "ready", "\n".join(REQUIREMENTS)
     if not ready.is_file() or ready.read_text() != wanted:
@@ -162,7 +162,7 @@ def measure(python: Path, rounds: int) -> dict[str, Any]:
         np.savez(inputs, images=images, labels=labels, **numbered)
         with PyTorch(python, inputs) as pytorch:
             tfft = Tfft(images, labels)
-            figures = _compared(tfft, pytorch)
+            same = _compared(tfft, pytorch)
             seconds = _rounds({"tfft": tfft, "PyTorch": pytorch}, rounds)
     ways = [
         {
@@ -173,13 +173,13 @@ def measure(python: Path, rounds: int) -> dict[str, Any]:
         }
         for (task, side, way), measured in seconds.items()
     ]
-    return {**figures, "load_before": load_before, "ways": ways}
+    return {**same, "load_before": load_before, "ways": ways}
 
 
 def _rounds(
     sides: dict[str, Tfft | PyTorch], rounds: int
 ) -> dict[tuple[str, str, str], list[float]]:
-    """Seconds of each round by task, side and way; every second round goes backwards."""
+    """Seconds of each round by task, side and way; every second round runs in reverse order."""
     order = [
         (task, name, way)
         for task in CALLS
@@ -196,7 +196,7 @@ def _rounds(
 
 
 def _compared(tfft: Tfft, pytorch: PyTorch) -> dict[str, Any]:
-    """What is the same on both sides.
+    """Checks that both sides compute the same, and returns what shows it.
 
     Raises:
         SystemExit: They do not compute the same.
@@ -256,7 +256,7 @@ def _as_in_torch(value: np.ndarray) -> np.ndarray:
 
 
 def text(cell: dict[str, Any]) -> str:
-    """The table of all ways, and what it was measured with."""
+    """The table of all ways, and the machine and versions it was measured with."""
     used = {**cell["machine"]["packages"], **cell["packages"]}
     shown = [f"{name} {used[name]}" for name in (*cell["packages"], "tensorflow", "ai-edge-litert")]
     load = cell["load_before"]
@@ -270,7 +270,7 @@ def text(cell: dict[str, Any]) -> str:
 
 
 def _table(cell: dict[str, Any]) -> str:
-    """Each way with its median, its range over the rounds, and how it stands to PyTorch's best."""
+    """Each way with its median and range over the rounds, and its ratio to PyTorch's best."""
     rows = []
     for task in CALLS:
         of_task = [way for way in cell["ways"] if way["task"] == task]
@@ -279,11 +279,11 @@ def _table(cell: dict[str, Any]) -> str:
             rates = way["images_per_second"]
             pairs = zip(rates, best["images_per_second"], strict=True)
             ratios = [own / other for own, other in pairs]
-            figures = f"{_median(way):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
+            speed = f"{_median(way):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
             ratio = f"{statistics.median(ratios):.2f}x"
             if way is not best:
                 ratio += f" ({min(ratios):.2f} to {max(ratios):.2f})"
-            rows.append([task, way["side"], way["way"], figures, ratio])
+            rows.append([task, way["side"], way["way"], speed, ratio])
         left_out = [way for of_task, way, _ in cell["left_out"] if of_task == task]
         rows += [[task, "PyTorch", way, "does not run here", ""] for way in left_out]
     columns = ["", "side", "way", "images/s (range)", "ratio to PyTorch's fastest (range)"]

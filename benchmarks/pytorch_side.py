@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 in PyTorch, as timm has it: what `pytorch.py` compares with.
+"""EfficientNet-Lite0 in PyTorch, from timm, with which `pytorch.py` compares.
 
-A process in an environment of its own, with nothing of tfft in it. It prints a JSON document a
-line: first what it runs, and then, for each line ``[task, way, calls]`` that it reads, the seconds
-of so many calls.
+It runs in its own process and environment, and uses nothing of tfft. It prints one JSON document
+per line: first what it runs, and then, for each line ``[task, way, calls]`` that it reads, the
+seconds of that number of calls.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# Fold BatchNorm into the convolutions of what is compiled and frozen; compile once a machine.
+# Fold BatchNorm into the convolutions of compiled frozen networks; compile once per machine.
 os.environ["TORCHINDUCTOR_FREEZING"] = "1"
 os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(sys.prefix) / "compiled")
 
@@ -33,7 +33,7 @@ WARM_UP = 3
 
 
 class Scaled(torch.nn.Module):
-    """A network on pixels 0..255, scaled as the weights were trained."""
+    """A network on pixels 0..255, scaled as in the training of the weights."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
@@ -44,10 +44,10 @@ class Scaled(torch.nn.Module):
 
 
 def import_timm() -> ModuleType:
-    """timm, also beside a torchvision that was built for another torch than this.
+    """Imports timm, also if torchvision was built for another version of torch.
 
-    timm imports torchvision and calls nothing compiled in it here. Where its compiled part does not
-    load (PyPI's is CUDA's), torchvision 0.28 fails over operators that are then not declared.
+    timm imports torchvision, and here calls nothing compiled in it. If its compiled part does not
+    load (that of PyPI needs CUDA), torchvision 0.28 fails because operators are not declared.
     """
     try:
         import timm
@@ -60,7 +60,7 @@ def import_timm() -> ModuleType:
 
 
 def network_with(weights: list[np.ndarray], classes: int) -> torch.nn.Module:
-    """timm's network with these weights and statistics, in the order of its own."""
+    """timm's network with these weights and statistics, given in the order of its own."""
     network = import_timm().create_model("tf_efficientnet_lite0", num_classes=classes)
     own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
     given = {k: torch.from_numpy(v) for k, v in zip(own, weights, strict=True)}
@@ -69,7 +69,7 @@ def network_with(weights: list[np.ndarray], classes: int) -> torch.nn.Module:
 
 
 def frozen_forward(network: torch.nn.Module, pixels: torch.Tensor, compiled: bool) -> Way:
-    """Returns what computes the pooled features [n, channels], in inference mode."""
+    """Returns the function that computes pooled features [n, channels], in inference mode."""
     network = copy.deepcopy(network)
     network.reset_classifier(0)
     model = Scaled(network).eval()
@@ -106,7 +106,7 @@ def training_step(
 def ways_of(
     network: torch.nn.Module, pixels: torch.Tensor, labels: torch.Tensor
 ) -> dict[tuple[str, str], Way]:
-    """Returns every way of each task; what is compiled has the layout channels_last."""
+    """Returns every way of each task; compiled ones have the layout channels_last."""
     ways: dict[tuple[str, str], Way] = {}
     for way, layout in {**LAYOUTS, COMPILED: torch.channels_last}.items():
         laid = copy.deepcopy(network).to(memory_format=layout)
@@ -117,7 +117,7 @@ def ways_of(
 
 
 def seconds_of(way: Way, calls: int) -> float:
-    """Wall seconds of so many calls, after one that is not counted."""
+    """Wall-clock seconds of a number of calls, after one that is not counted."""
     way()
     started = time.perf_counter()
     for _ in range(calls):
@@ -126,7 +126,7 @@ def seconds_of(way: Way, calls: int) -> float:
 
 
 def main() -> None:
-    """Says what it runs, and times what it is told to until nobody asks any more."""
+    """Reports what it runs, and times the requested tasks until its input ends."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("inputs", help=".npz: images, labels, and weights under 0, 1, 2, …")
     parser.add_argument("--threads", type=int, required=True)

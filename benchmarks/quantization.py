@@ -1,9 +1,9 @@
 """TFLite files side by side: accuracy on Stanford Dogs, size, and speed at one thread.
 
 Trains the recipe stanford_dogs_crops (heads only) for each backbone, exports every precision, and
-makes full int8 once more by TensorFlow's converter. All files answer the same test images. Their
-speed is measured interleaved: a round runs each, and the figure is the median over rounds of
-the ratio to float32, which other work on the machine hardly changes.
+makes full int8 once more with TensorFlow's converter. All files answer the same test images. Their
+speed is measured in interleaved rounds, each of which runs every file; the result is the median
+over rounds of the ratio to float32, which other work on the machine hardly changes.
 
     python benchmarks/quantization.py --shared ../shared/data --runs DIR
 """
@@ -56,7 +56,7 @@ def measure(backbone: str, shared: Path, runs: Path, cells: Cells) -> None:
     ratios = _ratios(predictors)
     size = files["float32"].stat().st_size
     for name, file in files.items():
-        figures = {
+        measured = {
             "examples": len(test),
             "top1": _share(answers[name], test.targets["label"]),
             "keras_top1": _share(answers["keras"], test.targets["label"]),
@@ -66,7 +66,7 @@ def measure(backbone: str, shared: Path, runs: Path, cells: Cells) -> None:
             "seconds_to_make": seconds.get(name),
             **ratios[name],
         }
-        cells.put(figures, backbone=backbone, precision=name)
+        cells.put(measured, backbone=backbone, precision=name)
 
 
 def _trained(backbone: str, shared: Path, runs: Path) -> Path:
@@ -93,7 +93,7 @@ def _exported(
     name = backbone.replace(".", "_")
     directory = runs / "exports" / name / "tflite" / "1"
     if not directory.is_dir():
-        # How much each file loses is what the table shows: none is refused.
+        # No file is refused: the table shows how much each one loses.
         options = ["--format", "tflite", "--tflite", ",".join(PRECISIONS), "--name", name]
         options += ["--max-accuracy-drop", "1", "--output", str(runs / "exports")]
         run_tfft("export", str(run), *options, cache=runs / "cache")
@@ -105,7 +105,7 @@ def _exported(
 
 
 def _convert(run: Path, training: ImageIndex, described: Path, path: Path) -> None:
-    """Writes what TensorFlow's guide to full int8 gives, with the description of another file."""
+    """Writes the full int8 file of TensorFlow's guide, with the description of another file."""
     import zipfile
 
     import keras
@@ -131,7 +131,7 @@ def _convert(run: Path, training: ImageIndex, described: Path, path: Path) -> No
 
 
 def _answers(predictors: Mapping[str, Predictor], index: ImageIndex) -> dict[str, np.ndarray]:
-    """Returns the class that each says of each image."""
+    """Returns the class that each file predicts for each image."""
     found: dict[str, list[np.ndarray]] = {name: [] for name in predictors}
     for start in range(0, len(index), _CHUNK):
         chunk = index.take(np.arange(start, min(start + _CHUNK, len(index))))
@@ -155,15 +155,15 @@ def _ratios(predictors: Mapping[str, Predictor]) -> dict[str, dict[str, float]]:
                 predictor.answers(image.astype(np.float32))
             times[name].append((time.perf_counter() - started) / CALLS)
     base = np.array(times["float32"])
-    figures = {}
+    measured = {}
     for name, of_file in times.items():
         low, median, high = np.percentile(base / np.array(of_file), (25, 50, 75))
-        figures[name] = {
+        measured[name] = {
             "speed_ratio": float(median),
             "speed_ratio_quartiles": [float(low), float(high)],
             "p50_ms": float(np.median(of_file)) * 1e3,
         }
-    return figures
+    return measured
 
 
 def _share(answers: np.ndarray, expected: np.ndarray) -> float:
@@ -171,7 +171,7 @@ def _share(answers: np.ndarray, expected: np.ndarray) -> float:
 
 
 def write_table(cells: Cells) -> None:
-    """Writes the table of what was measured into the page."""
+    """Writes the table of the measured cells into the page."""
     rows = []
     for backbone in BACKBONES:
         for precision in (*PRECISIONS, CONVERTER):
@@ -199,7 +199,7 @@ def _row(cell: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Measures what is missing."""
+    """Measures the missing cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, help="directory with the crops and the weights")
     parser.add_argument(

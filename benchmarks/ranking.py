@@ -1,8 +1,8 @@
 """`tfft rank` on the dogs against the order after training: does the ranking tell the truth?
 
 Each backbone is ranked on a share of the Stanford Dogs crops, then its head is solved on them and
-evaluated on the test images. Cells are stored in results/ranking.json; run it
-again to go on. Then `ranking.py --table` writes the table into docs/rank.md.
+evaluated on the test images. Cells are stored in results/ranking.json; run the
+script again to continue. Then `ranking.py --table` writes the table into docs/rank.md.
 
     python benchmarks/ranking.py --shared ../shared/data
 """
@@ -24,7 +24,7 @@ BACKBONES = ("EfficientNetLite0", "MobileNet-0.25", "EfficientNetLite0-random")
 
 
 def main() -> None:
-    """Measures what is missing."""
+    """Measures the missing cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, help="directory with stanford_dogs_crops160")
     parser.add_argument("--table", action="store_true", help="write the table and stop")
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def measure(name: str, shared: Path, directory: Path) -> dict[str, Any]:
-    """Ranks one backbone, then solves a head on it and evaluates that."""
+    """Ranks one backbone, then solves a head on it and evaluates the head."""
     recipe, cache, run = directory / f"{name}.yaml", directory / "cache", directory / name
     recipe.write_text(yaml.safe_dump(recipe_of(name, shared)))
     ranking, cost = run_tfft("rank", str(recipe), "--backbones", str(recipe), cache=cache)

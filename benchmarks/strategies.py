@@ -1,7 +1,7 @@
 """Strategies side by side: test accuracy, time and memory, with intervals over seeds.
 
-Each cell is a `tfft train` and a `tfft evaluate` in processes of their own, without any cached
-features. Cells are stored in results/strategies.json as they are measured; run it again to go on.
+Each cell is a `tfft train` and a `tfft evaluate`, each in its own process and without cached
+features. Each cell is stored in results/strategies.json at once; run the script again to continue.
 Then `strategies.py --table` writes the tables into docs/strategies.md.
 
     python benchmarks/strategies.py --shared ../shared/data
@@ -66,7 +66,7 @@ def measure(key: dict[str, Any], shared: Path, directory: Path) -> dict[str, Any
     recipe = directory / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(recipe_of(key, shared)))
     run = directory / "run"
-    # Listing and scanning the images is no part of a strategy; computing features is.
+    # Listing and scanning the images is not part of a strategy; computing features is.
     shutil.rmtree(cache / "activations", ignore_errors=True)
     if not cache.is_dir():
         run_tfft("data", "check", str(recipe), cache=cache)
@@ -118,7 +118,7 @@ def _backbone(name: str, shared: Path) -> dict[str, Any]:
 def _train(key: dict[str, Any]) -> dict[str, Any]:
     if key["table"] == "strategies":
         return STRATEGIES[key["strategy"]]
-    # A part of the data has fewer steps an epoch.
+    # A part of the data has fewer steps per epoch.
     epochs = 8 if key["fraction"] == 1.0 else 20
     phase = {"unfreeze": "all", "epochs": epochs, "learning_rate": key["learning_rate"]}
     return {
@@ -132,27 +132,27 @@ def _by_phase(history: Path) -> list[float]:
     best: dict[str, float] = {}
     with history.open() as stream:
         for row in csv.DictReader(stream):
-            figure = float(row["validation/label/top1"])
-            best[row["phase"]] = max(best.get(row["phase"], 0.0), figure)
+            top1 = float(row["validation/label/top1"])
+            best[row["phase"]] = max(best.get(row["phase"], 0.0), top1)
     return list(best.values())
 
 
 def write_tables(cells: Cells) -> None:
-    """Writes the tables of what was measured into the page."""
+    """Writes the tables of the measured cells into the page."""
     for data, title in (("flowers", "flowers"), ("dogs", "dogs")):
         rows = []
         for backbone, strategy in product(BACKBONES, STRATEGIES):
             found = _found(cells, table="strategies", data=data, backbone=backbone)
             found = [cell for cell in found if cell["key"]["strategy"] == strategy]
             if found:
-                rows.append([backbone, f"`{strategy}`", *_figures(found)])
+                rows.append([backbone, f"`{strategy}`", *_measurements(found)])
         columns = ["backbone", "strategy", "test top-1", "kept phase", "CPU s", "peak MB"]
         put_into(DOCS, f"strategies-{title}", table_text(columns, rows))
     rows = []
     for fraction, penalty in product(L2SP_FRACTIONS, L2SP):
         found = _found(cells, table="l2sp", fraction=fraction, penalty=penalty)
         if found:
-            rows.append([f"{fraction:.0%}", penalty, *_figures(found)])
+            rows.append([f"{fraction:.0%}", penalty, *_measurements(found)])
     columns = ["training data", "penalty", "test top-1", "kept phase", "CPU s", "peak MB"]
     put_into(DOCS, "l2sp", table_text(columns, rows))
 
@@ -161,7 +161,7 @@ def _found(cells: Cells, **wanted: Any) -> list[dict[str, Any]]:
     return [cell for cell in cells.cells if wanted.items() <= cell["key"].items()]
 
 
-def _figures(found: list[dict[str, Any]]) -> list[str]:
+def _measurements(found: list[dict[str, Any]]) -> list[str]:
     kept = "/".join(str(cell["kept_phase"]) for cell in found)
     seconds = statistics.mean(cell["cpu_seconds"] for cell in found)
     memory = max(cell["peak_memory_mb"] for cell in found)
@@ -169,7 +169,7 @@ def _figures(found: list[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    """Measures what is missing."""
+    """Measures the missing cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, help="directory with flowers160 and the crops")
     parser.add_argument("--table", action="store_true", help="write the tables and stop")

@@ -18,12 +18,13 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def interval_text(cells: Sequence[dict[str, Any]], figure: str = "top1") -> str:
-    """Returns a mean over seeds with its 95 % interval (Student's t), or a single interval.
+def interval_text(cells: Sequence[dict[str, Any]], metric: str = "top1") -> str:
+    """Returns a mean over seeds, or the value of one seed, with its 95 % interval.
 
-    One seed has the interval of a proportion (Wilson) on its test images.
+    Over seeds the interval is Student's t; for one seed it is that of a proportion (Wilson) on its
+    test images.
     """
-    values = [cell[figure] for cell in cells]
+    values = [cell[metric] for cell in cells]
     mean = statistics.mean(values)
     if len(values) == 1:
         examples = cells[0]["examples"]
@@ -35,7 +36,7 @@ def interval_text(cells: Sequence[dict[str, Any]], figure: str = "top1") -> str:
 
 
 def put_into(page: Path, name: str, text: str) -> None:
-    """Replaces what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a page."""
+    """Replaces the text between ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
     _, found, after = rest.partition(f"<!-- /{name} -->")
     if not found:
