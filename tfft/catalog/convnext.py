@@ -6,9 +6,9 @@ _URL = "https://storage.googleapis.com/tensorflow/keras-applications/convnext/"
 
 
 def _blocks(prefix: str, depths: tuple[int, ...]) -> tuple[BlockSpec, ...]:
-    """One block for each residual block, and one for each downsampling between the stages.
+    """Returns a block for each residual block and for each downsampling between the stages.
 
-    The residual sums are not named by the builder: they are `add`, `add_1`, … through all stages.
+    The builder does not name the residual sums: they are `add`, `add_1`, … through all stages.
     """
     blocks = []
     sums = 0

@@ -8,16 +8,16 @@ _LICENCE = "Apache-2.0 (the original repository's; Keras states none)"
 _V1_URL = "https://storage.googleapis.com/keras-applications/"
 _V2_URL = "https://storage.googleapis.com/tensorflow/keras-applications/efficientnet_v2/"
 
-# The builder normalises pixels in layers of its own, and in one layer more if it loads ImageNet
-# weights itself: other weights would get other pixels. So the backbone begins behind them, and
-# the `torch` preprocessing does what they do together: (x / 255 - mean) / sqrt(v) / sqrt(std),
-# where v, which the file calls a variance, holds std.
+# The builder normalises pixels in layers of its own, and in one more if it loads ImageNet weights
+# itself: with other weights, pixels would be normalised differently. So the backbone begins after
+# these layers, and the `torch` preprocessing does what they do together:
+# (x / 255 - mean) / sqrt(v) / sqrt(std), where v, which the file calls a variance, holds std.
 _FIRST_LAYER = "stem_conv_pad"
 _NORMALIZATION_IN_FILE = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def _blocks(depths: tuple[int, ...], first_stage_end: str) -> tuple[BlockSpec, ...]:
-    """A block ends at its residual sum, or where it has none at its projection."""
+    """Returns the blocks, each of which ends at its residual sum, or else at its projection."""
     blocks = [BlockSpec("stem", "stem_activation")]
     for stage, depth in enumerate(depths, start=1):
         end = first_stage_end if stage == 1 else "project_bn"

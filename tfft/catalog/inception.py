@@ -22,7 +22,7 @@ _INCEPTION_RESNET_BLOCKS = (
     BlockSpec("conv_7b", "conv_7b_ac"),
 )
 
-# The residual sums are not named by the builder: block 2 ends at `add`, block 3 at `add_1`, …
+# The builder does not name the residual sums: block 2 ends at `add`, block 3 at `add_1`, …
 _XCEPTION_BLOCKS = (
     BlockSpec("block1", "block1_conv2_act"),
     BlockSpec("block2", "add"),

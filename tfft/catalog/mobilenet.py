@@ -51,7 +51,10 @@ def _v3(
     top1: float,
     digests: dict[tuple[bool, float], str],
 ) -> BackboneSpec:
-    """`outputs`: the last activation's layer, hard swish or, minimalistic, ReLU."""
+    """Returns the spec of a MobileNet v3.
+
+    `outputs` names the layer of the last activation: hard swish, and ReLU if minimalistic.
+    """
     stages = ["expanded_conv", *(f"expanded_conv_{i}" for i in range(1, blocks))]
     return BackboneSpec(
         name=name,

@@ -6,10 +6,10 @@ _URL = "https://storage.googleapis.com/tensorflow/keras-applications/nasnet/"
 
 
 def _blocks(cells: int, output: str) -> tuple[BlockSpec, ...]:
-    """Three groups of `cells` normal cells with a reduction cell between them.
+    """Returns the blocks: three groups of `cells` normal cells, with reduction cells between them.
 
-    Keras counts the cells through, the reduction cells included; the last cell's output has an
-    activation, named `output`.
+    Keras numbers all cells in one sequence, including the reduction cells; the last cell has an
+    activation after it, named `output`.
     """
     reductions = (cells, 2 * cells)
     blocks = [

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
+from tfft.catalog.spec import INPUT_RANGES
 from tfft.config.base import Fraction, Name, PositiveFloat, Section, discriminator_or
 
 
@@ -47,7 +48,7 @@ class HubBackbone(Section):
     )
     input_range: tuple[float, ...] = Field(
         default=(0.0, 1.0),
-        description="range of the pixels that it was trained on: [0, 1], [-1, 1] or [0, 255]",
+        description=f"range of the pixels that it was trained on: {INPUT_RANGES}",
     )
     signature: str | None = Field(
         default=None,
@@ -82,8 +83,8 @@ class KerasBackbone(Section):
     )
     input_range: tuple[float, ...] | None = Field(
         default=None,
-        description="range of the pixels that a .keras file from elsewhere takes: [0, 1], [-1, 1] "
-        "or [0, 255]; a run knows its own",
+        description=f"range of the pixels that a .keras file from elsewhere takes: {INPUT_RANGES}; "
+        "a run knows its own",
     )
     cut: str | None = Field(
         default=None,
@@ -114,8 +115,8 @@ class KerasHubBackbone(Section):
     )
     input_range: tuple[float, ...] | None = Field(
         default=None,
-        description="range of the pixels that it takes: [0, 1], [-1, 1] or [0, 255]; default: as "
-        "the preset's image converter says",
+        description=f"range of the pixels that it takes: {INPUT_RANGES}; default: as the preset's "
+        "image converter says",
     )
 
 

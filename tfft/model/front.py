@@ -170,10 +170,11 @@ def preprocess(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
     """
     if mode == "none":
         return images
+    pixels: Any = images  # Keras types the result of an operation too broadly
     scale: Any
     offset: Any
     if mode == "caffe":
-        images = keras.ops.flip(images, axis=-1)
+        pixels = keras.ops.flip(images, axis=-1)
         scale, offset = 1.0, [-mean for mean in _CAFFE_MEAN]
     elif mode == "torch":
         scale = [1.0 / (255.0 * std) for std in _TORCH_STD]
@@ -185,4 +186,4 @@ def preprocess(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
             "lite": (1 / 128.0, -127.0 / 128.0),
         }[mode]
     rescaling: Any = keras.layers.Rescaling(scale, offset, dtype="float32", name="preprocessing")
-    return rescaling(images)
+    return rescaling(pixels)

@@ -94,12 +94,17 @@ def directory_digest(directory: Path) -> str:
 def _files(directory: Path) -> dict[str, Path]:
     files = {f.relative_to(directory).as_posix(): f for f in directory.rglob("*") if f.is_file()}
     size = sum(path.stat().st_size for path in files.values())
-    if len(files) > _MAX_FILES or size > _MAX_BYTES:
+    _require_bounded(f"{directory} has", len(files), size)
+    return files
+
+
+def _require_bounded(subject: str, files: int, size: int) -> None:
+    """Refuses a module of too many files or bytes; `subject` starts the message."""
+    if files > _MAX_FILES or size > _MAX_BYTES:
         raise BackboneError(
-            f"{directory} has {len(files):,} files of {size / 1e9:.1f} GB; a module may have "
+            f"{subject} {files:,} files of {size / 1e9:.1f} GB; a module may have "
             f"{_MAX_FILES:,} of {_MAX_BYTES / 1e9:.1f} GB"
         )
-    return files
 
 
 def _checked(directory: Path, handle: str, sha256: str | None) -> ModuleFiles:
@@ -138,30 +143,24 @@ def _unpack(archive: Path, directory: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             members = tar.getmembers()
-            _require_harmless(members, archive)
+            for member in members:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise BackboneError(
+                        f"{archive} would write outside its directory: {member.name}"
+                    )
+                if not member.isfile() and not member.isdir():
+                    raise BackboneError(
+                        f"{archive} has a link or a device, which no module needs: {member.name}"
+                    )
+            size = sum(member.size for member in members)
+            _require_bounded(f"{archive} unpacks to", len(members), size)
             for member in members:
                 tar.extract(member, directory, filter="data")
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BackboneError(
             f"{archive} is damaged or not an archive that can be unpacked: {error}"
         ) from error
-
-
-def _require_harmless(members: list[tarfile.TarInfo], archive: Path) -> None:
-    for member in members:
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts:
-            raise BackboneError(f"{archive} would write outside its directory: {member.name}")
-        if not member.isfile() and not member.isdir():
-            raise BackboneError(
-                f"{archive} has a link or a device, which no module needs: {member.name}"
-            )
-    size = sum(member.size for member in members)
-    if len(members) > _MAX_FILES or size > _MAX_BYTES:
-        raise BackboneError(
-            f"{archive} unpacks to {len(members):,} files of {size / 1e9:.1f} GB; a module may "
-            f"have {_MAX_FILES:,} of {_MAX_BYTES / 1e9:.1f} GB"
-        )
 
 
 def _resolve(handle: str, progress: Progress) -> Path:

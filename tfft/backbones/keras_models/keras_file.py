@@ -22,7 +22,11 @@ def load_keras_file(path: Path) -> keras.Model:
         ModelFileError: The file cannot be read, holds a Lambda layer, or needs KerasHub, which is
             not installed.
     """
-    config = _read_config(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config: Any = json.loads(archive.read("config.json"))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ModelFileError(f"{path} is no .keras file: {reason(error)}") from error
     lambdas = [_name_of(part) for part in _sections(config) if part.get("class_name") == "Lambda"]
     if lambdas:
         raise ModelFileError(
@@ -69,14 +73,6 @@ def reason(error: BaseException) -> str:
     if paragraphs[0].startswith("A total of ") and len(paragraphs) > 1:
         return paragraphs[1].strip()
     return paragraphs[0].splitlines()[0] if paragraphs[0] else repr(error)
-
-
-def _read_config(path: Path) -> Any:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelFileError(f"{path} is no .keras file: {reason(error)}") from error
 
 
 def _sections(value: Any) -> Iterator[dict[str, Any]]:

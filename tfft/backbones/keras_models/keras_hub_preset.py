@@ -54,7 +54,10 @@ def build_keras_hub(
     keras_hub = _import_for(config.preset)
     preset = _loaded(lambda: keras_hub.models.Backbone.from_preset(source), config.preset)
     converter = _image_converter(keras_hub, source, directory)
-    size_px = size_px or _own_size(preset, converter)
+    if size_px is None:
+        shape = preset.inputs[0].shape
+        wanted = getattr(converter, "image_size", None) or (_DEFAULT_SIZE_PX,)
+        size_px = int(shape[1] if len(shape) == 4 and shape[1] else wanted[0])
     features, last = _features(preset, config)
     entrance = None if config.input_range else _entrance(converter, config.preset)
 
@@ -135,12 +138,6 @@ def _entrance(converter: Any, preset: str) -> Callable[[Any], Any]:
     offset = 0.0 if converter.offset is None else converter.offset
     rescaling: Any = layers.Rescaling(scale, offset, dtype="float32", name="image_converter")
     return rescaling
-
-
-def _own_size(preset: Any, converter: Any) -> int:
-    shape = preset.inputs[0].shape
-    wanted = getattr(converter, "image_size", None) or (_DEFAULT_SIZE_PX,)
-    return shape[1] if len(shape) == 4 and shape[1] else int(wanted[0])
 
 
 def _features(preset: Any, config: KerasHubBackbone) -> tuple[Any, Any]:
