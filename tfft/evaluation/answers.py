@@ -89,9 +89,7 @@ def answers_of_run(
 
 
 def kept_answers(run: Path, split: str, key: str) -> Answers | None:
-    """Returns the kept answers on a split; None if there are none, or their file is damaged or
-    they have another key.
-    """
+    """Returns the kept answers on a split; None if none are kept that can be read with this key."""
     try:
         kept = load_answers(run, split)
     except ModelFileError:

@@ -126,11 +126,7 @@ def export(
     checks: dict[str, dict[str, Any]] = {}
     if "savedmodel" in wanted:
         saved_model = _export_saved_model(
-            reference,
-            saved_models / version,
-            recipe.export,
-            config.max_accuracy_drop,
-            progress,
+            reference, saved_models / version, recipe.export, config.max_accuracy_drop, progress
         )
         _note(Path(run), saved_models, version, info, {"savedmodel": saved_models / version})
         write_bundle(saved_models / "serving", info, saved_versions(saved_models))
@@ -160,7 +156,7 @@ def _wanted(
     formats = formats or config.formats
     for unknown in set(formats) - set(FORMATS):
         raise UsageError(
-            f"no format {unknown!r}; there are {', '.join(FORMATS)}."
+            f"a format is one of {', '.join(FORMATS)}."
             f"{nearest(unknown, FORMATS)} Received: {unknown}"
         )
     try:

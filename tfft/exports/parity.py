@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,13 @@ FLOAT_ROUNDING = 1e-4
 OTHER_DECODER = 1e-3
 # By storage of the weights; what 16 bits change is small beside what decides an answer.
 SAVED_MODEL_TOLERANCE = {"float32": FLOAT_ROUNDING, "float16": 0.02, "bfloat16": 0.1}
+# Name of the metric of a head in a check, by the head's kind: its main metric, top-1 as accuracy.
+CHECKED_METRICS = {
+    "classification": "accuracy",
+    "multi_label": "f1",
+    "regression": "mae",
+    "box": "mean_iou",
+}
 _BATCH_SIZE = 32
 
 
@@ -142,20 +150,19 @@ class Reference:
         boxes = None if from_bytes else self.images.boxes
         kind = (rounded, from_bytes)
         if kind not in self._expected:
-            answer = self._answer_on_rounded if rounded else self._answer
+            answer = partial(self._answer, rounded)
             self._expected[kind] = answers_in_batches(self.images, answer, boxes)
         expected = self._expected[kind]
         actual = answers_in_batches(self.images, predictor.answers_from_bytes, boxes)
         checks = {}
         for name, head in self.original.info.heads.items():
             ours = head_metrics(head, np.nan_to_num(actual[name]), self.targets[name])
-            metric, value = main_metric(head, ours)
-            _, of_keras = main_metric(head, head_metrics(head, expected[name], self.targets[name]))
-            metric = "accuracy" if metric == "top1" else metric
+            theirs = head_metrics(head, expected[name], self.targets[name])
+            metric = CHECKED_METRICS[head.kind]
             checks[name] = {
                 **agreement(head, actual[name], expected[name]),
-                metric: value,
-                f"keras_{metric}": of_keras,
+                metric: main_metric(head, ours)[1],
+                f"keras_{metric}": main_metric(head, theirs)[1],
             }
         worst = max(_largest(check) for check in checks.values())
         return Comparison(
@@ -167,12 +174,9 @@ class Reference:
             ParityCheck(len(self.images), _finite(worst), checks),
         )
 
-    def _answer(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
-        return self.original.answers(self.original.pixels(encoded, boxes))
-
-    def _answer_on_rounded(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
+    def _answer(self, rounded: bool, encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
         pixels = self.original.pixels(encoded, boxes)
-        return self.original.answers(np.clip(np.rint(pixels), 0, 255))
+        return self.original.answers(np.clip(np.rint(pixels), 0, 255) if rounded else pixels)
 
 
 def answers_in_batches(

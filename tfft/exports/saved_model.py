@@ -108,8 +108,8 @@ def write_saved_model(
     ``serve_uint8`` the same as uint8; ``serve_bytes`` takes ``image_bytes`` string [n], whole image
     files, and decodes, turns and resizes them exactly as evaluation does, with NaN for those that
     cannot be read. Outputs of each: ``probabilities`` and ``logits`` float32 [n, classes]; ``box``
-    float32 [n, 4] or ``value`` float32 [n, 1] for such heads; by their heads' names where there are
-    several. ``describe`` takes ``names``, any strings [n], and answers each with the model's
+    float32 [n, 4] or ``value`` float32 [n, 1] for such heads; with several heads, by the names of
+    the heads. ``describe`` takes ``names``, any strings [n], and answers each with the model's
     description: its output ``info``, strings [n], has what ``assets.extra/tfft.json`` says.
 
     Args:

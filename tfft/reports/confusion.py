@@ -44,7 +44,7 @@ class ClassRow:
         name: Name of the class.
         images: Number of its images.
         recall: Share of its images that were recognised.
-        precision: Share of the images taken for it that are of it.
+        precision: Share of the images predicted as this class that belong to it.
         f1: Harmonic mean of recall and precision.
         mistaken_for: Class that its images were most often taken for, and how many of them.
     """

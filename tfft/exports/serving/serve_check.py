@@ -20,7 +20,7 @@ CHECKED_SIGNATURES = ("serve_bytes", "serving_default")
 
 @dataclass(frozen=True, repr=False)
 class ServeCheck(Readable):
-    """How a served model compares with another form of it.
+    """How the answers of a served model agree with those of its run, or of another MODEL.
 
     Attributes:
         model: URL of the served model.

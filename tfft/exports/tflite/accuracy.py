@@ -3,19 +3,13 @@
 import numpy as np
 
 from tfft.errors import GateError
-from tfft.exports.parity import Comparison
+from tfft.exports.parity import CHECKED_METRICS, Comparison
 from tfft.runtime.info import HeadInfo
 
 # Keras is sure of an image if its best class leads by more; rounding does not change such answers.
 _SURE = 0.5
 # One such answer may be lost by chance, but not all of a class.
 _SURE_IMAGES = 2
-_METRICS = {
-    "classification": "accuracy",
-    "multi_label": "f1",
-    "regression": "mae",
-    "box": "mean_iou",
-}
 
 
 def accuracy_drop(comparison: Comparison) -> float:
@@ -26,7 +20,7 @@ def accuracy_drop(comparison: Comparison) -> float:
     """
     drops = []
     for name, head in comparison.heads.items():
-        check, metric = comparison.check.heads[name], _METRICS[head.kind]
+        check, metric = comparison.check.heads[name], CHECKED_METRICS[head.kind]
         of_file, of_keras = (float(check[key] or 0.0) for key in (metric, f"keras_{metric}"))
         if head.kind == "regression":
             targets = comparison.targets[name]
