@@ -86,7 +86,7 @@ def write_run(directory: Path, pictures: Path, heads: tuple[str, ...] = ("label"
     model.fit(images, dict.fromkeys(heads, labels), epochs=20, verbose=0)
     info = ModelInfo(
         name="colours",
-        pixels=pixels,
+        input=pixels,
         heads={head: HeadInfo("classification", CLASSES, "label") for head in heads},
         backbone="EfficientNetLite0",
         licence="Apache-2.0",

@@ -60,6 +60,10 @@ class ModelFileError(UsageError):
     """A MODEL is not there, or is not one that tfft wrote or can read (exit code 2)."""
 
 
+class NewerFormatError(UsageError):
+    """A file is of a newer format than this version of tfft reads (exit code 2)."""
+
+
 class GateError(TfftError):
     """A quality gate was not met: accuracy or parity (exit code 3).
 

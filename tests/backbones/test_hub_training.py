@@ -43,7 +43,7 @@ MODULES = {
 UNFREEZE = {"frozen": "none", "partly": LastBlocks(last_blocks=1), "whole": "all"}
 INFO = ModelInfo(
     name="module",
-    pixels=PixelSpec(24, 24),
+    input=PixelSpec(24, 24),
     heads={"label": HeadInfo("classification", CLASSES, "label")},
     backbone="module",
     licence=None,

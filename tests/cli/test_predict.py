@@ -25,7 +25,7 @@ class BrightnessPredictor:
     info: ModelInfo = field(
         default_factory=lambda: ModelInfo(
             name="brightness",
-            pixels=PixelSpec(4, 4),
+            input=PixelSpec(4, 4),
             heads={"label": HeadInfo("classification", ("dark", "grey", "bright"), "label")},
             backbone="none",
             licence=None,

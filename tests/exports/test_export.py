@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from tfft.exports.export import export
 from tfft.exports.parity import ParityCheck, require_metrics
 from tfft.exports.tflite import family as tflite_family
 from tfft.exports.tflite.file import model_bytes, read_model
+from tfft.images.spec import PixelSpec
 from tfft.runs.exports import record_export, recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
@@ -42,6 +44,17 @@ def test_json_has_the_documented_form(exported):
         assert figures["images"] == 12
         assert figures["top1_agreement"] == 1.0
         assert figures["accuracy"] == figures["keras_accuracy"] > 0.5
+
+
+def test_an_export_says_its_input_and_for_older_clients_its_pixels(exported):
+    described = json.loads((exported.savedmodel / "assets.extra" / "tfft.json").read_text())
+    assert described["format"] == 1
+    assert described["input"] == {"kind": "image", **PixelSpec(SIZE_PX, SIZE_PX).to_json()}
+    assert described["pixels"] == PixelSpec(SIZE_PX, SIZE_PX).to_json()
+    answered = load_predictor(exported.savedmodel).described().to_export_json()
+    assert json.loads(json.dumps(answered)) == described
+    of_file = json.loads(zipfile.ZipFile(exported.tflite["float32"]).read("tfft.json"))
+    assert of_file == described
 
 
 def test_figures_and_labels_lie_beside_each_file(exported):

@@ -8,7 +8,7 @@ from tfft.backbones.backbone import Backbone
 from tfft.catalog.backbones import backbone_spec
 from tfft.catalog.spec import BackboneSpec, BlockSpec
 from tfft.errors import ModelFileError, TfftError
-from tfft.system.files import read_json
+from tfft.system.formats import BACKBONE
 
 FILE_NAME = "backbone.json"
 IN_CATALOG = ("application", "lite")
@@ -55,7 +55,7 @@ def read_backbone_record(file: Path) -> tuple[BackboneSpec, Mapping[str, Any], s
         ModelFileError: The file is missing or does not have this form.
     """
     try:
-        record = read_json(file)
+        record = BACKBONE.read(file)
         if record["kind"] in IN_CATALOG:
             spec = backbone_spec(record["kind"], record["name"])
             return spec, record["arguments"], record["model"]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tfft.errors import TfftError
-from tfft.system.files import lock_or_none, read_json
+from tfft.system.files import lock_or_none
+from tfft.system.formats import CACHE_ENTRY
 from tfft.system.readable import Readable
 
 ENTRY_FILE = "entry.json"
@@ -140,7 +141,7 @@ def _remove(path: Path) -> bool:
 
 def _about(path: Path) -> dict[str, Any]:
     try:
-        return dict(read_json(path / ENTRY_FILE)["about"])
+        return dict(CACHE_ENTRY.read(path / ENTRY_FILE)["about"])
     except (TfftError, KeyError, TypeError, ValueError):
         return {}
 

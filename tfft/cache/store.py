@@ -24,15 +24,14 @@ import numpy as np
 
 from tfft.cache.room import BUILDING, ENTRY_FILE, PROMISED_FILE, make_room
 from tfft.cache.tensors import StoredTensor, TensorWriter
-from tfft.errors import TfftError
+from tfft.errors import NewerFormatError, TfftError
 from tfft.system.files import (
     cache_directory,
     explained_os_errors,
     lock_or_none,
-    read_json,
     sync,
-    write_json,
 )
+from tfft.system.formats import CACHE_ENTRY
 from tfft.system.progress import SILENT, Progress
 
 # Part of every key: a change to what is stored, or to how, makes a new key.
@@ -90,6 +89,9 @@ def open_entry(content: Content) -> Entry | None:
     """Opens an entry, or returns None if there is none.
 
     Every byte is read once and checked. A damaged entry is removed and counts as absent.
+
+    Raises:
+        NewerFormatError: A newer version of tfft made it.
     """
     directory = activation_directory() / content.key
     lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
@@ -99,7 +101,7 @@ def open_entry(content: Content) -> Entry | None:
         return None
     tensors: list[StoredTensor] = []
     try:
-        entry = read_json(directory / ENTRY_FILE)
+        entry = CACHE_ENTRY.read(directory / ENTRY_FILE)
         for tensor in entry["tensors"]:
             tensors.append(StoredTensor(directory / tensor["file"]))
         with ThreadPoolExecutor(4) as executor:
@@ -108,6 +110,9 @@ def open_entry(content: Content) -> Entry | None:
             raise ValueError(f"{directory} is damaged")
         with suppress(PermissionError):  # someone else's cache, which can only be read
             os.utime(directory / ENTRY_FILE)
+    except NewerFormatError:  # not damaged, and another version of tfft uses it
+        os.close(lock)
+        raise
     except (TfftError, OSError, ValueError, KeyError, TypeError):
         Entry(tuple(tensors), lock).close()
         shutil.rmtree(directory, ignore_errors=True)
@@ -200,7 +205,7 @@ def _build(
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "tensors": [{"file": f"{i}.npy", "crc32": w.crc32} for i, w in enumerate(writers)],
         }
-        write_json(building / ENTRY_FILE, entry)
+        CACHE_ENTRY.write(building / ENTRY_FILE, entry)
         promised.unlink()
         building.rename(directory)
         sync(directory.parent)

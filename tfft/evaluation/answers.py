@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfft.data.index import ImageIndex
-from tfft.errors import ModelFileError, TfftError
+from tfft.errors import ModelFileError, NewerFormatError, TfftError
 from tfft.evaluation.predict import predict_index
 from tfft.runs.run import no_run, require_run
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.files import read_arrays, write_arrays
+from tfft.system.formats import ANSWERS
 from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def save_answers(run: Path, split: str, answers: Answers) -> None:
         **{f"targets/{head}": values for head, values in answers.targets.items()},
         **{f"outputs/{head}": values for head, values in answers.outputs.items()},
     }
-    write_arrays(_file(run, split), arrays)
+    write_arrays(_file(run, split), ANSWERS.stamped(arrays))
 
 
 def load_answers(run: Path, split: str) -> Answers:
@@ -113,6 +114,7 @@ def load_answers(run: Path, split: str) -> Answers:
 
     Raises:
         ModelFileError: The run was not evaluated on this split, or the file is damaged.
+        NewerFormatError: A newer version of tfft kept them.
     """
     path = _file(run, split)
     if not path.is_file():
@@ -121,8 +123,10 @@ def load_answers(run: Path, split: str) -> Answers:
             f"Run: tfft evaluate {run} --split {split}"
         )
     try:
-        arrays = read_arrays(path)
+        arrays = ANSWERS.upgraded(read_arrays(path), path)
         ids, key = arrays.pop("ids"), str(arrays.pop("key"))
+    except NewerFormatError:  # not damaged: nothing is computed over it
+        raise
     except (TfftError, KeyError) as error:
         raise ModelFileError(f"cannot read {path}: {error}") from error
     return Answers(ids, _group(arrays, "targets"), _group(arrays, "outputs"), key)

@@ -18,7 +18,8 @@ from tfft.metrics.calibration import (
 from tfft.runs.run import Run, ends_with_refit, no_run
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
-from tfft.system.files import read_arrays, read_json, write_json
+from tfft.system.files import read_arrays
+from tfft.system.formats import BEFORE_REFIT, CALIBRATION, METRICS, PLAN, known
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -129,7 +130,7 @@ def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibrati
         model=key,
         held_out=before_refit is not None,
     )
-    write_json(run.calibration_file, calibration.to_json())
+    CALIBRATION.write(run.calibration_file, calibration.to_json())
     return calibration
 
 
@@ -139,8 +140,8 @@ def _before_refit(run: Run, examples: int) -> Outputs | None:
     Raises:
         TfftError: They were refitted, and what they said before is not known.
     """
-    best = read_json(run.metrics_file).get("best", {}) if run.metrics_file.is_file() else {}
-    plan = read_json(run.plan_file) if best else {}
+    best = METRICS.read_if_there(run.metrics_file).get("best", {})
+    plan = PLAN.read(run.plan_file) if best else {}
     if not ends_with_refit(best, plan):
         return None
     if not run.before_refit_file.is_file():
@@ -149,7 +150,8 @@ def _before_refit(run: Run, examples: int) -> Outputs | None:
             f"of them before is not kept ({run.before_refit_file.name} is missing): a temperature "
             "fitted on images that a model was trained on would be wrong. Train it again."
         )
-    answers = read_arrays(run.before_refit_file)
+    arrays = BEFORE_REFIT.upgraded(read_arrays(run.before_refit_file), run.before_refit_file)
+    answers = {name.removeprefix("outputs/"): values for name, values in arrays.items()}
     if any(len(values) != examples for values in answers.values()):
         raise TfftError(f"{run.before_refit_file} is not of these {examples} validation images")
     return answers
@@ -171,8 +173,11 @@ def _of_head(probabilities: np.ndarray, labels: np.ndarray) -> HeadCalibration:
 def _kept(path: Path, key: str) -> Calibration | None:
     if not path.is_file():
         return None
-    values = read_json(path)
+    values = known(Calibration, CALIBRATION.read(path))
     if values.get("model") != key:
         return None
-    heads = {name: HeadCalibration(**head) for name, head in values["heads"].items()}
+    heads = {
+        name: HeadCalibration(**known(HeadCalibration, head))
+        for name, head in values["heads"].items()
+    }
     return Calibration(**{**values, "heads": heads})

@@ -16,7 +16,7 @@ from tfft.metrics.intervals import Interval
 from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
-from tfft.system.files import write_json
+from tfft.system.formats import EVALUATION
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, main_metrics, metric_lines
 
@@ -100,7 +100,7 @@ def evaluate(
     }
     evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics)
     if data is None and run is not None:
-        write_json(run / "evaluation" / f"{split}.json", evaluation.to_json())
+        EVALUATION.write(run / "evaluation" / f"{split}.json", evaluation.to_json())
         key = answers_key(predictor, index)
         save_answers(run, split, Answers(np.array(index.ids), targets, answers, key))
     return evaluation

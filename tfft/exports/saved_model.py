@@ -96,7 +96,9 @@ class _Servable(tf.Module):
 
     def description(self, names: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers each name with the same JSON, so that the batch is one like any other."""
-        return {"info": tf.fill(tf.shape(names), json.dumps(self._info.to_json()), name="info")}
+        return {
+            "info": tf.fill(tf.shape(names), json.dumps(self._info.to_export_json()), name="info")
+        }
 
 
 def write_saved_model(
@@ -125,7 +127,7 @@ def write_saved_model(
     with tempfile.TemporaryDirectory() as label_files:
         servable = _Servable(model, info, Path(label_files), weights)
         tf.saved_model.save(servable, str(directory), signatures=servable.signatures())
-    write_json(directory / "assets.extra" / FILE_NAME, info.to_json())
+    write_json(directory / "assets.extra" / FILE_NAME, info.to_export_json())
 
 
 def read_labels(directory: Path, head: str) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ from tfft.runs.history import read_history
 from tfft.runs.run import Run, refits_validation, require_run
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.predictor import Outputs
-from tfft.system.files import json_or_empty, read_json, require_writable, write_text
+from tfft.system.files import require_writable, write_text
+from tfft.system.formats import METRICS, PLAN, RUN
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable
 from tfft.version import __version__
@@ -170,7 +171,7 @@ def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
     plan, info, recipe = opened.plan, opened.predictor.info, opened.recipe
-    record = read_json(opened.run.record_file)
+    record = RUN.read(opened.run.record_file)
     return {
         "name": recipe.name,
         "description": recipe.description,
@@ -218,8 +219,8 @@ def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
         index,
         answers_of_run(predictor, chosen, index, progress),
         targets_of_model(predictor.info, index, data.class_names),
-        json_or_empty(opened.plan_file),
-        json_or_empty(opened.metrics_file),
+        PLAN.read_if_there(opened.plan_file),
+        METRICS.read_if_there(opened.metrics_file),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tfft.runs.run import Run, record
-from tfft.system.files import read_json
+from tfft.system.formats import RUN
 
 
 def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = None) -> None:
@@ -17,7 +17,7 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
     """
     entry = {name: str(path.absolute()) for name, path in files.items()}
     opened = Run(run)
-    *before, last = [{}, *read_json(opened.record_file).get("exports", [])]
+    *before, last = [{}, *RUN.read(opened.record_file).get("exports", [])]
     same = beside is not None and last.get("savedmodel") == str(beside.absolute())
     entries = [*before, {**last, **entry}] if same else [*before, last, entry]
     record(opened, exports=[known for known in entries if known])
@@ -25,7 +25,7 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
 
 def recorded_exports(run: Path) -> list[dict[str, Path]]:
     """Returns the exports of a run that still exist, newest first."""
-    entries = read_json(Run(run).record_file).get("exports", [])
+    entries = RUN.read(Run(run).record_file).get("exports", [])
     found = [
         {name: Path(path) for name, path in entry.items() if Path(path).exists()}
         for entry in reversed(entries)

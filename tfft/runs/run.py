@@ -17,11 +17,9 @@ from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.runs.diagnosis import Finding
 from tfft.system.files import (
     explained_os_errors,
-    json_or_empty,
-    read_json,
-    write_json,
     write_text,
 )
+from tfft.system.formats import METRICS, PLAN, RUN
 from tfft.system.machine import processors
 from tfft.system.readable import Readable, main_metrics, metric_lines
 from tfft.version import __version__
@@ -45,7 +43,7 @@ class Run(Readable):
     diagnosis: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
-        status = json_or_empty(self.record_file).get("status", "not started")
+        status = RUN.read_if_there(self.record_file).get("status", "not started")
         metrics = main_metrics(self.metrics)
         following = f"tfft.evaluate({str(self.path)!r})"
         if not self.model_file.is_file():
@@ -114,7 +112,7 @@ def create_run(recipe: Recipe, path: Path | None) -> Run:
     directory = _claim(path) if path is not None else _claim_next(Path("runs"), recipe.name)
     run = Run(directory)
     write_text(run.recipe_file, dump_recipe(recipe))
-    write_json(run.record_file, {"status": "started", **_circumstances()})
+    RUN.write(run.record_file, {"status": "started", **_circumstances()})
     return run
 
 
@@ -123,8 +121,10 @@ def open_run(path: Path) -> tuple[Run, Recipe]:
 
     Raises:
         ModelFileError: `path` is not a run directory.
+        NewerFormatError: A newer version of tfft made it.
     """
     run = require_run(path)
+    RUN.read(run.record_file)  # before the recipe, which may have keys of a newer format
     return run, load_recipe(run.recipe_file)
 
 
@@ -157,7 +157,7 @@ def no_run(path: str | Path, missing: str = "") -> ModelFileError:
 
 def record(run: Run, **entries: Any) -> None:
     """Adds entries to ``run.json``."""
-    write_json(run.record_file, {**read_json(run.record_file), **entries})
+    RUN.write(run.record_file, {**RUN.read(run.record_file), **entries})
 
 
 def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
@@ -174,8 +174,8 @@ def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
 
 def refits_validation(run: Run) -> bool:
     """Says whether the kept weights of a run were solved with its validation images too."""
-    metrics, plan = (json_or_empty(file) for file in (run.metrics_file, run.plan_file))
-    return ends_with_refit(metrics.get("best", {}), plan)
+    best = METRICS.read_if_there(run.metrics_file).get("best", {})
+    return ends_with_refit(best, PLAN.read_if_there(run.plan_file))
 
 
 def require_same_data(run: Run, data: ImageData) -> None:
@@ -184,7 +184,7 @@ def require_same_data(run: Run, data: ImageData) -> None:
     Raises:
         DataError: They are other images, or are split differently.
     """
-    recorded = read_json(run.record_file).get("data")
+    recorded = RUN.read(run.record_file).get("data")
     if recorded is not None and recorded["fingerprint"] != data.fingerprint():
         raise DataError(
             f"the images are not those that {run.path} was started with: they were "

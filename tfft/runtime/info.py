@@ -6,10 +6,15 @@ from typing import Any
 
 from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
+from tfft.system.formats import MODEL, known
 
 FILE_NAME = "tfft.json"
 # Keys of the `data` section with paths on the machine that trained.
 PLACES = ("path", "data_dir", "archives")
+
+
+# What a model may take, by the `kind` of its `input`.
+_INPUTS = {"image": PixelSpec}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class ModelInfo:
 
     Attributes:
         name: Name of the export or run.
-        pixels: How encoded images become its input, float32 [batch, height, width, 3], 0..255.
+        input: What it takes. Of images: how encoded ones become float32
+            [batch, height, width, channels], 0..255.
         heads: Its outputs by name.
         backbone: Name of its backbone.
         licence: Licence of the backbone's weights, as their source states it.
@@ -45,7 +51,7 @@ class ModelInfo:
     """
 
     name: str
-    pixels: PixelSpec
+    input: PixelSpec
     heads: dict[str, HeadInfo]
     backbone: str
     licence: str | None
@@ -54,8 +60,22 @@ class ModelInfo:
     created: str
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the description as JSON values."""
-        return asdict(self)
+        """Returns the description as JSON values, with the number of their format."""
+        kind = next(kind for kind, spec in _INPUTS.items() if isinstance(self.input, spec))
+        described = asdict(self) | {"input": {"kind": kind, **self.input.to_json()}}
+        return MODEL.stamped(described)
+
+    def to_export_json(self) -> dict[str, Any]:
+        """Returns the description that exports carry: for strangers, without places.
+
+        It also says `pixels`, as format 0 did, for clients from before format 1.
+        """
+        return self.without_places().to_json() | {"pixels": self.pixels.to_json()}
+
+    @property
+    def pixels(self) -> PixelSpec:
+        """How encoded images become the model's input."""
+        return self.input
 
     @property
     def temperatures(self) -> dict[str, float]:
@@ -77,15 +97,20 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":
-        """Returns the description from the JSON values that `to_json` returned.
+        """Returns the description from the JSON values of `to_json`, also of older formats.
+
+        Keys that are not known are passed over.
 
         Args:
             values: JSON values.
             source: File that they come from, for the error message.
 
         Raises:
-            ModelFileError: A key is missing or has a wrong value.
+            NewerFormatError: A newer version of tfft wrote them.
+            ModelFileError: A key is missing or has a wrong value, or the input is of a kind that
+                this version does not know.
         """
+        current = MODEL.upgraded(values, source)
         try:
             heads = {
                 name: HeadInfo(
@@ -94,9 +119,18 @@ class ModelInfo:
                     head["target"],
                     float(head.get("temperature", 1.0)),
                 )
-                for name, head in values["heads"].items()
+                for name, head in current["heads"].items()
             }
-            pixels = PixelSpec.from_json(values["pixels"])
-            return cls(**{**values, "heads": heads, "pixels": pixels})
+            found = {**known(cls, current), "heads": heads, "input": _read_input(current["input"])}
+            return cls(**found)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"{source} does not describe a model of tfft: {error}") from error
+
+
+def _read_input(values: Mapping[str, Any]) -> PixelSpec:
+    spec = _INPUTS.get(values["kind"])
+    if spec is None:
+        raise ValueError(
+            f"its input is of kind {values['kind']!r}, and known are {', '.join(_INPUTS)}"
+        )
+    return spec.from_json(known(spec, values))

@@ -6,7 +6,7 @@ The classifier has three classes and sees noise: the mechanism is checked, not t
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,12 +64,7 @@ class CheckResult(Readable):
 
     def to_json(self) -> dict[str, Any]:
         """Returns the result as JSON values."""
-        return {
-            "what": self.what,
-            "passed": self.passed,
-            "figure": self.measured,
-            "seconds": self.seconds,
-        }
+        return asdict(self)
 
 
 class _FailedError(TfftError):
@@ -123,7 +118,7 @@ class _Trial:
         self._optimizer = build_optimizer(AdamWOptimizer(name="adamw"), self._classifier.weights)
         self._info = ModelInfo(
             name="check",
-            pixels=PixelSpec(size_px, size_px),
+            input=PixelSpec(size_px, size_px),
             heads={"label": HeadInfo("classification", _CLASSES, "label")},
             backbone=backbone.spec.name,
             licence=None,

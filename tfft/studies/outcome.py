@@ -12,7 +12,7 @@ from tfft.evaluation.answers import load_answers
 from tfft.runs.history import read_history
 from tfft.studies.compare import Cell
 from tfft.studies.process import COST_FILE
-from tfft.system.files import json_or_empty, read_json
+from tfft.system.formats import COST, PLAN
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
     pairs = zip(answers.ids, answers.targets[head], strict=True)
     images = "\n".join(f"{image} {target}" for image, target in pairs)
     history = read_history(cell.run)
-    plan = read_json(cell.run / "plan.json")
-    cost = json_or_empty(cell.run / COST_FILE)
+    plan = PLAN.read(cell.run / "plan.json")
+    cost = COST.read_if_there(cell.run / COST_FILE)
     train_images = plan["images"]["train"]
     name = f"validation/{head}/top1"
     return Outcome(

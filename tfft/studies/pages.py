@@ -11,7 +11,8 @@ from tfft.metrics.intervals import Interval
 from tfft.studies.compare import Study
 from tfft.studies.results import Comparison, Results, Row
 from tfft.studies.verdict import p_text, percent, verdicts
-from tfft.system.files import write_json, write_text
+from tfft.system.files import write_text
+from tfft.system.formats import STUDY
 
 # What a table shows where there is no value.
 _NOTHING = "-"
@@ -58,7 +59,7 @@ def comparison_json(study: Study, results: Results) -> dict[str, Any]:
 
 def write_pages(study: Study, results: Results, curves: Path | None) -> None:
     """Writes ``comparison.json``, ``.md`` and ``.html`` into the directory of a study."""
-    write_json(study.path / "comparison.json", comparison_json(study, results))
+    STUDY.write(study.path / "comparison.json", comparison_json(study, results))
     write_text(study.path / "comparison.md", markdown_page(study, results, curves))
     write_text(study.path / "comparison.html", html_page(study, results, curves))
 

@@ -13,8 +13,10 @@ from typing import TextIO
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.errors import TfftError, UsageError
-from tfft.system.files import explained_os_errors, lock_or_none, read_json, write_text
+from tfft.system.files import explained_os_errors, lock_or_none, write_text
+from tfft.system.formats import COST, STUDY
 from tfft.system.progress import Progress, Task
+from tfft.version import __version__
 
 # Seconds a worker has to write its checkpoint when it is stopped.
 _GRACE_S = 60.0
@@ -34,6 +36,7 @@ def owned_study(path: Path) -> Iterator[None]:
 
     Raises:
         UsageError: Another process holds it.
+        NewerFormatError: A newer version of tfft made it.
     """
     lock = path / "lock"
     with explained_os_errors(path):
@@ -43,6 +46,9 @@ def owned_study(path: Path) -> Iterator[None]:
     if held is None:
         raise UsageError(f"{path} is being run by another process")
     try:
+        made = path / "study.json"
+        STUDY.read_if_there(made)
+        STUDY.write(made, {"tfft": __version__})
         yield
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"{path} keeps what was done. The same command goes on with it.")
@@ -53,8 +59,7 @@ def owned_study(path: Path) -> Iterator[None]:
 
 def is_finished(run: Path) -> bool:
     """Says whether a worker has finished this run."""
-    cost = run / COST_FILE
-    return cost.is_file() and bool(read_json(cost).get("finished"))
+    return bool(COST.read_if_there(run / COST_FILE).get("finished"))
 
 
 def run_worker(

@@ -18,7 +18,8 @@ from tfft.studies.compare import STUDIES, require_images
 from tfft.studies.process import is_finished, owned_study, require_same_recipe, run_worker
 from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
-from tfft.system.files import write_json, write_text
+from tfft.system.files import write_text
+from tfft.system.formats import STUDY
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -192,7 +193,7 @@ def _outcome(search: Search, recipe: Recipe) -> Tuned:
         p_value,
         text,
     )
-    write_json(path / "tuned.json", tuned.to_json())
+    STUDY.write(path / "tuned.json", tuned.to_json())
     return tuned
 
 

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from tfft.errors import TfftError
 from tfft.evaluation.evaluate import evaluate
 from tfft.studies.process import COST_FILE
-from tfft.system.files import read_json, write_json
+from tfft.system.formats import COST
 
 _INTERRUPTED = 130
 
@@ -57,7 +57,7 @@ def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
     from tfft.transfer import train as training
 
     started = time.perf_counter()
-    before = read_json(run / COST_FILE) if (run / COST_FILE).is_file() else None
+    before = COST.read_if_there(run / COST_FILE)
     resumed = (run / "run.json").is_file() and (run / "recipe.yaml").is_file()
     try:
         if resumed:
@@ -69,9 +69,9 @@ def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
         evaluate(run, split=split, progress=progress)
     except KeyboardInterrupt:
         if run.is_dir():
-            write_json(run / COST_FILE, _cost(before, time.perf_counter() - started, resumed))
+            COST.write(run / COST_FILE, _cost(before, time.perf_counter() - started, resumed))
         raise
-    write_json(run / COST_FILE, {**_cost(before, seconds, resumed), "finished": True})
+    COST.write(run / COST_FILE, {**_cost(before, seconds, resumed), "finished": True})
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 

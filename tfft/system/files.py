@@ -183,7 +183,7 @@ def _explanation(error: OSError, path: Path) -> str:
     return f"cannot write {path}: {error.strerror or error}"
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray | int]) -> None:
     """Writes arrays to `path` as an uncompressed ``.npz`` file, whole or not at all."""
     named: Any = dict(arrays)  # savez has parameters of its own, of other types
     with atomic_path(path) as temporary:

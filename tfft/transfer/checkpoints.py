@@ -14,6 +14,7 @@ import numpy as np
 
 from tfft.errors import ModelFileError, TfftError
 from tfft.system.files import atomic_path
+from tfft.system.formats import CHECKPOINT
 
 _KEPT = 2
 # Writing takes longer than a short epoch: one that is younger is not worth a checkpoint.
@@ -197,7 +198,7 @@ class Checkpoints:
                     f"{variable.path} holds values that are not finite (NaN or infinite), so the "
                     f"training stops. {self.advice()}"
                 )
-        text = json.dumps(asdict(state)).encode()
+        text = json.dumps(CHECKPOINT.stamped(asdict(state))).encode()
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, state=np.frombuffer(text, np.uint8), **values)
 
@@ -210,6 +211,7 @@ class Checkpoints:
     def _read(self, path: Path, variables: Sequence[keras.Variable]) -> TrainingState:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
+                state = CHECKPOINT.upgraded(json.loads(saved["state"].tobytes()), path)
                 if len(saved.files) != len(variables) + 1:
                     raise ModelFileError(
                         f"{path} was saved from another model: it has {len(saved.files) - 1} "
@@ -217,7 +219,7 @@ class Checkpoints:
                     )
                 for number, variable in enumerate(variables):
                     variable.assign(saved[f"{number:05d}"])
-                return _state(json.loads(saved["state"].tobytes()))
+                return _state(state)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ModelFileError(f"cannot read the checkpoint {path}: {error}") from error
 

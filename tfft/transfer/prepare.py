@@ -113,7 +113,7 @@ def model_info(recipe: Recipe, prepared: Prepared) -> ModelInfo:
     data, spec = prepared.data, prepared.classifier.backbone.spec
     return ModelInfo(
         name=recipe.export.name or recipe.name,
-        pixels=prepared.pixels,
+        input=prepared.pixels,
         heads={
             name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
             for name, head in recipe.heads.items()

@@ -21,7 +21,8 @@ from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.recipe import Recipe
 from tfft.runs.diagnosis import Finding, diagnose
 from tfft.runs.run import Run, create_run, open_run, record, require_same_data
-from tfft.system.files import atomic_path, json_or_empty, read_json, write_json
+from tfft.system.files import atomic_path, write_json
+from tfft.system.formats import BACKBONE, METRICS, PLAN, RUN, known
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import train_by_gradient
@@ -73,16 +74,16 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
         TfftError: As `train`.
     """
     run, recipe = open_run(path)
-    if read_json(run.record_file)["status"] == "finished" and run.model_file.is_file():
+    if RUN.read(run.record_file)["status"] == "finished" and run.model_file.is_file():
         progress.message(f"{run.path} is finished: there is nothing left to train")
-        kept = read_json(run.metrics_file)
-        diagnosis = tuple(Finding(**finding) for finding in kept["diagnosis"])
+        kept = METRICS.read(run.metrics_file)
+        diagnosis = tuple(Finding(**known(Finding, finding)) for finding in kept["diagnosis"])
         return replace(run, metrics=kept["validation"], diagnosis=diagnosis)
     data = load_of_recipe(recipe, progress)
     require_same_data(run, data)
     prepared = prepare_with(recipe, data, progress)
     # What is cached stays as it was decided at the start: the room on the disk may have changed.
-    phases = json_or_empty(run.plan_file).get("phases", [])
+    phases = PLAN.read_if_there(run.plan_file).get("phases", [])
     cached = [bool(phase["cached"]) for phase in phases]
     plan = make_plan(recipe, prepared.classifier, prepared.counts, cached)
     return _train(recipe, run, prepared, plan, progress)
@@ -95,8 +96,8 @@ def _train(
     state = session.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {state.done}")
-    write_json(run.plan_file, plan.to_json())
-    write_json(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
+    PLAN.write(run.plan_file, plan.to_json())
+    BACKBONE.write(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
     record(run, status="running", data=prepared.data.to_json(), seed=recipe.seed)
     with _usable_if_interrupted(session, prepared, state):
         if not state.saves:
@@ -153,5 +154,5 @@ def _finish(session: Session, prepared: Prepared, state: TrainingState) -> Run:
     place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
     diagnosis = tuple(diagnose(state.history, recipe, session.plan.images["validation"]))
     found = [finding.to_json() for finding in diagnosis]
-    write_json(run.metrics_file, {"validation": metrics, "best": place, "diagnosis": found})
+    METRICS.write(run.metrics_file, {"validation": metrics, "best": place, "diagnosis": found})
     return replace(run, metrics=metrics, diagnosis=diagnosis)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfft.config.loading.load import load_recipe
 from tfft.errors import BackboneError, ModelFileError, RecipeError, TfftError
-from tfft.system.files import read_json
+from tfft.system.formats import MODEL
 
 
 def classification_head(run: Path) -> str | None:
@@ -56,7 +56,7 @@ def class_names_of_run(run: Path) -> dict[str, tuple[str, ...]]:
         ModelFileError: The run's `model.json` is missing or does not name them.
     """
     try:
-        heads = read_json(run / "model.json")["heads"]
+        heads = MODEL.read(run / "model.json")["heads"]
         return {
             name: tuple(head["class_names"]) for name, head in heads.items() if head["class_names"]
         }

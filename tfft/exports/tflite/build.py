@@ -56,7 +56,7 @@ def write_tflite(
     add_metadata(model, info, version, description)
     path.write_bytes(model_bytes(model))
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(FILE_NAME, json.dumps(info.to_json(), ensure_ascii=False))
+        archive.writestr(FILE_NAME, json.dumps(info.to_export_json(), ensure_ascii=False))
         for name, head in ((n, h) for n, h in info.heads.items() if h.class_names):
             labels = "".join(f"{label}\n" for label in head.class_names)
             archive.writestr(labels_file(name), labels)

@@ -9,6 +9,7 @@ from tfft.config.train import LinearPhase
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
 from tfft.system.files import write_arrays
+from tfft.system.formats import BEFORE_REFIT
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.frozen.linear_solver import LinearWeights, solve_linear_head
 from tfft.transfer.phases.cached_inputs import cached_inputs
@@ -35,7 +36,8 @@ def train_by_solver(
     for name, weights in refitted.items():
         _assign(session.classifier.heads[name], weights)
     if held_out:
-        write_arrays(session.run.before_refit_file, held_out)
+        arrays = {f"outputs/{name}": answers for name, answers in held_out.items()}
+        write_arrays(session.run.before_refit_file, BEFORE_REFIT.stamped(arrays))
     state.next_epoch()
     row = {
         **columns("validation", validated),

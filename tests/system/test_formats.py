@@ -1,0 +1,72 @@
+"""Numbers of formats: each older one has a reader, a newer one is refused by name."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfft.errors import ModelFileError, NewerFormatError
+from tfft.system import formats
+from tfft.system.formats import BEFORE_REFIT, MODEL, RUN, Format
+from tfft.version import __version__
+
+ALL = {name: value for name, value in vars(formats).items() if isinstance(value, Format)}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_written_has_the_number_and_is_read_without_it(name, tmp_path):
+    file = tmp_path / "file.json"
+    ALL[name].write(file, {"key": "value"})
+    assert json.loads(file.read_text()) == {"format": 1, "key": "value"}
+    assert ALL[name].read(file) == {"key": "value"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_newer_number_is_refused_with_both_numbers_and_what_to_do(name, tmp_path):
+    file = tmp_path / "file.json"
+    file.write_text('{"format": 2, "key": "value"}')
+    with pytest.raises(NewerFormatError) as refused:
+        ALL[name].read(file)
+    assert str(refused.value) == (
+        f"{file} is {ALL[name].what} in format 2; tfft {__version__} reads formats up to 1. "
+        "Upgrade tfft: pip install --upgrade tfft"
+    )
+    assert refused.value.exit_code == 2
+
+
+def test_each_reader_turns_one_number_into_the_next():
+    steps = Format("steps", (lambda v: v | {"a": 1}, lambda v: v | {"b": v["a"] + 1}))
+    assert steps.number == 2
+    assert steps.upgraded({}, "here") == {"a": 1, "b": 2}
+    assert steps.upgraded({"format": 1, "a": 5}, "here") == {"a": 5, "b": 6}
+    assert steps.upgraded({"format": 2}, "here") == {}
+
+
+def test_pixels_have_become_an_input():
+    assert MODEL.upgraded({"name": "a", "pixels": {"height": 3}}, "here") == {
+        "name": "a",
+        "input": {"kind": "image", "height": 3},
+    }
+
+
+def test_a_head_may_be_called_format():
+    """Before there were numbers, answers had the names of their heads."""
+    answers = np.ones((2, 3))
+    upgraded = BEFORE_REFIT.upgraded({"format": answers, "label": answers}, "here")
+    assert upgraded.keys() == {"outputs/format", "outputs/label"}
+    stamped = {name: np.asarray(value) for name, value in BEFORE_REFIT.stamped(upgraded).items()}
+    assert BEFORE_REFIT.upgraded(stamped, "here").keys() == upgraded.keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1], "here is not the record of a run: it has no names for its values"),
+        ({"format": "new"}, "here is not the record of a run: its format is no number"),
+        ({"format": -1}, "here is not the record of a run: its format is no number"),
+        ({"format": 1.5}, "here is not the record of a run: its format is no number"),
+    ],
+)
+def test_what_has_another_form_is_named(values, message):
+    with pytest.raises(ModelFileError, match=message):
+        RUN.upgraded(values, "here")
