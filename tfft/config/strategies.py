@@ -69,7 +69,7 @@ class Partial(Section):
 class Progressive(Section):
     """A linear probe, then one more block from the top in each phase (ULMFiT; Howard, Ruder 2018).
 
-    `epochs` are those of each phase.
+    `epochs` is the number of epochs of each phase.
     """
 
     kind: Literal["progressive"]

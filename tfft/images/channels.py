@@ -8,12 +8,12 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def has_alpha(channels: int) -> bool:
-    """Returns whether the last channel is how opaque a pixel is, 0..255."""
+    """Returns whether the last channel says how opaque a pixel is, 0..255."""
     return channels in (2, 4)
 
 
 def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Returns pixels float32 [..., channels] of pixels [..., 3] or, with alpha, [..., 4]."""
+    """Turns pixels [..., 3], or [..., 4] with alpha, into float32 [..., channels]."""
     if channels in (3, 4):
         return pixels
     grey = pixels[..., :3] @ LUMA[:, None]
@@ -21,7 +21,7 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def check_channels(channels: int) -> None:
-    """Raises ValueError unless pixels can have so many channels."""
+    """Raises a ValueError unless pixels can have that many channels."""
     if channels not in CHANNELS:
         raise ValueError(
             f"images have 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha) channels. "

@@ -24,7 +24,13 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, str
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """A fully decoded Pillow image, not yet RGB or upright, and what its bytes say."""
+    """A fully decoded image that is neither RGB nor upright yet.
+
+    Attributes:
+        format: One of `FORMATS`.
+        image: The decoded image, in whatever mode Pillow read it.
+        orientation: EXIF orientation, 1..8.
+    """
 
     format: str
     image: Image.Image
@@ -35,16 +41,16 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
     """Decodes an image as it is meant to be seen.
 
     Args:
-        encoded: the bytes of the file.
-        alpha: give how opaque each pixel is as a fourth channel; PNG and WebP can say so, other
-            images are opaque (255).
+        encoded: Bytes of the file.
+        alpha: Whether to return a fourth channel that says how opaque each pixel is, 0..255. Only
+            PNG and WebP have one; other images are opaque (255).
 
     Returns:
         uint8 [height, width, 3], RGB, EXIF orientation applied; with `alpha` [height, width, 4].
 
     Raises:
-        DataError: Not an allowed format, truncated or broken, or too large. The message has no
-            path: the caller knows it.
+        DataError: The format is not allowed, or the image is truncated, broken or too large. The
+            message has no path: the caller knows it.
     """
     opened = open_image(encoded)
     image = _rgb(opened, encoded)
@@ -57,8 +63,9 @@ def open_image(encoded: bytes, small: bool = False) -> OpenedImage:
     """Decodes an image fully, without converting it to RGB.
 
     Args:
-        encoded: the bytes of the file.
-        small: a JPEG to an eighth of its size, in half the time: all its bytes are read, as ever.
+        encoded: Bytes of the file.
+        small: Whether to decode a JPEG to an eighth of its size, which takes half the time; all its
+            bytes are read all the same.
 
     Raises:
         DataError: As `decode_image`.

@@ -20,7 +20,7 @@ def image_format(encoded: bytes) -> str:
     """Returns which of `FORMATS` the first bytes announce; names and extensions say nothing.
 
     Raises:
-        DataError: None of them, with what the bytes look like where that is known.
+        DataError: They announce none of them; the message says what they look like, if known.
     """
     if encoded[:3] == b"\xff\xd8\xff":
         return "JPEG"
@@ -66,9 +66,9 @@ def check_variant(encoded: bytes, kind: str) -> None:
     """Refuses what Pillow would read and TensorFlow cannot.
 
     Raises:
-        DataError: An animated WebP (TensorFlow 2.21's reader corrupts memory on it), a PNG, GIF or
-            BMP without its end, or a BMP that is compressed or has other than 1, 4, 8, 24 or 32
-            bits a pixel.
+        DataError: The image is an animated WebP (TensorFlow 2.21's reader corrupts memory on it), a
+            PNG, GIF or BMP without its end, or a BMP that is compressed or has other than 1, 4, 8,
+            24 or 32 bits a pixel.
     """
     if kind == "PNG":
         _check_png_chunks(encoded)

@@ -9,7 +9,14 @@ from tfft.images.spec import Box, PixelSpec
 
 @dataclass(frozen=True)
 class Window:
-    """The output as a window of the image resized to `resized_height` x `resized_width`."""
+    """The output as a window of the resized image.
+
+    Attributes:
+        resized_height: Height that the whole image is resized to, in pixels.
+        resized_width: Width that the whole image is resized to, in pixels.
+        top: First row of the window.
+        left: First column of the window.
+    """
 
     resized_height: int
     resized_width: int
@@ -51,9 +58,10 @@ def visible_part(
     """Returns which part of an upright image the pixels of `spec` show.
 
     Args:
-        height: Of the image in pixels; width: likewise.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
         spec: How the image is cut and resized.
-        box: The part that is cut before, or None.
+        box: Part of the image that is cut out first; None for all of it.
 
     Returns:
         float32 [4], (ymin, xmin, ymax, xmax) as shares of the image.
@@ -74,7 +82,8 @@ def boxes_in_part(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
     Args:
         boxes: float32 [..., 4], (ymin, xmin, ymax, xmax) as shares of the image.
-        parts: float32 [..., 4], likewise; a mirrored part has xmin and xmax exchanged.
+        parts: float32 [..., 4], the parts that are seen, as (ymin, xmin, ymax, xmax); a mirrored
+            part has xmin and xmax exchanged.
 
     Returns:
         float32 [..., 4], cut at the edges of the part; NaN where nothing of the box is seen.
@@ -86,9 +95,14 @@ def boxes_in_part(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def boxes_in_image(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Returns boxes float32 [..., 4], given as shares of what is seen, as shares of the image.
+    """Turns boxes that are shares of what is seen into shares of the image.
 
-    Parts are those of `boxes_in_part`, mirrored ones included.
+    Args:
+        boxes: float32 [..., 4], (ymin, xmin, ymax, xmax) as shares of the part that is seen.
+        parts: float32 [..., 4], the parts that are seen, as `boxes_in_part` takes them.
+
+    Returns:
+        float32 [..., 4], (ymin, xmin, ymax, xmax) as shares of the image.
     """
     low, high = parts[..., :2], parts[..., 2:]
     points = [low + boxes[..., :2] * (high - low), low + boxes[..., 2:] * (high - low)]

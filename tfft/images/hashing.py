@@ -21,16 +21,16 @@ _FEWEST_BITS = 24
 def difference_hash(encoded: bytes, box: Box | np.ndarray | None = None) -> np.ndarray | None:
     """Returns the difference hash of an image that `inspect_image` accepts.
 
-    The image is brought to grey and to very few pixels; a bit says whether a pixel is lighter than
-    its neighbour: 128 bits across, 128 bits down.
+    The image is reduced to grey and to very few pixels; each bit says whether a pixel is lighter
+    than its neighbour: 128 bits across, 128 bits down.
 
     Args:
-        encoded: an image file.
-        box: the part that counts.
+        encoded: Bytes of an image file.
+        box: Part of the image that counts; None for all of it.
 
     Returns:
-        uint64 [4]; None where there is too little to compare: fewer pixels than the hash needs, or
-        almost none that is lighter or darker than its neighbour. Hashes are compared by the number
+        uint64 [4]; None if there is too little to compare: fewer pixels than the hash needs, or
+        hardly any that is lighter or darker than its neighbour. Hashes are compared by the number
         of bits that differ.
 
     Source: Krawetz 2013, "Kind of Like That" (dHash).

@@ -9,7 +9,14 @@ from tfft.images.formats import announced_size, gif_frames, image_format
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a scan keeps of an image; height and width are those of the upright image."""
+    """What a scan keeps of an image.
+
+    Attributes:
+        format: One of `tfft.images.formats.FORMATS`.
+        height: Height of the upright image in pixels.
+        width: Width of the upright image in pixels.
+        orientation: EXIF orientation, 1..8.
+    """
 
     format: str
     height: int
@@ -20,11 +27,11 @@ class ImageFacts:
 def inspect_image(encoded: bytes) -> ImageFacts:
     """Reads all of an image, so that nothing in it can fail later, and describes it.
 
-    Every byte of a JPEG is decoded, but only to an eighth of its size: what is broken shows all the
-    same.
+    Every byte of a JPEG is decoded, but only to an eighth of its size, which shows just as well
+    what is broken.
 
     Raises:
-        DataError: It cannot be read, with the reason.
+        DataError: The image cannot be read; the message says why.
     """
     opened = open_image(encoded, small=True)
     height, width = image_size(encoded)
@@ -35,7 +42,7 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     """Returns height and width of the upright image from its header, without decoding it.
 
     Args:
-        encoded: an image that `inspect_image` accepts.
+        encoded: Bytes of an image that `inspect_image` accepts.
     """
     kind = image_format(encoded)
     if kind == "GIF":  # its first frame is laid on a canvas as large as its largest frame

@@ -25,12 +25,15 @@ def encoded_to_pixels(
 def encoded_batch_to_pixels(
     encoded: Sequence[bytes], spec: PixelSpec, boxes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Decodes images as `encoded_to_pixels` does, to float32 [n, spec.height, spec.width, 3].
+    """Decodes images as `encoded_to_pixels` does, to float32 [n, height, width, channels].
 
     Args:
-        encoded: whole image files.
+        encoded: Bytes of n image files.
         spec: The pixels wanted.
-        boxes: float32 [n, 4], the part of each to keep, or None.
+        boxes: float32 [n, 4], the part of each image to keep; None for all of it.
+
+    Raises:
+        DataError: An image cannot be read.
     """
     cuts = [None] * len(encoded) if boxes is None else boxes
     return np.stack([encoded_to_pixels(e, spec, b) for e, b in zip(encoded, cuts, strict=True)])
@@ -44,7 +47,7 @@ def to_pixels(
     Args:
         image: uint8 [h, w, 3], upright; [h, w, 4] where `spec` has alpha.
         spec: The pixels wanted.
-        box: The part to keep, cut before resizing.
+        box: Part to keep, which is cut out before resizing; None for all of it.
 
     Returns:
         float32 [spec.height, spec.width, spec.channels] in 0..255, not rounded. Equal to

@@ -26,7 +26,7 @@ def resampled(
         resized: Height and width that the whole image is resized to.
         corner: Row and column of the window in the resized image.
         size: Height and width of the window.
-        interpolation: The kernel, widened where the image shrinks.
+        interpolation: Name of the kernel, which is widened where the image shrinks.
 
     Returns:
         float32 [*size, 3]; bicubic may lie outside 0..255.

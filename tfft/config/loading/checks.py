@@ -1,4 +1,4 @@
-"""Faults that lie between the values of a recipe and need neither model nor data."""
+"""Faults that show only between values of a recipe; neither model nor data are needed."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""From what pydantic finds wrong to sentences that say where, what and what to do."""
+"""Turns what pydantic finds wrong into sentences that say where, what, and what to do."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -24,7 +24,12 @@ _SECTION_FAULTS = ("model_type", "model_attributes_type", "dict_type")
 
 
 class Fault(NamedTuple):
-    """What is wrong with the value at a path."""
+    """What is wrong with one value of a recipe.
+
+    Attributes:
+        path: Keys and list indices that lead to the value.
+        text: Sentence about it, without its place.
+    """
 
     path: Path
     text: str
@@ -64,7 +69,7 @@ def find_faults(error: ValidationError, model: type[BaseModel], values: Any) -> 
 
 
 def received(value: Any) -> str:
-    """Returns the end of a message: ``Received: …``, as YAML spells short values."""
+    """Returns the end of a message, ``Received: …``, with a short value as YAML spells it."""
     if value is None or isinstance(value, bool):
         shown = "null" if value is None else str(value).lower()
     else:
@@ -81,7 +86,7 @@ def _line(document: Document, fault: Fault) -> str:
 
 
 def _value_path(found: Any, values: Any, model: type[BaseModel]) -> Path:
-    """Leaves out of pydantic's location what is no part of the values: names of union members."""
+    """Returns pydantic's location without the names of union members, which are no keys."""
     location, path = found["loc"], []
     for part in location:
         in_list = isinstance(values, list) and isinstance(part, int) and part < len(values)
@@ -126,7 +131,7 @@ def _sentence(found: Any, path: Path, model: type[BaseModel]) -> str | None:
 
 
 def _too_few(value: Any, least: int) -> str | None:
-    """None where there are enough entries: pydantic counts those alone that are without fault."""
+    """Returns None if there are enough entries: pydantic counts only those without faults."""
     if len(value) >= least:
         return None
     count = "at least one entry" if least == 1 else f"{least} entries or more"

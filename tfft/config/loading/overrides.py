@@ -15,7 +15,13 @@ Overrides = Mapping[str, Any] | Sequence[str]
 
 
 class Override(NamedTuple):
-    """One value set from outside, and what a message calls its place."""
+    """One value set from outside.
+
+    Attributes:
+        path: Keys and list indices that lead to the value.
+        value: The value, as YAML has it.
+        place: What a message calls the override, such as ``--set train.batch_size``.
+    """
 
     path: Path
     value: Any
@@ -23,15 +29,15 @@ class Override(NamedTuple):
 
 
 class _NoSuchPlaceError(Exception):
-    """A path leads where there can be nothing."""
+    """A path leads to a place that cannot exist."""
 
 
 def parse_overrides(overrides: Overrides) -> list[Override]:
-    """Returns overrides in their order; values of strings are read as YAML.
+    """Returns overrides in their order; the values in strings are read as YAML.
 
     Raises:
-        UsageError: One is not ``PATH=VALUE``.
-        RecipeError: A value is no YAML.
+        UsageError: A string is not ``PATH=VALUE``.
+        RecipeError: A value is not YAML.
     """
     if isinstance(overrides, Mapping):
         return [Override(_path(key), value, f"override {key}") for key, value in overrides.items()]

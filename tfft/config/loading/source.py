@@ -34,8 +34,8 @@ class Document:
     """Values, and where each of them was written.
 
     Attributes:
-        values: dicts, lists and scalars.
-        places: ``file:line`` by path; a path that was not written has its parent's.
+        values: Dicts, lists and scalars.
+        places: ``file:line`` of each value by its path.
     """
 
     values: Any
@@ -87,11 +87,11 @@ def read_yaml(text: str, source: str) -> Document:
     """Reads one YAML document.
 
     Args:
-        text: the document.
-        source: file name, or whatever a message should call it.
+        text: The document.
+        source: File name, or whatever else a message should call the document.
 
     Raises:
-        RecipeError: It is no YAML, or uses what is refused here.
+        RecipeError: The text is not YAML, or uses a part of YAML that is refused here.
     """
     if len(text.encode()) > _MAX_BYTES:
         raise RecipeError(f"{source}: larger than {_MAX_BYTES:,} bytes; this is no recipe")
@@ -110,7 +110,7 @@ def read_yaml(text: str, source: str) -> Document:
 
 
 class _Composer(yaml.SafeLoader):
-    """Makes nodes of text; refuses tags, and nesting that would exhaust the stack."""
+    """Composes nodes from text; refuses tags, and nesting that would exhaust the stack."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -132,6 +132,8 @@ class _Composer(yaml.SafeLoader):
 
 
 class _Builder:
+    """Makes values of nodes, and notes the place of each."""
+
     def __init__(self, source: str) -> None:
         self._source = source
         self._count = 0

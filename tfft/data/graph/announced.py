@@ -1,7 +1,7 @@
-"""How much memory an encoded image wants, from its header, in a TensorFlow graph.
+"""How much memory an encoded image needs, by its header, in a TensorFlow graph.
 
-A few hundred bytes can announce a picture of gigabytes. Whoever decodes images of strangers looks
-here first.
+A few hundred bytes can announce a picture of gigabytes: images from strangers are checked before
+they are decoded.
 """
 
 from tfft.system.tensorflow import tf
@@ -11,10 +11,11 @@ MAX_GIF_BLOCKS = 40_000
 
 
 def announced_bytes(encoded: tf.Tensor) -> tf.Tensor:
-    """Returns how many bytes the decoded image takes, int64 scalar, by what its header says.
+    """Returns how many bytes the decoded image takes by its header, int64 scalar.
 
-    Three a pixel; of a GIF, whose reader decodes every frame to see the first, at least one a
-    pixel of all frames together. A GIF of more than `MAX_GIF_BLOCKS` announces the largest int64.
+    That is three for each pixel; for a GIF, whose reader decodes every frame to see the first, at
+    least one for each pixel of all frames together. A GIF of more than `MAX_GIF_BLOCKS` announces
+    the largest int64.
 
     Args:
         encoded: string scalar, the bytes of a JPEG, PNG, GIF, BMP or WebP image.

@@ -36,11 +36,11 @@ def augmented_view(
     """Decodes one image and returns one augmented view of it.
 
     Args:
-        encoded: string scalar.
+        encoded: string scalar, the bytes of the image file.
         spec: The pixels wanted; random crops replace its crop and its `resize`.
-        box: float32 [4], the part that counts as the image, or None.
+        box: float32 [4], the part that counts as the image; None for all of it.
         augmentation: A name of `tfft.config.data.Augmentation`.
-        seed: int32 [2], of this view.
+        seed: int32 [2], seed of this view.
 
     Returns:
         Pixels float32 [spec.height, spec.width, spec.channels] in 0..255, and which part of the
@@ -83,7 +83,7 @@ def boxes_in_part(boxes: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
 def _random_crop(
     encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes a random part; of a JPEG that is not rotated, only that part is decoded."""
+    """Decodes a random part of an image, and nothing else of a JPEG that is not rotated."""
 
     def from_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
         shape = tf.io.extract_jpeg_shape(encoded)

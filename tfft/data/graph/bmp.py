@@ -1,6 +1,7 @@
 """Uncompressed BMP files in a TensorFlow graph; TensorFlow's own reader knows no palettes.
 
-`tfft.images.bmp` names what is allowed: 1, 4, 8, 24 and 32 bits a pixel, no compression.
+`tfft.images.formats.check_variant` says what is allowed: 1, 4, 8, 24 and 32 bits a
+pixel, no compression.
 Source: Microsoft, BITMAPFILEHEADER and BITMAPINFOHEADER.
 """
 

@@ -21,7 +21,8 @@ def decode_exact(encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = No
     Args:
         encoded: string scalar, the bytes of a JPEG, PNG, GIF, BMP or WebP image.
         spec: The pixels wanted.
-        box: float32 [4], (ymin, xmin, ymax, xmax) as shares of the upright image, or None.
+        box: float32 [4], the part (ymin, xmin, ymax, xmax) to cut out, as shares of the upright
+            image; None for all of it.
 
     Returns:
         float32 [spec.height, spec.width, spec.channels] in 0..255.

@@ -1,4 +1,4 @@
-"""Images of strangers in a TensorFlow graph: one that cannot be read does not fail the others."""
+"""Images from strangers in a TensorFlow graph: one that cannot be read fails no other."""
 
 from tfft.system.tensorflow import tf
 

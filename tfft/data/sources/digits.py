@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits, written once as PNG files that any source can read."""
+"""scikit-learn's handwritten digits, written once as PNG files in one folder a class."""
 
 import io
 from collections.abc import Mapping

@@ -75,27 +75,23 @@ def _split_roots(path: Path, notes: list[str]) -> list[tuple[str, Path]]:
 
 
 def _labelled_files(path: Path, root: Path, notes: list[str]) -> list[tuple[Path, str]]:
+    """Returns (file, name of its class) of each image below a directory of class folders."""
     found = []
     for child in _visible(root):
         place = child.relative_to(path).as_posix()
         if not child.is_dir():
             notes.append(f"{place} is ignored: it is in no class folder")
             continue
-        files = _files_below(child)
+        files: list[Path] = []
+        for parent, folders, names in os.walk(child):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            files += [Path(parent, name) for name in sorted(names) if not name.startswith(".")]
         if not files:
             notes.append(f"{place} is ignored: the class folder is empty")
         if any(file.parent != child for file in files):
             notes.append(f"{place} has folders in it: the images in them count for the class too")
         found += [(file, child.name) for file in files]
     return found
-
-
-def _files_below(directory: Path) -> list[Path]:
-    files = []
-    for parent, folders, names in os.walk(directory):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(parent, name) for name in sorted(names) if not name.startswith(".")]
-    return files
 
 
 def _visible(directory: Path) -> list[Path]:
@@ -105,6 +101,7 @@ def _visible(directory: Path) -> list[Path]:
 
 
 def _class_names(path: Path, files: list[tuple[Path, str, str]]) -> tuple[str, ...]:
+    """Returns the classes of (file, class, split), which must be two or more, all to be trained."""
     names = tuple(sorted({name for _, name, _ in files}))
     if not names:
         raise DataError(

@@ -17,13 +17,13 @@ _VERSION = 2
 
 
 def kept_path(*key: Any) -> Path:
-    """Returns where the source that `key` (JSON values, paths) decides is kept."""
+    """Returns the file that keeps the source which `key` (JSON values, paths) stands for."""
     text = json.dumps([_VERSION, *key], default=str)
     return cache_directory("scans") / f"source-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
 
 
 def keep_source(path: Path, source: Source) -> None:
-    """Writes a source, with the sizes and times of the files that it lies in."""
+    """Writes a source, with the sizes and times of its files."""
     index = source.index
     described = {
         "name": source.name,
@@ -31,7 +31,7 @@ def keep_source(path: Path, source: Source) -> None:
         "licence": source.licence,
         "notes": source.notes,
         "files": index.files,
-        "stamps": [_stamp(Path(file)) for file in index.files],
+        "stamps": [size_and_time(Path(file)) for file in index.files],
         "ids": index.ids,
         "box_targets": index.box_targets,
     }
@@ -55,7 +55,7 @@ def kept_source(path: Path) -> Source | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             described = json.loads(arrays["described"].tobytes())
-            stamps = [_stamp(Path(file)) for file in described["files"]]
+            stamps = [size_and_time(Path(file)) for file in described["files"]]
             if stamps != described["stamps"]:
                 return None
             return _source(described, {name: arrays[name] for name in arrays.files})
@@ -87,6 +87,7 @@ def _source(described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Source:
     )
 
 
-def _stamp(path: Path) -> list[int]:
+def size_and_time(path: Path) -> list[int]:
+    """Returns a file's size in bytes and its modification time in ns: other ones, another file."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]

@@ -1,4 +1,4 @@
-"""Photos listed in a CSV file: path, label, optionally split, and what else heads predict."""
+"""Photos listed in a CSV file: path, label, optionally split, and other targets of heads."""
 
 import csv
 import math
@@ -22,7 +22,14 @@ _ONLY_CLASS = "all"
 
 @dataclass(frozen=True)
 class _Row:
-    """One line: the image, its label and split, and the texts of its other targets."""
+    """One line of the file.
+
+    Attributes:
+        path: Path of the image, relative to the directory of the CSV file.
+        label: Name of its class.
+        split: Split that it belongs to, one of `SPLITS`.
+        others: Texts of its other targets, by their names.
+    """
 
     path: str
     label: str
@@ -37,7 +44,7 @@ def manifest_source(config: ManifestData, targets: Mapping[str, str], progress: 
     an image is training data from which the other splits are cut. Each target has a column of its
     name: a class; labels with ``|`` between them; a number; or a box, ``ymin xmin ymax xmax`` as
     shares of the upright image. An empty number or box is a missing one. A column ``label`` is
-    needed where a head predicts it.
+    needed only where a head predicts it.
 
     Args:
         config: Section whose `path`, the CSV file, must be set.
@@ -91,7 +98,10 @@ def _target(texts: list[str], kind: str) -> tuple[np.ndarray, tuple[str, ...]]:
         return np.array([_numbers(text, 4) for text in texts], np.float32), ()
     if kind == "regression":
         return np.array([_numbers(text, 1) for text in texts], np.float32), ()
-    found = [_labels(text) if kind == "multi_label" else [text] for text in texts]
+    found = [[text] for text in texts]
+    if kind == "multi_label":
+        listed = (text.split(_LABELS_BETWEEN) for text in texts)
+        found = [[label.strip() for label in labels if label.strip()] for labels in listed]
     names = tuple(sorted({label for labels in found for label in labels}))
     numbers = {name: number for number, name in enumerate(names)}
     if kind == "classification":
@@ -100,10 +110,6 @@ def _target(texts: list[str], kind: str) -> tuple[np.ndarray, tuple[str, ...]]:
     for row, labels in zip(values, found, strict=True):
         row[[numbers[label] for label in labels]] = 1.0
     return values, names
-
-
-def _labels(text: str) -> list[str]:
-    return [label.strip() for label in text.split(_LABELS_BETWEEN) if label.strip()]
 
 
 def _numbers(text: str, count: int) -> list[float]:

@@ -1,8 +1,8 @@
 """Stanford Dogs prepared from its archives on this machine, without network.
 
-The official archives go through TFDS's own builder, after their sha256 have been compared with
-TFDS's list. Others, which must be declared a subset, go through a subclass of it that takes the
-class names from the lists and reads straight from the archives.
+The official archives go through TFDS's own builder, after their sha256 has been compared with
+TFDS's list. Others, which must be declared a subset, go through a subclass of the builder that
+takes the class names from the lists and reads straight from the archives.
 Source: Khosla, Jayadevaprakash, Yao, Fei-Fei 2011.
 """
 
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tfft.data.dataset import Source
+from tfft.data.sources.kept import size_and_time
 from tfft.data.sources.tfds_quiet import quiet_preparation, tensorflow_datasets
 from tfft.errors import DataError, TfftError
+from tfft.system.digests import file_sha256
 from tfft.system.files import (
     atomic_directory,
     cache_directory,
@@ -31,7 +33,6 @@ from tfft.system.progress import Progress
 
 _ARCHIVES = ("annotation.tar", "images.tar", "lists.tar")
 _LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
-_BLOCK = 1 << 20
 
 
 class StanfordDogsArchives:
@@ -53,7 +54,7 @@ class StanfordDogsArchives:
             )
 
     def digest(self) -> str:
-        """Returns the sha256 of the archives' sha256, by which the prepared set is known."""
+        """Returns one sha256 of all archives, by which the prepared set is known."""
         sums = self._checksums()
         return hashlib.sha256("".join(sums[name] for name in _ARCHIVES).encode()).hexdigest()
 
@@ -66,7 +67,8 @@ class StanfordDogsArchives:
         """
         tfds = tensorflow_datasets()
         home = cache_directory("datasets") / f"stanford_dogs-{self.digest()[:16]}"
-        official = self._is_official(tfds)
+        infos = tfds.builder_cls("stanford_dogs").url_infos.values()
+        official = {info.filename: info.checksum for info in infos} == self._checksums()
         if not official and not self._subset:
             raise DataError(
                 f"the archives in {self._directory} are not the official ones of Stanford Dogs: "
@@ -84,7 +86,7 @@ class StanfordDogsArchives:
         """Compares the images with the lists: every listed photo, in its split, exactly once.
 
         Raises:
-            DataError: Photos are missing, with their names.
+            DataError: Photos are missing; the message names them.
         """
         faults = []
         for split, name in _LISTS.items():
@@ -122,27 +124,18 @@ class StanfordDogsArchives:
         finally:
             task.close()
 
-    def _is_official(self, tfds: Any) -> bool:
-        sums = self._checksums()
-        infos = tfds.builder_cls("stanford_dogs").url_infos.values()
-        return {info.filename: info.checksum for info in infos} == sums
-
     def _checksums(self) -> dict[str, str]:
         """Returns the sha256 of each archive, kept as long as sizes and times stay the same."""
-        stamps = {name: self._stamp(name) for name in _ARCHIVES}
+        stamps = {name: size_and_time(self._directory / name) for name in _ARCHIVES}
         key = hashlib.sha256(str(self._directory).encode()).hexdigest()[:32]
         path = cache_directory("scans") / f"archives-{key}.json"
         with contextlib.suppress(TfftError):
             kept = read_json(path)
             if isinstance(kept, dict) and kept.get("stamps") == stamps:
                 return kept["sha256"]
-        sums = {name: _sha256(self._directory / name) for name in _ARCHIVES}
+        sums = {name: file_sha256(self._directory / name) for name in _ARCHIVES}
         write_json(path, {"stamps": stamps, "sha256": sums})
         return sums
-
-    def _stamp(self, name: str) -> list[int]:
-        status = (self._directory / name).stat()
-        return [status.st_size, status.st_mtime_ns]
 
 
 def _subset_builder(tfds: Any, base: type, archives: Path, task: Any) -> type:
@@ -220,6 +213,7 @@ def _listed_files(archive: Path, name: str) -> list[str]:
 
 @contextlib.contextmanager
 def _explained_damage(archives: Path) -> Iterator[None]:
+    """Turns what broken archives raise into a `DataError`."""
     try:
         yield
     except (tarfile.TarError, ElementTree.ParseError, EOFError, KeyError, ValueError) as error:
@@ -230,17 +224,9 @@ def _explained_damage(archives: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """Waits until no other process prepares the same set."""
+    """Holds a lock while this process prepares the set, and waits for one that does."""
     with explained_os_errors(home):
         home.parent.mkdir(parents=True, exist_ok=True)
         with (home.parent / f"{home.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

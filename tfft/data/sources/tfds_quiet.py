@@ -25,7 +25,7 @@ def tensorflow_datasets() -> ModuleType:
 
 @contextlib.contextmanager
 def quiet_preparation() -> Iterator[None]:
-    """Holds back what TFDS prints while it prepares, and has it try a download once only.
+    """Holds back what TFDS prints while it prepares a set, and lets it try a download only once.
 
     tensorflow-datasets 4.9.10 retries an unreachable host for 204 seconds; the number of retries
     is a constant of its module and not an option.
@@ -42,10 +42,14 @@ def quiet_preparation() -> Iterator[None]:
 
 
 def check_reachable(urls: Iterable[str], what: str) -> None:
-    """Fails at once where a host of `urls` cannot be connected to; proxies are trusted.
+    """Fails at once if a host of `urls` cannot be connected to; with a proxy nothing is tried.
+
+    Args:
+        urls: Addresses of what would be downloaded.
+        what: Name of the set, for the message.
 
     Raises:
-        DataError: With the reason and what to do.
+        DataError: A host cannot be reached; the message says why and what to do.
     """
     if urllib.request.getproxies():
         return
@@ -59,7 +63,7 @@ def check_reachable(urls: Iterable[str], what: str) -> None:
 
 
 def unreachable(what: str, reason: str) -> DataError:
-    """Returns the error for a set that would have to be downloaded and cannot be."""
+    """Returns the error for a set (`what`) that is not here and cannot be downloaded."""
     return DataError(
         f"{what} is not on this machine and cannot be downloaded ({reason}). Connect to the "
         f"network and run again, or prepare it elsewhere and set data.data_dir to where it lies, "

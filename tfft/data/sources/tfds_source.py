@@ -26,11 +26,11 @@ _FILE_NAME_FEATURES = ("image/filename", "file_name", "filename")
 
 
 def tfds_source(config: TfdsData, targets: Mapping[str, str], progress: Progress) -> Source:
-    """Lists the images of a TFDS set, prepared first if need be; no image is copied.
+    """Lists the images of a TFDS set, which is prepared first if need be; no image is copied.
 
     Raises:
-        DataError: No such set or split, no images with labels in it, archives missing or not the
-            official ones, or the set would have to be downloaded and cannot be.
+        DataError: There is no such set or split, it has no images with labels, archives are
+            missing or not the official ones, or the set cannot be downloaded.
     """
     archives = config.archives and StanfordDogsArchives(config.archives, config.subset)
     place = archives.digest() if archives else config.data_dir
@@ -52,7 +52,7 @@ def tfds_source(config: TfdsData, targets: Mapping[str, str], progress: Progress
 
 
 def _builder(config: TfdsData, progress: Progress) -> Any:
-    """Returns the builder of the set, prepared."""
+    """Returns the builder of the set, downloaded and prepared if need be."""
     tfds = tensorflow_datasets()
     data_dir = None if config.data_dir is None else str(config.data_dir)
     try:
@@ -63,28 +63,32 @@ def _builder(config: TfdsData, progress: Progress) -> Any:
             f"TFDS has no set of this name.{nearest(config.name, names)} "
             f"Received: name={config.name}"
         ) from None
-    if not builder.info.splits:
-        _download(tfds, builder, config.name, progress)
-    return builder
-
-
-def _download(tfds: Any, builder: Any, name: str, progress: Progress) -> None:
+    if builder.info.splits:
+        return builder
     import requests
 
     if not any(Path(builder._data_dir_root, "downloads").glob("*")):
-        check_reachable(getattr(builder, "url_infos", {}), name)
-    progress.message(f"downloading and preparing {name} in {builder.data_dir}")
-    config = tfds.download.DownloadConfig(try_download_gcs=False)
+        check_reachable(getattr(builder, "url_infos", {}), config.name)
+    progress.message(f"downloading and preparing {config.name} in {builder.data_dir}")
+    download = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         with quiet_preparation():
-            builder.download_and_prepare(download_config=config)
+            builder.download_and_prepare(download_config=download)
     except (requests.RequestException, tfds.download.DownloadError) as error:
-        raise unreachable(name, str(error)) from error
+        raise unreachable(config.name, str(error)) from error
+    return builder
 
 
 @dataclass(frozen=True)
 class _Features:
-    """Names of the features of a set that are used; None where it has none such."""
+    """Names of the features of a set that are used.
+
+    Attributes:
+        image: Name of the feature that is the image.
+        label: Name of the feature that is the class.
+        file_name: Name of the feature that names the file; None if there is none.
+        box: Names that lead to the boxes, one inside the other; None if there are none.
+    """
 
     image: str
     label: str
@@ -129,7 +133,11 @@ def _features(tfds: Any, builder: Any, config: TfdsData) -> _Features:
             f"{config.name} is no image classification set: it needs one image and one class "
             f"label an example. Its features: {', '.join(features)}"
         )
-    box = _box_feature(tfds, features)
+    box = None
+    if isinstance(features.get("bbox"), tfds.features.BBoxFeature):
+        box = ("bbox",)
+    elif "bbox" in getattr(features.get("objects"), "feature", {}):
+        box = ("objects", "bbox")
     if config.crop_to_box and box is None:
         raise DataError(
             f"data.crop_to_box needs annotated boxes, which {config.name} does not have. "
@@ -139,17 +147,19 @@ def _features(tfds: Any, builder: Any, config: TfdsData) -> _Features:
     return _Features(images[0], labels[0], file_names[0] if file_names else None, box)
 
 
-def _box_feature(tfds: Any, features: dict[str, Any]) -> tuple[str, ...] | None:
-    if isinstance(features.get("bbox"), tfds.features.BBoxFeature):
-        return ("bbox",)
-    objects = features.get("objects")
-    inner = getattr(objects, "feature", {})
-    return ("objects", "bbox") if "bbox" in inner else None
-
-
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One example: where its encoded image lies, and what is said of it."""
+    """One example: where its encoded image lies, and what is said of it.
+
+    Attributes:
+        file: Path of the TFRecord file.
+        offset: Where the image begins in the file, in bytes.
+        length: Length of the encoded image in bytes.
+        name: Name of the image file, or of the record where the set names no files.
+        record: Name of the record, unique in the set.
+        label: Number of the class.
+        box: float32 [4], (ymin, xmin, ymax, xmax) as shares of the image.
+    """
 
     file: str
     offset: int
