@@ -12,7 +12,13 @@ INSTALL := $(PIP) install --require-hashes --no-deps -r
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
 IN_RANGE := import sys; assert (3, 11) <= sys.version_info < (3, 14)
 
-.PHONY: help setup quickstart test test-slow lint docs lock clean
+# The longest files come first, each on one of two processes.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+LINT := $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && \
+  $(BIN)/pyright --level error --pythonpath $(BIN)/python
+
+.PHONY: help setup quickstart test test-slow test-all lint docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -22,16 +28,19 @@ setup: $(VENV)/.offline ## make the environment .venv with tfft in it, ready to 
 quickstart: $(VENV)/.offline ## train, evaluate, export and predict, offline after installation
 	@$(BIN)/tfft quickstart
 
-test: $(VENV)/.dev lint ## lint, then the tests that take less than two minutes
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+test: $(VENV)/.dev ## lint, and beside it the tests that take two minutes together
+	@{ $(LINT); } & lint=$$!; \
+	$(PYTEST) -m "not slow"; tests=$$?; \
+	wait $$lint && exit $$tests
 
-test-slow: $(VENV)/.dev ## the tests that take minutes
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m slow
+test-slow: $(VENV)/.dev ## real models, kills and clients, a sample of each: a quarter of an hour
+	@$(PYTEST) -m "slow and not full"
+
+test-all: $(VENV)/.dev ## all tests, also every application at every cut: an hour
+	@$(PYTEST)
 
 lint: $(VENV)/.dev ## check style and types
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/pyright --level error --pythonpath $(BIN)/python
+	@$(LINT)
 
 docs: $(VENV)/.dev ## generate docs/cli.md, python.md and recipes.md from the code
 	@$(BIN)/python docs/generate_cli.py

@@ -79,9 +79,12 @@ def _check(figures: dict[str, dict], examples: int) -> None:
         assert other["loss"] == pytest.approx(keras["loss"], abs=5e-3 if rounded else 1e-4)
 
 
-def test_on_two_thousand_photos_all_forms_have_the_same_accuracy(models):
-    figures = _figures(models, split="all")
-    _check(figures, 2032)
+@pytest.mark.parametrize(
+    ("split", "examples"), [("test", 786), pytest.param("all", 2032, marks=pytest.mark.full)]
+)
+def test_on_real_photos_all_forms_have_the_same_accuracy(models, split: str, examples: int):
+    figures = _figures(models, split=split)
+    _check(figures, examples)
     assert figures["keras"]["top1"] > 0.85
 
 

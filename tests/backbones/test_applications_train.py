@@ -22,9 +22,18 @@ _BACKBONES: dict[str, dict[str, Any]] = {
 }
 
 
+_FULL = [
+    pytest.param("EfficientNetLite0", *way, marks=pytest.mark.full)
+    for way in WAYS
+    if way != ("partly", "adapt")
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("unfreeze", "batch_norm"), WAYS)
-@pytest.mark.parametrize("name", _BACKBONES)
+@pytest.mark.parametrize(
+    ("name", "unfreeze", "batch_norm"),
+    [("EfficientNetLite0", "partly", "adapt"), *(("MobileNet", *way) for way in WAYS), *_FULL],
+)
 def test_every_way_of_training_keeps_what_it_should(
     name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path
 ):

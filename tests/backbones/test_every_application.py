@@ -1,4 +1,7 @@
-"""Every application: it builds as its catalog entry says, and can be cut at its blocks."""
+"""Every application: it builds as its catalog entry says, and can be cut at its blocks.
+
+The smallest of each family is for the slow suite; the others are for the full one.
+"""
 
 import gc
 from collections.abc import Iterator
@@ -16,7 +19,17 @@ from tfft.backbones.split import split
 from tfft.catalog.backbones import backbone_specs
 from tfft.config.model import ApplicationBackbone
 
-APPLICATIONS = [spec for spec in backbone_specs() if spec.kind == "application"]
+SMALLEST = (
+    *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3"),
+    *("InceptionResNetV2", "MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile"),
+    *("ResNet50", "ResNet50V2", "VGG16", "Xception"),
+)
+APPLICATIONS = [
+    pytest.param(spec, marks=() if spec.name in SMALLEST else pytest.mark.full, id=spec.name)
+    for spec in backbone_specs()
+    if spec.kind == "application"
+]
+pytestmark = pytest.mark.slow
 
 
 class Divided(NamedTuple):
@@ -26,7 +39,7 @@ class Divided(NamedTuple):
     parts: list[tuple[keras.Model, keras.Model]]
 
 
-@pytest.fixture(params=APPLICATIONS, ids=lambda spec: spec.name, scope="module")
+@pytest.fixture(params=APPLICATIONS, scope="module")
 def divided(request: pytest.FixtureRequest) -> Iterator[Divided]:
     spec = request.param
     config = ApplicationBackbone(kind="application", name=spec.name, weights="random")
@@ -41,7 +54,6 @@ def backbone(divided: Divided) -> Backbone:
     return divided.backbone
 
 
-@pytest.mark.slow
 def test_it_is_what_the_catalog_says(backbone: Backbone):
     spec, model = backbone.spec, backbone.model
     assert model.count_params() == spec.parameters
@@ -50,7 +62,6 @@ def test_it_is_what_the_catalog_says(backbone: Backbone):
     assert last in (spec.blocks[-1].end, spec.blocks[-1].otherwise)
 
 
-@pytest.mark.slow
 def test_every_layer_and_parameter_lies_in_exactly_one_block(backbone: Backbone):
     operations = [op for block in backbone.blocks for op in block.operations]
     assert len({id(op) for op in operations}) == len(operations)
@@ -62,7 +73,6 @@ def test_every_layer_and_parameter_lies_in_exactly_one_block(backbone: Backbone)
     assert {id(w) for w in variables} == {id(w) for w in backbone.model.weights}
 
 
-@pytest.mark.slow
 def test_cut_in_two_at_any_block_end_it_computes_the_same(divided: Divided):
     """One pass gives the tensors at every cut; what is above each is run on them."""
     backbone, parts = divided
@@ -79,7 +89,6 @@ def test_cut_in_two_at_any_block_end_it_computes_the_same(divided: Divided):
         np.testing.assert_allclose(above, whole, rtol=1e-5, atol=allowed, err_msg=suffix.name)
 
 
-@pytest.mark.slow
 def test_every_block_end_divides_the_layers_in_two(divided: Divided):
     backbone = divided.backbone
     for frozen_blocks, parts in enumerate(divided.parts, start=1):
@@ -89,7 +98,6 @@ def test_every_block_end_divides_the_layers_in_two(divided: Divided):
             assert {id(layer) for layer in part.layers if layer.variables} == expected
 
 
-@pytest.mark.slow
 def test_a_training_step_changes_the_first_and_the_last_block(backbone: Backbone):
     """Between them stochastic depth may leave a block out of a step."""
     size_px = backbone.model.input.shape[1]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,6 +15,16 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def tfft(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
     """Runs `tfft ARGUMENTS` in an empty directory, by default for half a minute at most."""
+
+    def run(*arguments, timeout=30) -> subprocess.CompletedProcess:
+        return forked.tfft(arguments, tmp_path, timeout)
+
+    return run
+
+
+@pytest.fixture
+def fresh_tfft(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs it in an interpreter that has imported nothing, with variables of its environment."""
 
     def run(*arguments, timeout=30, **environment) -> subprocess.CompletedProcess:
         return subprocess.run(

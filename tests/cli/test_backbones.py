@@ -20,8 +20,8 @@ def test_a_filter_without_a_match_names_the_nearest_and_exits_2(tfft):
     )
 
 
-def test_json_has_what_a_recipe_and_a_reader_need(tfft, tmp_path):
-    done = tfft("backbones", "MobileNetV2", "--json", KERAS_HOME=str(tmp_path))
+def test_json_has_what_a_recipe_and_a_reader_need(fresh_tfft, tmp_path):
+    done = fresh_tfft("backbones", "MobileNetV2", "--json", KERAS_HOME=str(tmp_path))
     (backbone,) = json.loads(done.stdout)
     assert backbone["kind"] == "application"
     assert backbone["default_size_px"] == 224
@@ -30,13 +30,13 @@ def test_json_has_what_a_recipe_and_a_reader_need(tfft, tmp_path):
     assert backbone["blocks"][0] != backbone["blocks"][-1]
 
 
-def test_only_those_on_this_machine_are_listed_when_asked_for(tfft, tmp_path):
+def test_only_those_on_this_machine_are_listed_when_asked_for(fresh_tfft, tmp_path):
     """The weights files of Keras's cache decide, read from $KERAS_HOME."""
-    listed = json.loads(tfft("backbones", "VGG16", "--json", KERAS_HOME=str(tmp_path)).stdout)
+    listed = json.loads(fresh_tfft("backbones", "VGG16", "--json", KERAS_HOME=str(tmp_path)).stdout)
     file = tmp_path / "models" / listed[0]["obtain"].rpartition("/")[2]
     arguments = ("backbones", "VGG", "--on-this-machine")
-    assert "none" in tfft(*arguments, KERAS_HOME=str(tmp_path)).stderr
+    assert "none" in fresh_tfft(*arguments, KERAS_HOME=str(tmp_path)).stderr
     file.parent.mkdir()
     file.touch()
-    done = tfft(*arguments, "--json", KERAS_HOME=str(tmp_path))
+    done = fresh_tfft(*arguments, "--json", KERAS_HOME=str(tmp_path))
     assert [backbone["name"] for backbone in json.loads(done.stdout)] == ["VGG16"]

@@ -25,11 +25,11 @@ def test_json_has_the_documented_form(tfft, exported):
     }
 
 
-def test_tflite_files_are_timed_without_tensorflow(tfft, exported, tmp_path):
+def test_tflite_files_are_timed_without_tensorflow(fresh_tfft, exported, tmp_path):
     """A tensorflow that cannot be imported comes first on the path."""
     (tmp_path / "tensorflow.py").write_text("raise SystemExit('imported')")
     path = exported.tflite["float32"]
-    done = tfft("benchmark", path, "--threads", "1", "--seconds", "0.02")
+    done = fresh_tfft("benchmark", path, "--threads", "1", "--seconds", "0.02")
     assert done.returncode == 0, done.stderr
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +22,12 @@ def place(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("walkthrough")
 
 
-def tfft(place: Path, *arguments, timeout=300) -> subprocess.CompletedProcess:
+def tfft(place: Path, *arguments) -> subprocess.CompletedProcess:
+    return forked.tfft(arguments, place, 300)
+
+
+def fresh_tfft(place: Path, *arguments, timeout: int) -> subprocess.CompletedProcess:
+    """In an interpreter that has imported nothing."""
     return subprocess.run(
         [sys.executable, "-m", "tfft", *map(str, arguments)],
         capture_output=True,
@@ -40,7 +46,7 @@ def succeeded(done: subprocess.CompletedProcess) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def quickstart(place) -> subprocess.CompletedProcess:
-    return succeeded(tfft(place, "quickstart", timeout=600))
+    return succeeded(fresh_tfft(place, "quickstart", timeout=600))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +114,8 @@ def test_prediction_is_one_json_list_and_a_bad_image_does_not_stop_it(place, mod
 
 def test_prediction_with_tflite_is_one_line_and_nothing_else(place, models):
     (sample, *_) = sorted((place / "runs/quickstart/samples").iterdir())
-    done = succeeded(tfft(place, "predict", models["tflite"], sample, "--top", "1"))
+    arguments = ("predict", models["tflite"], sample, "--top", "1")
+    done = succeeded(fresh_tfft(place, *arguments, timeout=300))
     assert done.stdout.startswith(f"{sample}: {sample.stem} ")
     assert done.stderr == ""
 

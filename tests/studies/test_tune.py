@@ -1,4 +1,4 @@
-"""A search of 12 trials that is killed in the middle and goes on."""
+"""A search of eight trials that is killed in the middle and goes on."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from transfer.shapes import small_backbone, write_backbone, write_photos
 
 from tfft.config.loading.load import load_recipe
 
@@ -17,15 +18,17 @@ pytest.importorskip("optuna")
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
-_TRIALS = 12
+_TRIALS = 8
 
 
 def write_recipe(directory: Path) -> Path:
+    (directory / "photos").mkdir()
+    backbone = write_backbone(write_photos(directory / "photos"))
     recipe = {
         "name": "searched",
         "data": {"kind": "digits", "fraction": 0.1},
         "image": {"size_px": 32},
-        "backbone": {"kind": "lite"},
+        "backbone": small_backbone(backbone),
         "train": {"strategy": {"kind": "feature_extraction", "epochs": 2, "learning_rate": 1e-6}},
         "tune": {
             "trials": _TRIALS,

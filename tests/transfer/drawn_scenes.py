@@ -58,19 +58,16 @@ def _draw(draw: ImageDraw.ImageDraw, kind: str, edges: list[int], red: bool) -> 
         draw.line([x0, y1, x1, y0], colour, 5)
 
 
-def scenes_recipe(manifest: Path, weights: Path, *phases: dict, **train_section: object) -> Recipe:
-    """A recipe of four heads on what `write_scenes` and `shapes.write_weights` wrote."""
+def scenes_recipe(
+    manifest: Path, backbone: dict[str, object], *phases: dict, **train_section: object
+) -> Recipe:
+    """A recipe of four heads on what `write_scenes` wrote."""
     return Recipe.model_validate(
         {
             "name": "scenes",
             "data": {"kind": "manifest", "path": str(manifest)},
             "image": {"size_px": SIZE_PX},
-            "backbone": {
-                "kind": "application",
-                "name": "MobileNet",
-                "weights": str(weights),
-                "arguments": {"alpha": 0.25},
-            },
+            "backbone": backbone,
             "heads": {
                 "shape": {"target": "kind", "dropout": 0.2},
                 "look": {"kind": "multi_label", "target": "tags"},

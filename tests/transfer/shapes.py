@@ -1,4 +1,4 @@
-"""Runs on images of three shapes with a small application: what several tests train."""
+"""Runs on images of three shapes with a small backbone: what several tests train."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw
 from tfft.config.recipe import Recipe
 
 SIZE_PX = 32
+FEATURES = 32
+_BACKBONE = "small.keras"
 HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
 LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 2, "learning_rate": 1e-3, "augment": "flip"}
 AVERAGED = {**LAST, "ema_decay": 0.8, "l2sp": {"alpha": 0.1, "beta": 0.01}, "layer_decay": 0.5}
@@ -38,26 +40,44 @@ def write_photos(root: Path) -> Path:
     return root
 
 
-def write_weights(photos: Path) -> Path:
-    """Writes weights of a MobileNet whose BatchNormalization knows what it normalises."""
-    path = photos.with_name("mobilenet.weights.h5")
+def write_backbone(photos: Path) -> Path:
+    """Writes a small network of four blocks whose BatchNormalization knows what it normalises.
+
+    A stem and three blocks of a depthwise and a pointwise convolution, as a MobileNet has them.
+    """
+    path = photos.with_name(_BACKBONE)
     keras.utils.set_random_seed(0)
-    model = keras.applications.MobileNet(
-        alpha=0.25, include_top=False, weights=None, input_shape=(SIZE_PX, SIZE_PX, 3)
-    )
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.5
-    files = sorted(photos.glob("*/*.png"))
-    images = np.stack([np.asarray(Image.open(f).resize((SIZE_PX,) * 2)) for f in files])
+    x = images = keras.Input((SIZE_PX, SIZE_PX, 3))
+    x = _normalised(keras.layers.Conv2D(8, 3, 2, "same", use_bias=False, name="stem")(x), "stem")
+    for number, channels in enumerate((16, 24, FEATURES), start=1):
+        name = f"block_{number}"
+        depthwise = keras.layers.DepthwiseConv2D(
+            3, 2, "same", use_bias=False, name=f"{name}_depthwise"
+        )
+        x = _normalised(depthwise(x), f"{name}_depthwise")
+        pointwise = keras.layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_pointwise")
+        x = _normalised(pointwise(x), f"{name}_pointwise")
+    model = keras.Model(images, x, name="small")
+    pixels = [Image.open(file).resize((SIZE_PX,) * 2) for file in sorted(photos.glob("*/*.png"))]
+    inputs = np.stack([np.asarray(each) for each in pixels]) / 127.5 - 1.0
     for _ in range(20):
-        model(images / 127.5 - 1.0, training=True)
-    model.save_weights(path)
+        model(inputs, training=True)
+    model.save(path)
     return path
 
 
+def _normalised(x, name: str):
+    x = keras.layers.BatchNormalization(momentum=0.5, name=f"{name}_bn")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def small_backbone(path: Path) -> dict[str, object]:
+    """What a recipe says of the file that `write_backbone` wrote."""
+    return {"kind": "keras", "path": str(path), "input_range": (-1, 1)}
+
+
 def shapes_recipe(photos: Path, *phases: dict, **train_section: object) -> Recipe:
-    """A recipe on what `write_photos` and `write_weights` wrote."""
+    """A recipe on what `write_photos` and `write_backbone` wrote."""
     return Recipe.model_validate(
         {
             "name": "shapes",
@@ -67,12 +87,7 @@ def shapes_recipe(photos: Path, *phases: dict, **train_section: object) -> Recip
                 "validation_fraction": 0.25,
             },
             "image": {"size_px": SIZE_PX},
-            "backbone": {
-                "kind": "application",
-                "name": "MobileNet",
-                "weights": str(photos.with_name("mobilenet.weights.h5")),
-                "arguments": {"alpha": 0.25},
-            },
+            "backbone": small_backbone(photos.with_name(_BACKBONE)),
             "heads": {"label": {"dropout": 0.2}},
             "train": {"phases": phases, "batch_size": 16, **train_section},
         }

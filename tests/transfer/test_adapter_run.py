@@ -4,7 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shapes import ALL, HEADS, LINEAR, shapes_recipe, weights_of, write_photos, write_weights
+from shapes import (
+    ALL,
+    FEATURES,
+    HEADS,
+    LINEAR,
+    shapes_recipe,
+    weights_of,
+    write_backbone,
+    write_photos,
+)
 
 from tfft.config.recipe import Recipe
 from tfft.evaluation.evaluate import evaluate
@@ -17,7 +26,7 @@ from tfft.transfer.train import train
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = write_photos(tmp_path_factory.mktemp("photos"))
-    write_weights(photos)
+    write_backbone(photos)
     return photos
 
 
@@ -52,8 +61,8 @@ def test_a_trained_adapter_learns_with_the_heads_under_a_frozen_backbone(
     heads, everything = dry_run(recipe).phases
     assert not heads.cached
     assert "adapter" in heads.reason
-    assert heads.trained_parameters == 257 * 3 + 6
-    assert everything.trained_parameters - heads.trained_parameters == 218_544 - 5_472
+    assert heads.trained_parameters == (FEATURES + 1) * 3 + 6
+    assert everything.trained_parameters - heads.trained_parameters == 2_184
     run = train(_recipe(photos, image, {**HEADS, "epochs": 1}), run=tmp_path / "run")
     weights = weights_of(run.path)
     (name,) = (name for name in weights if "adapter" in name)

@@ -125,25 +125,36 @@ def _lite0_module(directory: Path, size_px: int) -> Path:
     return save_module(keras.Model(images, network(scaled)), directory, "training_argument")
 
 
+def _dogs(shared_data: Path) -> dict[str, object]:
+    """A tenth of the crops of Stanford Dogs."""
+    archives = shared_data / "stanford_dogs_crops160"
+    return {"data.archives": str(archives), "data.subset": True, "data.fraction": 0.1}
+
+
+def _flowers(shared_data: Path) -> dict[str, object]:
+    return {"data.path": str(shared_data / "flowers160"), "image.resize_px": 112}
+
+
 @pytest.mark.slow
 @pytest.mark.shared
-def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(shared_data, tmp_path):
-    """The Stanford Dogs recipe on a tenth of the crops, with two blocks trained after the head."""
-    size_px, archives = 96, shared_data / "stanford_dogs_crops160"
+@pytest.mark.parametrize(
+    ("name", "data", "test_images"),
+    [
+        ("classifier", _flowers, 517),
+        pytest.param("stanford_dogs_crops", _dogs, 8580, marks=pytest.mark.full),
+    ],
+)
+def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(
+    shared_data, tmp_path, name, data, test_images
+):
+    """A recipe on real photos, with two blocks trained after the head."""
+    size_px = 96
     phases = (
         {"solver": "linear", "inverse_regularization": [0.03]},
         {"unfreeze": {"last_blocks": 2}, "epochs": 1, "learning_rate": 1e-4},
     )
-    application = load_recipe(
-        "stanford_dogs_crops",
-        overrides={
-            "data.archives": str(archives),
-            "data.subset": True,
-            "data.fraction": 0.1,
-            "image.size_px": size_px,
-            "train.phases": phases,
-        },
-    )
+    overrides = {**data(shared_data), "image.size_px": size_px, "train.phases": phases}
+    application = load_recipe(name, overrides=overrides)
     handle = _lite0_module(tmp_path / "lite0", size_px)
     module = application.model_copy(
         update={"backbone": HubBackbone(kind="hub", handle=str(handle))}
@@ -159,7 +170,7 @@ def test_a_real_backbone_is_the_same_as_a_module_and_as_an_application(shared_da
         train(application, run=tmp_path / "application"),
     ]
     evaluated = [tfft.evaluate(run.path) for run in runs]
-    assert [each.examples for each in evaluated] == [8580, 8580]
+    assert [each.examples for each in evaluated] == [test_images] * 2
     (low, high), top1 = (
         evaluated[1].metrics["label"]["top1_interval"],
         evaluated[0].metrics["label"]["top1"],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from drawn_scenes import SIZE_PX, scenes_recipe, write_scenes
 from progresses import Interrupting
-from shapes import weights_of, write_weights
+from shapes import small_backbone, weights_of, write_backbone
 
 from tfft.cli.predict import predict_files
 from tfft.errors import DataError, RecipeError
@@ -22,6 +22,12 @@ from tfft.transfer.estimate import dry_run
 from tfft.transfer.train import resume, train
 
 _FIGURES = {"shape": "top1", "look": "f1", "size": "mae", "where": "mean_iou"}
+_MOBILENET = {
+    "kind": "application",
+    "name": "MobileNet",
+    "weights": "random",
+    "arguments": {"alpha": 0.25},
+}
 _PHASES = (
     {"unfreeze": "none", "epochs": 8, "learning_rate": 0.01},
     {
@@ -41,14 +47,15 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def weights(manifest: Path) -> Path:
-    return write_weights(manifest.parents[1])
+def backbone(manifest: Path) -> dict[str, object]:
+    return small_backbone(write_backbone(manifest.parents[1]))
 
 
 @pytest.fixture(scope="module")
-def run(manifest: Path, weights: Path) -> Run:
+def run(manifest: Path, backbone: dict, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that nothing interrupted."""
-    return train(scenes_recipe(manifest, weights, *_PHASES), run=weights.with_name("run"))
+    place = tmp_path_factory.mktemp("whole")
+    return train(scenes_recipe(manifest, backbone, *_PHASES), run=place / "run")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +73,7 @@ def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path):
     phase = {"unfreeze": "all", "epochs": 1, "learning_rate": 1e-3, "augment": "rand_augment"}
     phases = (phase, {**phase, "augment": "random_crop", "mix": {"kind": "mixup"}})
     with pytest.raises(RecipeError) as caught:
-        dry_run(scenes_recipe(manifest, Path("random"), *phases))
+        dry_run(scenes_recipe(manifest, _MOBILENET, *phases))
     assert [line.split(",")[0].strip() for line in str(caught.value).splitlines()[1:]] == [
         "train.phases.0.augment: rand_augment turns",
         "train.phases.1.mix: a mixture of two images has no one box",
@@ -74,7 +81,7 @@ def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path):
 
 
 def test_a_box_head_needs_more_than_one_place_to_look_at(manifest: Path):
-    recipe = scenes_recipe(manifest, Path("random"), *_PHASES)
+    recipe = scenes_recipe(manifest, _MOBILENET, *_PHASES)
     small = recipe.model_copy(update={"image": recipe.image.model_copy(update={"size_px": 32})})
     with pytest.raises(RecipeError) as caught:
         dry_run(small)
@@ -88,7 +95,7 @@ def test_a_list_of_test_images_alone_trains_nothing(tmp_path: Path):
     path = write_scenes(tmp_path, count=3)
     path.write_text(path.read_text().replace(",train", ",test"))
     with pytest.raises(DataError, match="list has no training images, only test"):
-        dry_run(scenes_recipe(path, Path("random"), *_PHASES))
+        dry_run(scenes_recipe(path, _MOBILENET, *_PHASES))
 
 
 @pytest.mark.slow
@@ -114,9 +121,9 @@ def test_each_head_learns(run: Run):
 
 @pytest.mark.slow
 def test_an_interrupted_run_ends_as_the_whole_one(
-    manifest: Path, weights: Path, run: Run, tmp_path: Path
+    manifest: Path, backbone: dict, run: Run, tmp_path: Path
 ):
-    recipe = scenes_recipe(manifest, weights, *_PHASES, checkpoint_seconds=1e-9)
+    recipe = scenes_recipe(manifest, backbone, *_PHASES, checkpoint_seconds=1e-9)
     pieces = 8 * 2 + 2  # two pieces an epoch from cached features, then one a step
     with pytest.raises(KeyboardInterrupt):
         train(recipe, run=tmp_path / "cut", progress=Interrupting(pieces))

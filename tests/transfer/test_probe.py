@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from shapes import HEADS, LINEAR, shapes_recipe, write_photos, write_weights
+from shapes import FEATURES, HEADS, LINEAR, shapes_recipe, write_backbone, write_photos
 
 from tfft.errors import DataError, UsageError
 from tfft.metrics.intervals import wilson_interval
@@ -45,11 +45,11 @@ def test_a_probe_needs_a_head_that_classifies(tmp_path: Path):
 def test_each_block_of_a_recipe_and_of_a_run_is_probed(tmp_path: Path):
     (tmp_path / "photos").mkdir()
     photos = write_photos(tmp_path / "photos")
-    write_weights(photos)
+    write_backbone(photos)
     recipe = shapes_recipe(photos, {**HEADS, "unfreeze": "all"}, keep_best=False)
     probe = probe_recipe(recipe)
     assert probe.validation_images == 18
-    assert [block.features for block in probe.blocks][-1] == 256
+    assert [block.features for block in probe.blocks][-1] == FEATURES
     shares = [block.share_of_compute for block in probe.blocks]
     assert shares == sorted(shares)
     assert shares[-1] == 1
