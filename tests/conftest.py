@@ -1,6 +1,9 @@
 """What all tests share: where the real data are, and a cache that is the test run's own."""
 
+import ctypes
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,30 +22,50 @@ _DEFAULT_SHARED_DATA = _TESTS.parents[1] / "shared" / "data"
 # They come first, so that no process is left with minutes of work when the others have ended:
 # pytest-xdist, told by `--no-loadscope-reorder`, hands out files in the order of collection.
 _LONGEST = (
+    "transfer/test_cached_equals_uncached.py",
     "backbones/test_every_application.py",
     "backbones/test_applications_train.py",
-    "transfer/test_cached_equals_uncached.py",
-    "transfer/test_hub_run.py",
-    "transfer/test_kill.py",
-    "studies/test_compare.py",
-    "studies/test_tune.py",
-    "studies/test_advise.py",
-    "transfer/test_probe.py",
-    "exports/test_int8_on_dogs.py",
-    "test_same_answers_everywhere.py",
     "transfer/test_train.py",
-    "backbones/test_own_models.py",
-    "backbones/test_keras_hub.py",
-    "transfer/test_source_start.py",
-    "transfer/test_multi_task.py",
     "cli/test_walkthrough.py",
+    "transfer/test_kill.py",
+    "test_same_answers_everywhere.py",
+    "backbones/test_own_models.py",
+    "studies/test_tune.py",
+    "backbones/test_keras_hub.py",
+    "exports/test_int8_on_dogs.py",
+    "studies/test_compare.py",
+    "transfer/test_source_start.py",
+    "transfer/test_hub_run.py",
+    "exports/test_export.py",
+    "transfer/test_multi_task.py",
+    "transfer/test_adapter_run.py",
+    "transfer/test_cached_runs.py",
+    "data/test_pipeline.py",
+    "exports/test_tflite_family.py",
 )
+# Resident memory above which a file's end is worth the second that a full collection takes.
+_MUCH_MEMORY_BYTES = 1.25e9
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first; the others stay in their order."""
     places = {_TESTS / name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """After a file that took much memory, gives it back: models are circles, which stay long."""
+    if nextitem is not None and nextitem.path == item.path:
+        return
+    if sys.platform == "linux" and _resident_bytes() > _MUCH_MEMORY_BYTES:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _resident_bytes() -> int:
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,13 @@ def test_make_targets_in_the_documents_exist():
         assert named <= targets, page
 
 
+def test_the_files_that_the_page_of_the_tests_lists_exist():
+    tests = ROOT / "tests"
+    named = re.findall(r"^\| `([\w/]+\.py)` \|", (tests / "README.md").read_text(), re.M)
+    assert len(named) > 40
+    assert [name for name in named if not (tests / name).is_file()] == []
+
+
 def test_bundled_recipes_that_the_documents_name_exist():
     named = {
         line.split()[2]

@@ -99,6 +99,7 @@ def test_cut_at_an_end_leaves_one_part(backbone: Backbone):
         split(backbone, len(backbone.blocks) + 1)
 
 
+@pytest.mark.slow
 def test_every_tensor_that_crosses_the_cut_is_handed_over():
     backbone = build_backbone(NASNET, 48)
     names = [block.name for block in backbone.blocks]

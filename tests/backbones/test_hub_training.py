@@ -40,6 +40,11 @@ MODULES = {
     "signature": ("signature", True),
     "activations": ("training_argument", False),
 }
+# The reusable SavedModel of TensorFlow 2 stands for the others in the fast suite.
+FIRST_FAST = [
+    pytest.param(name, marks=() if name == "training_argument" else pytest.mark.slow)
+    for name in MODULES
+]
 UNFREEZE = {"frozen": "none", "partly": LastBlocks(last_blocks=1), "whole": "all"}
 INFO = ModelInfo(
     name="module",
@@ -111,7 +116,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", FIRST_FAST)
 @pytest.mark.parametrize("unfreeze", UNFREEZE)
 def test_a_step_changes_what_is_unfrozen_and_no_other_bit(modules, module, unfreeze):
     classifier = classifier_on(built(modules[module]))
@@ -119,7 +124,9 @@ def test_a_step_changes_what_is_unfrozen_and_no_other_bit(modules, module, unfre
     assert changed == of_block(classifier, *EXPECTED[unfreeze])
 
 
-@pytest.mark.parametrize("module", ["training_argument", "activations"])
+@pytest.mark.parametrize(
+    "module", ["training_argument", pytest.param("activations", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("unfreeze", ["partly", "whole"])
 def test_batch_norm_adapts_in_unfrozen_blocks_and_only_there(modules, module, unfreeze):
     classifier = classifier_on(built(modules[module]))

@@ -87,6 +87,7 @@ def test_a_vision_transformer_gives_its_class_token(presets: Path):
     )
 
 
+@pytest.mark.slow
 def test_or_the_mean_of_its_image_tokens(presets: Path):
     backbone = build_backbone(of(presets / "vit", features="token_mean"))
     tokens = original(presets, "vit").predict(images() / 127.5 - 1, verbose=0)
@@ -111,6 +112,7 @@ def test_each_layer_of_its_encoder_is_a_block(presets: Path):
     )
 
 
+@pytest.mark.slow
 def test_levels_of_a_pyramid_are_averaged_one_by_one(presets: Path):
     config = of(presets / "resnet", features=("P2", "P3"), input_range=(0.0, 255.0))
     backbone = build_backbone(config, SIZE_PX)

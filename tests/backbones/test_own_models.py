@@ -224,6 +224,7 @@ def test_transfer_goes_on_from_run_to_run(dogs: Path, pictures: Path, tmp_path: 
     assert again.weights_digest == source.weights_digest
 
 
+@pytest.mark.slow
 def test_a_head_can_start_as_the_classifier_of_the_run(dogs: Path, pictures: Path, tmp_path: Path):
     recipe = recipe_of(
         {"kind": "keras", "path": str(dogs)},

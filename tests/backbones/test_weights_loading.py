@@ -128,17 +128,21 @@ def efficientnet(weights: str = "random", seed: int = 0) -> keras.Model:
 class TestNormalizationInTheFile:
     """The published files of EfficientNet hold a normalisation that tfft does before."""
 
-    def write(self, path: Path, variance: tuple[float, ...], seed: int) -> Path:
+    @pytest.fixture(scope="class")
+    def source(self) -> keras.Model:
+        return efficientnet(seed=4)
+
+    def write(self, path: Path, variance: tuple[float, ...], source: keras.Model) -> Path:
         mean = np.array((0.485, 0.456, 0.406))
         normalization = ("normalization", [mean, np.array(variance), np.array(1)])
-        return write_keras2(path, [normalization, *values_of(efficientnet(seed=seed))])
+        return write_keras2(path, [normalization, *values_of(source)])
 
-    def test_the_expected_one_is_left_out(self, tmp_path: Path):
-        path = self.write(tmp_path / "w.h5", (0.229, 0.224, 0.225), seed=4)
-        assert_equal_weights(efficientnet(str(path)), efficientnet(seed=4))
+    def test_the_expected_one_is_left_out(self, tmp_path: Path, source: keras.Model):
+        path = self.write(tmp_path / "w.h5", (0.229, 0.224, 0.225), source)
+        assert_equal_weights(efficientnet(str(path)), source)
 
-    def test_any_other_is_refused(self, tmp_path: Path):
-        path = self.write(tmp_path / "w.h5", (1.0, 1.0, 1.0), seed=4)
+    def test_any_other_is_refused(self, tmp_path: Path, source: keras.Model):
+        path = self.write(tmp_path / "w.h5", (1.0, 1.0, 1.0), source)
         with pytest.raises(BackboneError, match="normalises pixels by mean and variance"):
             efficientnet(str(path))
 

@@ -85,7 +85,13 @@ def test_boxes_are_cut(index):
     assert batches(boxed, "random_crop")[0]["inputs"].shape == (4, 24, 24, 3)
 
 
-@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "random_crop_color" else ())
+        for name in AUGMENTATIONS
+    ],
+)
 def test_an_epoch_has_every_image_once_and_is_repeatable(index, views, augmentation):
     first, second = views(augmentation), batches(index, augmentation)
     positions = np.concatenate([batch["positions"] for batch in first])

@@ -50,7 +50,16 @@ def test_answers_that_are_not_there_or_damaged_are_named(small_run, tmp_path):
         load_answers(tmp_path, "test")
 
 
-@pytest.mark.parametrize("signature", ["serving_default", "serve_uint8", "serve_bytes"])
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "serve_bytes",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("serving_default", "serve_uint8")
+        ),
+    ],
+)
 def test_every_signature_has_the_accuracy_of_keras(small_run, exported, signature):
     keras = evaluate(small_run, split="all").metrics["label"]
     predictor = load_predictor(exported.savedmodel, signature=signature)

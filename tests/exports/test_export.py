@@ -208,7 +208,14 @@ def test_a_saved_model_that_answers_otherwise_is_not_put_in_place(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("damage", [_corrupted_weight, _swapped_labels, _without_preprocessing])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _swapped_labels,
+        pytest.param(_corrupted_weight, marks=pytest.mark.slow),
+        pytest.param(_without_preprocessing, marks=pytest.mark.slow),
+    ],
+)
 def test_tflite_files_that_answer_otherwise_are_not_put_in_place(
     small_run, tmp_path, monkeypatch, damage
 ):
@@ -438,7 +445,9 @@ def test_both_forms_of_an_export_are_one_entry_and_exports_are_several(tmp_path)
     ]
 
 
-@pytest.mark.parametrize("end", [TfftError("no room"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "end", [TfftError("no room"), pytest.param(KeyboardInterrupt(), marks=pytest.mark.slow)]
+)
 def test_a_saved_model_is_recorded_though_tflite_fails(small_run, tmp_path, monkeypatch, end):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
 

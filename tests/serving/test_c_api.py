@@ -12,7 +12,7 @@ import tensorflow as tf
 from small_run import SIZE_PX
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-BATCHES = (1, 7, 32)
+BATCHES = (7, *(pytest.param(batch, marks=pytest.mark.slow) for batch in (1, 32)))
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,7 @@ def test_every_form_of_the_model_takes_such_images(photos: Path, tmp_path: Path,
     assert pixels.shape == (1, image["size_px"], image["size_px"], image["channels"])
 
 
+@pytest.mark.slow
 def test_a_trained_adapter_learns_with_the_heads_under_a_frozen_backbone(
     photos: Path, tmp_path: Path
 ):
