@@ -80,10 +80,15 @@ def clean_command(
     """
     if not everything and older_than is None and max_gb is None:
         raise UsageError("nothing to remove. Give --older-than AGE, --max-gb N or --all.")
-    removed = tfft.clean_cache(
-        max_gb=0.0 if everything else max_gb,
-        older_than_s=None if older_than is None else _seconds(older_than),
-    )
+    older_than_s = None
+    if older_than is not None:
+        age = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", older_than)
+        if age is None:
+            raise UsageError(
+                f"--older-than takes hours, days or weeks: 12h, 30d, 8w. Received: {older_than}"
+            )
+        older_than_s = float(age[1]) * _UNITS_S[age[2]]
+    removed = tfft.clean_cache(max_gb=0.0 if everything else max_gb, older_than_s=older_than_s)
     left = tfft.cache_entries()
     with results_stream() as results:
         if as_json:
@@ -97,13 +102,6 @@ def clean_command(
             results,
             Text(f"removed: {_count(len(removed))}, {_size(freed)}; left: {len(left)}{kept}"),
         )
-
-
-def _seconds(age: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", age)
-    if found is None:
-        raise UsageError(f"--older-than takes hours, days or weeks: 12h, 30d, 8w. Received: {age}")
-    return float(found[1]) * _UNITS_S[found[2]]
 
 
 def _to_json(entry: "Listed") -> dict[str, Any]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 import tfft
@@ -39,19 +38,15 @@ def command(run: Path, as_json: bool, quiet: bool) -> None:
         if as_json:
             print_json(results, calibration.to_json())
         else:
-            print_rich(results, _table(calibration), *_remarks(calibration))
-
-
-def _table(calibration: "Calibration") -> Table:
-    table = new_table(
-        ["head"],
-        ["temperature", "-log likelihood", "calibrated", "calibration error", "calibrated"],
-        f"on {calibration.examples:,} validation images",
-    )
-    for name, head in calibration.heads.items():
-        before_after = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
-        table.add_row(name, f"{head.temperature:.4f}", *(f"{value:.4f}" for value in before_after))
-    return table
+            table = new_table(
+                ["head"],
+                ["temperature", "-log likelihood", "calibrated", "calibration error", "calibrated"],
+                f"on {calibration.examples:,} validation images",
+            )
+            for name, head in calibration.heads.items():
+                metrics = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
+                table.add_row(name, f"{head.temperature:.4f}", *(f"{m:.4f}" for m in metrics))
+            print_rich(results, table, *_remarks(calibration))
 
 
 def _remarks(calibration: "Calibration") -> list[Text]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
@@ -72,25 +72,21 @@ def check(
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             report = tfft.check_data(source, data=data, overrides=overrides, progress=progress)
+        unusable = (*report.conflicts, *report.bad)
         if as_json:
             print_json(results, report.to_json())
         else:
-            _print_report(results, report)
+            counts = {split: sum(classes.values()) for split, classes in report.counts.items()}
+            formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
+            print_rich(
+                results,
+                _splits_table(f"{report.name}: {formats}", counts),
+                _classes_table(report),
+                *_texts(report.notes),
+                *_texts([f"{image.path}: {image.reason}" for image in unusable]),
+            )
     if report.bad:
         raise DataError(f"{counted(len(report.bad), 'file')} of {report.name} cannot be used.")
-
-
-def _print_report(results: TextIO, report: "DataReport") -> None:
-    counts = {split: sum(classes.values()) for split, classes in report.counts.items()}
-    formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
-    bad = [f"{image.path}: {image.reason}" for image in (*report.conflicts, *report.bad)]
-    print_rich(
-        results,
-        _splits_table(f"{report.name}: {formats}", counts),
-        _classes_table(report),
-        *_texts(report.notes),
-        *_texts(bad),
-    )
 
 
 def _splits_table(title: str, counts: dict[str, int]) -> Table:

@@ -6,11 +6,11 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from tfft.cli.output import new_table
 from tfft.metrics.heads import METRIC_NAMES
 
 if TYPE_CHECKING:
     from tfft.evaluation.evaluate import Evaluation
-    from tfft.metrics.intervals import Interval
 
 _ROWS = 5
 
@@ -34,19 +34,14 @@ def _metrics_table(title: str, metrics: dict[str, Any]) -> Table:
     table.add_column("remark")
     for name, shown in METRIC_NAMES.items():
         if metrics.get(name) is not None:
-            table.add_row(shown, f"{metrics[name]:.4f}", _interval(metrics.get(f"{name}_interval")))
+            interval = metrics.get(f"{name}_interval")
+            remark = "95 % interval {:.4f} … {:.4f}".format(*interval) if interval else ""
+            table.add_row(shown, f"{metrics[name]:.4f}", remark)
     return table
 
 
-def _interval(interval: "Interval | None") -> str:
-    return "95 % interval {:.4f} … {:.4f}".format(*interval) if interval else ""
-
-
 def _worst_classes(metrics: dict[str, Any]) -> Table:
-    table = Table(title="worst classes", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("class")
-    table.add_column("images", justify="right")
-    table.add_column("accuracy", justify="right")
+    table = new_table(["class"], ["images", "accuracy"], "worst classes")
     with_errors = [row for row in metrics["per_class"] if row["examples"] and row["accuracy"] < 1]
     for row in sorted(with_errors, key=lambda row: row["accuracy"])[:_ROWS]:
         table.add_row(row["label"], f"{row['examples']:,}", f"{row['accuracy']:.3f}")
@@ -54,10 +49,7 @@ def _worst_classes(metrics: dict[str, Any]) -> Table:
 
 
 def _confusions(metrics: dict[str, Any]) -> Table:
-    table = Table(title="most confused", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("images of")
-    table.add_column("taken for")
-    table.add_column("times", justify="right")
+    table = new_table(["images of", "taken for"], ["times"], "most confused")
     labels = [row["label"] for row in metrics["per_class"]]
     counts = np.array(metrics["confusion"], dtype=np.int64)
     np.fill_diagonal(counts, 0)

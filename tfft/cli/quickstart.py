@@ -66,8 +66,13 @@ def command(run: Path | None, output: Path, quiet: bool) -> None:
             exported = tfft.export(trained.path, output=output, progress=progress)
             samples = write_samples(trained.path / "samples")
             checked = check_each(trained.path, exported, samples, progress)
-        seconds = time.monotonic() - started
-        print_rich(results, _table(checked, samples), Text(_closing(checked, samples, seconds)))
+        following = (
+            f"everything took {time.monotonic() - started:.0f} s. Next:\n"
+            f"  tfft predict {exported.tflite['float32']} {samples[0]}\n"
+            f"  tfft evaluate {trained.path}\n"
+            "  tfft train classifier --data DIR      # your photos, one folder per class"
+        )
+        print_rich(results, _table(checked, samples), Text(following))
 
 
 def write_samples(directory: Path) -> list[Path]:
@@ -125,13 +130,3 @@ def _table(checked: list[Checked], samples: list[Path]) -> Table:
             str(model.path),
         )
     return table
-
-
-def _closing(checked: list[Checked], samples: list[Path], seconds: float) -> str:
-    run, _, tflite = (model.path for model in checked)
-    return (
-        f"everything took {seconds:.0f} s. Next:\n"
-        f"  tfft predict {tflite} {samples[0]}\n"
-        f"  tfft evaluate {run}\n"
-        "  tfft train classifier --data DIR      # your photos, one folder a class"
-    )

@@ -13,7 +13,7 @@ from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
-    from tfft.transfer.probes.rank import RankedBackbone, Ranking
+    from tfft.transfer.probes.rank import Ranking
 
 _HINT = (
     "LogME and the H-score are hints; the probe (top-1 of a linear head on {validation:,} "
@@ -71,22 +71,18 @@ def _table(ranking: "Ranking") -> Table:
     names = ["probe top-1", "LogME", "H-score", "px", "parameters", "multiply-adds", "features"]
     table = new_table(["backbone"], [*names, "features s", "scores s", "probe s"], title)
     for backbone in ranking.backbones:
-        table.add_row(*_row(backbone))
+        low, high = backbone.probe_interval
+        table.add_row(
+            backbone.name,
+            f"{backbone.probe_top1:.3f} ({low:.3f} to {high:.3f})",
+            f"{backbone.logme:.3f}",
+            f"{backbone.h_score:.2f}",
+            str(backbone.size_px),
+            f"{backbone.parameters / 1e6:.2f} M",
+            f"{backbone.multiply_adds / 1e9:.2f} G" if backbone.multiply_adds else "",
+            f"{backbone.features:,}",
+            f"{backbone.feature_seconds:.1f}",
+            f"{backbone.score_seconds:.1f}",
+            f"{backbone.probe_seconds:.1f}",
+        )
     return table
-
-
-def _row(backbone: "RankedBackbone") -> list[str]:
-    low, high = backbone.probe_interval
-    return [
-        backbone.name,
-        f"{backbone.probe_top1:.3f} ({low:.3f} to {high:.3f})",
-        f"{backbone.logme:.3f}",
-        f"{backbone.h_score:.2f}",
-        str(backbone.size_px),
-        f"{backbone.parameters / 1e6:.2f} M",
-        f"{backbone.multiply_adds / 1e9:.2f} G" if backbone.multiply_adds else "",
-        f"{backbone.features:,}",
-        f"{backbone.feature_seconds:.1f}",
-        f"{backbone.score_seconds:.1f}",
-        f"{backbone.probe_seconds:.1f}",
-    ]

@@ -15,7 +15,6 @@ from tfft.errors import UsageError
 
 if TYPE_CHECKING:
     from tfft.runs.run import Run
-    from tfft.transfer.plan.plan import FreezePlan
 
 
 @click.command()
@@ -78,19 +77,15 @@ def command(
             plan = tfft.plan(
                 str(recipe), data=data, overrides=overrides, measure=True, progress=progress
             )
-            _show_plan(results, plan, as_json)
+            if as_json:
+                print_json(results, plan.to_json())
+            else:
+                print_rich(results, plan_table(plan), plan_notes(plan))
         else:
             trained = tfft.train(
                 str(recipe), data=data, overrides=overrides, run=run, progress=progress
             )
             _show_run(results, trained, as_json)
-
-
-def _show_plan(results: TextIO, plan: "FreezePlan", as_json: bool) -> None:
-    if as_json:
-        print_json(results, plan.to_json())
-    else:
-        print_rich(results, plan_table(plan), plan_notes(plan))
 
 
 def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
-from tfft.interface.common import Overrides, optional_path, recipe_or_images
+from tfft.interface.common import optional_path, recipe_or_images
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
+    from tfft.config.loading.overrides import Overrides
     from tfft.studies.backbone_check import CheckResult
     from tfft.transfer.probes.probe import Probe
     from tfft.transfer.probes.rank import Ranking
@@ -22,7 +23,7 @@ def probe(
     source: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     head: str | None = None,
     plot: str | Path | None = None,
     progress: Progress = SILENT,
@@ -88,7 +89,7 @@ def rank(
     *,
     recipe: str | Path = "classifier",
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "Ranking":
     """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
@@ -138,7 +139,7 @@ def describe_backbone(
     name_or_handle: str,
     *,
     size_px: int | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "BackboneDescription":
     """Builds a backbone and says what it is.
@@ -179,7 +180,7 @@ def check_backbone(
     name_or_handle: str,
     *,
     size_px: int | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "tuple[CheckResult, ...]":
     """Tries out a backbone: a forward pass, training steps, saving, loading and exports.

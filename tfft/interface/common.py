@@ -1,17 +1,16 @@
 """What the functions of the Python interface share."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tfft.config.loading.overrides import Overrides
     from tfft.config.recipe import Recipe
 
-# Values by dotted path, or the strings that `--set` takes.
-Overrides = Mapping[str, Any] | Sequence[str]
 
-
-def recipe_or_images(recipe: str | Path, data: str | Path | None, overrides: Overrides) -> "Recipe":
+def recipe_or_images(
+    recipe: str | Path, data: str | Path | None, overrides: "Overrides"
+) -> "Recipe":
     """Loads a recipe, or the recipe `classifier` on a directory or manifest of images."""
     from tfft.config.loading.load import load_recipe
 

@@ -6,10 +6,11 @@ Each function imports what it needs when it is called, so that ``import tfft`` i
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfft.interface.common import Overrides, recipe_or_images
+from tfft.interface.common import recipe_or_images
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.config.loading.overrides import Overrides
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
 
@@ -18,7 +19,7 @@ def prepare_data(
     recipe: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "ImageData":
     """Downloads or lists, scans and splits the images of a recipe.
@@ -60,7 +61,7 @@ def check_data(
     recipe: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "DataReport":
     """Scans the images of a recipe and reports counts, bad files and contradictions.

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfft.interface.common import Overrides, optional_path
+from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.config.loading.overrides import Overrides
     from tfft.evaluation.calibrate import Calibration
     from tfft.evaluation.evaluate import Evaluation
     from tfft.exports.export import Export
@@ -103,7 +104,7 @@ def export(
     name: str | None = None,
     calibrated: bool | None = None,
     tflite: Mapping[str, Any] | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "Export":
     """Exports a run as SavedModel and TFLite files, each compared with the Keras model.

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfft.interface.common import Overrides, optional_path
+from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.config.loading.overrides import Overrides
     from tfft.studies.advise import Advice
     from tfft.studies.report import StudyReport
     from tfft.studies.tune import Tuned
@@ -20,7 +21,7 @@ def compare(
     *arms: str | Path,
     recipe: str | Path = "classifier",
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     seeds: int = 3,
     fractions: Sequence[float] = (1.0,),
     scratch_epochs: int = 60,
@@ -84,7 +85,7 @@ def tune(
     recipe: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     trials: int | None = None,
     jobs: int = 1,
     name: str | None = None,
@@ -135,7 +136,7 @@ def advise(
     recipe: str | Path = "classifier",
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "Advice":
     """Recommends a strategy for images, from their number and probes of the backbone.

@@ -6,10 +6,11 @@ Each function imports what it needs when it is called, so that ``import tfft`` i
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfft.interface.common import Overrides, optional_path
+from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.config.loading.overrides import Overrides
     from tfft.runs.run import Run
     from tfft.transfer.lr_range import RangeTest
     from tfft.transfer.plan.plan import FreezePlan
@@ -19,7 +20,7 @@ def train(
     recipe: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     run: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> "Run":
@@ -98,7 +99,7 @@ def plan(
     recipe: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     measure: bool = False,
     progress: Progress = SILENT,
 ) -> "FreezePlan":
@@ -144,7 +145,7 @@ def find_learning_rate(
     recipe: str | Path,
     *,
     data: str | Path | None = None,
-    overrides: Overrides = (),
+    overrides: "Overrides" = (),
     phase: int | None = None,
     lowest: float = 1e-6,
     highest: float = 1.0,

@@ -170,22 +170,17 @@ def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
     key = recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()
     if key in runs:
         arm = runs[key]
-        _require_another_seed(path, recipe, arm)
+        for run in arm.runs:  # two runs with one seed would count as one
+            _, other = open_run(run)
+            if (other.seed, other.data.fraction) == (recipe.seed, recipe.data.fraction):
+                raise UsageError(
+                    f"{run} and {path} are runs of one recipe with the same seed, {recipe.seed}: "
+                    "leave one out, or train one with --set seed=NUMBER"
+                )
         runs[key] = Arm(arm.name, arm.recipe, runs=(*arm.runs, path))
         return
     taken = {arm.name for arm in (*arms, *runs.values())}
     runs[key] = Arm(path.name if recipe.name in taken else recipe.name, recipe, runs=(path,))
-
-
-def _require_another_seed(path: Path, recipe: Recipe, arm: Arm) -> None:
-    """Two runs with one seed count as one: that they agree says nothing about other seeds."""
-    for run in arm.runs:
-        _, other = open_run(run)
-        if (other.seed, other.data.fraction) == (recipe.seed, recipe.data.fraction):
-            raise UsageError(
-                f"{run} and {path} are runs of one recipe with the same seed, {recipe.seed}: leave "
-                "one out, or train one with --set seed=NUMBER"
-            )
 
 
 def _recipe_word(word: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +102,9 @@ def plan_study(
         for seed in range(seeds)
         for arm in made
     ]
-    study = Study(path, tuple(arms), (*_taken(arms), *cells))
+    taken = [(arm, run, open_run(run)[1]) for arm in arms for run in arm.runs]
+    finished = [Cell(arm.name, its.data.fraction, its.seed, run) for arm, run, its in taken]
+    study = Study(path, tuple(arms), (*finished, *cells))
     _require_pairs(study)
     return study
 
@@ -181,14 +183,6 @@ def _evaluate_taken(run: Path, progress: Progress) -> None:
     kept = kept_answers(run, "test", answers_key(predictor, index))
     if kept is None or not kept.targets:
         evaluate(predictor, progress=progress)
-
-
-def _taken(arms: Sequence[Arm]) -> Iterator[Cell]:
-    """Yields the cells of finished runs."""
-    for arm in arms:
-        for run in arm.runs:
-            _, recipe = open_run(run)
-            yield Cell(arm.name, recipe.data.fraction, recipe.seed, run)
 
 
 def _require_pairs(study: Study) -> None:

@@ -11,6 +11,7 @@ from tfft.config.loading.schema import sections_by_tag
 from tfft.config.loading.source import Document, Path, read_yaml
 from tfft.errors import RecipeWarning, UsageError
 
+# Values by dotted path, or the strings that `--set` takes.
 Overrides = Mapping[str, Any] | Sequence[str]
 
 
