@@ -175,7 +175,7 @@ def test_what_is_no_model_of_colour_images_is_refused(tmp_path: Path):
     with pytest.raises(BackboneError, match="must be a run directory"):
         build_backbone(of(tmp_path / "nothing.keras"))
     (tmp_path / "broken.keras").write_bytes(b"PK, but no archive")
-    with pytest.raises(ModelFileError, match=r"is no \.keras file"):
+    with pytest.raises(ModelFileError, match=r"is not a \.keras file"):
         build_backbone(of(tmp_path / "broken.keras"))
 
 

@@ -38,7 +38,7 @@ def test_a_class_is_found_by_the_identifier_in_its_name(name: str, source: str):
 def test_what_only_looks_like_an_identifier_is_none(name: str):
     found, (fault,) = source_names([name], _KNOWN, {})
     assert found == {}
-    assert fault.startswith(f"{name!r} is no class of the source.")
+    assert fault.startswith(f"{name!r} is not a class of the source.")
 
 
 def test_a_mapping_comes_before_names():
@@ -57,9 +57,9 @@ def test_all_faults_are_named_with_what_was_meant():
     found, faults = source_names(["pug", "n02085620-chihuahua", "tabby"], _KNOWN, mapping)
     assert found == {"n02085620-chihuahua": "n02085620"}
     assert faults == [
-        "'pug' is no class of the source. Did you mean 'n02085782'?",
-        "'tabby' is no class of the source.",
-        "the mapping names 'bug', which is no class of the data. Did you mean 'pug'?",
+        "'pug' is not a class of the source. Did you mean 'n02085782'?",
+        "'tabby' is not a class of the source.",
+        "the mapping names 'bug', which is not a class of the data. Did you mean 'pug'?",
     ]
 
 

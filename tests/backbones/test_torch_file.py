@@ -147,7 +147,7 @@ def test_a_tensor_outside_of_its_storage_is_refused(offset: int, shape: tuple, s
     content = torch_file(
         {"a": tensor(Storage("0", 4), offset, shape, strides)}, {"0": np.zeros(4, "<f4")}
     )
-    with pytest.raises(BackboneError, match="no torch file of plain tensors"):
+    with pytest.raises(BackboneError, match="this is not a torch file of plain tensors"):
         read_torch_arrays(content)
 
 
@@ -162,7 +162,7 @@ def test_a_file_that_ends_early_is_refused():
         {"a": tensor(Storage("0", 4), 0, (4,), (1,))}, {"0": np.zeros(4, dtype="<f4")}
     )
     for length in (0, 3, 40, len(content) // 2, len(content) - 1):
-        with pytest.raises(BackboneError, match="no torch file of plain tensors"):
+        with pytest.raises(BackboneError, match="this is not a torch file of plain tensors"):
             read_torch_arrays(content[:length])
     with pytest.raises(BackboneError, match="its storages are not those"):
         read_torch_arrays(content + b"\0")
@@ -171,5 +171,5 @@ def test_a_file_that_ends_early_is_refused():
 def test_anything_but_a_dict_of_tensors_is_refused():
     with pytest.raises(BackboneError, match="does not hold a dict"):
         read_torch_arrays(torch_file([1, 2]))
-    with pytest.raises(BackboneError, match="these are no tensors: a"):
+    with pytest.raises(BackboneError, match="these are not tensors: a"):
         read_torch_arrays(torch_file({"a": 1}))

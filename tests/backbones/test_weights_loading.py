@@ -112,7 +112,7 @@ def test_keras_3_file_with_more_than_the_model_is_refused(tmp_path: Path):
 def test_a_file_of_another_format_is_refused(tmp_path: Path):
     path = tmp_path / "w.h5"
     path.write_bytes(b"not HDF5")
-    with pytest.raises(BackboneError, match="is no HDF5 file"):
+    with pytest.raises(BackboneError, match="is not a readable HDF5 file"):
         load_weights_file(small_model(), path)
     with h5py.File(path, "w") as file:
         file["data"] = np.zeros(3)
@@ -194,5 +194,5 @@ class TestNpz:
 
     def test_pickled_objects_are_refused(self, tmp_path: Path):
         np.savez(tmp_path / "w.npz", evil=np.array([{"code": 1}], dtype=object))
-        with pytest.raises(BackboneError, match=r"no \.npz archive of plain arrays"):
+        with pytest.raises(BackboneError, match=r"is not a \.npz archive of plain arrays"):
             load_weights_file(small_model(), tmp_path / "w.npz")

@@ -61,8 +61,12 @@ def test_only_a_head_that_asks_for_them_starts_from_the_source():
         ),
         ({}, ApplicationBackbone(kind="application", name="VGG16"), "'name': 'VGG16'"),
         ({"pooling": "max"}, _LITE, "needs pooling: avg"),
-        ({"source_classes": {}}, _LITE, "'my own dog' is no class of the source"),
-        ({"source_classes": {**_OWN, "pug": "n02110958"}}, _LITE, "which is no class of the data"),
+        ({"source_classes": {}}, _LITE, "'my own dog' is not a class of the source"),
+        (
+            {"source_classes": {**_OWN, "pug": "n02110958"}},
+            _LITE,
+            "which is not a class of the data",
+        ),
     ],
 )
 def test_why_a_head_cannot_have_them(head: dict, backbone, fault: str):

@@ -59,7 +59,7 @@ def test_a_model_that_would_run_code_is_refused(small_run, tmp_path):
 def test_a_damaged_keras_file_is_one_clear_error(small_run, tmp_path, content):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     (run / "model.keras").write_bytes(content)
-    with pytest.raises(ModelFileError, match=r"is no \.keras file"):
+    with pytest.raises(ModelFileError, match=r"is not a \.keras file"):
         load_predictor(run)
 
 
@@ -88,7 +88,7 @@ def test_a_description_of_something_else_is_refused(small_run, tmp_path):
 def test_what_is_not_there_or_no_model_says_what_a_model_is(tmp_path):
     with pytest.raises(ModelFileError, match=r"does not exist. A MODEL is a run directory, a"):
         load_predictor(tmp_path / "nothing")
-    with pytest.raises(ModelFileError, match=r"is no model. A MODEL is a run directory, a"):
+    with pytest.raises(ModelFileError, match=r"is not a model. A MODEL is a run directory, a"):
         load_predictor(tmp_path)
 
 

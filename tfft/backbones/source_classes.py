@@ -105,11 +105,11 @@ def source_names(
         candidates = [mapping[name]] if name in mapping else [name, *([wnid[0]] if wnid else [])]
         source = next((candidate for candidate in candidates if candidate in allowed), None)
         if source is None:
-            faults.append(f"{name!r} is no class of the source.{nearest(candidates[-1], known)}")
+            faults.append(f"{name!r} is not a class of the source.{nearest(candidates[-1], known)}")
         else:
             found[name] = source
     faults += [
-        f"the mapping names {name!r}, which is no class of the data.{nearest(name, class_names)}"
+        f"the mapping names {name!r}, which is not a class of the data.{nearest(name, class_names)}"
         for name in mapping
         if name not in set(class_names)
     ]

@@ -51,7 +51,7 @@ def load_weights_file(
                 return
             count = _count_variables(file)
     except OSError as error:
-        raise BackboneError(f"{path} is no HDF5 file that can be read: {error}") from error
+        raise BackboneError(f"{path} is not a readable HDF5 file: {error}") from error
     _load_keras3(model, path, count)
 
 
@@ -178,7 +178,7 @@ def _load_npz(model: keras.Model, path: Path) -> None:
             arrays = {name.removesuffix(":0"): archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
         raise BackboneError(
-            f"{path} is no .npz archive of plain arrays, as numpy.savez writes it: {error}"
+            f"{path} is not a .npz archive of plain arrays, as numpy.savez writes it: {error}"
         ) from error
     variables = {variable.path: variable for variable in model.weights}
     faults = [f"{name}: not in the file" for name in variables if name not in arrays]

@@ -133,7 +133,7 @@ def build_head(
 def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
     """Returns layers from activations [batch, h, w, channels] to maps [batch, maps * h * w].
 
-    Each map is a softmax over the positions, and says where to look.
+    Each map is a softmax over the positions, the weights of a place to look at.
 
     Source: With a dense layer after it this is the spatial soft-argmax of Finn et al. 2016, "Deep
     Spatial Autoencoders", with learned coordinates.

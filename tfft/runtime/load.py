@@ -75,7 +75,7 @@ def load_predictor(
         raise ModelFileError(
             f"the run {path} has no model yet. Continue it: tfft train --resume {path}"
         )
-    raise ModelFileError(f"{path} is no model. A MODEL is {_ALLOWED}.")
+    raise ModelFileError(f"{path} is not a model. A MODEL is {_ALLOWED}.")
 
 
 def read_model_info(path: Path) -> ModelInfo:

@@ -67,7 +67,8 @@ class SavedModelPredictor(ReadablePredictor):
         """Returns the description that the model gives to its clients.
 
         Raises:
-            ModelFileError: The model has no signature for it, or its answer is no description.
+            ModelFileError: The model has no signature ``describe``, or its answer is not a
+                description.
         """
         signature = self._signatures.get("describe")
         if signature is None:

@@ -48,5 +48,5 @@ def _decoded(encoded: bytes, decode: Callable[[], tf.Tensor]) -> np.ndarray:
     try:
         return decode().numpy()
     except tf.errors.InvalidArgumentError as error:
-        inspect_image(encoded)  # raises an error that says what is wrong, if it finds that
+        inspect_image(encoded)  # raises the exact reason where it finds one
         raise DataError("TensorFlow cannot decode this image") from error

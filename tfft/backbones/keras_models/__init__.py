@@ -1,1 +1,1 @@
-"""Keras models that are no application: runs, `.keras` files, KerasHub presets."""
+"""Keras models outside keras.applications: runs, `.keras` files, KerasHub presets."""

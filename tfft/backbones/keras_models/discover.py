@@ -45,7 +45,8 @@ def find_cut(model: keras.Model, name: str | None = None) -> keras.KerasTensor:
         name: Name of the layer whose output is the tensor; None: it is searched for.
 
     Raises:
-        BackboneError: There is no such layer, or the outputs have different beginnings.
+        BackboneError: There is no such layer, or the classifiers of several outputs begin at
+            different layers.
     """
     nodes = graph_nodes(model)
     if name is not None:

@@ -26,7 +26,7 @@ def load_keras_file(path: Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             config: Any = json.loads(archive.read("config.json"))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelFileError(f"{path} is no .keras file: {reason(error)}") from error
+        raise ModelFileError(f"{path} is not a .keras file: {reason(error)}") from error
     lambdas = [_name_of(part) for part in _sections(config) if part.get("class_name") == "Lambda"]
     if lambdas:
         raise ModelFileError(
@@ -49,7 +49,7 @@ def import_keras_hub(why: str) -> Any:
     """Returns the package keras_hub, imported without its warnings.
 
     Args:
-        why: Clause for the error message that says what needs KerasHub.
+        why: Reason why KerasHub is needed, the first clause of the error message.
 
     Raises:
         ModelFileError: It is not installed.

@@ -46,8 +46,8 @@ def build_keras_hub(
     source = str(directory) if directory.is_dir() else config.preset
     if directory.is_dir() and not (directory / "config.json").is_file():
         raise BackboneError(
-            f"{directory} is no KerasHub preset: it has no config.json. `backbone.save_to_preset` "
-            "of KerasHub writes such a directory."
+            f"{directory} is not a KerasHub preset: it has no config.json. "
+            "`backbone.save_to_preset` of KerasHub writes such a directory."
         )
     if not directory.is_dir():
         progress.message(f"KerasHub preset {config.preset}: from its cache, or by download")

@@ -85,7 +85,7 @@ def read_torch_arrays(content: bytes) -> dict[str, np.ndarray]:
         MemoryError,
         OverflowError,
     ) as error:
-        raise BackboneError(f"this is no torch file of plain tensors: {error}") from error
+        raise BackboneError(f"this is not a torch file of plain tensors: {error}") from error
 
 
 def _read(content: bytes) -> dict[str, np.ndarray]:
@@ -101,7 +101,7 @@ def _read(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError("it does not hold a dict")
     strange = [name for name, value in tensors.items() if not isinstance(value, _Tensor)]
     if strange:
-        raise ValueError(f"these are no tensors: {', '.join(map(str, strange[:5]))}")
+        raise ValueError(f"these are not tensors: {', '.join(map(str, strange[:5]))}")
     return {str(name): tensor.array() for name, tensor in tensors.items()}
 
 

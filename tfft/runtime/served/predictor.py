@@ -133,7 +133,7 @@ def _described(transport: Transport, url: str, known: ModelInfo | None) -> Model
     said_raw, known_raw = said.at_temperatures({}), known.at_temperatures({})
     if (said_raw.heads, said_raw.pixels) != (known_raw.heads, known_raw.pixels):
         raise ModelFileError(
-            f"{url} serves a model with other classes or pixels than --info says; give the run or "
+            f"{url} serves a model with other classes or pixels than --info says: give the run or "
             "the export that is served"
         )
     return replace(said, data=known.data)
