@@ -96,7 +96,7 @@ def make_module(path: Path) -> list[list[float]]:
     from tfft.backbones.build import build_backbone
     from tfft.config.model import HubBackbone
 
-    kernel = tf.Variable(np.linspace(-1, 1, 12).reshape(3, 4).astype(np.float32))
+    kernel = tf.Variable(tf.constant(np.linspace(-1, 1, 12).reshape(3, 4).astype(np.float32)))
     module = tf.train.Checkpoint()
     module.variables = module.trainable_variables = [kernel]
     spec = tf.TensorSpec((None, SIZE_PX, SIZE_PX, 3), tf.float32, name="inputs")
