@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ import numpy as np
 
 from tfft.data.dataset import BadImage
 from tfft.data.index import ImageIndex
-from tfft.errors import DataError
+from tfft.errors import DataError, TfftError
 from tfft.images.formats import FORMATS
 from tfft.images.inspect import inspect_image
-from tfft.system.files import atomic_path, cache_directory
+from tfft.system.files import cache_directory, read_arrays, write_arrays
 from tfft.system.progress import SILENT, Progress
 
 # Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.
@@ -56,13 +55,8 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     if kept is not None:
         return kept
     scan = _scan(index, progress)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            digests=scan.digests,
-            formats=scan.formats,
-            reasons=np.frombuffer(json.dumps(scan.reasons).encode(), np.uint8),
-        )
+    reasons = np.frombuffer(json.dumps(scan.reasons).encode(), np.uint8)
+    write_arrays(path, {"digests": scan.digests, "formats": scan.formats, "reasons": reasons})
     return scan
 
 
@@ -170,10 +164,10 @@ def _key(index: ImageIndex) -> str:
 def _kept_scan(path: Path, images: int) -> Scan | None:
     """Reads a kept scan; a file that is missing or damaged counts as none."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            digests, formats = arrays["digests"], arrays["formats"]
-            reasons = json.loads(arrays["reasons"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+        digests, formats = arrays["digests"], arrays["formats"]
+        reasons = json.loads(arrays["reasons"].tobytes())
+    except (TfftError, ValueError, KeyError):
         return None
     if digests.shape != (images, 32) or formats.shape != (images,) or len(reasons) != images:
         return None

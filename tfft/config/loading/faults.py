@@ -39,10 +39,16 @@ def report(faults: Iterable[Fault], document: Document) -> str:
     """Returns a line for each fault, ``place: path: what is wrong``, in the order of the file."""
     lines: dict[str, tuple[bool, int]] = {}
     for fault in faults:
+        place = document.place(fault.path)
+        dotted = ".".join(str(part) for part in fault.path) or "recipe"
+        where = f"{place}: {dotted}"
+        if not place or place.endswith(f" {dotted}"):  # an override of just this value
+            where = place or dotted
         # Lines of the file by number, then what comes from overrides in the order it was found.
-        _, _, number = document.place(fault.path).rpartition(":")
+        _, _, number = place.rpartition(":")
         is_numbered = number.isdecimal()
-        lines[_line(document, fault)] = (not is_numbered, int(number) if is_numbered else 0)
+        order = (not is_numbered, int(number) if is_numbered else 0)
+        lines[f"{where}: {fault.text}"] = order
     return "\n".join(sorted(lines, key=lines.__getitem__))
 
 
@@ -75,14 +81,6 @@ def received(value: Any) -> str:
     else:
         shown = value if isinstance(value, str) else repr(value)
     return f"Received: {shown if len(shown) <= 80 else shown[:77] + '…'}"
-
-
-def _line(document: Document, fault: Fault) -> str:
-    where = document.place(fault.path)
-    dotted = ".".join(str(part) for part in fault.path) or "recipe"
-    if not where or where.endswith(f" {dotted}"):  # an override of just this value
-        return f"{where or dotted}: {fault.text}"
-    return f"{where}: {dotted}: {fault.text}"
 
 
 def _value_path(found: Any, values: Any, model: type[BaseModel]) -> Path:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 
 from tfft.data.dataset import Source
 from tfft.data.index import ImageIndex
-from tfft.system.files import atomic_path, cache_directory
+from tfft.errors import TfftError
+from tfft.system.files import cache_directory, read_arrays, write_arrays
 
 # Part of the key: raise it when what is listed, or how it is kept, changes.
 _VERSION = 2
@@ -35,31 +35,27 @@ def keep_source(path: Path, source: Source) -> None:
         "ids": index.ids,
         "box_targets": index.box_targets,
     }
-    arrays: dict[str, Any] = {f"target_{name}": values for name, values in index.targets.items()}
+    arrays = {f"target_{name}": values for name, values in index.targets.items()}
     if index.boxes is not None:
         arrays["boxes"] = index.boxes
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            described=np.frombuffer(json.dumps(described).encode(), np.uint8),
-            file_ids=index.file_ids,
-            offsets=index.offsets,
-            lengths=index.lengths,
-            splits=source.splits,
-            **arrays,
-        )
+    arrays |= {
+        "described": np.frombuffer(json.dumps(described).encode(), np.uint8),
+        "file_ids": index.file_ids,
+        "offsets": index.offsets,
+        "lengths": index.lengths,
+        "splits": source.splits,
+    }
+    write_arrays(path, arrays)
 
 
 def kept_source(path: Path) -> Source | None:
     """Reads a kept source; None if it is missing, damaged, or its files have changed since."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            described = json.loads(arrays["described"].tobytes())
-            stamps = [size_and_time(Path(file)) for file in described["files"]]
-            if stamps != described["stamps"]:
-                return None
-            return _source(described, {name: arrays[name] for name in arrays.files})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+        described = json.loads(arrays["described"].tobytes())
+        stamps = [size_and_time(Path(file)) for file in described["files"]]
+        return _source(described, arrays) if stamps == described["stamps"] else None
+    except (TfftError, OSError, ValueError, KeyError):
         return None
 
 
