@@ -5,9 +5,11 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
+from typing import get_args
 
 import tfft
 
@@ -47,7 +49,7 @@ def page() -> str:
         module = importlib.import_module(f"tfft.interface.{name}")
         parts.append(f"## {theme}\n")
         parts += [_function(function) for function in _functions(module)]
-        parts += [_class(found) for found in _returned(module)]
+        parts += [_class(found) for found in _with_parts(_returned(module))]
     return "\n".join(parts)
 
 
@@ -106,20 +108,40 @@ def _returned(module: ModuleType) -> Iterator[type]:
             yield getattr(importlib.import_module(modules[name]), name)
 
 
+def _with_parts(described: Iterable[type]) -> Iterator[type]:
+    """Classes, each before the dataclasses of tfft that its attributes are made of."""
+    pending, seen = list(described), set()
+    while pending:
+        found = pending.pop(0)
+        if found in seen:
+            continue
+        seen.add(found)
+        yield found
+        attributes = inspect.get_annotations(found).values()
+        parts = [part for attribute in attributes for part in _classes_in(attribute)]
+        pending[:0] = [part for part in parts if is_dataclass(part)]
+
+
+def _classes_in(annotation: object) -> list[type]:
+    if arguments := get_args(annotation):
+        return [part for argument in arguments for part in _classes_in(argument)]
+    return [annotation] if isinstance(annotation, type) else []
+
+
 def _class(described: type) -> str:
     methods = "".join(
         f"- `{name}{_short_signature(member)}`: {_first_line(member)}\n"
         for name, member in vars(described).items()
         if not name.startswith("_") and _is_described(member)
     )
-    text = _markdown(inspect.getdoc(described) or "")
+    text = _markdown(inspect.getdoc(described) or "", _types(described))
     return f"### {described.__name__}\n`{described.__module__}`\n\n{text}" + (
         f"\n**Methods and properties**\n\n{methods}" if methods else ""
     )
 
 
 def _is_described(member: object) -> bool:
-    return isinstance(member, property) or (inspect.isfunction(member) and bool(member.__doc__))
+    return (isinstance(member, property) or inspect.isfunction(member)) and bool(member.__doc__)
 
 
 def _short_signature(member: object) -> str:
@@ -130,11 +152,11 @@ def _short_signature(member: object) -> str:
 
 
 def _first_line(member: object) -> str:
-    return (inspect.getdoc(member) or "").partition("\n")[0]
+    return _code((inspect.getdoc(member) or "").partition("\n")[0])
 
 
-def _markdown(docstring: str) -> str:
-    """Returns a docstring in Google's style as Markdown."""
+def _markdown(docstring: str, types: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Returns a docstring in Google's style as Markdown, with the types of attributes."""
     parts = re.split(r"^(Args|Returns|Raises|Attributes|Example):\n", docstring, flags=re.M)
     lines = [_code(parts[0])]
     for name, body in zip(parts[1::2], parts[2::2], strict=True):
@@ -142,7 +164,7 @@ def _markdown(docstring: str) -> str:
         if name == "Example":
             lines.append(f"**Example**\n\n```python\n{inner}\n```\n")
         elif name in _LISTS:
-            lines.append(f"**{name.replace('Args', 'Arguments')}**\n\n{_list(inner)}")
+            lines.append(f"**{name.replace('Args', 'Arguments')}**\n\n{_list(inner, types)}")
         else:
             lines.append(f"**{name}**: {_code(' '.join(inner.split()))}\n")
         if after:
@@ -157,9 +179,20 @@ def _divided(body: str) -> tuple[str, str]:
     return textwrap.dedent(body[:place]).strip("\n"), body[place:].strip("\n")
 
 
-def _list(text: str) -> str:
+def _list(text: str, types: Mapping[str, str]) -> str:
     items = [" ".join(item.split()).partition(": ") for item in re.split(r"\n(?=\S)", text)]
-    return "".join(f"- `{name}`: {_code(meaning)}\n" for name, _, meaning in items)
+    shown = {name: f" (`{found}`)" for name, found in types.items()}
+    return "".join(
+        f"- `{name}`{shown.get(name, '')}: {_code(meaning)}\n" for name, _, meaning in items
+    )
+
+
+def _types(described: type) -> dict[str, str]:
+    """The types of the attributes of a class, as they stand in its source."""
+    (node,) = ast.parse(inspect.getsource(described)).body
+    assert isinstance(node, ast.ClassDef)
+    fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+    return {ast.unparse(field.target): _type(field.annotation) for field in fields}
 
 
 def _code(text: str) -> str:

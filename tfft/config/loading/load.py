@@ -167,9 +167,8 @@ def _with_train(document: Document, without: str) -> Document:
 def _with_new_names(document: Document, *, warn: bool) -> Document:
     """Replaces values by what they are called now."""
     for (section, key), names in _RENAMED.items():
-        written = document.values.get(section) if isinstance(document.values, dict) else None
-        values = written if isinstance(written, dict) else {}
-        old = values.get(key)
+        values = document.values.get(section) if isinstance(document.values, dict) else None
+        old = values.get(key) if isinstance(values, dict) else None
         if isinstance(old, str) and old in names:
             new = {**document.values, section: {**values, key: names[old]}}
             if warn:

@@ -49,7 +49,7 @@ def choice_at(model: type[BaseModel], location: Location) -> Choice:
 
 
 def sections_by_tag(
-    model: type[BaseModel], location: Location, key: str
+    model: type[BaseModel], location: Location, key: int | str
 ) -> dict[str, type[BaseModel]]:
     """Returns the sections that may stand at a location, by the value of `key` that tells them.
 
