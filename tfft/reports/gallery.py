@@ -135,7 +135,7 @@ def _of_labels(
             int(k),
             listed(answers[k] > 0.5),
             listed(targets[k] > 0.5),
-            f"{names[label[k]]}: said with {percent(float(answers[k, label[k]]))}",
+            f"{names[int(label[k])]}: said with {percent(float(answers[k, label[k]]))}",
             output=int(label[k]),
         )
         for k in worst

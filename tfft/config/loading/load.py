@@ -168,7 +168,9 @@ def _with_new_names(document: Document, *, warn: bool) -> Document:
     """Replaces values by what they are called now."""
     for (section, key), names in _RENAMED.items():
         values = document.values.get(section) if isinstance(document.values, dict) else None
-        old = values.get(key) if isinstance(values, dict) else None
+        if not isinstance(values, dict):
+            continue
+        old = values.get(key)
         if isinstance(old, str) and old in names:
             new = {**document.values, section: {**values, key: names[old]}}
             if warn:

@@ -102,7 +102,7 @@ def _without_another_kinds_keys(
     document: Document, override: Override, overrides: Sequence[Override], model: type[BaseModel]
 ) -> Document:
     """Drops keys that go with the kind a section has, and not with the kind that is set."""
-    where, key = override.path[:-1], override.path[-1]
+    where, key = override.path[:-1], str(override.path[-1])
     kinds = sections_by_tag(model, where, key)
     section = _value_at(document.values, where)
     if not kinds or not isinstance(section, dict):
