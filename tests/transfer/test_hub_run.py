@@ -140,7 +140,7 @@ def _flowers(shared_data: Path) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("name", "data", "test_images"),
     [
-        ("classifier", _flowers, 517),
+        ("classifier", _flowers, 786),
         pytest.param("stanford_dogs_crops", _dogs, 8580, marks=pytest.mark.full),
     ],
 )
