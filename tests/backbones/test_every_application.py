@@ -11,6 +11,7 @@ from tfft.system.tensorflow import keras, tf
 
 import numpy as np
 import pytest
+from backbones.families import full_unless_smallest
 
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
@@ -19,13 +20,8 @@ from tfft.backbones.split import split
 from tfft.catalog.backbones import backbone_specs
 from tfft.config.model import ApplicationBackbone
 
-SMALLEST = (
-    *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3"),
-    *("InceptionResNetV2", "MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile"),
-    *("ResNet50", "ResNet50V2", "VGG16", "Xception"),
-)
 APPLICATIONS = [
-    pytest.param(spec, marks=() if spec.name in SMALLEST else pytest.mark.full, id=spec.name)
+    pytest.param(spec, marks=full_unless_smallest(spec), id=spec.name)
     for spec in backbone_specs()
     if spec.kind == "application"
 ]

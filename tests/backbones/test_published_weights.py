@@ -1,4 +1,7 @@
-"""The catalog's weights files are those that Keras itself would download."""
+"""The catalog's weights files are those that Keras itself would download.
+
+One file of the smallest application of each family is for the slow suite, the others for the full.
+"""
 
 import importlib
 from collections.abc import Iterator
@@ -6,12 +9,22 @@ from collections.abc import Iterator
 from tfft.system.tensorflow import keras
 
 import pytest
+from backbones.families import full_unless_smallest
 from keras.src.utils import file_utils
 
 from tfft.catalog.backbones import backbone_specs
 from tfft.catalog.spec import BackboneSpec, WeightsFile
 
-FILES = [(spec, file) for spec in backbone_specs() for file in spec.weights]
+FILES = [
+    pytest.param(
+        spec,
+        file,
+        marks=pytest.mark.full if number else full_unless_smallest(spec),
+        id=file.name,
+    )
+    for spec in backbone_specs()
+    for number, file in enumerate(spec.weights)
+]
 
 
 class DownloadError(Exception):
@@ -29,7 +42,7 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("spec", "file"), FILES, ids=[file.name for _, file in FILES])
+@pytest.mark.parametrize(("spec", "file"), FILES)
 def test_keras_asks_for_the_same_file(spec: BackboneSpec, file: WeightsFile):
     module, function = spec.builder.split(":")
     size_px = file.size_px or spec.default_size_px
