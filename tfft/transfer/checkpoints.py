@@ -3,7 +3,7 @@
 import json
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,16 @@ class TrainingState:
     phase_best: tuple[float, float] | None = None
     best: Best | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TrainingState":
+        """Returns the state that `dataclasses.asdict` made these JSON values of."""
+        best, phase_best = values["best"], values["phase_best"]
+        made = {
+            "best": Best(**best) if best else None,
+            "phase_best": tuple(phase_best) if phase_best else None,
+        }
+        return cls(**{**values, **made})
 
     @property
     def done(self) -> str:
@@ -219,16 +229,6 @@ class Checkpoints:
                     )
                 for number, variable in enumerate(variables):
                     variable.assign(saved[f"{number:05d}"])
-                return _state(state)
+                return TrainingState.from_json(state)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ModelFileError(f"cannot read the checkpoint {path}: {error}") from error
-
-
-def _state(values: dict[str, Any]) -> TrainingState:
-    best = values.pop("best")
-    phase_best = values.pop("phase_best")
-    return TrainingState(
-        **values,
-        best=Best(**best) if best else None,
-        phase_best=tuple(phase_best) if phase_best else None,
-    )

@@ -27,7 +27,11 @@ def load_keras_file(path: Path) -> keras.Model:
             config: Any = json.loads(archive.read("config.json"))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ModelFileError(f"{path} is not a .keras file: {reason(error)}") from error
-    lambdas = [_name_of(part) for part in _sections(config) if part.get("class_name") == "Lambda"]
+    lambdas = []
+    for part in _sections(config):
+        if part.get("class_name") == "Lambda":
+            own = part.get("config")
+            lambdas.append(str(own.get("name")) if isinstance(own, dict) else "Lambda")
     if lambdas:
         raise ModelFileError(
             f"{path} has Lambda layers, which hold Python code, and is not loaded: "
@@ -85,8 +89,3 @@ def _sections(value: Any) -> Iterator[dict[str, Any]]:
             pending.extend(part.values())
         elif isinstance(part, list):
             pending.extend(part)
-
-
-def _name_of(section: dict[str, Any]) -> str:
-    config = section.get("config")
-    return str(config.get("name")) if isinstance(config, dict) else "Lambda"

@@ -37,7 +37,12 @@ class RestTransport:
     def predict(
         self, signature: str, inputs: Inputs, outputs: Sequence[str]
     ) -> dict[str, np.ndarray]:
-        columns = {name: _json_values(values) for name, values in inputs.items()}
+        columns: dict[str, list[Any]] = {}
+        for name, values in inputs.items():
+            if isinstance(values, np.ndarray):
+                columns[name] = values.tolist()
+            else:
+                columns[name] = [{"b64": base64.b64encode(v).decode("ascii")} for v in values]
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
         answered = self._retries(lambda: self._post(body))
         return self._outputs(answered, outputs)
@@ -89,12 +94,6 @@ class RestTransport:
             is_text = bool(values) and isinstance(values[0], str)
             arrays[name] = np.array(values, object if is_text else np.float32)
         return arrays
-
-
-def _json_values(values: np.ndarray | Sequence[bytes]) -> list[Any]:
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return [{"b64": base64.b64encode(value).decode("ascii")} for value in values]
 
 
 def _words(error: Exception) -> str:

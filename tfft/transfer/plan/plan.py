@@ -177,7 +177,15 @@ def make_plan(
     for phase in recipe.train.phases:
         before = decided[len(phases)] if len(phases) < len(decided) else None
         phases.append(_phase(recipe, phase, classifier, blocks, heads, images, phases, before))
-    _require_room(recipe, phases)
+    max_gb = recipe.train.cache.max_gb
+    faults = [
+        f"train.cache.max_gb: phase {phase.number} needs {phase.cache_bytes / 1e9:.3g} GB "
+        f"({phase.reason}). Received: {max_gb:g}"
+        for phase in phases
+        if phase.cached and phase.cache_bytes > max_gb * 1e9
+    ]
+    if faults:
+        raise RecipeError("the cache is too small for the recipe:\n" + "\n".join(faults))
     size_px = classifier.model.input_shape[1]
     backbone = classifier.backbone
     return FreezePlan(
@@ -266,15 +274,3 @@ def plans_of_one_pass(
             left -= later.cache_bytes
         lowest = min(lowest, later.unchanged_blocks)
     return found
-
-
-def _require_room(recipe: Recipe, phases: Sequence[PhasePlan]) -> None:
-    max_gb = recipe.train.cache.max_gb
-    faults = [
-        f"train.cache.max_gb: phase {phase.number} needs {phase.cache_bytes / 1e9:.3g} GB "
-        f"({phase.reason}). Received: {max_gb:g}"
-        for phase in phases
-        if phase.cached and phase.cache_bytes > max_gb * 1e9
-    ]
-    if faults:
-        raise RecipeError("the cache is too small for the recipe:\n" + "\n".join(faults))

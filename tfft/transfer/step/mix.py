@@ -37,19 +37,15 @@ def mixed(images: tf.Tensor, mix: Mix, seed: tf.Tensor) -> Mixed:
     Source: mixup, Zhang, Cisse, Dauphin and Lopez-Paz 2018; CutMix, Yun et al. 2019.
     """
     order = tf.argsort(tf.random.stateless_uniform(tf.shape(images)[:1], _part(seed, 0)))
-    share = _beta(mix.alpha, _part(seed, 1))
+    # Drawn from Beta(alpha, alpha), as a share of two gamma draws.
+    draws = tf.random.stateless_gamma([2], _part(seed, 1), tf.constant(mix.alpha)) + 1e-12
+    share = draws[0] / tf.reduce_sum(draws)
     others = tf.gather(images, order)
     if mix.kind == "mixup":
         return Mixed(share * images + (1.0 - share) * others, order, share)
     inside = _window(tf.shape(images), share, _part(seed, 2))
     share = 1.0 - tf.reduce_mean(tf.cast(inside, tf.float32))
     return Mixed(tf.where(inside[None, :, :, None], others, images), order, share)
-
-
-def _beta(alpha: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draws from Beta(alpha, alpha), as a share of two gamma draws."""
-    draws = tf.random.stateless_gamma([2], seed, tf.constant(alpha)) + 1e-12
-    return draws[0] / tf.reduce_sum(draws)
 
 
 def _window(shape: tf.Tensor, share: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
