@@ -165,6 +165,7 @@ def test_targets_of_evaluation_are_those_of_its_batches(index: ImageIndex, kind:
         np.testing.assert_allclose(_box_of_pixels(image), box * sides, atol=1.3)
 
 
+@pytest.mark.slow
 def test_boxes_of_a_training_epoch_are_on_its_own_views(index: ImageIndex):
     (batch,) = training_batches(
         index,

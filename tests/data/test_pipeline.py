@@ -76,6 +76,7 @@ def test_images_inside_a_larger_file_are_the_same(index, views, tmp_path):
         np.testing.assert_array_equal(one["inputs"], other["inputs"])
 
 
+@pytest.mark.slow
 def test_boxes_are_cut(index):
     boxes = np.tile(np.array([0.2, 0.1, 0.7, 0.8], np.float32), (len(index), 1))
     boxed = replace(index, boxes=boxes)
@@ -88,7 +89,7 @@ def test_boxes_are_cut(index):
 @pytest.mark.parametrize(
     "augmentation",
     [
-        pytest.param(name, marks=pytest.mark.slow if name == "random_crop_color" else ())
+        pytest.param(name, marks=pytest.mark.slow if name not in ("none", "flip") else ())
         for name in AUGMENTATIONS
     ],
 )
@@ -106,7 +107,9 @@ def test_an_epoch_has_every_image_once_and_is_repeatable(index, views, augmentat
         assert np.min(one["inputs"]) >= 0 and np.max(one["inputs"]) <= 255
 
 
-@pytest.mark.parametrize("augmentation", ["none", "random_crop_color"])
+@pytest.mark.parametrize(
+    "augmentation", ["none", pytest.param("random_crop_color", marks=pytest.mark.slow)]
+)
 def test_leaving_out_steps_changes_nothing_in_the_others(index, views, augmentation):
     whole = views(augmentation)
     rest = batches(index, augmentation, first_step=2)
@@ -116,6 +119,7 @@ def test_leaving_out_steps_changes_nothing_in_the_others(index, views, augmentat
         np.testing.assert_array_equal(one["positions"], other["positions"])
 
 
+@pytest.mark.slow
 def test_epochs_that_follow_each_other_are_those_that_stand_alone(index):
     together = batches(index, "random_crop", epochs=range(1, 4), first_step=2)
     alone = [

@@ -230,6 +230,7 @@ def test_tflite_files_that_answer_otherwise_are_not_put_in_place(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_a_saved_model_that_tells_clients_other_names_is_not_put_in_place(
     small_run, tmp_path, monkeypatch
 ):
@@ -402,6 +403,7 @@ def test_the_recipe_can_ask_for_calibrated_probabilities(unsure_run, tmp_path):
     assert head.temperature == 2.0
 
 
+@pytest.mark.slow
 def test_an_uncalibrated_file_is_not_put_in_place_of_a_calibrated_one(
     unsure_run, tmp_path, monkeypatch
 ):
@@ -445,9 +447,8 @@ def test_both_forms_of_an_export_are_one_entry_and_exports_are_several(tmp_path)
     ]
 
 
-@pytest.mark.parametrize(
-    "end", [TfftError("no room"), pytest.param(KeyboardInterrupt(), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [TfftError("no room"), KeyboardInterrupt()])
 def test_a_saved_model_is_recorded_though_tflite_fails(small_run, tmp_path, monkeypatch, end):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
 
@@ -462,6 +463,7 @@ def test_a_saved_model_is_recorded_though_tflite_fails(small_run, tmp_path, monk
     assert (place / "local" / "1.json").is_file()
 
 
+@pytest.mark.slow
 def test_an_export_of_which_nothing_is_in_place_is_not_recorded(small_run, tmp_path, monkeypatch):
     monkeypatch.setattr(tflite_family, "read_labels", lambda *_given: ())
     before = (small_run / "run.json").read_bytes()

@@ -12,8 +12,8 @@ from interface.example_files import write_example_files
 
 import tfft
 
-# Trainings in processes of their own, and a backbone with all that is done with one.
-SLOW = ("check_backbone", "compare", "tune")
+# What trains often, waits for a clock, or does with a backbone all that can be done.
+SLOW = ("advise", "benchmark", "check_backbone", "compare", "rank", "serve_check", "tune")
 # What an example finds there must have been made by another one; photos are there.
 NEEDS = {
     **dict.fromkeys(("resume", "evaluate", "calibrate", "export", "report", "probe"), "train"),

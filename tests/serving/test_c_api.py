@@ -12,7 +12,9 @@ import tensorflow as tf
 from small_run import SIZE_PX
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-BATCHES = (7, *(pytest.param(batch, marks=pytest.mark.slow) for batch in (1, 32)))
+pytestmark = pytest.mark.slow
+
+BATCHES = (1, 7, 32)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,6 @@ def test_a_broken_image_is_no_number_and_the_others_are_answered(client, exporte
     np.testing.assert_array_equal(answer[[0, 2, 4]], whole[[0, 2, 4]])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("signature", ["serving_default", "serve_bytes"])
 def test_the_saved_model_command_line_runs_it(exported, small_keras, encoded, tmp_path, signature):
     if signature == "serving_default":

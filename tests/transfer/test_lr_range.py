@@ -80,6 +80,7 @@ def test_the_weights_are_afterwards_what_they_were(pictures, tmp_path, cached):
         np.testing.assert_array_equal(variable.numpy(), value, err_msg=variable.path)
 
 
+@pytest.mark.slow
 def test_a_later_phase_is_tested_after_those_before_it(pictures):
     schedule = ({"solver": "linear"}, {**_HEADS, "learning_rate": 0.5})
     found = find_learning_rate(recipe(pictures, *schedule), steps=10)

@@ -76,6 +76,7 @@ def test_a_step_trains_on_the_mixture_of_the_losses():
     np.testing.assert_allclose(classifier.heads["label"].dense.bias.numpy(), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_steps_mix_differently_and_a_repeated_training_alike():
     def trained(mix: Mix | None) -> list[np.ndarray]:
         classifier = small_classifier()

@@ -33,6 +33,7 @@ def test_backbones_come_by_their_probe_with_all_figures(pictures: Path):
     assert again.backbones[0].h_score == mobilenet.h_score
 
 
+@pytest.mark.slow
 def test_a_backbone_is_ranked_at_the_size_it_is_trained_at(pictures: Path):
     small = {**_PIXELS, "image.size_px": 16, "image.backbone_px": 32}
     (ranked,) = tfft.rank(_RANDOM[:1], data=pictures, overrides=small).backbones

@@ -159,6 +159,7 @@ def test_dropout_of_the_head_is_active_in_training_only():
     assert np.ptp(suffix(features, training=True)["label"]) > 0
 
 
+@pytest.mark.slow
 def test_loss_scaling_changes_nothing_but_rounding():
     plain, scaled = small_classifier(), small_classifier()
     step = _step(plain, 0, AdamOptimizer(name="adam"))
