@@ -61,6 +61,9 @@ def _after(first: Callable[[], None], function: Callable) -> Callable:
 
 def _half_written(savez: Callable, between: Callable[[], None]) -> Callable:
     def wrapped(file, **arrays) -> None:
+        if isinstance(file, Path):  # no checkpoint: those are written to a stream
+            savez(file, **arrays)
+            return
         whole = io.BytesIO()
         savez(whole, **arrays)
         content = whole.getvalue()
