@@ -53,7 +53,7 @@ class ServerError(TfftError):
 
 
 class BackboneError(UsageError):
-    """A backbone cannot be built as asked, or its weights are not to be had (exit code 2)."""
+    """A backbone cannot be built as asked, or its weights cannot be found (exit code 2)."""
 
 
 class ModelFileError(UsageError):

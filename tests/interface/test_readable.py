@@ -114,7 +114,7 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "EfficientNetLite0 at 224 px: 2 phases, 6,003 parameters\n"
         "  images: 320 train, 80 validation\n"
         "  phase 1: 3,003 parameters trained, frozen up to block2, solved, from the cache\n"
-        "  phase 2: 6,003 parameters trained, nothing frozen below, 40 steps",
+        "  phase 2: 6,003 parameters trained, no cut, 40 steps",
     ),
     "ranking": (
         Ranking(

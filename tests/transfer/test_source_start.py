@@ -103,7 +103,7 @@ def test_every_fault_is_named_before_anything_is_trained(noise: Path):
         dry_run(_recipe(noise, _SPOILING, head=head))
     assert [line.strip()[:42] for line in str(caught.value).splitlines()[1:]] == [
         "heads.breed.init: source_classes needs poo",
-        "heads.breed.init: 'n02110958-pug' is no cl",
+        "heads.breed.init: 'n02110958-pug' is not a",
     ]
 
 

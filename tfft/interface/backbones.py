@@ -48,10 +48,11 @@ def probe(
         Validation top-1 of each block, with its 95 % interval.
 
     Raises:
-        UsageError: There is no such head, or the plot cannot be made.
+        UsageError: There is no such head, the plot cannot be made, or a run was given data or
+            overrides.
         DataError: There are no validation images.
         RecipeError: The recipe is wrong; the message names every fault.
-        BackboneError: The backbone or its weights cannot be had.
+        BackboneError: The backbone or its weights cannot be found.
         ModelFileError: The run has no model.
 
     Source: Alain and Bengio 2016, "Understanding intermediate layers using linear classifier
@@ -112,7 +113,7 @@ def rank(
         The backbones, the best probe first.
 
     Raises:
-        BackboneError: A text stands for no backbone, or its weights cannot be had; the message
+        BackboneError: A text stands for no backbone, or its weights cannot be found; the message
             names every such text.
         RecipeError: The recipe is wrong; the message names every fault.
         DataError: The images are not what the recipe says, or none are for validation.

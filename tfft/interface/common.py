@@ -15,7 +15,7 @@ def recipe_or_images(
     from tfft.config.loading.load import load_recipe
 
     path = Path(recipe)
-    if data is None and (path.is_dir() or path.suffix == ".csv"):
+    if data is None and (path.is_dir() or path.suffix.lower() == ".csv"):
         return load_recipe("classifier", overrides=overrides, data=path)
     return load_recipe(recipe, overrides=overrides, data=optional_path(data))
 

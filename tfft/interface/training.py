@@ -44,7 +44,7 @@ def train(
     Raises:
         RecipeError: The recipe is wrong; the message names every fault.
         DataError: The images are not what the recipe says; the message names every bad file.
-        BackboneError: The backbone or its weights cannot be had.
+        BackboneError: The backbone or its weights cannot be found.
         UsageError: `run` holds something already.
         TfftError: The training failed: the loss is not finite, the disk is full.
 
@@ -123,7 +123,7 @@ def plan(
     Raises:
         RecipeError: The recipe is wrong; the message names every fault.
         DataError: The images are not what the recipe says; the message names every bad file.
-        BackboneError: The backbone or its weights cannot be had.
+        BackboneError: The backbone or its weights cannot be found.
 
     Example:
         >>> import tfft
@@ -174,7 +174,7 @@ def find_learning_rate(
     Raises:
         RecipeError: The recipe is wrong; the message names every fault.
         DataError: The images are not what the recipe says; the message names every bad file.
-        BackboneError: The backbone or its weights cannot be had.
+        BackboneError: The backbone or its weights cannot be found.
         UsageError: A number is out of its range.
         TfftError: The training of an earlier phase failed.
 

@@ -13,7 +13,7 @@ from typing import Any
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.runs.diagnosis import Finding
 from tfft.system.files import (
     explained_os_errors,
@@ -43,7 +43,10 @@ class Run(Readable):
     diagnosis: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
-        status = RUN.read_if_there(self.record_file).get("status", "not started")
+        try:
+            status = RUN.read_if_there(self.record_file).get("status", "not started")
+        except TfftError:  # in a console nothing is worse than a representation that fails
+            status = "run.json cannot be read"
         metrics = main_metrics(self.metrics)
         following = f"tfft.evaluate({str(self.path)!r})"
         if not self.model_file.is_file():

@@ -28,7 +28,7 @@ class TensorflowPixels:
         )
 
     def __call__(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> np.ndarray:
-        """Returns pixels float32 [n, height, width, 3], 0..255.
+        """Returns pixels float32 [n, height, width, channels], 0..255.
 
         Args:
             encoded: Contents of image files.

@@ -24,7 +24,7 @@ from tfft.errors import TfftError
 
 
 def cache_directory(kind: str) -> Path:
-    """Returns the directory for caches of one kind, such as ``"features"`` or ``"datasets"``.
+    """Returns the directory for caches of one kind, such as ``"activations"`` or ``"datasets"``.
 
     It is ``$TFFT_CACHE_DIR/<kind>``, or the user cache directory of the system.
     """

@@ -26,8 +26,8 @@ class Best:
     """The best weights so far.
 
     Attributes:
-        phase: Index of the phase that reached them, from 0.
-        epoch: Epoch of that phase, from 1.
+        phase: Index of the phase that reached them, from 0; -1: before all phases.
+        epoch: Epoch of that phase, from 1; 0: before all phases.
         metrics: Metrics on validation data, ``{head: {"loss": …, "top1": …}}``; empty without
             such data.
         file: Name of the file that holds them.

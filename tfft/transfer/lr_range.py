@@ -82,7 +82,8 @@ def find_learning_rate(
 ) -> RangeTest:
     """Raises the learning rate of a phase from `lowest` to `highest` and watches the loss.
 
-    The phases before it are trained first, in a directory that is removed; nothing is kept.
+    The phases before it are trained first, in a directory that is removed; nothing but
+    cached features is kept.
 
     Args:
         recipe: Recipe with the phase to test.

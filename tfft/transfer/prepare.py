@@ -44,7 +44,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
 
     Raises:
         DataError: The images are not what the recipe says.
-        BackboneError: The backbone or its weights are not to be had.
+        BackboneError: The backbone or its weights cannot be found.
     """
     return prepare_with(recipe, load_of_recipe(recipe, progress), progress)
 
@@ -53,7 +53,7 @@ def prepare_with(recipe: Recipe, data: ImageData, progress: Progress) -> Prepare
     """Builds the model of a recipe for its data, which are loaded.
 
     Raises:
-        BackboneError: The backbone or its weights are not to be had.
+        BackboneError: The backbone or its weights cannot be found.
     """
     classifier = build_of_recipe(recipe, data, recipe.train.mixed_precision, progress)
     pixels = pixel_spec(recipe.image, classifier.backbone.spec.default_size_px)

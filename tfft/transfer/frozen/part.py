@@ -113,7 +113,7 @@ class FrozenPart:
         return self._make(contents, compute)
 
     def _make(self, contents: Sequence[Content], compute: Computation) -> Entry:
-        """Makes the first entry, and in the same pass others that nobody has made or makes.
+        """Makes the first entry, and in the same pass others that no run has made or is making.
 
         Only the first is waited for, and with nothing else in hand: two runs never wait for each
         other.
@@ -232,11 +232,11 @@ def frozen_part(
 def pooled_blocks(
     recipe: Recipe, classifier: Classifier, ends: Sequence[int], progress: Progress = SILENT
 ) -> FrozenPart:
-    """Returns the part of a classifier up to the ends of blocks, each averaged over its places.
+    """Returns the part of a classifier up to the ends of blocks, each averaged over its positions.
 
     Args:
-        recipe: As of `frozen_part`.
-        classifier: As of `frozen_part`.
+        recipe: As in `frozen_part`.
+        classifier: As in `frozen_part`.
         ends: How many blocks lie before each end; each gives one tensor [examples, channels].
         progress: Where the work is reported.
     """

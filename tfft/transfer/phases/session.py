@@ -60,7 +60,7 @@ class Session:
         progress: Where the work is reported.
         run: The run directory.
         momenta: BatchNormalization momenta to restore at the end.
-        stopwatch: Measures the seconds since the last entry of the history.
+        stopwatch: Measures the seconds since they were last added to the elapsed ones.
     """
 
     recipe: Recipe

@@ -17,7 +17,7 @@ def plan_faults(recipe: Recipe, classifier: Classifier, images: Mapping[str, int
         found = [
             *_of_unfreezing(phase, classifier),
             *_of_validation(phase, images["validation"]),
-            *_of_targets(phase, recipe),
+            *_of_methods(phase, recipe),
         ]
         faults += [f"train.phases.{number}.{fault}" for fault in found]
     return faults
@@ -82,7 +82,7 @@ def _of_validation(phase: Phase, validation_images: int) -> Iterator[str]:
         yield "early_stop: needs validation images (data.validation_fraction > 0)"
 
 
-def _of_targets(phase: Phase, recipe: Recipe) -> Iterator[str]:
+def _of_methods(phase: Phase, recipe: Recipe) -> Iterator[str]:
     """Methods that the heads of the recipe, or its random weights, do not go with."""
     if isinstance(phase, LinearPhase):
         others = [f"{n} ({h.kind})" for n, h in recipe.heads.items() if h.kind != "classification"]

@@ -51,8 +51,9 @@ class PhasePlan:
     Attributes:
         number: Number of the phase, 1 for the first.
         config: The phase in the recipe.
-        frozen_blocks: Number of leading blocks of which nothing is trained; they are below the cut.
-        cut: Name of the block that ends at the cut; None if nothing is below it.
+        frozen_blocks: Number of leading blocks of which nothing is trained; they are below the cut,
+            unless an adapter is trained below them.
+        cut: Name of the block that ends at the cut; None if nothing fixed is below it.
         trained_by_block: Number of trained parameters of each block.
         trained_parameters: Number of trained parameters in blocks, adapter and heads.
         block_factors: Factor on the learning rate of each block.
@@ -128,7 +129,7 @@ class FreezePlan(Readable):
             f"images: {by_name(self.images)}",
             *(
                 f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, "
-                + (f"frozen up to {phase.cut}" if phase.cut else "nothing frozen below")
+                + (f"frozen up to {phase.cut}" if phase.cut else "no cut")
                 + (f", {counted(phase.steps, 'step')}" if phase.steps else ", solved")
                 + (", from the cache" if phase.cached else "")
                 for phase in self.phases
