@@ -49,9 +49,12 @@ def test_it_answers_as_predict_does(python, flowers, pictures_of_pixels, predict
     expected = predicted(model, pictures_of_pixels)
     assert found["head"] == "probabilities"
     assert names == ["daisy", "dandelion", "rose", "sunflower", "tulip"]
-    # Another version of the kernels rounds int8 differently now and then.
-    tolerance = 0.1 if "int8" in precision else 1e-3
+    # Another version of the kernels rounds int8 differently now and then, most of all where the
+    # processor has int8 matrix units: one answer of 500 was 0.107 away there, so that the mean is
+    # bound as well.
+    tolerance = 0.15 if "int8" in precision else 1e-3
     np.testing.assert_allclose(actual, expected, atol=tolerance)
+    assert np.abs(actual - expected).mean() < tolerance / 10
     assert (actual.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.98
 
 
