@@ -28,7 +28,11 @@ class RecipeError(UsageError):
     """A recipe is wrong. Its message lists every fault, a line each (exit code 2)."""
 
 
-class RecipeWarning(UserWarning):
+class TfftWarning(UserWarning):
+    """Something is not as a user may expect, and the work goes on; the message says what to do."""
+
+
+class RecipeWarning(TfftWarning):
     """Something in a recipe is read in another way than it was written; the message says how."""
 
 
@@ -46,6 +50,10 @@ class UnreadableImagesError(DataError):
     def __init__(self, reasons: Mapping[int, str]) -> None:
         super().__init__(next(iter(reasons.values())))
         self.reasons = dict(reasons)
+
+
+class NotFiniteError(TfftError):
+    """A loss or a weight is NaN or infinite, so that training cannot go on (exit code 1)."""
 
 
 class ServerError(TfftError):

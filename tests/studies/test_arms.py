@@ -65,11 +65,14 @@ def test_finished_runs_that_differ_in_seed_and_fraction_are_one_arm(tmp_path):
     assert [cell.seed for cell in plan_study(arms, seeds=1).cells] == [0, 1, 0]
 
 
-@pytest.mark.parametrize("status", ["started", "running", "interrupted"])
-def test_a_run_that_is_not_finished_is_refused_also_with_a_model(tmp_path, status):
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("started", "killed"), ("running", "killed"), ("interrupted", "interrupted")],
+)
+def test_a_run_that_is_not_finished_is_refused_also_with_a_model(tmp_path, status, said):
     run = write_run(tmp_path / "run", np.ones(9, bool), load_recipe("quickstart"))
     write_json(run / "run.json", {"status": status})
-    with pytest.raises(ModelFileError, match=rf"{status}\. Go on with it: tfft train --resume"):
+    with pytest.raises(ModelFileError, match=rf"{said}\. Go on with it: tfft train --resume"):
         make_arms(["full", str(run)], recipe="quickstart")
 
 

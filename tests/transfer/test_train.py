@@ -22,8 +22,14 @@ from shapes import (
 )
 
 from tfft.config.loading.load import dump_recipe, load_recipe
-from tfft.errors import DataError, ModelFileError, RecipeError, TfftError, UsageError
-from tfft.runs.run import Run
+from tfft.errors import (
+    DataError,
+    ModelFileError,
+    NotFiniteError,
+    RecipeError,
+    UsageError,
+)
+from tfft.runs.run import Run, create_run
 from tfft.transfer import checkpoints as state
 from tfft.transfer.estimate import dry_run
 from tfft.transfer.train import resume, train
@@ -230,13 +236,45 @@ def test_early_stopping_ends_a_phase(photos: Path, tmp_path: Path):
     assert len(_history(run.path)) < 50
 
 
-def test_values_that_are_not_finite_stop_the_run_with_one_clear_error(photos: Path, tmp_path: Path):
-    phase = {**ALL, "learning_rate": 1e38}
-    with pytest.raises(TfftError, match=r"not finite.*learning rate"):
-        train(shapes_recipe(photos, phase, optimizer={"name": "sgd"}), run=tmp_path / "run")
-    for checkpoint in (tmp_path / "run" / "checkpoints").glob("*.npz"):
+@pytest.fixture(scope="module")
+def diverged(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run that was stopped by values that are not finite in its second phase, and its error."""
+    run = tmp_path_factory.mktemp("diverged") / "my run"
+    phases = HEADS, {**ALL, "learning_rate": 1e38}
+    with pytest.raises(NotFiniteError) as stopped:
+        train(shapes_recipe(photos, *phases, optimizer={"name": "sgd"}), run=run)
+    return run, str(stopped.value)
+
+
+def test_values_that_are_not_finite_stop_the_run_with_one_clear_error(diverged: tuple[Path, str]):
+    run, message = diverged
+    assert "not finite" in message
+    assert "Lower the learning rate" in message
+    assert message.endswith(f": tfft train --resume '{run}' --finish")
+    assert Run(run).status == Run(run).to_json()["status"] == "not finite"
+    for checkpoint in (run / "checkpoints").glob("*.npz"):
         with np.load(checkpoint) as saved:
             assert all(np.isfinite(saved[name]).all() for name in saved.files)
+
+
+def test_one_command_makes_a_model_of_the_weights_before_values_that_were_not_finite(
+    diverged: tuple[Path, str], tmp_path: Path
+):
+    run = Path(shutil.copytree(diverged[0], tmp_path / "run"))
+    assert not (run / "model.keras").exists()
+    finished = resume(run, finish=True)
+    assert all(np.isfinite(value).all() for value in weights_of(run).values())
+    best = json.loads((run / "metrics.json").read_text())["best"]
+    assert best["phase"] == 1
+    row = _history(run)[best["epoch"] - 1]
+    assert finished.metrics["label"]["loss"] == float(row["validation/label/loss"])
+    assert finished.status == "not finite"
+
+
+def test_a_run_without_weights_cannot_be_finished(photos: Path, tmp_path: Path):
+    run = create_run(shapes_recipe(photos, HEADS), tmp_path / "run")
+    with pytest.raises(ModelFileError, match="no weights yet"):
+        resume(run.path, finish=True)
 
 
 def test_every_fault_of_the_plan_is_named(photos: Path):

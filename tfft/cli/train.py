@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run."
 )
 @click.option(
+    "--finish",
+    is_flag=True,
+    help="With --resume: train no further, but make the model of the best weights so far.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Print the freeze plan with the estimated time of each phase, and train nothing.",
@@ -45,6 +50,7 @@ def command(
     seed: int | None,
     run: Path | None,
     resume: Path | None,
+    finish: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -52,7 +58,8 @@ def command(
     """Train a recipe, or resume a stopped run.
 
     RECIPE is the name of a bundled recipe (classifier, quickstart, stanford_dogs, …) or a YAML
-    file. Ctrl-C stops a run, and --resume continues it.
+    file. Ctrl-C stops a run, as SIGTERM and SIGHUP do, and --resume continues it. One process at a
+    time trains a run; others may read it.
 
     \b
     Example:
@@ -66,13 +73,15 @@ def command(
                 "--resume continues with the run's own recipe, so it takes no RECIPE, --data, "
                 "--set, --seed, --run or --dry-run."
             )
+    elif finish:
+        raise UsageError("--finish is for a run that was stopped. Give --resume RUN --finish.")
     elif recipe is None:
         raise UsageError("no recipe. Give a RECIPE, or --resume RUN. More: tfft train --help")
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
     with results_stream() as results, shown_progress(quiet) as progress:
         if resume is not None:
-            _show_run(results, tfft.resume(resume, progress=progress), as_json)
+            _show_run(results, tfft.resume(resume, finish=finish, progress=progress), as_json)
         elif dry_run:
             plan = tfft.plan(
                 str(recipe), data=data, overrides=overrides, measure=True, progress=progress

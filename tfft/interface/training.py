@@ -45,7 +45,7 @@ def train(
         RecipeError: The recipe is wrong; the message names every fault.
         DataError: The images are not what the recipe says; the message names every bad file.
         BackboneError: The backbone or its weights cannot be found.
-        UsageError: `run` holds something already.
+        UsageError: `run` holds something already, or another process holds it.
         TfftError: The training failed: the loss is not finite, the disk is full.
 
     Example:
@@ -66,7 +66,7 @@ def train(
     return training.train(loaded, run=optional_path(run), progress=progress)
 
 
-def resume(run: str | Path, *, progress: Progress = SILENT) -> "Run":
+def resume(run: str | Path, *, finish: bool = False, progress: Progress = SILENT) -> "Run":
     """Goes on with an interrupted run from its last checkpoint.
 
     The result is, bit for bit, what the run would have been without the interruption. A run that is
@@ -74,14 +74,17 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> "Run":
 
     Args:
         run: A run directory.
+        finish: Train no further, but make the model of the best weights so far, which a run that
+            was killed, or stopped by values that are not finite, has none of; default: no.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
         The run, with its metrics on the validation images.
 
     Raises:
-        ModelFileError: `run` is not a run directory.
+        ModelFileError: `run` is not a run directory, or has no weights yet to `finish` with.
         DataError: The images are not those that the run was started with.
+        UsageError: Another process holds the run.
         TfftError: The training failed, as in `train`.
 
     Example:
@@ -92,7 +95,7 @@ def resume(run: str | Path, *, progress: Progress = SILENT) -> "Run":
     """
     from tfft.transfer import train as training
 
-    return training.resume(Path(run), progress=progress)
+    return training.resume(Path(run), finish=finish, progress=progress)
 
 
 def plan(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfft.runs.run import Run, record
+from tfft.runs.run import Run, changed_record
 from tfft.system.formats import RUN
 
 
@@ -16,11 +16,14 @@ def record_export(run: Path, files: Mapping[str, Path], beside: Path | None = No
         beside: SavedModel of the same export, if it is recorded already.
     """
     entry = {name: str(path.absolute()) for name, path in files.items()}
-    opened = Run(run)
-    *before, last = [{}, *RUN.read(opened.record_file).get("exports", [])]
-    same = beside is not None and last.get("savedmodel") == str(beside.absolute())
-    entries = [*before, {**last, **entry}] if same else [*before, last, entry]
-    record(opened, exports=[known for known in entries if known])
+    with changed_record(Run(run)) as recorded:
+        exports = recorded.setdefault("exports", [])
+        place = None if beside is None else str(beside.absolute())
+        same = [known for known in exports if place and known.get("savedmodel") == place]
+        if same:
+            same[-1].update(entry)
+        elif entry:
+            exports.append(entry)
 
 
 def recorded_exports(run: Path) -> list[dict[str, Path]]:

@@ -3,10 +3,12 @@
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,8 @@ from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.runs.diagnosis import Finding
-from tfft.system.files import (
-    explained_os_errors,
-    write_text,
-)
+from tfft.runs.hold import LOCK_FILE, held, holder
+from tfft.system.files import TEMPORARY, explained_os_errors, locked, write_text
 from tfft.system.formats import METRICS, PLAN, RUN
 from tfft.system.machine import processors
 from tfft.system.readable import Readable, main_metrics, metric_lines
@@ -43,16 +43,12 @@ class Run(Readable):
     diagnosis: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
-        try:
-            status = RUN.read_if_there(self.record_file).get("status", "not started")
-        except TfftError:  # in a console nothing is worse than a representation that fails
-            status = "run.json cannot be read"
         metrics = main_metrics(self.metrics)
         following = f"tfft.evaluate({str(self.path)!r})"
         if not self.model_file.is_file():
             following = f"tfft.resume({str(self.path)!r})"
         return [
-            f"{self.path}: {status}{metrics and ', ' + metrics}",
+            f"{self.path}: {self.status}{metrics and ', ' + metrics}",
             *metric_lines(self.metrics),
             *(finding.text for finding in self.diagnosis),
             f"next: {following}",
@@ -61,7 +57,28 @@ class Run(Readable):
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft train --json`` prints."""
         diagnosis = [finding.to_json() for finding in self.diagnosis]
-        return {"run": str(self.path), "metrics": self.metrics, "diagnosis": diagnosis}
+        return {
+            "run": str(self.path),
+            "status": self.status,
+            "metrics": self.metrics,
+            "diagnosis": diagnosis,
+        }
+
+    @property
+    def status(self) -> str:
+        """How far the run has come: one of these words.
+
+        ``not started``; ``running``: a process trains it; ``finished``; ``interrupted``: stopped by
+        Ctrl-C, SIGTERM or SIGHUP; ``killed``: its process ended without a word; ``not finite``: a
+        loss or a weight was NaN or infinite; ``failed``: an error ended it; ``unreadable``.
+        """
+        try:
+            recorded = RUN.read_if_there(self.record_file).get("status", "not started")
+        except TfftError:  # in a console nothing is worse than a representation that fails
+            return "unreadable"
+        if holder(self.path):
+            return "running"
+        return "killed" if recorded in ("started", "running") else str(recorded)
 
     @property
     def recipe_file(self) -> Path:
@@ -101,22 +118,35 @@ class Run(Readable):
         return self.path / "checkpoints"
 
 
-def create_run(recipe: Recipe, path: Path | None) -> Run:
+@contextmanager
+def new_run(recipe: Recipe, path: Path | None) -> Iterator[Run]:
     """Makes the directory of a new run, with its resolved recipe, versions and machine.
+
+    This process holds the run until the context ends. A run that was killed while it was made is
+    made again.
 
     Args:
         recipe: Resolved recipe.
         path: Directory. Default: ``runs/<name>``, or the first free ``runs/<name>-<n>``.
 
     Raises:
-        UsageError: `path` is a file, or a directory that is not empty.
+        UsageError: `path` is a file or a directory that is not empty, or another process holds it.
         TfftError: It cannot be written to.
     """
-    directory = _claim(path) if path is not None else _claim_next(Path("runs"), recipe.name)
-    run = Run(directory)
-    write_text(run.recipe_file, dump_recipe(recipe))
-    RUN.write(run.record_file, {"status": "started", **_circumstances()})
-    return run
+    with ExitStack() as stack:
+        if path is not None:
+            stack.enter_context(_claimed(path))
+        run = Run(path or _claim_next(stack, Path("runs"), recipe.name))
+        # In this order: a recipe alone might be a user's own file.
+        RUN.write(run.record_file, {"status": "started", **_circumstances()})
+        write_text(run.recipe_file, dump_recipe(recipe))
+        yield run
+
+
+def create_run(recipe: Recipe, path: Path | None) -> Run:
+    """Makes the directory of a new run as `new_run` does, and holds it no longer."""
+    with new_run(recipe, path) as run:
+        return run
 
 
 def open_run(path: Path) -> tuple[Run, Recipe]:
@@ -160,7 +190,17 @@ def no_run(path: str | Path, missing: str = "") -> ModelFileError:
 
 def record(run: Run, **entries: Any) -> None:
     """Adds entries to ``run.json``."""
-    RUN.write(run.record_file, {**RUN.read(run.record_file), **entries})
+    with changed_record(run) as recorded:
+        recorded.update(entries)
+
+
+@contextmanager
+def changed_record(run: Run) -> Iterator[dict[str, Any]]:
+    """Yields the content of ``run.json`` to be changed, and writes it; other processes wait."""
+    with locked(run.record_file):
+        recorded = RUN.read(run.record_file)
+        yield recorded
+        RUN.write(run.record_file, recorded)
 
 
 def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
@@ -196,30 +236,67 @@ def require_same_data(run: Run, data: ImageData) -> None:
         )
 
 
-def _claim(path: Path) -> Path:
-    path = Path(path)
+def require_free(path: Path, *, held: bool = False) -> None:
+    """Requires that a new run can be made in a directory.
+
+    Args:
+        path: The directory; it need not exist.
+        held: Whether this process holds it.
+
+    Raises:
+        UsageError: It is a file or a directory that is not empty, or another process holds it.
+        TfftError: It cannot be listed.
+    """
     with explained_os_errors(path):
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError(
-                f"{path} exists already and is not replaced. Choose another --run directory, or "
-                f"go on with it: tfft train --resume {path}"
-            )
+        if not path.exists():
+            return
+        names = {file.name for file in path.iterdir()} if path.is_dir() else None
+    if not held and (other := holder(path)):
+        raise UsageError(
+            f"{path} is held by {other}. Wait until it has ended, or choose another --run "
+            "directory."
+        )
+    run = Run(path)
+    if names is None or not _is_unmade(run, names):
+        is_run = run.record_file.is_file() and run.recipe_file.is_file()
+        resume = f", or go on with it: tfft train --resume {path}" if is_run else ""
+        raise UsageError(
+            f"{path} exists already and is not replaced. Choose another --run directory"
+            f"{resume or '.'}"
+        )
+
+
+def _is_unmade(run: Run, names: set[str]) -> bool:
+    """Says whether a directory of these names is empty, or has only the beginning of a run."""
+    left = {name for name in names if name != LOCK_FILE and TEMPORARY not in name}
+    if left - {run.record_file.name}:
+        return False
+    try:
+        return RUN.read_if_there(run.record_file).get("status", "started") == "started"
+    except TfftError:
+        return False
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Makes a directory for a new run, and holds it."""
+    require_free(path)
+    with explained_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-    return path
+    with held(path):
+        require_free(path, held=True)
+        yield
 
 
-def _claim_next(parent: Path, name: str) -> Path:
-    number = 1
-    while True:
+def _claim_next(stack: ExitStack, parent: Path, name: str) -> Path:
+    for number in count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")
-        with explained_os_errors(path):
-            parent.mkdir(parents=True, exist_ok=True)
-            try:
-                path.mkdir()
-            except FileExistsError:
-                number += 1
-                continue
+        try:
+            stack.enter_context(_claimed(path))
+        except UsageError:
+            continue
         return path
+    raise AssertionError("numbers do not end")
 
 
 def _circumstances() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.errors import ModelFileError, TfftError, UsageError
+from tfft.runs.hold import holder
 from tfft.runtime.info import FILE_NAME, ModelInfo
 from tfft.runtime.local_info import with_local_info
 from tfft.runtime.predictor import Predictor
@@ -72,10 +73,17 @@ def load_predictor(
 
         return KerasPredictor(keras_file, _info(keras_file.with_name("model.json")))
     if (path / "run.json").is_file():
-        raise ModelFileError(
-            f"the run {path} has no model yet. Continue it: tfft train --resume {path}"
-        )
+        raise ModelFileError(_no_model_yet(path))
     raise ModelFileError(f"{path} is not a model. A MODEL is {_ALLOWED}.")
+
+
+def _no_model_yet(run: Path) -> str:
+    if other := holder(run):
+        return f"the run {run} has no model yet: it is trained by {other}."
+    return (
+        f"the run {run} has no model yet. Continue it: tfft train --resume {run}; or make a model "
+        f"of its best weights so far: tfft train --resume {run} --finish"
+    )
 
 
 def read_model_info(path: Path) -> ModelInfo:

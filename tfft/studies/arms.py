@@ -12,7 +12,6 @@ from tfft.config.recipe import Recipe
 from tfft.config.strategies import STRATEGY_NAMES
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.runs.run import open_run
-from tfft.system.formats import RUN
 
 SCRATCH = "scratch"
 # On a part of the data strategies train for 1 / fraction times as many epochs, so that there are
@@ -161,7 +160,7 @@ def forget_source(values: dict[str, Any]) -> None:
 def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
     """Adds a finished run to `runs`: to the arm of the same recipe, or as a new arm."""
     opened, recipe = open_run(path)
-    status = RUN.read(opened.record_file).get("status")
+    status = opened.status
     if status != "finished":
         raise ModelFileError(
             f"{path} is not finished but {status}. Go on with it: tfft train --resume {path}"

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,11 @@ import numpy as np
 import platformdirs
 
 from tfft.errors import TfftError
+
+# In the names of files and directories that are being written.
+TEMPORARY = ".tfft-"
+# What `flock` answers where the file system has no locks (some network file systems).
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def cache_directory(kind: str) -> Path:
@@ -37,7 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write a file to; on success it replaces `path`.
 
     The file is synced to the disk before it is renamed. On any error it is removed and whatever
-    was at `path` stays.
+    was at `path` stays. What a killed process left half written for the same `path` is removed.
 
     Raises:
         TfftError: The disk is full, or the directory cannot be written to.
@@ -45,11 +50,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     with explained_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix
-        )
-        os.close(handle)
-        temporary = Path(name)
+        prefix = f".{path.name}{TEMPORARY}"
+        remove_abandoned(path.parent, f"{glob.escape(prefix)}*")
+        temporary, lock = _locked(lambda: _new_file(path.parent, prefix, path.suffix))
         try:
             yield temporary
             sync(temporary)
@@ -58,6 +61,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+            os.close(lock)
 
 
 @contextlib.contextmanager
@@ -77,9 +81,9 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
     path = Path(path)
     with explained_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = prefix or f".{path.name}.tfft-"
-        _remove_abandoned(path.parent, prefix)
-        temporary, lock = _locked_directory(path.parent, prefix)
+        prefix = prefix or f".{path.name}{TEMPORARY}"
+        remove_abandoned(path.parent, f"{glob.escape(prefix)}*")
+        temporary, lock = _locked(lambda: tempfile.mkdtemp(dir=path.parent, prefix=prefix))
         try:
             yield temporary
             # In parallel: the file system then commits many files at once.
@@ -93,22 +97,44 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
             os.close(lock)
 
 
-def _locked_directory(parent: Path, prefix: str) -> tuple[Path, int]:
-    """Makes a directory and locks it; the lock is freed when this process ends, however it ends."""
+def _new_file(directory: Path, prefix: str, suffix: str) -> str:
+    handle, name = tempfile.mkstemp(dir=directory, prefix=prefix, suffix=suffix)
+    os.close(handle)
+    return name
+
+
+def _locked(make: Callable[[], str]) -> tuple[Path, int]:
+    """Makes a file or directory and locks it; the lock is freed however this process ends."""
     while True:
-        made = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-        lock = lock_or_none(made, fcntl.LOCK_EX)
+        made = Path(make())
+        try:
+            lock = lock_or_none(made, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            lock = os.open(made, os.O_RDONLY)
         if lock is not None:  # otherwise another process took it for abandoned before it was locked
             return made, lock
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for directory in parent.glob(f"{glob.escape(prefix)}*/"):
-        with contextlib.suppress(PermissionError):  # another user's
-            lock = lock_or_none(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock is not None:
-                shutil.rmtree(directory, ignore_errors=True)
-                os.close(lock)
+def remove_abandoned(directory: Path, pattern: str = f".*{TEMPORARY}*") -> None:
+    """Removes what killed processes left half written in a directory.
+
+    Args:
+        directory: The directory; it need not exist.
+        pattern: Names of what is removed, as `Path.glob` takes them; default: all that
+            `atomic_path` and `atomic_directory` write before it is renamed.
+    """
+    for left in directory.glob(pattern):
+        with contextlib.suppress(OSError):  # another user's, or a file system without locks
+            lock = lock_or_none(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock is None:  # a process is writing it
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+            os.close(lock)
 
 
 def require_writable(directory: Path) -> None:
@@ -220,7 +246,7 @@ def lock_or_none(path: Path, kind: int) -> int | None:
         not wait.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = _opened_to_lock(path, kind)
     except FileNotFoundError:
         return None
     try:
@@ -229,8 +255,45 @@ def lock_or_none(path: Path, kind: int) -> int | None:
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     return None
+
+
+def _opened_to_lock(path: Path, kind: int) -> int:
+    if kind & fcntl.LOCK_EX:  # NFS gives an exclusive lock only to who may write
+        with contextlib.suppress(IsADirectoryError, PermissionError):
+            return os.open(path, os.O_RDWR)
+    return os.open(path, os.O_RDONLY)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits until no other process has locked a file or directory, and locks it meanwhile.
+
+    The file may be replaced while it is locked. Without locks in the file system nothing is waited
+    for.
+
+    Raises:
+        TfftError: It does not exist, or permission is missing.
+    """
+    descriptor = None
+    with explained_os_errors(path):
+        try:
+            while descriptor is None:
+                descriptor = lock_or_none(path, fcntl.LOCK_EX)
+                if descriptor is None:
+                    path.stat()
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sync(path: Path) -> None:

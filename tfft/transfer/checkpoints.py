@@ -4,6 +4,7 @@ import json
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from tfft.system.tensorflow import keras
 
 import numpy as np
 
-from tfft.errors import ModelFileError, TfftError
+from tfft.errors import ModelFileError, NotFiniteError
 from tfft.system.files import atomic_path
 from tfft.system.formats import CHECKPOINT
 
 _KEPT = 2
 # Writing takes longer than a short epoch: one that is younger is not worth a checkpoint.
 _SHORT_SECONDS = 5.0
+NOT_FINITE_ADVICE = "Lower the learning rate, or set train.optimizer.clip_norm."
 
 
 @dataclass
@@ -134,7 +136,8 @@ class Checkpoints:
         """Saves all variables with `state`, and removes files that are no longer needed.
 
         Raises:
-            TfftError: A variable is not finite, or the file cannot be written.
+            NotFiniteError: A variable is not finite.
+            TfftError: The file cannot be written.
         """
         state.saves += 1
         self._write(self._directory / f"state-{state.saves:06d}.npz", self._all, state)
@@ -193,6 +196,20 @@ class Checkpoints:
         if best is not None:
             self._read(self._directory / best.file, self._model)
 
+    def last_best(self, saves: int) -> TrainingState | None:
+        """Returns the state of the newest best weights that can be read; it may lack checkpoints.
+
+        Short epochs keep their weights and not their state.
+
+        Args:
+            saves: Number of saves that are known already: the weights have to be newer.
+        """
+        for path in sorted(self._directory.glob("best-*.npz"), reverse=True):
+            with suppress(ModelFileError):
+                state = self._read(path, self._model)
+                return state if state.saves > saves else None
+        return None
+
     def last(self) -> Path | None:
         """Returns the file of the last checkpoint, if there is one."""
         return next(reversed(self._saved()), None)
@@ -204,19 +221,13 @@ class Checkpoints:
         values = {f"{i:05d}": variable.numpy() for i, variable in enumerate(variables)}
         for number, variable in zip(values, variables, strict=True):
             if not np.all(np.isfinite(values[number])):
-                raise TfftError(
+                raise NotFiniteError(
                     f"{variable.path} holds values that are not finite (NaN or infinite), so the "
-                    f"training stops. {self.advice()}"
+                    f"training stops. {NOT_FINITE_ADVICE}"
                 )
         text = json.dumps(CHECKPOINT.stamped(asdict(state))).encode()
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, state=np.frombuffer(text, np.uint8), **values)
-
-    def advice(self) -> str:
-        """Says what to do about values that are not finite."""
-        last = self.last()
-        good = f"The last good checkpoint is {last}. " if last else ""
-        return f"{good}Lower the learning rate, or set train.optimizer.clip_norm."
 
     def _read(self, path: Path, variables: Sequence[keras.Variable]) -> TrainingState:
         try:

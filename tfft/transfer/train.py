@@ -11,17 +11,20 @@
    epochs show.
 """
 
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.recipe import Recipe
+from tfft.errors import ModelFileError, NotFiniteError, TfftError
 from tfft.runs.diagnosis import Finding, diagnose
-from tfft.runs.run import Run, create_run, open_run, record, require_same_data
-from tfft.system.files import atomic_path, write_json
+from tfft.runs.hold import held
+from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
+from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned, write_json
 from tfft.system.formats import BACKBONE, METRICS, PLAN, RUN, known
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.checkpoints import TrainingState
@@ -54,31 +57,59 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         RecipeError: The schedule does not fit the model.
         DataError: The images are not what the recipe says.
         BackboneError: The backbone or its weights cannot be found.
-        TfftError: Values are not finite, the disk is full, …
+        UsageError: `run` holds something already, or another process holds it.
+        NotFiniteError: A loss or a weight is NaN or infinite.
+        TfftError: The disk is full, …
     """
+    if run is not None:  # before the minutes that images and weights may take
+        require_free(run)
     prepared = prepare(recipe, progress)
     plan = make_plan(recipe, prepared.classifier, prepared.counts)
-    opened = create_run(recipe, run)
-    progress.message(f"run: {opened.path}")
-    return _train(recipe, opened, prepared, plan, progress)
+    with new_run(recipe, run) as opened:
+        progress.message(f"run: {opened.path}")
+        return _train(recipe, opened, prepared, plan, progress)
 
 
-def resume(path: Path, *, progress: Progress = SILENT) -> Run:
+def resume(path: Path, *, finish: bool = False, progress: Progress = SILENT) -> Run:
     """Goes on with a run from its last checkpoint, which ends as if it had never stopped.
 
-    A run that is finished is returned as it is.
+    A run that is finished is returned as it is. What a killed process left half written in the run
+    is removed.
+
+    Args:
+        path: Directory of the run.
+        finish: Train no further, but make the model of the best weights so far.
+        progress: Where the work is reported.
 
     Raises:
-        ModelFileError: `path` is not a run, or its checkpoint is of another model.
+        ModelFileError: `path` is not a run, its checkpoint is of another model, or there are no
+            weights yet to `finish` with.
         DataError: The images are not those that it was started with.
+        UsageError: Another process holds the run.
         TfftError: As `train`.
     """
     run, recipe = open_run(path)
-    if RUN.read(run.record_file)["status"] == "finished" and run.model_file.is_file():
-        progress.message(f"{run.path} is finished: there is nothing left to train")
-        kept = METRICS.read(run.metrics_file)
-        diagnosis = tuple(Finding(**known(Finding, finding)) for finding in kept["diagnosis"])
-        return replace(run, metrics=kept["validation"], diagnosis=diagnosis)
+    if _is_finished(run):
+        return _finished(run, progress)
+    with held(path):
+        if _is_finished(run):  # by the process that held it before
+            return _finished(run, progress)
+        remove_abandoned(run.path, f"**/.*{TEMPORARY}*")
+        return _resume(run, recipe, finish, progress)
+
+
+def _is_finished(run: Run) -> bool:
+    return RUN.read(run.record_file).get("status") == "finished" and run.model_file.is_file()
+
+
+def _finished(run: Run, progress: Progress) -> Run:
+    progress.message(f"{run.path} is finished: there is nothing left to train")
+    kept = METRICS.read(run.metrics_file)
+    diagnosis = tuple(Finding(**known(Finding, finding)) for finding in kept["diagnosis"])
+    return replace(run, metrics=kept["validation"], diagnosis=diagnosis)
+
+
+def _resume(run: Run, recipe: Recipe, finish: bool, progress: Progress) -> Run:
     data = load_of_recipe(recipe, progress)
     require_same_data(run, data)
     prepared = prepare_with(recipe, data, progress)
@@ -86,6 +117,13 @@ def resume(path: Path, *, progress: Progress = SILENT) -> Run:
     phases = PLAN.read_if_there(run.plan_file).get("phases", [])
     cached = [bool(phase["cached"]) for phase in phases]
     plan = make_plan(recipe, prepared.classifier, prepared.counts, cached)
+    if finish:
+        return _finish_early(recipe, run, prepared, plan, progress)
+    if RUN.read(run.record_file).get("status") == "not finite":
+        progress.message(
+            f"{run.path} was stopped by values that are not finite, and comes to them again if "
+            f"nothing has changed. A model of the weights before them: {finishing(run)}"
+        )
     return _train(recipe, run, prepared, plan, progress)
 
 
@@ -96,10 +134,10 @@ def _train(
     state = session.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {state.done}")
-    PLAN.write(run.plan_file, plan.to_json())
-    BACKBONE.write(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
-    record(run, status="running", data=prepared.data.to_json(), seed=recipe.seed)
-    with _usable_if_interrupted(session, prepared, state):
+    with _recorded_if_stopped(session, prepared, state):
+        PLAN.write(run.plan_file, plan.to_json())
+        BACKBONE.write(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
+        record(run, status="running", data=prepared.data.to_json(), seed=recipe.seed)
         if not state.saves:
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
@@ -119,20 +157,61 @@ def run_phase(session: Session, plan: PhasePlan, state: TrainingState) -> None:
     session.checkpoints.save(state)
 
 
+def finishing(run: Run) -> str:
+    """Returns the command that makes a model of the best weights so far."""
+    return f"tfft train --resume {shlex.quote(str(run.path))} --finish"
+
+
+def _finish_early(
+    recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
+) -> Run:
+    """Makes the model of the best weights so far, or of the last state if no epoch has ended."""
+    session = open_session(recipe, run, prepared, plan, progress)
+    session.history.close()
+    state = session.checkpoints.restore() or TrainingState()
+    state = session.checkpoints.last_best(state.saves) or state
+    if not state.saves:
+        raise ModelFileError(
+            f"{run.path} has no weights yet to make a model of: no epoch has ended. Go on with it: "
+            f"tfft train --resume {run.path}"
+        )
+    finished = _finish(session, prepared, state)
+    if RUN.read(run.record_file).get("status") != "not finite":
+        record(run, status="interrupted")
+    return finished
+
+
 @contextmanager
-def _usable_if_interrupted(
+def _recorded_if_stopped(
     session: Session, prepared: Prepared, state: TrainingState
 ) -> Iterator[None]:
-    """On Ctrl-C, writes the model with the best weights so far; its notes say how to go on."""
+    """Notes in the run why its training stopped, and says how to go on.
+
+    After an interrupt the model of the best weights so far is written.
+    """
     run = session.run
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        if state.best is not None:
-            _finish(session, prepared, state)
-            interrupt.add_note(f"{run.path} has the best weights so far and can be used as it is.")
-        record(run, status="interrupted")
-        interrupt.add_note(f"Go on with: tfft train --resume {run.path}")
+        usable = f"{run.path} has the best weights so far and can be used as it is."
+        try:
+            if state.best is not None:
+                _finish(session, prepared, state)
+                interrupt.add_note(usable)
+            record(run, status="interrupted")
+        except TfftError as error:  # such as a full disk: it is resumed all the same
+            interrupt.add_note(str(error))
+        interrupt.add_note(f"Go on with: tfft train --resume {shlex.quote(str(run.path))}")
+        raise
+    except NotFiniteError as error:
+        record(run, status="not finite", error=str(error))
+        if state.saves:
+            advice = f"A model of the best weights before that: {finishing(run)}"
+            raise NotFiniteError(f"{error} {advice}") from error
+        raise
+    except TfftError as error:
+        with suppress(TfftError):  # on a full disk this cannot be noted either
+            record(run, status="failed", error=str(error))
         raise
     finally:
         session.history.close()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfft.config.train import GradientPhase
-from tfft.errors import TfftError
+from tfft.errors import NotFiniteError
 from tfft.model.assemble import Cut
-from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.checkpoints import NOT_FINITE_ADVICE, TrainingState
 from tfft.transfer.phases.cached_inputs import cached_inputs
 from tfft.transfer.phases.inputs import PhaseInputs
 from tfft.transfer.phases.session import Session, Totals, columns, end_epoch, validate
@@ -137,9 +137,9 @@ def _train_epoch(
             of_first_head = next(iter(totals.metrics().values()), {})
             task.advance(piece.images, **of_first_head)
             if not totals.finite:
-                raise TfftError(
+                raise NotFiniteError(
                     "the loss is not finite (NaN or infinite), so the training stops. "
-                    f"{session.checkpoints.advice()}"
+                    f"{NOT_FINITE_ADVICE}"
                 )
             state.epoch_step += piece.steps
             state.step += piece.steps

@@ -12,6 +12,7 @@ import numpy as np
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.data.examples import Examples, balanced_order, uniform_order
+from tfft.errors import NotFiniteError
 from tfft.model.assemble import Classifier
 from tfft.model.heads import Head
 from tfft.model.losses import balanced_weights
@@ -19,7 +20,7 @@ from tfft.model.losses import quality as head_quality
 from tfft.runs.history import History
 from tfft.runs.run import Run
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.checkpoints import Checkpoints, TrainingState
+from tfft.transfer.checkpoints import NOT_FINITE_ADVICE, Checkpoints, TrainingState
 from tfft.transfer.phases.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.plan.plan import FreezePlan, make_plan
 from tfft.transfer.prepare import Prepared, prepare
@@ -201,12 +202,21 @@ class Totals:
 
 
 def validate(session: Session, inputs: PhaseInputs, evaluation: EvaluationStep) -> HeadMetrics:
-    """Returns the metrics on the validation images, of heads that have targets among them."""
+    """Returns the metrics on the validation images, of heads that have targets among them.
+
+    Raises:
+        NotFiniteError: A loss is NaN or infinite.
+    """
     if session.plan.images["validation"] == 0:
         return {}
     totals = Totals(session.classifier.heads)
     for sums in inputs.validate(evaluation):
         totals.add(sums)
+    if not totals.finite:
+        raise NotFiniteError(
+            "the loss on validation images is not finite (NaN or infinite), so the training stops. "
+            f"{NOT_FINITE_ADVICE}"
+        )
     return totals.metrics()
 
 
