@@ -138,6 +138,23 @@ def test_ctrl_c_says_so_with_what_to_do_next_and_exits_130(monkeypatch, capsys):
     ]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_command_as_ctrl_c_does_with_an_exit_code_of_its_own(
+    monkeypatch, capsys, number, code
+):
+    def interrupted(**options):
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note("go on with: tfft train --resume runs/x")
+            raise
+
+    monkeypatch.setattr(find_command(("backbones",)), "callback", interrupted)
+    assert command_line.run(["backbones"]) == code
+    said = f"tfft: stopped by {number.name}.\ngo on with: tfft train --resume runs/x\n"
+    assert capsys.readouterr().err.lstrip("\n") == said
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_interrupt_while_the_program_starts_shows_no_traceback(tmp_path):
     code = (

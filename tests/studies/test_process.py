@@ -111,6 +111,13 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path):
         run_worker(recipe, tmp_path / "run", "test", title="run 1", progress=SILENT)
 
 
+def test_a_run_whose_worker_a_signal_stopped_has_not_failed(tmp_path, monkeypatch):
+    monkeypatch.setattr(Worker, "returncode", 130)
+    with pytest.raises(TfftError, match=r"was stopped by a signal\. The same command") as stopped:
+        replayed([{"start": "epoch 1", **START}], tmp_path, monkeypatch)
+    assert not isinstance(stopped.value, process.WorkerError)  # which counts a trial as tried
+
+
 def test_a_finished_run_is_left_as_it_is_but_not_taken_for_another_recipe(tmp_path, monkeypatch):
     run = tmp_path / "run"
     replayed([], tmp_path, monkeypatch)

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from tfft import __version__
-from tfft.errors import RecipeWarning, TfftError, nearest
+from tfft.errors import TfftError, TfftWarning, nearest
+from tfft.system.signals import Terminated, signals_interrupt
 
 EXIT_INTERRUPTED = 130
 
@@ -74,7 +75,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`tfft COMMAND --help` explains a command, with an example. Exit codes: 0 done, "
     "1 it failed, 2 the command line, the recipe or the data is wrong, 3 a quality gate was "
-    "not met, 130 interrupted.",
+    "not met, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="tfft")
 def cli() -> None:
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; a bug's exception passes through."""
     try:
-        with _shown_warnings():
+        with signals_interrupt(), _shown_warnings():
             result = cli.main(arguments, prog_name="tfft", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -113,26 +114,27 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         notes = getattr(interrupt, "__notes__", [])  # they say how to continue
-        click.echo("\n".join(["tfft: stopped.", *notes]), err=True)
-        return EXIT_INTERRUPTED
+        by = f" by {interrupt.name}" if isinstance(interrupt, Terminated) else ""
+        click.echo("\n".join([f"tfft: stopped{by}.", *notes]), err=True)
+        return interrupt.exit_code if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
 @contextlib.contextmanager
 def _shown_warnings() -> Iterator[None]:
-    """Shows what is said about recipes as a line on stderr, once for each text."""
+    """Shows warnings of tfft as a line on stderr, once for each text."""
     shown: set[str] = set()
 
     with warnings.catch_warnings():
         show_other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, RecipeWarning):
+            if not issubclass(category, TfftWarning):
                 show_other(message, category, *where)
             elif str(message) not in shown:
                 shown.add(str(message))
                 click.echo(f"tfft: {message}", err=True)
 
         warnings.showwarning = show
-        warnings.simplefilter("always", RecipeWarning)
+        warnings.simplefilter("always", TfftWarning)
         yield

@@ -171,7 +171,7 @@ def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
     plan, info, recipe = opened.plan, opened.predictor.info, opened.recipe
-    record = RUN.read(opened.run.record_file)
+    record = {**RUN.read(opened.run.record_file), "status": opened.run.status}
     return {
         "name": recipe.name,
         "description": recipe.description,

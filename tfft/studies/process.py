@@ -21,6 +21,8 @@ from tfft.version import __version__
 # Seconds a worker has to write its checkpoint when it is stopped.
 _GRACE_S = 60.0
 COST_FILE = "cost.json"
+# Exit code of a worker that was stopped, by its study or by a signal.
+INTERRUPTED = 130
 _LINES_OF_LOG = 5
 
 
@@ -87,7 +89,8 @@ def run_worker(
     Raises:
         UsageError: The run was made with another recipe.
         WorkerError: The run failed.
-        TfftError: The log cannot be written, or the process cannot be started.
+        TfftError: A signal stopped the worker, the log cannot be written, or the process cannot be
+            started.
     """
     recipe_file = run.with_name(f"{run.name}.yaml")
     if run.is_dir():
@@ -105,6 +108,8 @@ def run_worker(
             error = _follow(process, title, progress, watch)
         finally:
             _stop(process)
+    if process.returncode == INTERRUPTED:
+        raise TfftError(f"{run} was stopped by a signal. The same command goes on with it.")
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         last = "\n".join([*lines[-_LINES_OF_LOG:], f"The whole log: {log}"])

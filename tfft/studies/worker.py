@@ -19,10 +19,9 @@ from typing import Any, TextIO
 
 from tfft.errors import TfftError
 from tfft.evaluation.evaluate import evaluate
-from tfft.studies.process import COST_FILE
+from tfft.studies.process import COST_FILE, INTERRUPTED
 from tfft.system.formats import COST
-
-_INTERRUPTED = 130
+from tfft.system.signals import signals_interrupt
 
 
 def main(arguments: list[str]) -> int:
@@ -36,12 +35,13 @@ def main(arguments: list[str]) -> int:
         # A worker of a study that was killed may still be stopping in this run. Each one locks the
         # log of its run, which is its stderr, until it has ended.
         fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
-        work(Path(recipe), Path(run), split, Events(events, stop))
+        with signals_interrupt():
+            work(Path(recipe), Path(run), split, Events(events, stop))
     except TfftError as error:
         _send(events, error=str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 
