@@ -11,6 +11,7 @@ from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.probe import probe_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
+from tfft.system.readable import command_text
 
 
 @click.command()
@@ -49,15 +50,17 @@ def command(
     """
     if output.exists():
         raise UsageError(f"{output} exists already and is not replaced. Choose another --output")
-    with results_stream() as results, shown_progress(quiet) as progress:
-        advice = tfft.advise(recipe, data=data, overrides=overrides, progress=progress)
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            advice = tfft.advise(recipe, data=data, overrides=overrides, progress=progress)
         advice.write(output)
         if as_json:
             print_json(results, {**advice.to_json(), "recipe": str(output)})
             return
         words = f"{advice.strategy}: {advice.reason}"
         following = (
-            f"recipe: {output}\nnext: tfft train {output}\n"
-            f"was it worth it: tfft compare scratch {output} --recipe {output}"
+            f"recipe: {output}\n"
+            f"next: {command_text('train', output)}\n"
+            f"was it worth it: {command_text('compare', 'scratch', output, '--recipe', output)}"
         )
-        print_rich(results, probe_table(advice.depth), Text(words), Text(following))
+        print_rich(results, probe_table(advice.depth), Text(words), following)

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 import tfft
 from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError, UsageError, nearest
 
@@ -135,7 +134,7 @@ def describe(
             for block in found.blocks:
                 counts = (block.parameters, block.batch_norms, len(block.parts))
                 blocks.add_row(block.name, *(f"{count:,}" for count in counts))
-            print_rich(results, Text(_about(found)), blocks)
+            print_rich(results, aligned(_about(found)), blocks)
 
 
 @command.command()
@@ -167,7 +166,7 @@ def check(
         raise GateError(f"{backbone} did not pass: {', '.join(failed)}")
 
 
-def _about(found: "BackboneDescription") -> str:
+def _about(found: "BackboneDescription") -> dict[str, str]:
     whole = "one function that runs whole" if found.runs_whole else "can be cut after every block"
     lines = {
         "name": found.name,
@@ -180,14 +179,11 @@ def _about(found: "BackboneDescription") -> str:
         "licence": found.licence,
         "sha256": found.sha256 or "",
     }
-    return "\n".join(f"{name:<12}{value}" for name, value in lines.items() if value)
+    return {name: value for name, value in lines.items() if value}
 
 
 def _checks_table(checks: "Sequence[CheckResult]") -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("check")
-    table.add_column("")
-    table.add_column("seconds", justify="right")
+    table = new_table(["check", ""], ["seconds"])
     table.add_column("")
     for check in checks:
         passed = "passed" if check.passed else "FAILED"
@@ -215,12 +211,8 @@ def _to_json(backbone: BackboneListing) -> dict[str, Any]:
 
 
 def _table(listings: list[BackboneListing]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("name", no_wrap=True)
-    table.add_column("kind")
-    for name in ("size px", "parameters", "features", "blocks"):
-        table.add_column(name, justify="right")
-    table.add_column("licence of the weights")
+    table = new_table(["name", "kind"], ["px", "params (M)", "features"])
+    table.add_column("licence")
     table.add_column("weights here")
     for backbone in listings:
         spec = backbone.spec
@@ -229,9 +221,8 @@ def _table(listings: list[BackboneListing]) -> Table:
             spec.name,
             spec.kind,
             str(spec.default_size_px),
-            f"{spec.parameters / 1e6:.1f} M",
+            f"{spec.parameters / 1e6:.1f}",
             f"{spec.feature_size:,}",
-            str(len(spec.blocks)),
             spec.licence.split(" (")[0],
             "yes" if backbone.available else here,
         )

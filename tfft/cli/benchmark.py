@@ -1,17 +1,19 @@
 """`tfft benchmark`: how fast models answer, cold and warm."""
 
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
-from rich.table import Table
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tfft.runtime.timing import Timing
 
 
@@ -89,24 +91,26 @@ def command(
         if as_json:
             print_json(results, [timing.to_json() for timing in timings])
         else:
-            print_rich(results, timings_table(timings))
+            print_rich(results, *timings_tables(timings))
 
 
-def timings_table(timings: "list[Timing]") -> Table:
-    """Returns a row for each model, number of threads and batch size."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("model", overflow="fold")
-    for name in ("threads", "cold s", "load s", "memory MB", "batch"):
-        table.add_column(name, justify="right")
-    for name in ("p50 ms", "p90 ms", "p99 ms", "images/s"):
-        table.add_column(name, justify="right")
-    for timing in timings:
-        memory = "" if timing.memory_mb is None else f"{timing.memory_mb:.0f}"
-        once = [timing.model, str(timing.threads or "")]
-        once += [f"{timing.cold_s:.2f}", f"{timing.load_s:.2f}", memory]
-        for batch in timing.batches:
-            percentiles = (f"{ms:.2f}" for ms in (batch.p50_ms, batch.p90_ms, batch.p99_ms))
-            speed = f"{batch.images_per_second:.1f}"
-            table.add_row(*once, str(batch.batch_size), *percentiles, speed)
-            once = [""] * len(once)
-    return table
+def timings_tables(timings: "Sequence[Timing]") -> "Iterator[str | Table]":
+    """Yields for each model its name, and a row for each number of threads and batch size."""
+    for model, of_model in itertools.groupby(timings, lambda timing: timing.model):
+        once_names = ["threads", "cold s", "load s", "memory MB"]
+        table = new_table([], [*once_names, "batch", "p50 ms", "p90 ms", "p99 ms", "images/s"])
+        for timing in of_model:
+            memory = "" if timing.memory_mb is None else f"{timing.memory_mb:.0f}"
+            once = [
+                str(timing.threads or ""),
+                f"{timing.cold_s:.2f}",
+                f"{timing.load_s:.2f}",
+                memory,
+            ]
+            for batch in timing.batches:
+                percentiles = (f"{ms:.2f}" for ms in (batch.p50_ms, batch.p90_ms, batch.p99_ms))
+                speed = f"{batch.images_per_second:.1f}"
+                table.add_row(*once, str(batch.batch_size), *percentiles, speed)
+                once = [""] * len(once)
+        yield model
+        yield table

@@ -115,7 +115,8 @@ def _to_json(entry: "Listed") -> dict[str, Any]:
 
 
 def _table(entries: list["Listed"]) -> Table:
-    table = new_table(["what", "backbone", "images", "recipe", "key"], ["size", "last used"])
+    table = new_table(["what", "backbone", "images", "recipe"], ["size"])
+    table.add_column("last used")
     for entry in entries:
         about = entry.about
         used = "in use" if entry.in_use else f"{_time(entry):%Y-%m-%d %H:%M}"
@@ -124,7 +125,6 @@ def _table(entries: list["Listed"]) -> Table:
             str(about.get("backbone", "?")),
             _images(about),
             str(about.get("recipe", "?")),
-            entry.path.name[:8],
             _size(entry.bytes),
             used,
         )

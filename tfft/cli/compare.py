@@ -92,19 +92,20 @@ def command(
       tfft compare scratch progressive --recipe quickstart --fractions 0.05,0.25,1
       tfft compare runs/small runs/large
     """
-    with results_stream() as results, shown_progress(quiet) as progress:
-        report = tfft.compare(
-            *arms,
-            recipe=recipe,
-            data=data,
-            overrides=overrides,
-            seeds=seeds,
-            fractions=fractions,
-            scratch_epochs=scratch_epochs,
-            target=target,
-            name=name,
-            progress=progress,
-        )
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            report = tfft.compare(
+                *arms,
+                recipe=recipe,
+                data=data,
+                overrides=overrides,
+                seeds=seeds,
+                fractions=fractions,
+                scratch_epochs=scratch_epochs,
+                target=target,
+                name=name,
+                progress=progress,
+            )
         if as_json:
             print_json(results, report.to_json())
         else:
@@ -125,4 +126,4 @@ def _show(stream: TextIO, report: "StudyReport") -> None:
         shown.append(table)
     words = "\n".join(verdict.text for verdict in report.verdicts)
     page = f"page: {report.study.path / 'comparison.html'}"
-    print_rich(stream, *shown, Text(words), Text(page))
+    print_rich(stream, *shown, Text(words), page)

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from tfft.cli.output import new_table
@@ -28,9 +27,7 @@ def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
 
 
 def _metrics_table(title: str, metrics: dict[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=False)
-    table.add_column("metric")
-    table.add_column("value", justify="right")
+    table = new_table(["metric"], ["value"], title, show_header=False)
     table.add_column("remark")
     for name, shown in METRIC_NAMES.items():
         if metrics.get(name) is not None:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
-from rich import box
 from rich.table import Table
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.config.recipe import Precision
 from tfft.errors import GateError, nearest
@@ -150,32 +149,35 @@ def command(
         if as_json:
             print_json(results, written.to_json())
         else:
-            tables = [_files_table(written), _checks_table(written.checks)]
-            tried = _tried_table(written.checks)
-            print_rich(results, *tables, *([tried] if tried.row_count else []))
+            checks = written.checks
+            tables = (_agreement_table(checks), _size_table(checks), _tried_table(checks))
+            print_rich(results, _files(written), *(table for table in tables if table.row_count))
     if refusal is not None:
         raise refusal
 
 
-def _files_table(written: "Export") -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("file")
-    table.add_column("where", overflow="fold")
-    if written.savedmodel is not None:
-        table.add_row("SavedModel", str(written.savedmodel))
-    for name, path in written.tflite.items():
-        table.add_row(f"TFLite {name}", str(path))
-    for name in written.refused:
-        table.add_row(f"TFLite {name}", "refused")
-    return table
+def _files(written: "Export") -> str:
+    """Returns a line for each file: what it is, and where or that it was refused."""
+    files = {} if written.savedmodel is None else {"SavedModel": str(written.savedmodel)}
+    files |= {f"TFLite {name}": str(path) for name, path in written.tflite.items()}
+    files |= {f"TFLite {name}": "refused" for name in written.refused}
+    return aligned(files)
 
 
-def _checks_table(checks: Mapping[str, Any]) -> Table:
+def _agreement_table(checks: Mapping[str, Any]) -> Table:
     """Returns how well each file and signature agrees with the Keras model."""
-    rows = dict(_check_rows(checks))
+    return _numbers_table("against the Keras model", dict(_check_rows(checks)))
+
+
+def _size_table(checks: Mapping[str, Any]) -> Table:
+    """Returns size, memory and speed of the files for which they were measured."""
+    measured = {checked: _size_and_speed(check) for checked, check in checks.items()}
+    return _numbers_table("size and speed", {name: row for name, row in measured.items() if row})
+
+
+def _numbers_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    columns = [name.replace("_", " ") for name in names]
-    table = new_table(["file"], columns, "against the Keras model")
+    table = new_table(["file"], [name.replace("_", " ") for name in names], title)
     for checked, row in rows.items():
         table.add_row(checked, *(_cell(row.get(name)) for name in names))
     return table
@@ -183,10 +185,7 @@ def _checks_table(checks: Mapping[str, Any]) -> Table:
 
 def _tried_table(checks: Mapping[str, Any]) -> Table:
     """Returns what else was tried where the first version of a file did not pass."""
-    table = Table(title="tried", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("file")
-    table.add_column("what", overflow="fold")
-    table.add_column("accuracy drop", justify="right")
+    table = new_table(["file", "what"], ["accuracy drop"], "tried")
     for checked, check in checks.items():
         tried = check.get("tried", [])
         for attempt in tried if len(tried) > 1 else []:
@@ -209,13 +208,12 @@ def _check_rows(checks: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
                 and not isinstance(value, bool)
                 and name not in ("size_bytes", "memory_mb")
             }
-            yield checked, {**numbers, **_size_and_speed(check)}
+            yield checked, numbers
         for head, of_head in heads.items():
             yield f"{checked}, {head}", {"images": check["images"], **of_head}
 
 
 def _size_and_speed(check: Mapping[str, Any]) -> dict[str, str]:
-    """Returns size, memory and speed of a file, where they were measured."""
     found = {}
     if "size_bytes" in check:
         found["MB"] = f"{check['size_bytes'] / 1e6:.2f}"

@@ -65,17 +65,18 @@ def command(
         from tfft.system.pictures import require_picture
 
         require_picture(plot)
-    with results_stream() as results, shown_progress(quiet) as progress:
-        found = tfft.find_learning_rate(
-            recipe,
-            data=data,
-            overrides=overrides,
-            phase=phase,
-            lowest=lowest,
-            highest=highest,
-            steps=steps,
-            progress=progress,
-        )
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            found = tfft.find_learning_rate(
+                recipe,
+                data=data,
+                overrides=overrides,
+                phase=phase,
+                lowest=lowest,
+                highest=highest,
+                steps=steps,
+                progress=progress,
+            )
         if plot is not None:
             from tfft.studies.curves import draw_range_test
 
@@ -83,25 +84,30 @@ def command(
         if as_json:
             print_json(results, found.to_json())
         else:
-            print_rich(results, Text(_words(found, plot)))
+            print_rich(results, *_parts(found, plot))
 
 
-def _words(found: "RangeTest", plot: Path | None) -> str:
-    where = f"train.phases.{found.phase - 1}.learning_rate"
+def _parts(found: "RangeTest", plot: Path | None) -> list[Text | str]:
+    """Returns what was found in words, then lines to copy."""
     tried = f"{found.learning_rates[0]:.2g} to {found.learning_rates[-1]:.2g}"
-    lines = [f"phase {found.phase}, {len(found.losses)} steps from {tried}"]
-    if found.suggestion is not None:
-        lines.append(f"suggestion: --set {where}={found.suggestion:.2g}")
-    elif found.diverged is not None:
-        lines.append(
+    suggested = found.suggestion
+    words = [f"phase {found.phase}, {len(found.losses)} steps from {tried}"]
+    if found.diverged is not None and suggested is None:
+        suggested = found.diverged / 10
+        words.append(
             "no suggestion: the loss falls no more than batches differ, as when a phase starts "
             f"near its lowest loss. At {found.diverged:.2g} it has grown fourfold; stay at a tenth "
-            f"of that or below: --set {where}={found.diverged / 10:.2g}"
+            "of that or below"
         )
-    else:
-        lines.append(
+    elif suggested is None:
+        words.append(
             "no suggestion: the loss falls no more than batches differ at any of these rates. "
             "Try a higher --highest, or more --steps"
         )
-    lines.append(f"the recipe has {found.configured:.2g}")
-    return "\n".join([*lines, *([f"picture: {plot}"] if plot else [])])
+    words.append(f"the recipe has {found.configured:.2g}")
+    lines = [f"picture: {plot}"] if plot else []
+    if suggested is not None:
+        of = "suggestion" if found.suggestion is not None else "at most"
+        where = f"train.phases.{found.phase - 1}.learning_rate"
+        lines.insert(0, f"{of}: --set {where}={suggested:.2g}")
+    return [Text("\n".join(words)), *(["\n".join(lines)] if lines else [])]

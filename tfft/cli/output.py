@@ -5,12 +5,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 
 @contextlib.contextmanager
@@ -50,19 +51,23 @@ def print_json(stream: TextIO, value: Any) -> None:
 
 
 def new_table(
-    text: Sequence[str], numbers: Sequence[str] = (), title: str | None = None
+    text: Sequence[str],
+    numbers: Sequence[str] = (),
+    title: str | None = None,
+    *,
+    show_header: bool = True,
 ) -> "Table":
     """Returns an empty table.
 
     Args:
         text: Names of the first columns, which are aligned to the left.
-        numbers: Names of the columns after them, which are aligned to the right.
+        numbers: Names of the columns after them, which are aligned to the right and not wrapped.
         title: Title of the table.
+        show_header: Whether the names are shown above the columns.
     """
-    from rich import box
-    from rich.table import Table
+    from tfft.cli.layout import empty_table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = empty_table(title, show_header)
     for name in text:
         table.add_column(name)
     for name in numbers:
@@ -70,15 +75,50 @@ def new_table(
     return table
 
 
-def print_rich(stream: TextIO, *renderables: "RenderableType") -> None:
-    """Prints tables and text with a blank line between them; only a terminal limits their width."""
+def aligned(lines: Mapping[str, str]) -> str:
+    """Returns a line for each name and its value, with the values below each other."""
+    broad = max(map(len, lines), default=0)
+    return "\n".join(f"{name:<{broad}}  {value}" for name, value in lines.items())
+
+
+def print_rich(stream: TextIO, *parts: "Table | Text | str") -> None:
+    """Prints tables and text with a blank line between them; only a terminal limits their width.
+
+    Args:
+        stream: Stream to print to.
+        parts: Tables, which are fitted to the width; `Text`, which is wrapped at words; and `str`,
+            such as paths and commands, whose lines are not wrapped, so that they can be copied.
+    """
     from rich.console import Console
 
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
-    texts = []
-    for renderable in renderables:
-        with console.capture() as captured:
-            console.print(renderable)
-        lines = [line.rstrip() for line in captured.get().splitlines()]
-        texts.append("\n".join(lines).strip("\n"))
-    stream.write("\n\n".join(texts) + "\n")
+    pieces = (piece for part in parts for piece in _pieces(part, console.width))
+    stream.write("\n\n".join(_rendered(piece, console) for piece in pieces) + "\n")
+
+
+def _pieces(part: "Table | Text | str", width: int) -> "Iterator[Table | Text | str]":
+    """Yields a part; of a table also title and caption, which may be wider than its columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tfft.cli.layout import fitted
+
+    if not isinstance(part, Table):
+        yield part
+        return
+    title, caption = part.title, part.caption
+    part.title = part.caption = None
+    if title:
+        yield Text(str(title), style="table.title")
+    yield fitted(part, width)
+    if caption:
+        yield Text(str(caption), style="table.caption")
+
+
+def _rendered(piece: "Table | Text | str", console: "Console") -> str:
+    """Returns a piece as it is printed, without blanks at the ends of lines and around it."""
+    if isinstance(piece, str):
+        return piece
+    with console.capture() as captured:
+        console.print(piece)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")

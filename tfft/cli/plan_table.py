@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from tfft.cli.output import new_table
 from tfft.config.train import GradientPhase, Phase
 from tfft.system.readable import counted
 
@@ -20,13 +20,8 @@ def plan_table(plan: "FreezePlan") -> Table:
     images = ", ".join(
         f"{plan.images[split]:,} {split}" for split in _SPLITS if split in plan.images
     )
-    table = Table(
-        title=f"{plan.backbone} at {plan.size_px} px, {images} images",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("block")
-    table.add_column("parameters", justify="right")
+    title = f"{plan.backbone} at {plan.size_px} px, {images} images"
+    table = new_table(["block"], ["parameters"], title)
     for phase in plan.phases:
         table.add_column(f"phase {phase.number}: {_length_text(phase.config)}")
     for position, block in enumerate(plan.blocks):

@@ -55,10 +55,11 @@ def command(
       tfft probe classifier --data photos/ --plot probe.png
       tfft probe runs/quickstart
     """
-    with results_stream() as results, shown_progress(quiet) as progress:
-        found = tfft.probe(
-            source, data=data, overrides=overrides, head=head, plot=plot, progress=progress
-        )
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            found = tfft.probe(
+                source, data=data, overrides=overrides, head=head, plot=plot, progress=progress
+            )
         if as_json:
             print_json(results, found.to_json())
         else:

@@ -4,7 +4,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -114,9 +114,10 @@ class BarProgress:
             self._bars.console.print(text, markup=False, highlight=False)
 
     def stop(self) -> None:
-        """Stops drawing the bars; they stay on the screen as they are."""
+        """Stops drawing the bars; they stay on the screen as they are, above a blank line."""
         if self._bars is not None:
             self._bars.stop()
+            self._bars.console.print()
 
 
 class _BarTask:
@@ -138,6 +139,7 @@ class _BarTask:
 def _new_bars() -> "RichBars":
     from rich import progress as rich_progress
     from rich.console import Console
+    from rich.table import Column
     from rich.text import Text
 
     class Speed(rich_progress.ProgressColumn):
@@ -147,14 +149,26 @@ def _new_bars() -> "RichBars":
             speed = task.finished_speed or task.speed
             return Text(speed_text(speed, task.fields["unit"]) if speed else "")
 
+    class OneLine(rich_progress.ProgressColumn):
+        """A text of the task that is cut where the terminal is too narrow for the whole line."""
+
+        def __init__(self, read: Callable[["rich_progress.Task"], str]) -> None:
+            super().__init__()
+            self._read = read
+
+        def render(self, task: "rich_progress.Task") -> Text:
+            return Text(self._read(task), no_wrap=True, overflow="ellipsis")
+
+    console = Console(stderr=True)
+    whole = Column(no_wrap=True)
     return rich_progress.Progress(
-        rich_progress.TextColumn("{task.description}", markup=False),
-        rich_progress.BarColumn(bar_width=20),
-        rich_progress.MofNCompleteColumn(),
-        Speed(),
-        rich_progress.TextColumn("{task.fields[values]}", markup=False),
-        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
+        OneLine(lambda task: task.description),
+        rich_progress.BarColumn(bar_width=20 if console.width >= 100 else 8, table_column=whole),
+        rich_progress.MofNCompleteColumn(table_column=whole),
+        Speed(table_column=whole),
+        OneLine(lambda task: task.fields["values"]),
+        rich_progress.TimeRemainingColumn(elapsed_when_finished=True, table_column=whole),
+        console=console,
         redirect_stdout=False,
         redirect_stderr=True,
     )

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 import tfft
 from tfft.cli.options import quiet_option
-from tfft.cli.output import new_table, print_rich, results_stream
+from tfft.cli.output import aligned, new_table, print_rich, results_stream
 from tfft.cli.predict import predict_files
 from tfft.cli.progress import shown_progress
 from tfft.system.files import atomic_path
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import command_text
 
 if TYPE_CHECKING:
     from tfft.evaluation.evaluate import Evaluation
@@ -62,17 +62,18 @@ def command(run: Path | None, output: Path, quiet: bool) -> None:
         with shown_progress(quiet) as progress:
             progress.message("train: tfft train quickstart")
             trained = tfft.train(RECIPE, run=run, progress=progress)
-            progress.message(f"export: tfft export {trained.path}")
+            progress.message(f"export: {command_text('export', trained.path)}")
             exported = tfft.export(trained.path, output=output, progress=progress)
             samples = write_samples(trained.path / "samples")
             checked = check_each(trained.path, exported, samples, progress)
+        places = aligned({f"{model.format}:": str(model.path) for model in checked})
         following = (
             f"everything took {time.monotonic() - started:.0f} s. Next:\n"
-            f"  tfft predict {exported.tflite['float32']} {samples[0]}\n"
-            f"  tfft evaluate {trained.path}\n"
+            f"  {command_text('predict', exported.tflite['float32'], samples[0])}\n"
+            f"  {command_text('evaluate', trained.path)}\n"
             "  tfft train classifier --data DIR      # your photos, one folder per class"
         )
-        print_rich(results, _table(checked, samples), Text(following))
+        print_rich(results, _table(checked, samples), places, following)
 
 
 def write_samples(directory: Path) -> list[Path]:
@@ -103,7 +104,7 @@ def check_each(
     paths = [str(path) for path in samples]
     checked = []
     for name, path in models.items():
-        progress.message(f"evaluate: tfft evaluate {path}")
+        progress.message(f"evaluate: {command_text('evaluate', path)}")
         predictor = tfft.load_predictor(path)
         evaluation = tfft.evaluate(predictor, progress=progress)
         answers = predict_files(predictor, paths, 1, SILENT)
@@ -116,7 +117,7 @@ def _table(checked: list[Checked], samples: list[Path]) -> Table:
     examples = checked[0].evaluation.examples
     truth = " ".join(path.stem for path in samples)
     table = new_table(
-        ["model", "top-1", "95 % interval", f"reads {truth} as", "where"],
+        ["model", "top-1", "95 % interval", f"reads {truth} as"],
         title=f"handwritten digits, {examples} test images",
     )
     for model in checked:
@@ -127,6 +128,5 @@ def _table(checked: list[Checked], samples: list[Path]) -> Table:
             f"{metrics['top1']:.4f}",
             f"{low:.3f} … {high:.3f}",
             " ".join(model.labels),
-            str(model.path),
         )
     return table

@@ -55,10 +55,11 @@ def command(
       tfft rank --data photos/ --backbones EfficientNetLite0,ResNet50
       tfft rank --data photos/ --backbones EfficientNetLite0:weights=random,runs/dogs --json
     """
-    with results_stream() as results, shown_progress(quiet) as progress:
-        ranking = tfft.rank(
-            backbones, recipe=recipe, data=data, overrides=overrides, progress=progress
-        )
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            ranking = tfft.rank(
+                backbones, recipe=recipe, data=data, overrides=overrides, progress=progress
+            )
         if as_json:
             print_json(results, ranking.to_json())
         else:

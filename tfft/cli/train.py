@@ -12,6 +12,7 @@ from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
+from tfft.system.readable import command_text
 
 if TYPE_CHECKING:
     from tfft.runs.run import Run
@@ -79,22 +80,25 @@ def command(
         raise UsageError("no recipe. Give a RECIPE, or --resume RUN. More: tfft train --help")
     if seed is not None:
         overrides = (*overrides, f"seed={seed}")
-    with results_stream() as results, shown_progress(quiet) as progress:
-        if resume is not None:
-            _show_run(results, tfft.resume(resume, finish=finish, progress=progress), as_json)
-        elif dry_run:
-            plan = tfft.plan(
-                str(recipe), data=data, overrides=overrides, measure=True, progress=progress
-            )
+    with results_stream() as results:
+        if dry_run:
+            with shown_progress(quiet) as progress:
+                plan = tfft.plan(
+                    str(recipe), data=data, overrides=overrides, measure=True, progress=progress
+                )
             if as_json:
                 print_json(results, plan.to_json())
             else:
                 print_rich(results, plan_table(plan), plan_notes(plan))
-        else:
-            trained = tfft.train(
-                str(recipe), data=data, overrides=overrides, run=run, progress=progress
-            )
-            _show_run(results, trained, as_json)
+            return
+        with shown_progress(quiet) as progress:
+            if resume is not None:
+                trained = tfft.resume(resume, finish=finish, progress=progress)
+            else:
+                trained = tfft.train(
+                    str(recipe), data=data, overrides=overrides, run=run, progress=progress
+                )
+        _show_run(results, trained, as_json)
 
 
 def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
@@ -107,5 +111,9 @@ def _show_run(results: TextIO, run: "Run", as_json: bool) -> None:
         cells = (f"{metrics[name]:.4g}" if name in metrics else "" for name in names)
         table.add_row(head, *cells)
     diagnosis = [Text(finding.text) for finding in run.diagnosis]
-    following = f"run: {run.path}\nnext: tfft evaluate {run.path}\n      tfft export {run.path}"
-    print_rich(results, *([table] if names else []), *diagnosis, Text(following))
+    following = (
+        f"run: {run.path}\n"
+        f"next: {command_text('evaluate', run.path)}\n"
+        f"      {command_text('export', run.path)}"
+    )
+    print_rich(results, *([table] if names else []), *diagnosis, following)

@@ -9,6 +9,7 @@ import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
+from tfft.system.readable import command_text
 
 
 @click.command()
@@ -53,19 +54,20 @@ def command(
       tfft tune classifier --data photos/
       tfft tune quickstart --trials 12
     """
-    with results_stream() as results, shown_progress(quiet) as progress:
-        tuned = tfft.tune(
-            recipe,
-            data=data,
-            overrides=overrides,
-            trials=trials,
-            jobs=jobs,
-            name=name,
-            progress=progress,
-        )
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            tuned = tfft.tune(
+                recipe,
+                data=data,
+                overrides=overrides,
+                trials=trials,
+                jobs=jobs,
+                name=name,
+                progress=progress,
+            )
         if as_json:
             print_json(results, tuned.to_json())
             return
         values = "\n".join(f"  {path}: {value}" for path, value in tuned.values.items())
-        following = f"recipe: {tuned.recipe}\nnext: tfft train {tuned.recipe}"
-        print_rich(results, Text(tuned.text), *([Text(values)] if values else []), Text(following))
+        following = f"recipe: {tuned.recipe}\nnext: {command_text('train', tuned.recipe)}"
+        print_rich(results, Text(tuned.text), *([values] if values else []), following)

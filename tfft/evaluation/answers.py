@@ -22,6 +22,7 @@ from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.files import read_arrays, write_arrays
 from tfft.system.formats import ANSWERS
 from tfft.system.progress import Progress
+from tfft.system.readable import command_text
 
 if TYPE_CHECKING:
     from tfft.runtime.keras_predictor import KerasPredictor
@@ -120,7 +121,7 @@ def load_answers(run: Path, split: str) -> Answers:
     if not path.is_file():
         raise ModelFileError(
             f"{run} has no answers on its {split} images: {path} is missing. "
-            f"Run: tfft evaluate {run} --split {split}"
+            f"Run: {command_text('evaluate', run, '--split', split)}"
         )
     try:
         arrays = ANSWERS.upgraded(read_arrays(path), path)

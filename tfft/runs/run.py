@@ -21,7 +21,7 @@ from tfft.runs.hold import LOCK_FILE, held, holder
 from tfft.system.files import TEMPORARY, explained_os_errors, locked, write_text
 from tfft.system.formats import METRICS, PLAN, RUN
 from tfft.system.machine import processors
-from tfft.system.readable import Readable, main_metrics, metric_lines
+from tfft.system.readable import Readable, command_text, main_metrics, metric_lines
 from tfft.version import __version__
 
 _RECORDED_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy", "scikit-learn")
@@ -259,7 +259,7 @@ def require_free(path: Path, *, held: bool = False) -> None:
     run = Run(path)
     if names is None or not _is_unmade(run, names):
         is_run = run.record_file.is_file() and run.recipe_file.is_file()
-        resume = f", or go on with it: tfft train --resume {path}" if is_run else ""
+        resume = f", or go on with it: {command_text('train', '--resume', path)}" if is_run else ""
         raise UsageError(
             f"{path} exists already and is not replaced. Choose another --run directory"
             f"{resume or '.'}"

@@ -13,6 +13,7 @@ from tfft.runtime.predictor import Predictor
 from tfft.runtime.served.address import is_address
 from tfft.runtime.served.transport import TIMEOUT_S
 from tfft.system.files import read_json
+from tfft.system.readable import command_text
 
 _ALLOWED = (
     "a run directory, a .keras file with model.json beside it, a SavedModel directory (or the "
@@ -81,8 +82,9 @@ def _no_model_yet(run: Path) -> str:
     if other := holder(run):
         return f"the run {run} has no model yet: it is trained by {other}."
     return (
-        f"the run {run} has no model yet. Continue it: tfft train --resume {run}; or make a model "
-        f"of its best weights so far: tfft train --resume {run} --finish"
+        f"the run {run} has no model yet. Continue it: "
+        f"{command_text('train', '--resume', run)}; or make a model of its best weights so far: "
+        f"{command_text('train', '--resume', run, '--finish')}"
     )
 
 

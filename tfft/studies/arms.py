@@ -12,6 +12,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.strategies import STRATEGY_NAMES
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.runs.run import open_run
+from tfft.system.readable import command_text
 
 SCRATCH = "scratch"
 # On a part of the data strategies train for 1 / fraction times as many epochs, so that there are
@@ -163,7 +164,8 @@ def _add_run(path: Path, runs: dict[str, Arm], arms: Sequence[Arm]) -> None:
     status = opened.status
     if status != "finished":
         raise ModelFileError(
-            f"{path} is not finished but {status}. Go on with it: tfft train --resume {path}"
+            f"{path} is not finished but {status}. Go on with it: "
+            f"{command_text('train', '--resume', path)}"
         )
     data = recipe.data.model_copy(update={"fraction": 1.0})
     key = recipe.model_copy(update={"seed": 0, "data": data}).model_dump_json()

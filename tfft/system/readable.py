@@ -1,5 +1,6 @@
 """Results that say what they are where a person prints them: a few lines, never an array."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,11 @@ def counted(count: int, noun: str) -> str:
 def by_name(counts: Mapping[str, int]) -> str:
     """Returns numbers by what they count: ``12 train, 4 validation``."""
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def command_text(*words: object) -> str:
+    """Returns the command `tfft WORDS` as a shell takes it: ``tfft export 'runs/my dogs'``."""
+    return shlex.join(["tfft", *map(str, words)])
 
 
 def _is_number(value: Any) -> bool:

@@ -11,7 +11,6 @@
    epochs show.
 """
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,6 +26,7 @@ from tfft.runs.run import Run, new_run, open_run, record, require_free, require_
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned, write_json
 from tfft.system.formats import BACKBONE, METRICS, PLAN, RUN, known
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import command_text
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import train_by_gradient
 from tfft.transfer.phases.session import Session, open_session
@@ -159,7 +159,7 @@ def run_phase(session: Session, plan: PhasePlan, state: TrainingState) -> None:
 
 def finishing(run: Run) -> str:
     """Returns the command that makes a model of the best weights so far."""
-    return f"tfft train --resume {shlex.quote(str(run.path))} --finish"
+    return command_text("train", "--resume", run.path, "--finish")
 
 
 def _finish_early(
@@ -173,7 +173,7 @@ def _finish_early(
     if not state.saves:
         raise ModelFileError(
             f"{run.path} has no weights yet to make a model of: no epoch has ended. Go on with it: "
-            f"tfft train --resume {run.path}"
+            f"{command_text('train', '--resume', run.path)}"
         )
     finished = _finish(session, prepared, state)
     if RUN.read(run.record_file).get("status") != "not finite":
@@ -201,7 +201,7 @@ def _recorded_if_stopped(
             record(run, status="interrupted")
         except TfftError as error:  # such as a full disk: it is resumed all the same
             interrupt.add_note(str(error))
-        interrupt.add_note(f"Go on with: tfft train --resume {shlex.quote(str(run.path))}")
+        interrupt.add_note(f"Go on with: {command_text('train', '--resume', run.path)}")
         raise
     except NotFiniteError as error:
         record(run, status="not finite", error=str(error))

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from tfft.errors import RecipeError, nearest
+from tfft.system.readable import command_text
 
 # Keys and list indices from the top of a document to a value.
 Path = tuple[str | int, ...]
@@ -70,7 +71,7 @@ def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
     if path.is_dir():
         raise RecipeError(
             f"{path} is a directory, not a recipe. To train on its images: "
-            f"tfft train classifier --data {path}"
+            f"{command_text('train', 'classifier', '--data', path)}"
         )
     if not path.is_file():
         raise RecipeError(

@@ -15,7 +15,7 @@ from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
-from tfft.system.readable import Readable, counted, interval_text
+from tfft.system.readable import Readable, command_text, counted, interval_text
 from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.frozen.part import pooled_blocks, read_outputs
 from tfft.transfer.prepare import Prepared, prepare
@@ -115,7 +115,8 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
     head = _head(recipe, head)
     if not run.model_file.is_file():
         raise ModelFileError(
-            f"the run {path} has no model yet. Go on with it: tfft train --resume {path}"
+            f"the run {path} has no model yet. Go on with it: "
+            f"{command_text('train', '--resume', path)}"
         )
     untrained = recipe.backbone.model_copy(update={"weights": "random"})
     prepared = prepare(recipe.model_copy(update={"backbone": untrained}), progress)
