@@ -1,10 +1,11 @@
 """What all tests share: where the real data are, and a cache that is the test run's own."""
 
 import ctypes
+import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,26 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["TFFT_CACHE_DIR"]
     else:
         os.environ["TFFT_CACHE_DIR"] = before
+
+
+@pytest.fixture
+def unlistable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
+    """Returns a function that makes a folder nobody may list, root included."""
+    closed: set[str] = set()
+    scandir = os.scandir
+
+    def scan(path: str = ".") -> object:
+        if os.path.realpath(path) in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    def close(folder: Path) -> Path:
+        folder.mkdir(exist_ok=True)
+        closed.add(os.path.realpath(folder))
+        return folder
+
+    monkeypatch.setattr(os, "scandir", scan)
+    return close
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,16 @@
 """Which files the IMAGE arguments of `tfft predict` mean."""
 
+import os
+
 import pytest
 
 from tfft.cli.image_files import find_images
+from tfft.data.notes import Notes
 from tfft.errors import UsageError
+
+
+def found(arguments):
+    return find_images(arguments, Notes())
 
 
 @pytest.fixture
@@ -24,32 +31,59 @@ def photos(tmp_path, monkeypatch):
 
 
 def test_a_folder_means_the_images_below_it_sorted_without_hidden_ones(photos):
-    assert find_images(["p"]) == ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp"]
+    assert found(["p"]) == ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp"]
 
 
 def test_a_pattern_means_what_it_matches_sorted(photos):
-    assert find_images(["p/*"]) == ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp", "p/notes.txt"]
-    assert find_images(["**/*.webp"]) == ["p/deep/er/c.webp"]
+    assert found(["p/*"]) == ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp", "p/notes.txt"]
+    assert found(["**/*.webp"]) == ["p/deep/er/c.webp"]
 
 
 def test_a_file_is_taken_whatever_its_name_and_whether_or_not_it_is_there(photos):
-    assert find_images(["p/notes.txt", "gone.jpg"]) == ["p/notes.txt", "gone.jpg"]
+    assert found(["p/notes.txt", "gone.jpg"]) == ["p/notes.txt", "gone.jpg"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
-    assert find_images(["q[1].jpg"]) == ["q[1].jpg"]
+    assert found(["q[1].jpg"]) == ["q[1].jpg"]
 
 
 def test_arguments_keep_their_order(photos):
-    assert find_images(["q[1].jpg", "p/deep"]) == ["q[1].jpg", "p/deep/er/c.webp"]
+    assert found(["q[1].jpg", "p/deep"]) == ["q[1].jpg", "p/deep/er/c.webp"]
 
 
 def test_a_folder_without_images_is_an_error(photos):
     (photos / "empty").mkdir()
     with pytest.raises(UsageError, match=r"no image in the folder .* Received: empty"):
-        find_images(["empty"])
+        found(["empty"])
 
 
 def test_a_pattern_that_matches_nothing_is_an_error(photos):
     with pytest.raises(UsageError, match="no file matches the pattern"):
-        find_images(["*.tiff"])
+        found(["*.tiff"])
+
+
+def test_what_a_folder_holds_besides_images_is_said(photos):
+    notes = Notes()
+    find_images(["p"], notes)
+    assert notes.lines() == ("p/notes.txt is passed over: its name has not the suffix of an image",)
+    for number in range(3):
+        (photos / f"p/{number}.tiff").touch()
+    notes = Notes()
+    find_images(["p"], notes)
+    assert notes.lines() == (
+        "4 files are passed over, such as p/0.tiff: their names have not the suffix of an image",
+    )
+
+
+def test_what_cannot_be_read_in_a_folder_is_among_the_images_so_that_it_is_reported(
+    photos, unlistable
+):
+    (photos / "p/broken.jpg").symlink_to("gone.jpg")
+    os.mkfifo(photos / "p/pipe.png")
+    (photos / "p/linked").symlink_to(photos / "elsewhere")
+    (photos / "elsewhere").mkdir()
+    (photos / "elsewhere/e.jpg").touch()
+    unlistable(photos / "p/deep")
+    assert found(["p"]) == [
+        *("p/a.PNG", "p/b.jpg", "p/broken.jpg", "p/deep", "p/linked/e.jpg", "p/pipe.png"),
+    ]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_each_path_gets_its_answer_in_order_and_bad_ones_do_not_stop_it(files):
     answers = list(predict_files(predictor, files, 2, SILENT))
     assert [answer["path"] for answer in answers] == files
     assert [i for i, answer in enumerate(answers) if "error" in answer] == [3, 40, 75]
-    assert answers[75]["error"] == "No such file or directory"
+    assert answers[75]["error"] == "cannot be read: No such file or directory"
     assert predictor.batches == [31, 31, 11]
     for number in (0, 4, 39, 41, 74):
         labels = answers[number]["predictions"]["label"]
@@ -124,3 +125,21 @@ def test_a_bug_of_the_predictor_is_not_swallowed(files):
 def test_data_errors_are_what_a_bad_image_raises(files):
     with pytest.raises(DataError):
         BrightnessPredictor().pixels([b"not an image"])
+
+
+def test_what_is_no_file_is_reported_and_hangs_nothing(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "broken.png").symlink_to("gone.png")
+    Image.new("RGB", (9, 7)).save(tmp_path / os.fsdecode(b"caf\xe9\x1b.png"))
+    paths = [str(path) for path in sorted(tmp_path.iterdir())]
+    stream = io.StringIO()
+    answers = predict_files(BrightnessPredictor(), paths, 1, SILENT)
+    assert _print_lines(stream, answers) == 2
+    assert stream.getvalue() == f"{tmp_path}/caf\\xe9\\x1b.png: dark 90.0%\n"
+    assert capsys.readouterr().err == (
+        f"tfft: {tmp_path}/broken.png: a broken link: there is no gone.png\n"
+        f"tfft: {tmp_path}/pipe.png: a named pipe, not a file\n"
+    )
+    stream = io.StringIO()
+    _print_json(stream, predict_files(BrightnessPredictor(), paths, 1, SILENT))
+    assert json.loads(stream.getvalue())[1]["path"] == f"{tmp_path}/caf\\xe9\x1b.png"

@@ -1,6 +1,7 @@
 """A folder as users have them: every oddity decodes, or is named with the reason."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -100,3 +101,72 @@ def test_the_odd_files_give_the_pixels_that_a_viewer_shows(odd_folder):
     shown = ImageOps.exif_transpose(Image.open(io.BytesIO(rotated_photo(6)))).convert("RGB")
     upright = encoded_to_pixels(encoded(shown, "PNG"), spec)
     np.testing.assert_allclose(batch["inputs"][6].numpy(), upright, atol=0.001)
+
+
+@pytest.fixture
+def strange_folder(odd_folder, unlistable):
+    """The same with what lies in folders beside files: links, pipes, names that are not UTF-8."""
+    plain = odd_folder / "plain"
+    elsewhere = odd_folder.parent / f"{odd_folder.name}-elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "linked.png").write_bytes(encoded(picture(50, 70), "PNG"))
+    (plain / "more").symlink_to(elsewhere)
+    (plain / "again").symlink_to(odd_folder)
+    (plain / "broken.jpg").symlink_to("gone.jpg")
+    os.mkfifo(plain / "pipe.jpg")
+    unlistable(plain / "closed")
+    (odd_folder / "mounted").symlink_to("/nowhere/photos")
+    (plain / os.fsdecode(b"caf\xe9.png")).write_bytes(encoded(picture(51, 70), "PNG"))
+    (plain / "two\nlines.png").write_bytes(encoded(picture(52, 70), "PNG"))
+    return odd_folder
+
+
+STRANGE = [
+    ("plain/broken.jpg", "a broken link: there is no gone.jpg"),
+    ("plain/pipe.jpg", "a named pipe, not a file"),
+    ("plain/closed", "a folder that cannot be listed: Permission denied"),
+    ("mounted", "a broken link: there is no /nowhere/photos"),
+]
+
+
+def test_nothing_of_a_folder_vanishes(strange_folder):
+    report = check_data(config(strange_folder))
+    assert sorted((bad.path, bad.reason) for bad in report.bad) == sorted(STRANGE)
+    assert report.notes == (
+        "plain has folders in it: the images in them count for the class too",
+        "plain/again is ignored: it is a link to a folder that is listed already",
+    )
+    with pytest.raises(DataError, match=r"^4 files are no usable image, of 18 in ") as caught:
+        load_data(config(strange_folder))
+    assert all(f"  {path}: {reason}" in str(caught.value) for path, reason in STRANGE)
+
+
+def test_links_are_followed_and_names_can_be_printed_and_read(strange_folder):
+    data = load_data(config(strange_folder, on_bad_image="skip"))
+    assert len(data.skipped) == 4
+    index = data.splits["train"]
+    assert index.ids[7:] == (
+        *(f"plain/{number}.jpg" for number in range(4)),
+        *("plain/caf\\xe9.png", "plain/two\\x0alines.png", "plain/more/linked.png"),
+    )
+    (batch,) = evaluation_batches(index, PixelSpec(8, 8), 32)
+    assert len(batch["inputs"]) == len(index)
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(odd_folder, monkeypatch):
+    def refuse(index, position):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as closed, pytest.raises(DataError, match="Permission denied"):
+        closed.setattr("tfft.data.index.ImageIndex.read", refuse)
+        check_data(config(odd_folder))
+    assert not check_data(config(odd_folder)).bad
+
+
+def test_a_folder_of_classes_that_cannot_be_listed_is_refused(odd_folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(DataError, match="cannot be listed: Permission denied"):
+        load_data(config(odd_folder))

@@ -168,7 +168,7 @@ def test_all_faults_of_a_manifest_come_at_once_with_their_lines(photo_folder):
         load_data(manifest(photo_folder / "list.csv"))
     lines = str(caught.value).splitlines()
     assert [line.split("list.csv:")[1] for line in lines] == [
-        f"3: there is no file {photo_folder / 'cat' / '99.jpg'}",
+        f"3: {photo_folder / 'cat' / '99.jpg'}: cannot be read: No such file or directory",
         "4: cat/0.jpg is already on line 2",
         "5: path and label must not be empty",
         "6: split must be train, validation or test. Did you mean 'test'? Received: tets",

@@ -1,21 +1,37 @@
 """The files that the IMAGE arguments of a command line stand for."""
 
 import glob
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from tfft.data.notes import Kind, Notes
 from tfft.errors import UsageError
+from tfft.system.listing import list_files
+from tfft.system.printable import printable_name
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
+_OTHER = Kind(
+    "{} is passed over: its name has not the suffix of an image",
+    "{count:,} files are passed over, such as {}: their names have not the suffix of an image",
+)
+_REPEATED = Kind(
+    "{} is passed over: it is a link to a folder that is listed already",
+    "{count:,} links are passed over, such as {}: they lead to folders that are listed already",
+)
 
-def find_images(arguments: Iterable[str]) -> list[str]:
+
+def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
     """Returns the paths that the arguments stand for, in their order.
 
     A folder stands for the images in it and below it, recognised by suffix and sorted, without
-    hidden ones; a pattern with ``*``, ``?`` or ``[…]`` (``**`` for any depth) stands for what it
-    matches, sorted; anything else is a file, whether it exists or not.
+    hidden ones, and for what cannot be listed there; a pattern with ``*``, ``?`` or ``[…]`` (``**``
+    for any depth) stands for what it matches, sorted; anything else is a file, whether it exists or
+    not.
+
+    Args:
+        arguments: Files, folders and patterns.
+        notes: Where it is said what of a folder is passed over.
 
     Raises:
         UsageError: A folder has no image, or a pattern matches nothing.
@@ -28,19 +44,20 @@ def find_images(arguments: Iterable[str]) -> list[str]:
             if not matches:
                 raise UsageError(f"no file matches the pattern. Received: {argument}")
         for match in matches:
-            paths += _images_below(match) if Path(match).is_dir() else [match]
+            paths += _images_below(match, notes) if Path(match).is_dir() else [match]
     return paths
 
 
-def _images_below(folder: str) -> list[str]:
-    found = []
-    for directory, subfolders, files in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [
-            str(Path(directory, name))
-            for name in files
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-        ]
+def _images_below(folder: str, notes: Notes) -> list[str]:
+    listing = list_files(Path(folder))
+    for link in listing.repeated:
+        notes.add(_REPEATED, printable_name(str(link)))
+    found = [str(path) for path in listing.unlisted]
+    for path in (*listing.files, *listing.faults):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            found.append(str(path))
+        else:
+            notes.add(_OTHER, printable_name(str(path)))
     if not found:
         raise UsageError(
             f"no image in the folder ({', '.join(IMAGE_SUFFIXES)}). Received: {folder}"

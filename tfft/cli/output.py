@@ -8,6 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+import click
+
+from tfft.system.printable import printable, unicode
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -45,9 +49,30 @@ def _is_process_stdout(stream: TextIO) -> bool:
         return False
 
 
+def say(*lines: str) -> None:
+    """Prints lines to stderr, with escapes for what a terminal would take for a command."""
+    for line in lines:
+        click.echo(printable(line), err=True)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Returns a JSON document in ASCII; of names that are not UTF-8, what can be printed."""
+    return json.dumps(_unicode(value), indent=indent, allow_nan=False)
+
+
+def _unicode(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_unicode(name): _unicode(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_unicode(inner) for inner in value]
+    if isinstance(value, str) and not value.isascii():
+        return unicode(value)
+    return value
+
+
 def print_json(stream: TextIO, value: Any) -> None:
     """Prints one JSON document, in ASCII regardless of the locale."""
-    stream.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    stream.write(json_text(value, indent=2) + "\n")
 
 
 def new_table(

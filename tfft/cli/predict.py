@@ -1,7 +1,6 @@
 """`tfft predict`: what is in images, by any model. A .tflite file needs no TensorFlow."""
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,11 +13,14 @@ import numpy as np
 import tfft
 from tfft.cli.image_files import find_images
 from tfft.cli.options import info_option, json_option, quiet_option, timeout_option
-from tfft.cli.output import results_stream
+from tfft.cli.output import json_text, results_stream, say
 from tfft.cli.progress import shown_progress
+from tfft.data.notes import Notes
 from tfft.errors import DataError, TfftError, UnreadableImagesError
 from tfft.images.geometry import boxes_in_image, visible_part
 from tfft.images.inspect import image_size
+from tfft.system.listing import file_fault
+from tfft.system.printable import printable_name
 from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -65,8 +67,11 @@ def command(
       tfft predict saved_models/classifier/tflite/1/classifier_float32.tflite a.jpg --top 1
       tfft predict grpc://localhost:8500/classifier a.jpg
     """
-    paths = find_images(images)
+    notes = Notes()
+    paths = find_images(images, notes)
     with results_stream() as results:
+        if not quiet:
+            say(*notes.lines())
         silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
             predictor = tfft.load_predictor(model, info=info, timeout_s=timeout)
@@ -134,6 +139,10 @@ class _Seen(NamedTuple):
 
 def _opened(predictor: "Predictor", path: str) -> _Seen | str:
     """Returns what the model is given of one image, or what is wrong with it."""
+    # A pipe that the shell made, as for <(COMMAND), can be read; one that lies in a folder may wait
+    # for ever.
+    if not path.startswith("/dev/") and (fault := file_fault(Path(path))):
+        return fault
     try:
         content: Any = (encoded := Path(path).read_bytes())
         if predictor.decoder != "model":
@@ -142,7 +151,7 @@ def _opened(predictor: "Predictor", path: str) -> _Seen | str:
             raise DataError("a broken image: its header cannot be read")
         return _Seen(content, visible_part(*image_size(encoded), predictor.info.pixels))
     except OSError as error:
-        return str(error.strerror)
+        return f"cannot be read: {error.strerror}"
     except DataError as error:
         return str(error)
 
@@ -190,9 +199,10 @@ def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
     for answer in answers:
         if "error" in answer:
             failed += 1
-            click.echo(f"tfft: {answer['path']}: {answer['error']}", err=True)
+            say(f"tfft: {printable_name(answer['path'])}: {answer['error']}")
         else:
-            results.write(f"{answer['path']}: {predictions_text(answer['predictions'])}\n")
+            line = f"{answer['path']}: {predictions_text(answer['predictions'])}"
+            results.write(f"{printable_name(line)}\n")
     return failed
 
 
@@ -218,7 +228,7 @@ def _print_json(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
     separator = "[\n"
     for answer in answers:
         failed += "error" in answer
-        results.write(separator + json.dumps(answer, allow_nan=False))
+        results.write(separator + json_text(answer))
         separator = ",\n"
     results.write("\n]\n")
     return failed

@@ -41,6 +41,7 @@ class Source:
         other_names: Names of the classes or labels of other targets, in order.
         licence: What the source says about its licence; None if nothing.
         notes: Remarks for a person, such as what was ignored.
+        unreadable: What lies among the images and is no file that could be opened.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Source:
     other_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     licence: str | None = None
     notes: tuple[str, ...] = ()
+    unreadable: tuple[BadImage, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

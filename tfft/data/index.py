@@ -96,7 +96,7 @@ def index_of_files(
     """Builds the index of images that are a file each.
 
     Args:
-        files: Absolute paths of N images.
+        files: Absolute paths of N images. One that is gone meanwhile counts as empty.
         ids: N unique names.
         labels: int64 [N], the class of each image.
         others: Targets beside the label, as `ImageIndex.targets` has them.
@@ -106,8 +106,15 @@ def index_of_files(
         files=tuple(str(file) for file in files),
         file_ids=np.arange(len(files), dtype=np.int32),
         offsets=np.zeros(len(files), np.int64),
-        lengths=np.array([file.stat().st_size for file in files], np.int64),
+        lengths=np.array([_size(file) for file in files], np.int64),
         ids=tuple(ids),
         targets={"label": np.asarray(labels, np.int64), **others},
         box_targets=box_targets,
     )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

@@ -57,7 +57,7 @@ def load_data(
         name=source.name,
         splits=splits,
         class_names={"label": source.class_names, **source.other_names},
-        skipped=tuple(bad.values()),
+        skipped=(*bad.values(), *source.unreadable),
         licence=source.licence,
         notes=source.notes + _gap_notes(splits, source.class_names),
     )
@@ -82,7 +82,7 @@ def check_data(
     return DataReport(
         name=source.name,
         counts={split: _class_counts(index, source.class_names) for split, index in splits.items()},
-        bad=tuple(bad.values()),
+        bad=(*bad.values(), *source.unreadable),
         conflicts=tuple(conflicts.values()),
         notes=source.notes
         + _gap_notes(splits, source.class_names)
@@ -132,10 +132,12 @@ def _stop_at(
 ) -> None:
     """Raises one error that names every file that the configuration does not let pass."""
     lines = []
-    if bad and config.on_bad_image == "stop":
-        what = "1 file is" if len(bad) == 1 else f"{len(bad)} files are"
-        lines.append(f"{what} no usable image, of {len(source.index)} in {source.name}:")
-        lines += [f"  {image.path}: {image.reason}" for image in bad.values()]
+    unusable = (*bad.values(), *source.unreadable)
+    if unusable and config.on_bad_image == "stop":
+        what = "1 file is" if len(unusable) == 1 else f"{len(unusable)} files are"
+        found = len(source.index) + len(source.unreadable)
+        lines.append(f"{what} no usable image, of {found} in {source.name}:")
+        lines += [f"  {image.path}: {image.reason}" for image in unusable]
         lines.append(
             "Repair or remove them, or set data.on_bad_image to skip to go on without them."
         )

@@ -30,7 +30,7 @@ class Scan:
     """What the scan of N images found.
 
     Attributes:
-        digests: uint8 [N, 32], sha256 of each image's bytes.
+        digests: uint8 [N, 32], sha256 of each image's bytes; 0 where a file cannot be read.
         formats: uint8 [N], positions in `FORMATS`; 255 for bad images.
         reasons: N reasons why an image cannot be used, "" where it can.
     """
@@ -49,12 +49,15 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     """Decodes every image of the index, or recalls what was found the last time.
 
     A kept scan holds as long as paths, places in them, sizes and modification times are the same.
+    Where a file could not be read at all, nothing is kept: none of these tells when it can be.
     """
     path = cache_directory("scans") / f"{_key(index)}.npz"
     kept = _kept_scan(path, len(index))
     if kept is not None:
         return kept
     scan = _scan(index, progress)
+    if not scan.digests.any(axis=1).all():
+        return scan
     reasons = np.frombuffer(json.dumps(scan.reasons).encode(), np.uint8)
     write_arrays(path, {"digests": scan.digests, "formats": scan.formats, "reasons": reasons})
     return scan

@@ -5,6 +5,7 @@ positions are shuffled, so it costs 8 bytes an image). Nothing but the images in
 memory, however many there are.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -154,7 +155,7 @@ def _batches(
 def _with_bytes(visits: tf.data.Dataset, index: ImageIndex) -> tf.data.Dataset:
     """Adds the encoded bytes to (position, repetition)."""
     if len(index.files) == len(index) and not index.offsets.any():
-        files = tf.constant(index.files, tf.string)
+        files = tf.constant([os.fsencode(file) for file in index.files], tf.string)
         file_ids = tf.constant(index.file_ids)
 
         def read_file(position: tf.Tensor, repetition: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -13,6 +13,7 @@ from tfft.config.data import ManifestData
 from tfft.data.dataset import SPLITS, Source
 from tfft.data.index import index_of_files
 from tfft.errors import DataError, nearest
+from tfft.system.listing import file_fault
 from tfft.system.progress import Progress
 
 _SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
@@ -158,8 +159,8 @@ def _row(
         faults.append(f"{path}:{number}: {must} must not be empty")
     elif image in seen:
         faults.append(f"{path}:{number}: {image} is already on line {seen[image]}")
-    elif not (path.parent / image).is_file():
-        faults.append(f"{path}:{number}: there is no file {path.parent / image}")
+    elif fault := file_fault(path.parent / image):
+        faults.append(f"{path}:{number}: {path.parent / image}: {fault}")
     if split and split not in _SPLIT_NAMES:
         faults.append(
             f"{path}:{number}: split must be train, validation or test."
