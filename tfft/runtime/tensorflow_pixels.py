@@ -1,6 +1,7 @@
 """Encoded images to pixels by TensorFlow, for predictors that run in it."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from tfft.system.tensorflow import tf
 
@@ -20,12 +21,7 @@ class TensorflowPixels:
     """
 
     def __init__(self, spec: PixelSpec) -> None:
-        encoded = tf.TensorSpec([], tf.string)
-        box = tf.TensorSpec([4], tf.float32)
-        self._whole = tf.function(lambda e: decode_exact(e, spec), input_signature=[encoded])
-        self._cut = tf.function(
-            lambda e, b: decode_exact(e, spec, b), input_signature=[encoded, box]
-        )
+        self._decode = _decode_function(spec)
 
     def __call__(self, encoded: Sequence[bytes], boxes: np.ndarray | None) -> np.ndarray:
         """Returns pixels float32 [n, height, width, channels], 0..255.
@@ -39,14 +35,22 @@ class TensorflowPixels:
             DataError: An image cannot be read.
         """
         if boxes is None:
-            return np.stack([_decoded(e, lambda e=e: self._whole(e)) for e in encoded])
-        pairs = zip(encoded, boxes, strict=True)
-        return np.stack([_decoded(e, lambda e=e, b=b: self._cut(e, b)) for e, b in pairs])
+            return np.stack([self._pixels(e, None) for e in encoded])
+        return np.stack([self._pixels(e, box) for e, box in zip(encoded, boxes, strict=True)])
+
+    def _pixels(self, encoded: bytes, box: np.ndarray | None) -> np.ndarray:
+        try:
+            given = None if box is None else tf.constant(box, tf.float32)
+            return self._decode(tf.constant(encoded), given).numpy()
+        except tf.errors.InvalidArgumentError as error:
+            inspect_image(encoded)  # raises the exact reason where it finds one
+            raise DataError("TensorFlow cannot decode this image") from error
 
 
-def _decoded(encoded: bytes, decode: Callable[[], tf.Tensor]) -> np.ndarray:
-    try:
-        return decode().numpy()
-    except tf.errors.InvalidArgumentError as error:
-        inspect_image(encoded)  # raises the exact reason where it finds one
-        raise DataError("TensorFlow cannot decode this image") from error
+@lru_cache(maxsize=16)
+def _decode_function(spec: PixelSpec) -> Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]:
+    """Returns `decode_exact` as a function of bytes and box that is traced once.
+
+    Tracing takes as long as decoding 1,000 images; a predictor is often made for a few.
+    """
+    return tf.function(lambda encoded, box: decode_exact(encoded, spec, box), autograph=False)
