@@ -15,8 +15,8 @@ IN_RANGE := import sys; assert (3, 11) <= sys.version_info < (3, 14)
 # The longest files come first, each on one of two processes.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-LINT := $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && \
-  $(BIN)/pyright --level error --pythonpath $(BIN)/python
+STYLE := $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+TYPES := $(BIN)/pyright --level error --pythonpath $(BIN)/python
 
 .PHONY: help setup quickstart test test-slow test-all lint docs lock clean
 
@@ -28,19 +28,20 @@ setup: $(VENV)/.offline ## make the environment .venv with tfft in it, ready to 
 quickstart: $(VENV)/.offline ## train, evaluate, export and predict, offline after installation
 	@$(BIN)/tfft quickstart
 
-test: $(VENV)/.dev ## lint, and beside it the tests that take two minutes together
-	@{ $(LINT); } & lint=$$!; \
-	$(PYTEST) -m "not slow"; tests=$$?; \
-	wait $$lint && exit $$tests
+test: $(VENV)/.dev ## check style, and run the tests that take two minutes together
+	@$(STYLE)
+	@$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/.dev ## real models, kills and clients, a sample of each: a quarter of an hour
-	@$(PYTEST) -m "slow and not full"
+test-slow: $(VENV)/.dev ## check types; real models, kills, clients: a sample of each, a quarter of an hour
+	@$(TYPES) & types=$$!; \
+	$(PYTEST) -m "slow and not full"; tests=$$?; \
+	wait $$types && exit $$tests
 
 test-all: $(VENV)/.dev ## all tests, also every application at every cut: an hour
 	@$(PYTEST)
 
 lint: $(VENV)/.dev ## check style and types
-	@$(LINT)
+	@$(STYLE) && $(TYPES)
 
 docs: $(VENV)/.dev ## generate docs/cli.md, python.md and recipes.md from the code
 	@$(BIN)/python docs/generate_cli.py

@@ -71,6 +71,7 @@ def test_nothing_in_it_has_a_number(old):
         assert "format" not in json.loads(file.read_text()), file
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_checkpoint_and_ends_as_it_would_have(old):
     run = Path(shutil.copytree(old / "runs" / "interrupted", old / "runs" / "resumed"))
     with (run / "history.csv").open(newline="") as stream:
@@ -121,6 +122,7 @@ def test_an_export_predicts_what_its_run_says(old, model):
     np.testing.assert_allclose(found, answers.outputs["label"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_is_reported_with_its_exports(old, own):
     page = make_report(own).path.read_text()
     for model in ("saved_models/tiny/1", EXPORTS[1]):

@@ -216,6 +216,7 @@ def test_learning_rates_by_depth_and_l2sp_reach_its_variables(modules):
     assert found["label_logits/kernel"] == (1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_it_computes_in_float32_under_a_policy_of_half_precision(modules):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

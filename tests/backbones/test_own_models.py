@@ -188,6 +188,7 @@ def dogs(files: Path, pictures: Path, tmp_path_factory) -> Path:
     return train(recipe_of(file, pictures, *phases), run=run).path
 
 
+@pytest.mark.slow
 def test_a_run_gives_exactly_its_backbone(dogs: Path, files: Path):
     before = build_backbone(of(files / "flat.keras"))
     after = build_backbone(KerasBackbone(kind="keras", path=str(dogs)))

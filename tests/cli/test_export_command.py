@@ -28,6 +28,7 @@ def test_a_precision_that_is_none_is_named(tfft, small_run):
     assert "Did you mean" in done.stderr or "there are float32" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_refused_file_is_exit_3_beside_the_table_of_the_others(
     small_run, tmp_path, monkeypatch, capsys
 ):

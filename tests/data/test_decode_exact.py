@@ -36,7 +36,12 @@ def test_every_kind_of_file_decodes_to_equal_bytes(kinds):
         np.testing.assert_array_equal(_decode(encoded).numpy(), decode_image(encoded), err_msg=name)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=str)
+# A graph each: two of them here, the others in the slow suite.
+@pytest.mark.parametrize(
+    "spec",
+    [pytest.param(s, marks=[pytest.mark.slow] if s not in SPECS[1::3] else []) for s in SPECS],
+    ids=str,
+)
 @pytest.mark.parametrize("box", [None, (0.1, 0.23, 0.77, 0.9)])
 def test_resized_pixels_agree(kinds, spec, box):
     in_graph = tf.function(
@@ -154,6 +159,7 @@ def test_malformed_exif_means_the_same_to_both(data):
     assert int(_orientation(photo)) == exif_orientation(photo)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_photos_decode_to_equal_bytes(shared_data):
     with tarfile.open(shared_data / "stanford_dogs_originals" / "images.tar") as tar:

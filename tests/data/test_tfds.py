@@ -238,6 +238,7 @@ def test_boxes_that_the_set_lacks_are_named(prepared_set):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_the_originals_prepare_with_every_photo(shared_data):
     data = load_data(config(archives=shared_data / "stanford_dogs_originals", subset=True))

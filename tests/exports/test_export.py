@@ -251,6 +251,7 @@ def test_a_saved_model_that_tells_clients_other_names_is_not_put_in_place(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_names_of_classes_that_were_swapped_are_noticed(small_run, tmp_path, monkeypatch):
     write = tflite_family.write_tflite
 
@@ -296,6 +297,7 @@ def test_a_file_whose_answers_are_no_numbers_has_no_largest_difference(
     assert checks["TFLite float32"]["largest_difference"] < 1e-4
 
 
+@pytest.mark.slow
 def test_a_float32_file_whose_answers_are_no_numbers_is_refused(small_run, tmp_path, monkeypatch):
     convert = tflite_family.float32_content
     monkeypatch.setattr(

@@ -152,6 +152,7 @@ def test_in_two_hundred_publishes_a_polling_reader_sees_no_half_version(saved_mo
     assert halves == set()
 
 
+@pytest.mark.slow
 def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path):
     base = tmp_path / "colours"
     publish(saved_model, base)
@@ -170,6 +171,7 @@ def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path
     assert _names(base) == [".tfft-publish-lock", *versions]
 
 
+@pytest.mark.slow
 def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_up(
     saved_model, tmp_path
 ):

@@ -13,7 +13,10 @@ from interface.example_files import write_example_files
 import tfft
 
 # What trains often, waits for a clock, or does with a backbone all that can be done.
-SLOW = ("advise", "benchmark", "check_backbone", "compare", "rank", "serve_check", "tune")
+SLOW = (
+    *("advise", "benchmark", "check_backbone", "compare", "rank", "serve_check", "tune"),
+    *("cache_entries", "export", "find_learning_rate", "probe", "publish"),
+)
 # What an example finds there must have been made by another one; photos are there.
 NEEDS = {
     **dict.fromkeys(("resume", "evaluate", "calibrate", "export", "report", "probe"), "train"),

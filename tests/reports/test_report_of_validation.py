@@ -85,6 +85,7 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", "".join(main.itertext()))
 
 
+@pytest.mark.slow
 def test_a_temperature_is_said_to_be_of_these_images(text):
     assert "was fitted on these 9 validation images: what it does on others" in words(text)
     assert "not on these" not in words(text)
@@ -102,6 +103,7 @@ def test_images_that_were_not_trained_on_have_intervals_and_no_warning(text):
     assert "was trained on the images" not in words(text)
 
 
+@pytest.mark.slow
 def test_the_first_that_is_said_of_images_trained_on_is_a_warning(refitted):
     said = words(refitted)
     warning = said.index("The model was trained on the images of this report.")

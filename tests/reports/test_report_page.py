@@ -140,6 +140,7 @@ def test_what_the_epochs_show_is_in_it(elements):
     assert sentence == "Phase 1 overfits: flip <em>&</em> decay."
 
 
+@pytest.mark.slow
 def test_another_file_and_split_can_be_asked_for_and_pngs_written(run, tmp_path):
     resvg = pytest.importorskip("resvg_py")
     report = make_report(run, output=tmp_path / "r.html", split="validation", png=tmp_path / "png")

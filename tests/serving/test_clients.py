@@ -306,6 +306,7 @@ def test_a_served_model_is_timed(server):
     assert server.model.answered == 2 + sum(3 + batch.calls for batch in timing.batches)
 
 
+@pytest.mark.slow
 def test_serve_check_compares_a_calibrated_export_with_its_run(small_run, monkeypatch):
     """A run's own model has no temperature."""
     calibrated = load_predictor(small_run)

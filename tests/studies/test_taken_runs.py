@@ -29,6 +29,7 @@ def take(run: Path) -> None:
     run_study(Study(run.parent / "study", (), (Cell("colours", 1.0, 0, run),)))
 
 
+@pytest.mark.slow
 def test_what_a_report_keeps_has_no_targets_so_that_the_run_is_evaluated(run):
     predictor = load_predictor(run)
     images, *_ = evaluation_images(predictor.info, "test", None, SILENT)
@@ -64,6 +65,7 @@ def test_answers_that_still_hold_are_not_computed_again(run):
     assert kept.stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_a_run_whose_images_changed_is_not_judged_by_what_it_may_have_learned(run):
     _, recipe = open_run(run)
     data = load_data(recipe.data, SILENT)

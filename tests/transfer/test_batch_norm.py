@@ -70,6 +70,7 @@ def test_they_average_over_two_steps_or_more(pictures, scratch, tmp_path):
     assert momenta(norms_of(pictures, tmp_path / "run", scratch, {**_ALL, "steps": 3})) == {0.5}
 
 
+@pytest.mark.slow
 def test_what_was_trained_has_the_momentum_of_its_backbone_again(pictures, scratch, tmp_path):
     recipe = recipe_of(pictures, scratch, {**_ALL, "steps": 1})
     run = train(recipe, run=tmp_path / "run")

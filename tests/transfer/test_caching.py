@@ -133,6 +133,7 @@ def test_a_pass_keeps_the_tensors_of_every_cut(examples, tmp_path, monkeypatch):
     np.testing.assert_allclose(activations, _read(_frozen(1), examples), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_views_differ_from_each_other_and_stay_the_same(examples, tmp_path, monkeypatch):
     def views(place: str) -> list[np.ndarray]:
         monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / place))
