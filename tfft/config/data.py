@@ -103,6 +103,11 @@ class ImageFolderData(_Images):
 
     kind: Literal["image_folder"]
     path: Path | None = Field(default=None, description="the directory; `--data DIR` sets it")
+    folders: Literal["auto", "classes"] = Field(
+        default="auto",
+        description="what its folders are. auto: splits, if one called train or the like holds "
+        "folders, otherwise classes; classes: classes, whatever they are called and hold",
+    )
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if self.path is None:

@@ -12,12 +12,12 @@ from tfft.data.dataset import ImageData
 from tfft.data.examples import exact_targets
 from tfft.data.index import ImageIndex
 from tfft.data.load import load_data
+from tfft.data.sources.folder import split_folders
 from tfft.errors import DataError, ModelFileError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
 
 _TELLS = "For the URL of a server, --info RUN says it; otherwise evaluate the run."
-_SPLIT_FOLDERS = ("train", "validation", "val", "test")
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
 
 
@@ -140,7 +140,7 @@ def _wanted(info: ModelInfo) -> dict[str, str]:
 
 def _has_splits(data: Path) -> bool:
     if data.is_dir():
-        return any((data / name).is_dir() for name in _SPLIT_FOLDERS)
+        return bool(split_folders(data))
     if not data.is_file():
         return False
     with data.open(encoding="utf-8-sig", newline="") as stream:

@@ -1,6 +1,8 @@
 """Photos in one folder a class, or in train, validation and test folders of such."""
 
+import os
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import cast
 
@@ -10,12 +12,11 @@ from tfft.config.data import ImageFolderData
 from tfft.data.dataset import BadImage, Source
 from tfft.data.index import index_of_files
 from tfft.data.notes import Kind, Notes
+from tfft.data.split_names import split_called, split_within
 from tfft.errors import DataError
 from tfft.system.listing import file_fault, list_files
 from tfft.system.printable import printable_name
 from tfft.system.progress import Progress
-
-_SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 _NO_SPLIT = Kind(
     "{} is ignored: it is neither train, validation nor test",
@@ -45,27 +46,36 @@ def folder_source(
     config: ImageFolderData, targets: Mapping[str, str], progress: Progress
 ) -> Source:
     """Lists the images of `config.path`, which must be set, as `images_in_folders` does."""
-    return images_in_folders(cast(Path, config.path))
+    return images_in_folders(cast(Path, config.path), may_be_splits=config.folders == "auto")
 
 
-def images_in_folders(path: Path) -> Source:
+def images_in_folders(path: Path, may_be_splits: bool = True) -> Source:
     """Lists the images of a directory; hidden files are passed over.
 
     Every other file in a class folder is taken for an image, in folders within it too; the scan
     shows which are not. Links are followed. What is no file, and a folder that cannot be listed, is
     named among the unreadable.
 
+    Args:
+        path: The directory.
+        may_be_splits: Whether its folders may be splits, as `split_folders` says; otherwise they
+            are classes.
+
     Raises:
         DataError: The directory is missing, cannot be listed, or holds fewer than two classes with
-            files.
+            files, or splits that are not told from classes.
     """
     path = path.absolute()
     if not path.is_dir():
         what = "is a file, not a directory" if path.exists() else "does not exist"
         raise DataError(f"data.path {what}. Received: {path}")
     found = _Found(path)
-    for split, root in _split_roots(found):
+    splits = split_folders(path) if may_be_splits else {}
+    for split, root in splits.items() or [("train", path)]:
         found.add_split(split, root)
+    for child in _visible(path) if splits else ():
+        if child not in splits.values():
+            found.pass_over(_NO_SPLIT, child)
     class_names = _class_names(path, found)
     return Source(
         name=path.name,
@@ -110,10 +120,16 @@ class _Found:
         for child in _visible(root):
             if child.is_dir():
                 self._add_class(split, child)
-            elif child.is_symlink() and (fault := file_fault(child)):
-                self.unreadable.append(BadImage(self.name(child), fault))
             else:
-                self.notes.add(_NO_CLASS, self.name(child))
+                self.pass_over(_NO_CLASS, child)
+
+    def pass_over(self, why: Kind, path: Path) -> None:
+        """Says why a file or a folder is ignored; what is neither may have led to images."""
+        fault = "" if path.is_dir() else file_fault(path)
+        if fault:
+            self.unreadable.append(BadImage(self.name(path), fault))
+        else:
+            self.notes.add(why, self.name(path))
 
     def _add_class(self, split: str, folder: Path) -> None:
         listing = list_files(folder)
@@ -130,24 +146,57 @@ class _Found:
         self.splits += [split] * len(listing.files)
 
 
-def _split_roots(found: _Found) -> list[tuple[str, Path]]:
-    """Returns (split, directory of class folders); all is training data without split folders.
+def split_folders(path: Path) -> dict[str, Path]:
+    """Returns the folders of a directory that are splits, by split; none where they are classes.
 
-    A folder called ``train`` is the training split if it holds folders; a class may bear the name.
+    They are splits if one that is called as the training split is called (`split_called`) holds
+    folders; a class may bear such a name.
+
+    Raises:
+        DataError: Two folders are called as one split is, or folders look like splits, by their
+            names or since they hold the same classes, and are not all called so.
     """
-    path = found.path
-    if not any(child.is_dir() for child in _visible(path / "train")):
-        return [("train", path)]
+    inside = {child: _folders_in(child) for child in _visible(path) if child.is_dir()}
+    called = {folder: split_called(folder.name) for folder in inside}
+    if not any(split == "train" and inside[folder] for folder, split in called.items()):
+        called = dict.fromkeys(called)
     roots: dict[str, Path] = {}
-    for child in _visible(path):
-        split = _SPLIT_FOLDERS.get(child.name) if child.is_dir() else None
-        if split is None:
-            found.notes.add(_NO_SPLIT, found.name(child))
-        elif split in roots:
-            raise DataError(f"{path} has both validation and val: keep one of them")
-        else:
-            roots[split] = child
-    return list(roots.items())
+    for folder, split in called.items():
+        if split in roots:
+            raise DataError(
+                f"{path} has both {roots[split].name} and {folder.name}: keep one of them"
+            )
+        if split:
+            roots[split] = folder
+    for folder, other in combinations([folder for folder in inside if inside[folder]], 2):
+        if not (called[folder] and called[other]):
+            _stop_at_lookalikes(folder, other, sorted(inside[folder] & inside[other]))
+    return roots
+
+
+def _stop_at_lookalikes(folder: Path, other: Path, shared: list[str]) -> None:
+    """Raises an error if two folders with folders in them seem to be splits of one set."""
+    splits = {split_within(folder.name), split_within(other.name)} - {None}
+    if len(shared) < 2 and len(splits) < 2:
+        return
+    why = "by their names"
+    if len(shared) > 1:
+        why = f"both hold folders called {shared[0]} and {shared[1]}"
+    raise DataError(
+        f"{folder.name} and {other.name} in {folder.parent} look like splits of one set, not like "
+        f"classes: {why}. Rename the splits to train, validation and test, or make a folder with "
+        "links of these names to them. If they are classes, set data.folders to classes."
+    )
+
+
+def _folders_in(directory: Path) -> set[str]:
+    """Returns the names of the folders in a directory, in lower case; none if it is not listed."""
+    try:
+        with os.scandir(directory) as entries:
+            found = {entry.name.lower() for entry in entries if entry.is_dir()}
+    except OSError:
+        return set()
+    return {name for name in found if not name.startswith(".")}
 
 
 def _visible(directory: Path) -> list[Path]:
@@ -175,7 +224,9 @@ def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
         )
     if len(names) == 1:
         raise DataError(
-            f"{path} has one class only, {names[0]!r}: there is nothing to tell apart{unreadable}"
+            f"{path} has one class only, {names[0]!r}: there is nothing to tell apart"
+            + _deeper_classes(path / names[0])
+            + unreadable
         )
     pairs = zip(found.classes, found.splits, strict=True)
     trained = {name for name, split in pairs if split == "train"}
@@ -185,3 +236,12 @@ def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
             f"{', '.join(untrained)}{unreadable}"
         )
     return names
+
+
+def _deeper_classes(folder: Path) -> str:
+    """Returns that the folders of the only class may be the classes, "" if there are none."""
+    inside = sorted(_folders_in(folder))
+    if len(inside) < 2:
+        return ""
+    names = printable_name(" and ".join(inside[:2]))
+    return f". It holds folders such as {names}: if they are the classes, give {folder}"

@@ -12,11 +12,11 @@ import numpy as np
 from tfft.config.data import ManifestData
 from tfft.data.dataset import SPLITS, Source
 from tfft.data.index import index_of_files
+from tfft.data.split_names import split_called
 from tfft.errors import DataError, nearest
 from tfft.system.listing import file_fault
 from tfft.system.progress import Progress
 
-_SPLIT_NAMES = {**{split: split for split in SPLITS}, "val": "validation"}
 _LABELS_BETWEEN = "|"
 _ONLY_CLASS = "all"
 
@@ -161,10 +161,10 @@ def _row(
         faults.append(f"{path}:{number}: {image} is already on line {seen[image]}")
     elif fault := file_fault(path.parent / image):
         faults.append(f"{path}:{number}: {path.parent / image}: {fault}")
-    if split and split not in _SPLIT_NAMES:
+    if split and not split_called(split):
         faults.append(
             f"{path}:{number}: split must be train, validation or test."
-            f"{nearest(split, _SPLIT_NAMES)} Received: {split}"
+            f"{nearest(split, SPLITS)} Received: {split}"
         )
     for name, kind in targets.items():
         if fault := _value_fault(texts[name], kind):
@@ -172,7 +172,7 @@ def _row(
     seen.setdefault(image, number)
     label = texts["label"] if "label" in targets else _ONLY_CLASS
     others = {name: texts[name] for name in targets if name != "label"}
-    return _Row(image, label, _SPLIT_NAMES.get(split, "train"), others)
+    return _Row(image, label, split_called(split) or "train", others)
 
 
 def _must_be_there(name: str, targets: Mapping[str, str]) -> bool:
