@@ -1,5 +1,6 @@
 """Exports a run: each file is compared with the Keras model before it is put in place."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from tfft.config.loading.load import load_recipe
 from tfft.config.loading.overrides import Overrides, parse_overrides
 from tfft.config.recipe import ExportConfig, Recipe, TfliteConfig
 from tfft.data.index import ImageIndex
-from tfft.errors import GateError, UsageError, nearest
+from tfft.errors import GateError, TfftError, TfftWarning, UsageError, nearest
 from tfft.evaluation.answers import load_run
 from tfft.evaluation.calibrate import calibrate
 from tfft.evaluation.data import recorded_data, targets_of_model
@@ -26,14 +27,14 @@ from tfft.exports.saved_model import read_labels, write_saved_model
 from tfft.exports.serving.bundle import write_bundle
 from tfft.exports.serving.warm_up import write_warm_up
 from tfft.exports.tflite.family import TfliteFamily, export_tflite
-from tfft.exports.versions import next_version, saved_versions
+from tfft.exports.versions import claimed_version, saved_versions
 from tfft.runs.exports import record_export
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import read_saved_model_info
 from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.system.files import atomic_directory, require_writable, write_json
+from tfft.system.files import atomic_directory, locked, require_writable, write_json
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -90,7 +91,7 @@ def export(
     """Exports a run as SavedModel and TFLite.
 
     A version's directory is filled beside its place, checked, and renamed: what is under `output`
-    is always whole and has passed.
+    is always whole and has passed. Exports that run at once get versions of their own.
 
     Args:
         run: Run directory.
@@ -122,22 +123,23 @@ def export(
     info = original.info = replace(original.info, name=name)
     reference, training = _reference(original, recipe.export.check_images, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
-    version = str(next_version([saved_models, tflite_files]))
-    checks: dict[str, dict[str, Any]] = {}
-    if "savedmodel" in wanted:
-        saved_model = _export_saved_model(
-            reference, saved_models / version, recipe.export, config.max_accuracy_drop, progress
-        )
-        _note(Path(run), saved_models, version, info, {"savedmodel": saved_models / version})
-        write_bundle(saved_models / "serving", info, saved_versions(saved_models))
-        checks |= {what: check.to_json() for what, check in saved_model.items()}
-    family = TfliteFamily()
-    if "tflite" in wanted:
-        family = export_tflite(
-            original, reference, training, tflite_files / version, name, config, progress
-        )
-        if family.files:
-            _note(Path(run), saved_models, version, info, family.files)
+    family, checks = TfliteFamily(), {}
+    with claimed_version(saved_models, [saved_models, tflite_files]) as number:
+        version = str(number)
+        if "savedmodel" in wanted:
+            saved_model = _export_saved_model(
+                reference, saved_models / version, recipe.export, config.max_accuracy_drop, progress
+            )
+            _note(Path(run), saved_models, version, info, {"savedmodel": saved_models / version})
+            with locked(saved_models):  # of several exports the last one knows all versions
+                write_bundle(saved_models / "serving", info, saved_versions(saved_models))
+            checks |= {what: check.to_json() for what, check in saved_model.items()}
+        if "tflite" in wanted:
+            family = export_tflite(
+                original, reference, training, tflite_files / version, name, config, progress
+            )
+            if family.files:
+                _note(Path(run), saved_models, version, info, family.files)
     result = Export(
         savedmodel=saved_models / version if "savedmodel" in wanted else None,
         tflite=family.files,
@@ -171,7 +173,13 @@ def _note(
 ) -> None:
     """Notes where the files are, in the run, and where its images are, beside the files."""
     keep_local_info(saved_models, version, info)
-    record_export(run, files, beside=saved_models / version)
+    try:
+        record_export(run, files, beside=saved_models / version)
+    except TfftError as error:  # such as a run that may only be read
+        places = ", ".join(str(path) for path in files.values())
+        warnings.warn(
+            f"{places} in place, but not noted in the run: {error}", TfftWarning, stacklevel=2
+        )
 
 
 def _opened(run: Path, overrides: Overrides) -> tuple[KerasPredictor, Recipe]:
