@@ -14,6 +14,7 @@ STAGES = (
     "version",
     "errors",
     "system",
+    "untrusted",
     "catalog",
     "images",
     "cache",

@@ -5,19 +5,13 @@ import importlib.util
 import io
 import shutil
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
-
-from tfft.system.tensorflow import tf
 
 import pytest
 from hub_modules import save_module, small_network
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tfft.backbones.build import build_backbone
-from tfft.backbones.hub.scan import scan_saved_model
 from tfft.backbones.hub.source import directory_digest, find_module
-from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.system.files import cache_directory
@@ -33,109 +27,6 @@ def module(tmp_path_factory) -> Path:
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
     return cache_directory("hub")
-
-
-def save_with(path: Path, effect: Callable[[tf.Tensor], tf.Tensor]) -> Path:
-    """A module whose call does more than compute."""
-    module = tf.Module()
-
-    def call(images: tf.Tensor) -> tf.Tensor:
-        return effect(tf.reduce_mean(images, [1, 2]))
-
-    spec = tf.TensorSpec([None, 8, 8, 3], tf.float32)
-    module.__call__ = tf.function(call, input_signature=[spec])
-    tf.saved_model.save(module, str(path))
-    return path
-
-
-def writing(target: Path) -> Callable[[tf.Tensor], tf.Tensor]:
-    def effect(features: tf.Tensor) -> tf.Tensor:
-        with tf.control_dependencies([tf.io.write_file(str(target), "x")]):
-            return tf.identity(features)
-
-    return effect
-
-
-def reading(features: tf.Tensor) -> tf.Tensor:
-    return features + tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
-
-
-def calling_python(features: tf.Tensor) -> tf.Tensor:
-    return tf.ensure_shape(tf.numpy_function(lambda x: x, [features], tf.float32), [None, 3])
-
-
-def printing_to_a_file(features: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([tf.print("x", output_stream="file:///tmp/printed")]):
-        return tf.identity(features)
-
-
-def restoring(features: tf.Tensor) -> tf.Tensor:
-    return (
-        features
-        + tf.raw_ops.RestoreV2(
-            prefix="/tmp/checkpoint", tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32]
-        )[0]
-    )
-
-
-@pytest.mark.parametrize(
-    ("effect", "operation"),
-    [
-        (reading, "ReadFile"),
-        (calling_python, "PyFunc"),
-        (printing_to_a_file, "PrintV2"),
-        (restoring, "RestoreV2"),
-    ],
-)
-def test_an_operation_that_reaches_outside_is_refused_by_name(tmp_path, effect, operation):
-    path = save_with(tmp_path / "module", effect)
-    with pytest.raises(BackboneError, match=rf"do more than compute: {operation} in __inference"):
-        scan_saved_model(path, "module")
-    scan_saved_model(path, "module", allow=[operation])
-
-
-def test_a_module_that_writes_files_is_not_run(tmp_path):
-    target = tmp_path / "written"
-    path = save_with(tmp_path / "module", writing(target))
-    with pytest.raises(BackboneError, match="WriteFile") as caught:
-        build_backbone(HubBackbone(kind="hub", handle=str(path)))
-    assert "allow_ops: [WriteFile]" in str(caught.value)
-    assert not target.exists()
-    build_backbone(HubBackbone(kind="hub", handle=str(path), allow_ops=("WriteFile",)))
-    assert target.exists()
-
-
-def test_a_saved_model_is_scanned_when_it_is_loaded_too(tmp_path, monkeypatch):
-    """What the recipe allowed stands in the recipe; a .keras file cannot allow itself anything."""
-    target = tmp_path / "written"
-    path = save_with(tmp_path / "module", writing(target))
-    backbone = build_backbone(HubBackbone(kind="hub", handle=str(path), allow_ops=("WriteFile",)))
-    backbone.model.save(tmp_path / "model.keras")
-    target.unlink()
-    with pytest.raises(ModelFileError, match="do more than compute: WriteFile"):
-        load_keras_file(tmp_path / "model.keras")
-    assert not target.exists()
-    monkeypatch.setenv("TFFT_ALLOW_OPS", "WriteFile")
-    load_keras_file(tmp_path / "model.keras")
-
-
-def test_the_checkpoint_functions_of_every_saved_model_are_no_fault(module):
-    """RestoreV2 and SaveV2 are in them; nothing calls them on loading."""
-    scan_saved_model(module, "module")
-
-
-def test_the_saver_is_no_way_around(tmp_path, module):
-    """Its functions are looked through like others once anything else mentions them."""
-    shutil.copytree(module, tmp_path / "module")
-    path = tmp_path / "module" / "saved_model.pb"
-    saved_model = SavedModel.FromString(path.read_bytes())
-    graph = saved_model.meta_graphs[0].graph_def
-    restore = next(f for f in graph.library.function if "traced_restore" in f.signature.name)
-    node = graph.node.add(name="call", op="StatefulPartitionedCall")
-    node.attr["f"].func.name = restore.signature.name
-    path.write_bytes(saved_model.SerializeToString())
-    with pytest.raises(BackboneError, match=f"RestoreV2 in {restore.signature.name}"):
-        scan_saved_model(tmp_path / "module", "module")
 
 
 def archive(path: Path, module: Path, *extra: tarfile.TarInfo) -> Path:
@@ -214,16 +105,6 @@ def test_a_module_of_tf1_is_recognised(tmp_path):
         find_module(str(tmp_path), None)
 
 
-def test_a_saved_model_of_tf1_is_recognised(tmp_path):
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        images = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3])
-        tf.compat.v1.saved_model.simple_save(
-            session, str(tmp_path / "m"), {"images": images}, {"features": images * 2.0}
-        )
-    with pytest.raises(BackboneError, match="a SavedModel in the format of TF1"):
-        scan_saved_model(tmp_path / "m", "m")
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"\x00no protocol buffer", bytes(range(255, 191, -1))],
@@ -231,7 +112,7 @@ def test_a_saved_model_of_tf1_is_recognised(tmp_path):
 )
 def test_a_damaged_graph_is_no_traceback(tmp_path, content):
     (tmp_path / "saved_model.pb").write_bytes(content)
-    with pytest.raises(BackboneError, match=r"saved_model\.pb|TF1"):
+    with pytest.raises(ModelFileError, match=r"saved_model\.pb|TF1"):
         build_backbone(HubBackbone(kind="hub", handle=str(tmp_path)))
 
 

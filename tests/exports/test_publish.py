@@ -40,7 +40,9 @@ _KILLED_AT_EACH_STEP = """
 import os, signal, sys
 from pathlib import Path
 from tfft.exports.serving.publish import publish
+from tfft.untrusted.saved_model import scan_saved_model
 model, base = map(Path, sys.argv[1:])
+scan_saved_model(model, "the model")  # so that TensorFlow is there before the forks
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "shutil.copyfile")
 def killed_at(step):
     touched = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 import tfft
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import allow_op_option, json_option, quiet_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -54,6 +54,7 @@ def numbers_of(_context: click.Context, _parameter: click.Parameter, value: str)
     help="Time spent on warm calls for each line of the table.",
 )
 @click.option("--signature", help="Signature of a SavedModel. Default: serving_default.")
+@allow_op_option
 @json_option
 @quiet_option
 def command(
@@ -62,6 +63,7 @@ def command(
     threads: tuple[int, ...] | None,
     seconds: float,
     signature: str | None,
+    allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -86,6 +88,7 @@ def command(
                 threads=threads,
                 seconds=seconds,
                 signature=signature,
+                allow_ops=allow_ops,
                 progress=progress,
             )
         if as_json:

@@ -7,6 +7,7 @@ import click
 import tfft
 from tfft.cli.evaluation_table import evaluation_tables
 from tfft.cli.options import (
+    allow_op_option,
     data_option,
     info_option,
     json_option,
@@ -41,6 +42,7 @@ from tfft.errors import GateError
 )
 @info_option
 @timeout_option
+@allow_op_option
 @json_option
 @quiet_option
 def command(
@@ -51,6 +53,7 @@ def command(
     signature: str | None,
     info: Path | None,
     timeout: float | None,
+    allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -69,7 +72,7 @@ def command(
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             predictor = tfft.load_predictor(
-                model, signature=signature, info=info, timeout_s=timeout
+                model, signature=signature, info=info, timeout_s=timeout, allow_ops=allow_ops
             )
             evaluation = tfft.evaluate(predictor, split=split, data=data, progress=progress)
         if as_json:

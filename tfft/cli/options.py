@@ -36,6 +36,15 @@ timeout_option = click.option(
     help="Time a server may take for one request.  [default: 60]",
 )
 
+allow_op_option = click.option(
+    "--allow-op",
+    "allow_ops",
+    multiple=True,
+    metavar="NAME",
+    help="An operation that a SavedModel may have though it does more than compute. Can be "
+    "repeated.",
+)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document (docs/json.md)."
 )

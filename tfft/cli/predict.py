@@ -12,7 +12,13 @@ import numpy as np
 
 import tfft
 from tfft.cli.image_files import find_images
-from tfft.cli.options import info_option, json_option, quiet_option, timeout_option
+from tfft.cli.options import (
+    allow_op_option,
+    info_option,
+    json_option,
+    quiet_option,
+    timeout_option,
+)
 from tfft.cli.output import json_text, results_stream, say
 from tfft.cli.progress import shown_progress
 from tfft.data.notes import Notes
@@ -43,6 +49,7 @@ _DECODERS = 4
 )
 @info_option
 @timeout_option
+@allow_op_option
 @json_option
 @quiet_option
 def command(
@@ -51,6 +58,7 @@ def command(
     top: int,
     info: Path | None,
     timeout: float | None,
+    allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -74,7 +82,9 @@ def command(
             say(*notes.lines())
         silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
-            predictor = tfft.load_predictor(model, info=info, timeout_s=timeout)
+            predictor = tfft.load_predictor(
+                model, info=info, timeout_s=timeout, allow_ops=allow_ops
+            )
             answers = predict_files(predictor, paths, top, progress)
             print_answers = _print_json if as_json else _print_lines
             failed = print_answers(results, answers)

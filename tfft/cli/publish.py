@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import tfft
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import allow_op_option, json_option, quiet_option
 from tfft.cli.output import print_json, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -19,9 +19,17 @@ from tfft.cli.progress import shown_progress
     metavar="N",
     help="Number of the version. Default: its own, or the next one after those in BASE_PATH.",
 )
+@allow_op_option
 @json_option
 @quiet_option
-def command(model: Path, base_path: Path, version: int | None, as_json: bool, quiet: bool) -> None:
+def command(
+    model: Path,
+    base_path: Path,
+    version: int | None,
+    allow_ops: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Put a SavedModel where a server looks for it, whole or not at all.
 
     SAVEDMODEL is the directory of a version, or of all versions (the newest is taken). BASE_PATH is
@@ -34,7 +42,9 @@ def command(model: Path, base_path: Path, version: int | None, as_json: bool, qu
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            published = tfft.publish(model, base_path, version=version, progress=progress)
+            published = tfft.publish(
+                model, base_path, version=version, allow_ops=allow_ops, progress=progress
+            )
         if as_json:
             print_json(results, published.to_json())
         else:

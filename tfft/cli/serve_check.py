@@ -6,7 +6,13 @@ import click
 from rich.table import Table
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, timeout_option
+from tfft.cli.options import (
+    allow_op_option,
+    data_option,
+    json_option,
+    quiet_option,
+    timeout_option,
+)
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -35,6 +41,7 @@ from tfft.cli.progress import shown_progress
     help="Largest difference allowed in an answer.",
 )
 @timeout_option
+@allow_op_option
 @json_option
 @quiet_option
 def command(
@@ -46,6 +53,7 @@ def command(
     images: int,
     tolerance: float,
     timeout: float | None,
+    allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -70,6 +78,7 @@ def command(
                 images=images,
                 tolerance=tolerance,
                 timeout_s=timeout,
+                allow_ops=allow_ops,
                 progress=progress,
             )
         if as_json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
+from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
     from tfft.config.loading.overrides import Overrides
@@ -26,6 +27,7 @@ def evaluate(
     split: str = "test",
     data: str | Path | None = None,
     batch_size: int = 32,
+    allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "Evaluation":
     """Evaluates a MODEL on a split of the data that it was trained on, or on other data.
@@ -40,6 +42,7 @@ def evaluate(
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
             Other data without splits of their own are taken whole.
         batch_size: Number of images at a time; default: 32.
+        allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
@@ -61,9 +64,10 @@ def evaluate(
     """
     from tfft.evaluation import evaluate as evaluation
 
-    return evaluation.evaluate(
-        model, split=split, data=optional_path(data), batch_size=batch_size, progress=progress
-    )
+    with also_allowing(allow_ops):
+        return evaluation.evaluate(
+            model, split=split, data=optional_path(data), batch_size=batch_size, progress=progress
+        )
 
 
 def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
@@ -208,8 +212,12 @@ def load_predictor(
     signature: str | None = None,
     info: str | Path | None = None,
     timeout_s: float | None = None,
+    allow_ops: Sequence[str] = (),
 ) -> "Predictor":
     """Loads a MODEL for prediction; a ``.tflite`` file or an ``http`` URL without TensorFlow.
+
+    A SavedModel is a program: before it is loaded, alone or within a ``.keras`` file, its graph is
+    looked through, and refused if it has operations that tfft does not know as harmless.
 
     Args:
         model: A run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
@@ -219,12 +227,15 @@ def load_predictor(
         info: A run, an export or a ``tfft.json`` that describes a served model, where the server
             does not, or for the place of its images; default: what the server says.
         timeout_s: Seconds that one request to a server may take; default: 60.
+        allow_ops: Names of operations that a SavedModel may have all the same, as its refusal names
+            them (``("ReadFile",)``); default: none.
 
     Returns:
         A predictor; the methods of `Predictor` are the same for every kind of model.
 
     Raises:
-        ModelFileError: `model` is none of these, or cannot be loaded.
+        ModelFileError: `model` is none of these, cannot be loaded, or has operations that are not
+            allowed.
         UsageError: An argument does not go with this kind of model.
         ServerError: The server does not answer.
 
@@ -239,7 +250,8 @@ def load_predictor(
     """
     from tfft.runtime.load import load_predictor as load
 
-    return load(model, signature=signature, info=optional_path(info), timeout_s=timeout_s)
+    with also_allowing(allow_ops):
+        return load(model, signature=signature, info=optional_path(info), timeout_s=timeout_s)
 
 
 def benchmark(
@@ -249,6 +261,7 @@ def benchmark(
     threads: Sequence[int] | None = None,
     seconds: float = 2.0,
     signature: str | None = None,
+    allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "list[Timing]":
     """Measures how fast models answer, in a process of its own for each number of threads.
@@ -262,6 +275,7 @@ def benchmark(
         threads: Numbers of threads; default: 1, and as many as there are processors.
         seconds: Seconds of warm calls for each batch size; default: 2.
         signature: Signature of a SavedModel that takes pixels; default: ``serving_default``.
+        allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
@@ -287,15 +301,16 @@ def benchmark(
     timings = []
     try:
         for model, number in wanted:
-            timings.append(
-                time_model(
-                    model,
-                    batch_sizes=batch_sizes,
-                    threads=number,
-                    seconds=seconds,
-                    signature=signature,
+            with also_allowing(allow_ops):
+                timings.append(
+                    time_model(
+                        model,
+                        batch_sizes=batch_sizes,
+                        threads=number,
+                        seconds=seconds,
+                        signature=signature,
+                    )
                 )
-            )
             task.advance(1)
     finally:
         task.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
+from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
     from tfft.exports.serving.publish import Published
@@ -20,6 +21,7 @@ def publish(
     base_path: str | Path,
     *,
     version: int | None = None,
+    allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "Published":
     """Copies a SavedModel to the directory that a server polls.
@@ -31,13 +33,15 @@ def publish(
         base_path: Directory that the server polls; made if it is not there.
         version: A number that is not taken; default: the model's own, or the next free one if that
             is higher.
+        allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
         Where the version lies and its number.
 
     Raises:
-        ModelFileError: `model` is not a SavedModel that tfft wrote.
+        ModelFileError: `model` is not a SavedModel that tfft wrote, or has operations that are not
+            allowed.
         UsageError: The version is there already.
         TfftError: The disk is full, or `base_path` cannot be written to.
 
@@ -48,7 +52,8 @@ def publish(
     """
     from tfft.exports.serving import publish as publishing
 
-    return publishing.publish(Path(model), Path(base_path), version=version, progress=progress)
+    with also_allowing(allow_ops):
+        return publishing.publish(Path(model), Path(base_path), version=version, progress=progress)
 
 
 def serve_check(
@@ -61,6 +66,7 @@ def serve_check(
     images: int = 256,
     tolerance: float = 1e-3,
     timeout_s: float | None = None,
+    allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "ServeCheck":
     """Compares the answers of a served model with those of its run, on the same images.
@@ -76,6 +82,7 @@ def serve_check(
         tolerance: Largest difference of an answer that `ServeCheck.require` lets pass; default:
             0.001.
         timeout_s: Seconds that one request may take; default: 60.
+        allow_ops: Operations allowed in `against`, as for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
@@ -97,14 +104,15 @@ def serve_check(
     """
     from tfft.exports.serving import serve_check as checking
 
-    return checking.serve_check(
-        model,
-        against,
-        signatures=signatures or checking.CHECKED_SIGNATURES,
-        data=optional_path(data),
-        split=split,
-        images=images,
-        tolerance=tolerance,
-        timeout_s=timeout_s,
-        progress=progress,
-    )
+    with also_allowing(allow_ops):
+        return checking.serve_check(
+            model,
+            against,
+            signatures=signatures or checking.CHECKED_SIGNATURES,
+            data=optional_path(data),
+            split=split,
+            images=images,
+            tolerance=tolerance,
+            timeout_s=timeout_s,
+            progress=progress,
+        )

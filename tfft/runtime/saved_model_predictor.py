@@ -20,6 +20,7 @@ from tfft.runtime.signatures import (
     rounded_pixels,
 )
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
+from tfft.untrusted.saved_model import scan_saved_model
 
 
 class SavedModelPredictor(ReadablePredictor):
@@ -32,7 +33,7 @@ class SavedModelPredictor(ReadablePredictor):
             images; the others take pixels that TensorFlow decoded in this process.
 
     Raises:
-        ModelFileError: The directory cannot be loaded.
+        ModelFileError: The directory cannot be loaded, or has operations that are not allowed.
         UsageError: There is no such signature.
     """
 
@@ -42,6 +43,7 @@ class SavedModelPredictor(ReadablePredictor):
         self.path = str(path)
         self.info = info
         self._answer_by(signature)
+        scan_saved_model(path, str(path))
         try:
             # The loaded object owns the variables that its signatures use.
             self._loaded = tf.saved_model.load(str(path))

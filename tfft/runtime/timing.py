@@ -13,6 +13,7 @@ from typing import Any
 
 from tfft.errors import TfftError, UsageError
 from tfft.system.readable import Readable, counted
+from tfft.untrusted.operations import environment_of_user
 
 # TensorFlow reads the number of its threads from these environment variables, once.
 _THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
@@ -109,7 +110,7 @@ def time_model(
             "a signature that is measured takes pixels: serving_default or serve_uint8. "
             f"Received: --signature {signature}"
         )
-    environment = dict(os.environ)
+    environment = {**os.environ, **environment_of_user()}
     if threads is not None:
         environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
     with tempfile.TemporaryDirectory() as directory:

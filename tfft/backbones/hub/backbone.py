@@ -12,12 +12,12 @@ from tfft.backbones.backbone import Backbone, Block, Part, weights_digest
 from tfft.backbones.hub.blocks import WHOLE, blocks_of_names, blocks_of_patterns
 from tfft.backbones.hub.layer import HubModule
 from tfft.backbones.hub.module import Entrance, Module, load_module
-from tfft.backbones.hub.scan import scan_saved_model
 from tfft.backbones.hub.source import ARCHIVE_ENDINGS, copy_of, find_module, is_local
 from tfft.catalog.spec import PREPROCESSING_OF_RANGE, BackboneSpec, BlockSpec
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError
 from tfft.system.progress import SILENT, Progress
+from tfft.untrusted.saved_model import scan_saved_model
 
 
 def build_hub_backbone(
@@ -31,8 +31,8 @@ def build_hub_backbone(
         progress: Receives the progress of a download.
 
     Raises:
-        BackboneError: The module is not available, has operations that are not allowed, or is
-            not an image backbone.
+        BackboneError: The module is not available, or is not an image backbone.
+        ModelFileError: It has operations that are not allowed.
     """
     files = find_module(config.handle, config.sha256, progress)
     name = module_name(config.handle, files.sha256)

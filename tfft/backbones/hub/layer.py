@@ -11,9 +11,9 @@ from tfft.system.tensorflow import keras, tf
 import numpy as np
 
 from tfft.backbones.hub.module import Entrance, Module, load_module
-from tfft.backbones.hub.scan import scan_saved_model
 from tfft.backbones.hub.source import write_copy
 from tfft.errors import BackboneError
+from tfft.untrusted.saved_model import scan_saved_model
 
 _STATISTICS = ("moving_mean", "moving_variance")
 _ASSET = "module"

@@ -60,7 +60,8 @@ def publish(
         progress: Where progress is reported.
 
     Raises:
-        ModelFileError: `model` is not a SavedModel that tfft wrote.
+        ModelFileError: `model` is not a SavedModel that tfft wrote, or has operations that are not
+            allowed.
         UsageError: The version exists already.
         TfftError: The disk is full, or `base_path` cannot be written to.
     """
@@ -71,6 +72,10 @@ def publish(
             f"wrote, or of all versions. Received: {model}"
         )
     read_saved_model_info(source)
+    # Imported here: it starts TensorFlow, which a wrong command line needs not wait for.
+    from tfft.untrusted.saved_model import scan_saved_model
+
+    scan_saved_model(source, str(source))
     with explained_os_errors(base_path):
         base_path.mkdir(parents=True, exist_ok=True)
         with _only_publisher(base_path):

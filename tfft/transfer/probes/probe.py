@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tfft.system.tensorflow import keras
-
+from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.backbones.split import multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError, UsageError
@@ -120,7 +119,7 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
         )
     untrained = recipe.backbone.model_copy(update={"weights": "random"})
     prepared = prepare(recipe.model_copy(update={"backbone": untrained}), progress)
-    trained: Any = keras.saving.load_model(run.model_file, compile=False)
+    trained = load_keras_file(run.model_file)
     prepared.classifier.model.set_weights(trained.get_weights())
     return _probe(recipe, prepared, head, progress)
 

@@ -1,0 +1,1 @@
+"""Files of strangers: what they may hold, checked before a library reads them."""
