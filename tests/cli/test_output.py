@@ -7,9 +7,12 @@ import sys
 
 import pytest
 from rich.table import Table
+from rich.text import Text
 
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.main import run
+from tfft.cli.output import new_table, print_json, print_rich, results_stream, say
 from tfft.cli.progress import LineProgress, shown_progress, speed_text, values_text
+from tfft.system.printable import printable_name
 from tfft.system.progress import SILENT
 
 CHATTER = """
@@ -51,6 +54,50 @@ def test_tables_have_no_blank_edges_outside_a_terminal():
     assert lines.count("") == 1
     assert all(line == line.rstrip() for line in lines)
     assert "x" * 120 in lines[1]
+
+
+MARKUP = ("dog [a]", "a [/b] c", "[bold]x[/bold]", ":dog:", "\\[d]", "e\x1b[2J\x07")
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_no_name_is_read_as_markup_or_sent_as_a_command_to_the_terminal(name, capsys):
+    table = new_table([name], ["number"], f"title {name}")
+    table.add_row(name, "1")
+    table.caption = f"caption {name}"
+    stream = io.StringIO()
+    print_rich(stream, table, Text(f"text {name}"), f"path {name}")
+    shown = printable_name(name)
+    text = stream.getvalue()
+    assert all(f"{part} {shown}" in text for part in ("title", "caption", "path"))
+    of_text = shown.removesuffix("\\x07")  # Rich drops a bell
+    assert f"text {of_text}" in text
+    assert text.count(of_text) == 6
+    assert "\x1b" not in text
+    say(f"message {name}")
+    task = LineProgress().start(name, 1)
+    task.advance(1, state=name)
+    task.close()
+    LineProgress().message(name)
+    assert capsys.readouterr().err == (
+        f"message {shown}\n{shown}: 1/1 images in 0 s, state {shown}\n{shown}\n"
+    )
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_bars_show_names_as_they_are(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with shown_progress(quiet=False) as progress:
+        task = progress.start(f"start {name}", 1)
+        task.advance(1, state=f"state {name}")
+        task.close()
+        progress.message(f"message {name}")
+    shown = capsys.readouterr().err
+    assert all(f"{part} {printable_name(name)}" in shown for part in ("start", "state", "message"))
+
+
+def test_an_error_is_shown_without_control_characters(capsys):
+    assert run(["data", "check", "no\x1b[2Jwhere"]) == 2
+    assert "no\\x1b[2Jwhere" in capsys.readouterr().err
 
 
 def test_results_may_go_to_a_captured_stdout(capsys):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tfft.data.load import check_data, load_data
 from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
+from tfft.system.printable import printable_name
 
 ODD_BUT_FINE = (
     "JPEG, CMYK",
@@ -170,3 +172,11 @@ def test_a_folder_of_classes_that_cannot_be_listed_is_refused(odd_folder, monkey
     monkeypatch.setattr("pathlib.Path.iterdir", refuse)
     with pytest.raises(DataError, match="cannot be listed: Permission denied"):
         load_data(config(odd_folder))
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "bell\x07", os.fsdecode(b"caf\xe9"), "a\u2028b"])
+def test_a_class_whose_name_is_not_one_line_of_text_is_refused_by_name(odd_folder, name):
+    (odd_folder / "odd").rename(odd_folder / name)
+    shown = re.escape(printable_name(name))
+    with pytest.raises(DataError, match=rf"^1 class name of .* Rename: {shown}$"):
+        check_data(config(odd_folder))

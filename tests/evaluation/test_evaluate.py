@@ -24,6 +24,7 @@ def test_json_has_the_documented_form(small_run):
         *("loss", "top1", "top1_interval", "top5", "mean_class_accuracy", "ece"),
         *("per_class", "confusion"),
     }
+    assert evaluation["notes"] == []
     assert json.loads(json.dumps(evaluation)) == evaluation
 
 

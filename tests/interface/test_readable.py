@@ -240,7 +240,7 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "<DataReport photos: 7 images, 7 bad files, 0 under two labels>",
         "photos: 7 images, 7 bad files, 0 under two labels\n  7 train; 7 jpeg\n"
         + "".join(f"  {n}.jpg: no image\n" for n in range(5))
-        + "  and 2 more",
+        + "  and 2 more\n  3 (cat) to 4 (dog) images a class, 1.33 times as many",
     ),
     "backbone": (
         BackboneDescription(

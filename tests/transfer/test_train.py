@@ -37,7 +37,9 @@ from tfft.transfer.train import resume, train
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_photos(tmp_path_factory.mktemp("photos"))
+    path = write_photos(tmp_path_factory.mktemp("photos"))
+    (path / "readme.txt").touch()
+    return path
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,6 +81,12 @@ def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, solv
     assert record["data"]["images"] == {"train": 54, "validation": 18, "test": 18}
     assert [row["phase"] for row in _history(run.path)] == ["1"]
     assert 0 <= run.metrics["label"]["top1"] <= 1
+
+
+def test_a_run_remembers_what_was_said_about_its_images(solved: Run):
+    notes = ["readme.txt is ignored: it is in no class folder"]
+    assert json.loads((solved.path / "run.json").read_text())["data"]["notes"] == notes
+    assert solved.to_json()["notes"] == list(resume(solved.path).notes) == notes
 
 
 @pytest.mark.slow
@@ -216,7 +224,7 @@ def test_resuming_a_finished_run_changes_nothing_and_needs_no_data(tmp_path: Pat
     gone = recipe.data.model_copy(update={"path": tmp_path / "gone"})
     (run / "recipe.yaml").write_text(dump_recipe(recipe.model_copy(update={"data": gone})))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert resume(run) == Run(run, solved.metrics, solved.diagnosis)
+    assert resume(run) == Run(run, solved.metrics, solved.diagnosis, solved.notes)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 import tfft
 from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream
+from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream, say
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError, UsageError, nearest
 
@@ -102,7 +102,7 @@ def list_command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bo
         elif listings:
             print_rich(results, _table(listings))
         elif not quiet:
-            click.echo("none of them has ImageNet weights on this machine.", err=True)
+            say("none of them has ImageNet weights on this machine.")
 
 
 @command.command()

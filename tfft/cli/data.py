@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfft.data.dataset import DataReport
 
 _CLASSES = 20
+_DUPLICATES = 20
 _source_argument = click.argument("source", metavar="RECIPE|DIR")
 
 
@@ -48,7 +49,7 @@ def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: b
         counts = {split: len(index) for split, index in prepared.splits.items()}
         title = f"{prepared.name}, {len(prepared.class_names['label'])} classes"
         skipped = (f"skipped {image.path}: {image.reason}" for image in prepared.skipped)
-        print_rich(results, _splits_table(title, counts), *_texts([*prepared.notes, *skipped]))
+        print_rich(results, _splits_table(title, counts), *_texts(list(skipped)))
 
 
 @command.command()
@@ -61,6 +62,9 @@ def check(
     source: str, data: Path | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
 ) -> None:
     """Read every image and name those that cannot be used.
+
+    Also shown are images that occur more than once, how unequal the classes are, and which have too
+    few images to be tested.
 
     The exit code is 2 if there are any, even if the recipe would skip them.
 
@@ -82,7 +86,8 @@ def check(
                 results,
                 _splits_table(f"{report.name}: {formats}", counts),
                 _classes_table(report),
-                *_texts(report.notes),
+                *_texts([report.sizes_line(), *report.notes]),
+                *_texts(_first(report.duplicate_lines())),
                 *_texts([f"{image.path}: {image.reason}" for image in unusable]),
             )
     if report.bad:
@@ -110,6 +115,11 @@ def _classes_table(report: "DataReport") -> Table:
         table.caption = f"the {_CLASSES} smallest of {len(rows)} classes"
         table.caption_justify = "left"
     return table
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _DUPLICATES
+    return [*lines[:_DUPLICATES], *([f"and {more:,} more, see --json"] if more > 0 else [])]
 
 
 def _texts(lines: Sequence[str]) -> list[Text]:

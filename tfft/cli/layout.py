@@ -4,23 +4,42 @@ A table that is too wide wraps its texts and headers at spaces. Where that is no
 become columns; where that is too wide as well, each row becomes a paragraph.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from tfft.system.printable import printable
+
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Column
 
 # Blanks between two columns; the frame of `box.SIMPLE_HEAD` is one at each end.
 _GAP, _EDGES = 2, 2
 
 
-def empty_table(title: str | None = None, show_header: bool = True) -> Table:
+class PlainTable(Table):
+    """A table whose texts are shown as they are: no markup, and escapes for control characters."""
+
+    def add_column(self, header: "RenderableType" = "", **options: Any) -> None:
+        super().add_column(_plain(header), **options)
+
+    def add_row(self, *cells: "RenderableType | None", **options: Any) -> None:
+        super().add_row(*map(_plain, cells), **options)
+
+
+def _plain(cell: "RenderableType | None") -> Text:
+    if cell is None:
+        return Text()
+    return Text(printable(cell.plain if isinstance(cell, Text) else str(cell)))
+
+
+def empty_table(title: str | None = None, show_header: bool = True) -> PlainTable:
     """Returns a table without columns that `fitted` can fit."""
-    return Table(
+    return PlainTable(
         title=title,
         box=box.SIMPLE_HEAD,
         show_header=show_header,
@@ -70,9 +89,9 @@ def _transposed(table: Table) -> Table:
     turned = empty_table()
     turned.add_column(corner)
     for name in rows:
-        turned.add_column(Text(name), justify="right")
+        turned.add_column(name, justify="right")
     for name, *cells in others:
-        turned.add_row(*map(Text, (name, *cells)))
+        turned.add_row(name, *cells)
     return turned
 
 
@@ -91,10 +110,7 @@ def _paragraphs(table: Table) -> str:
 
 def _texts(column: "Column") -> list[str]:
     """Returns the header and the cells as they are read."""
-    cells = (column.header, *column.cells)
-    return [
-        (cell if isinstance(cell, Text) else Text.from_markup(str(cell))).plain for cell in cells
-    ]
+    return [_plain(cell).plain for cell in (column.header, *column.cells)]
 
 
 def _longest(text: str, separator: str | None) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from tfft import __version__
+from tfft.cli.output import say
 from tfft.errors import TfftError, TfftWarning, nearest
 from tfft.system.signals import Terminated, signals_interrupt
 
@@ -104,18 +105,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        click.echo(f"tfft: {error.format_message()}", err=True)
+        say(f"tfft: {error.format_message()}")
         if context is not None:
-            click.echo(f"{context.get_usage()}\nMore: {context.command_path} --help", err=True)
+            say(f"{context.get_usage()}\nMore: {context.command_path} --help")
         return error.exit_code
     except TfftError as error:
-        click.echo(f"tfft: {error}", err=True)
+        say(f"tfft: {error}")
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         notes = getattr(interrupt, "__notes__", [])  # they say how to continue
         by = f" by {interrupt.name}" if isinstance(interrupt, Terminated) else ""
-        click.echo("\n".join([f"tfft: stopped{by}.", *notes]), err=True)
+        say(f"tfft: stopped{by}.", *notes)
         return interrupt.exit_code if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
     return result if isinstance(result, int) else 0
 
@@ -133,7 +134,7 @@ def _shown_warnings() -> Iterator[None]:
                 show_other(message, category, *where)
             elif str(message) not in shown:
                 shown.add(str(message))
-                click.echo(f"tfft: {message}", err=True)
+                say(f"tfft: {message}")
 
         warnings.showwarning = show
         warnings.simplefilter("always", TfftWarning)

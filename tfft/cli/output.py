@@ -113,10 +113,12 @@ def print_rich(stream: TextIO, *parts: "Table | Text | str") -> None:
         stream: Stream to print to.
         parts: Tables, which are fitted to the width; `Text`, which is wrapped at words; and `str`,
             such as paths and commands, whose lines are not wrapped, so that they can be copied.
+            None of them is read as markup, and control characters become escapes.
     """
     from rich.console import Console
 
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    width = None if stream.isatty() else 160
+    console = Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
     pieces = (piece for part in parts for piece in _pieces(part, console.width))
     stream.write("\n\n".join(_rendered(piece, console) for piece in pieces) + "\n")
 
@@ -131,19 +133,23 @@ def _pieces(part: "Table | Text | str", width: int) -> "Iterator[Table | Text | 
     if not isinstance(part, Table):
         yield part
         return
-    title, caption = part.title, part.caption
+    title, caption = str(part.title or ""), str(part.caption or "")
     part.title = part.caption = None
     if title:
-        yield Text(str(title), style="table.title")
+        yield Text(printable(title), style="table.title")
     yield fitted(part, width)
     if caption:
-        yield Text(str(caption), style="table.caption")
+        yield Text(printable(caption), style="table.caption")
 
 
 def _rendered(piece: "Table | Text | str", console: "Console") -> str:
     """Returns a piece as it is printed, without blanks at the ends of lines and around it."""
+    from rich.text import Text
+
     if isinstance(piece, str):
-        return piece
+        return printable(piece)
+    if isinstance(piece, Text):
+        piece = Text(printable(piece.plain), style=piece.style)
     with console.capture() as captured:
         console.print(piece)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")

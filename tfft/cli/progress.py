@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import click
-
+from tfft.cli.output import say
+from tfft.system.printable import printable, printable_name
 from tfft.system.progress import SILENT, Progress, Task
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def values_text(values: dict[str, float | str]) -> str:
 
 def _value_text(value: float | str) -> str:
     if isinstance(value, str):
-        return value
+        return printable_name(value)
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
@@ -58,7 +58,7 @@ class LineProgress:
         return _LineTask(description, total, unit)
 
     def message(self, text: str) -> None:
-        click.echo(text, err=True)
+        say(text)
 
 
 class _LineTask:
@@ -87,9 +87,7 @@ class _LineTask:
         fast = self._done and seconds > 0.1
         speed = f", {speed_text(self._done / seconds, self._unit)}" if fast else ""
         values = f", {values_text(self._values)}" if self._values else ""
-        click.echo(
-            f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{values}", err=True
-        )
+        say(f"{self._description}: {done} {self._unit} in {seconds:.0f} s{speed}{values}")
 
 
 class BarProgress:
@@ -104,14 +102,15 @@ class BarProgress:
             if self._bars is None:
                 self._bars = _new_bars()
                 self._bars.start()
-        task = self._bars.add_task(description, total=total, unit=unit, values="")
+        shown = printable_name(description)
+        task = self._bars.add_task(shown, total=total, unit=unit, values="")
         return _BarTask(self._bars, task, total)
 
     def message(self, text: str) -> None:
         if self._bars is None:
-            click.echo(text, err=True)
+            say(text)
         else:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(printable(text))
 
     def stop(self) -> None:
         """Stops drawing the bars; they stay on the screen as they are, above a blank line."""
@@ -159,7 +158,7 @@ def _new_bars() -> "RichBars":
         def render(self, task: "rich_progress.Task") -> Text:
             return Text(self._read(task), no_wrap=True, overflow="ellipsis")
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     whole = Column(no_wrap=True)
     return rich_progress.Progress(
         OneLine(lambda task: task.description),

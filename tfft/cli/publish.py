@@ -6,7 +6,7 @@ import click
 
 import tfft
 from tfft.cli.options import allow_op_option, json_option, quiet_option
-from tfft.cli.output import print_json, results_stream
+from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 
@@ -48,4 +48,4 @@ def command(
         if as_json:
             print_json(results, published.to_json())
         else:
-            results.write(f"{published.path}\n")
+            print_rich(results, str(published.path))

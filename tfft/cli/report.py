@@ -6,7 +6,7 @@ import click
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import print_json, results_stream
+from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 
@@ -52,9 +52,6 @@ def command(
         if as_json:
             print_json(results, written.to_json())
         else:
-            results.write(
-                f"{written.path}\n{written.bytes / 1e6:.1f} MB in {written.seconds:.0f} s, "
-                f"on {written.split} images\n"
-            )
-            for path in written.pngs:
-                results.write(f"{path}\n")
+            made = f"{written.bytes / 1e6:.1f} MB in {written.seconds:.0f} s"
+            lines = (written.path, f"{made}, on {written.split} images", *written.pngs)
+            print_rich(results, "\n".join(map(str, lines)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.data.findings import class_sizes, untested
 from tfft.data.index import ImageIndex
 from tfft.system.readable import Readable, by_name, counted
 
@@ -64,7 +65,7 @@ class ImageData(Readable):
         class_names: Names of the values of each target: ``{"label": ("cat", "dog")}``.
         skipped: Files that are left out because the configuration allows it.
         licence: What the source says about its licence; None if nothing.
-        notes: Remarks for a person, such as what was ignored.
+        notes: Remarks for a person, such as what was ignored; like ones are one.
     """
 
     name: str
@@ -101,6 +102,7 @@ class ImageData(Readable):
             "fingerprint": self.fingerprint(),
             "images": self.counts,
             "skipped": [{"path": bad.path, "reason": bad.reason} for bad in self.skipped],
+            "notes": list(self.notes),
         }
 
 
@@ -113,8 +115,10 @@ class DataReport(Readable):
         counts: Number of usable images by split and class.
         bad: Files that are no usable images.
         conflicts: Images that lie under two labels, byte for byte the same.
-        notes: Remarks for a person, such as what was ignored.
+        notes: Remarks for a person, such as what was ignored; like ones are one.
         formats: Number of images by format.
+        duplicates: For each image that occurs more than once, byte for byte, the (split, path) of
+            its occurrences.
     """
 
     name: str
@@ -123,6 +127,27 @@ class DataReport(Readable):
     conflicts: tuple[BadImage, ...] = ()
     notes: tuple[str, ...] = ()
     formats: dict[str, int] = field(default_factory=dict)
+    duplicates: tuple[tuple[tuple[str, str], ...], ...] = ()
+
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """Names of the classes without a test image, where there are test images at all."""
+        return untested(self.counts)
+
+    def duplicate_lines(self) -> list[str]:
+        """Returns a line for each image that occurs more than once: where it does."""
+        places = ([f"{path} ({split})" for split, path in found] for found in self.duplicates)
+        return [f"the same image: {', '.join(each)}" for each in places]
+
+    def sizes_line(self) -> str:
+        """Returns how unequal the classes are."""
+        sizes = class_sizes(self.counts)
+        least, most, ratio = sizes["smallest"], sizes["largest"], sizes["ratio"]
+        times = f", {ratio:g} times as many" if ratio else ""
+        return (
+            f"{least['images']:,} ({least['name']}) to {most['images']:,} ({most['name']}) images "
+            f"a class{times}"
+        )
 
     def lines(self) -> list[str]:
         counts = {split: sum(classes.values()) for split, classes in self.counts.items()}
@@ -132,6 +157,8 @@ class DataReport(Readable):
             f"{counted(len(self.bad), 'bad file')}, {len(self.conflicts):,} under two labels",
             f"{by_name(counts)}; {by_name(self.formats)}",
             *_shown([f"{image.path}: {image.reason}" for image in wrong]),
+            *_shown(self.duplicate_lines()),
+            self.sizes_line(),
             *self.notes,
         ]
 
@@ -144,6 +171,12 @@ class DataReport(Readable):
             "formats": self.formats,
             "bad": [{"path": image.path, "reason": image.reason} for image in self.bad],
             "conflicts": [{"path": image.path, "reason": image.reason} for image in self.conflicts],
+            "duplicates": [
+                [{"split": split, "path": path} for split, path in found]
+                for found in self.duplicates
+            ],
+            "class_sizes": class_sizes(self.counts),
+            "untested": list(self.untested),
             "notes": list(self.notes),
         }
 

@@ -1,6 +1,6 @@
 """From the data section of a recipe to images that are known to be readable, in their splits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from tfft.config.data import DataConfig
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
+from tfft.data.findings import duplicates, gap_notes
 from tfft.data.index import ImageIndex
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
 from tfft.data.sources.digits import digits_source
@@ -17,7 +18,9 @@ from tfft.data.sources.manifest import manifest_source
 from tfft.data.sources.tfds_source import tfds_source
 from tfft.data.split import limited_part, stratified_part
 from tfft.errors import DataError, nearest
+from tfft.system.printable import printable_name
 from tfft.system.progress import SILENT, Progress
+from tfft.system.readable import counted
 
 # What lists the images of a source, by the kind of its section in `tfft.config.data`.
 _SOURCES: dict[str, Callable[[Any, Mapping[str, str], Progress], Source]] = {
@@ -26,6 +29,8 @@ _SOURCES: dict[str, Callable[[Any, Mapping[str, str], Progress], Source]] = {
     "manifest": manifest_source,
     "tfds": tfds_source,
 }
+# Images under two labels that are named before a training, which goes on; `data check` names all.
+_CONFLICTS_SHOWN = 10
 # What a recipe asks of its data, unless it names other heads.
 _LABEL_ONLY = MappingProxyType({"label": "classification"})
 
@@ -49,17 +54,21 @@ def load_data(
     source, scan, bad, conflicts = _scanned(config, progress, targets)
     _stop_at(config, source, bad, conflicts)
     if conflicts and config.on_label_conflict == "warn":
-        progress.message("\n".join(_conflict_lines(conflicts)))
+        progress.message("\n".join(_conflict_lines(conflicts, _CONFLICTS_SHOWN)))
     elif conflicts:
         bad = dict(sorted({**bad, **conflicts}.items()))
     splits = _splits(config, source, scan, bad)
+    skipped = (*bad.values(), *source.unreadable)
+    notes = source.notes + gap_notes(_counts(splits, source.class_names)) + _skip_notes(skipped)
+    for note in notes:
+        progress.message(note)
     return ImageData(
         name=source.name,
         splits=splits,
         class_names={"label": source.class_names, **source.other_names},
-        skipped=(*bad.values(), *source.unreadable),
+        skipped=skipped,
         licence=source.licence,
-        notes=source.notes + _gap_notes(splits, source.class_names),
+        notes=notes,
     )
 
 
@@ -79,15 +88,15 @@ def check_data(
     source, scan, bad, conflicts = _scanned(config, progress, targets)
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
     splits = _splits(config, source, scan, left_out)
+    counts = _counts(splits, source.class_names)
     return DataReport(
         name=source.name,
-        counts={split: _class_counts(index, source.class_names) for split, index in splits.items()},
+        counts=counts,
         bad=(*bad.values(), *source.unreadable),
         conflicts=tuple(conflicts.values()),
-        notes=source.notes
-        + _gap_notes(splits, source.class_names)
-        + _duplicate_notes(source, scan),
+        notes=source.notes + gap_notes(counts) + _duplicate_notes(source, scan),
         formats=scan.format_counts(),
+        duplicates=duplicates(splits),
     )
 
 
@@ -98,10 +107,26 @@ def _scanned(
     if faults := [f"data.{key}: {text}" for key, text in config.faults()]:
         raise DataError("\n".join(faults))
     source = _SOURCES[config.kind](config, targets, progress)
+    _require_names(source)
     _require_targets(source, targets)
     scan = scan_images(source.index, progress)
     conflicts = contradictions(source.index, scan, source.class_names)
     return source, scan, bad_images(source.index, scan), conflicts
+
+
+def _require_names(source: Source) -> None:
+    """Raises one error that names every class or label whose name is not one line of text.
+
+    Exports list their classes one a line, and names are printed.
+    """
+    names = (*source.class_names, *(n for names in source.other_names.values() for n in names))
+    wrong = [printable_name(name) for name in dict.fromkeys(names) if name != printable_name(name)]
+    if wrong:
+        raise DataError(
+            f"{counted(len(wrong), 'class name')} of {printable_name(source.name)} cannot be used: "
+            f"line breaks, control characters or bytes that are not UTF-8 are shown as "
+            f"escapes here. Rename: {', '.join(wrong)}"
+        )
 
 
 def _require_targets(source: Source, targets: Mapping[str, str]) -> None:
@@ -148,11 +173,12 @@ def _stop_at(
         raise DataError("\n".join(lines))
 
 
-def _conflict_lines(conflicts: dict[int, BadImage]) -> list[str]:
-    return [
-        f"{len(conflicts)} images lie under two labels, byte for byte the same:",
-        *(f"  {image.path}: {image.reason}" for image in conflicts.values()),
-    ]
+def _conflict_lines(conflicts: dict[int, BadImage], shown: int | None = None) -> list[str]:
+    """Returns a line for each of the first `shown` images with two labels; default: for all."""
+    lines = [f"  {image.path}: {image.reason}" for image in conflicts.values()]
+    more = [] if shown is None or len(lines) <= shown else [f"  … {len(lines) - shown:,} more"]
+    first = f"{len(conflicts):,} images lie under two labels, byte for byte the same:"
+    return [first, *lines[:shown], *more]
 
 
 def _splits(
@@ -199,18 +225,26 @@ def _limit_training(config: DataConfig, source: Source, splits: np.ndarray) -> N
     splits[pool[~chosen]] = ""
 
 
-def _gap_notes(splits: dict[str, ImageIndex], class_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Says which classes have no training images: they can only be predicted wrongly."""
-    if "train" not in splits:  # images to evaluate on
+def _skip_notes(skipped: Sequence[BadImage]) -> tuple[str, ...]:
+    """Says how many files are left out, with an example."""
+    if not skipped:
         return ()
-    counts = _class_counts(splits["train"], class_names)
-    missing = [name for name, count in counts.items() if not count]
-    return (f"no training image of: {', '.join(missing)}",) if missing else ()
+    example = f"{skipped[0].path}: {skipped[0].reason}"
+    return (f"left out: {counted(len(skipped), 'file')}, such as {example}",)
 
 
-def _class_counts(index: ImageIndex, class_names: tuple[str, ...]) -> dict[str, int]:
-    counts = np.bincount(index.targets["label"], minlength=len(class_names))
-    return {name: int(count) for name, count in zip(class_names, counts, strict=True)}
+def _counts(
+    splits: dict[str, ImageIndex], class_names: tuple[str, ...]
+) -> dict[str, dict[str, int]]:
+    """Returns the number of images by split and class."""
+    numbers = {
+        split: np.bincount(index.targets["label"], minlength=len(class_names))
+        for split, index in splits.items()
+    }
+    return {
+        split: dict(zip(class_names, map(int, counts), strict=True))
+        for split, counts in numbers.items()
+    }
 
 
 def _duplicate_notes(source: Source, scan: Scan) -> tuple[str, ...]:

@@ -30,12 +30,14 @@ class Evaluation(Readable):
         split: ``train``, ``validation``, ``test`` or ``all``.
         examples: Number of images.
         metrics: Metrics by head, as `tfft.metrics.heads.head_metrics` gives them.
+        notes: Remarks about the images.
     """
 
     model: str
     split: str
     examples: int
     metrics: dict[str, dict[str, Any]]
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         metrics = main_metrics(self.metrics)
@@ -57,6 +59,7 @@ class Evaluation(Readable):
                 }
                 for head, metrics in self.metrics.items()
             },
+            "notes": list(self.notes),
         }
 
 
@@ -98,7 +101,7 @@ def evaluate(
         name: head_metrics(head, answers[name], targets[name])
         for name, head in predictor.info.heads.items()
     }
-    evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics)
+    evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics, loaded.notes)
     if data is None and run is not None:
         EVALUATION.write(run / "evaluation" / f"{split}.json", evaluation.to_json())
         key = answers_key(predictor, index)

@@ -36,11 +36,13 @@ class Run(Readable):
         metrics: Metrics of the kept weights on validation images, ``{head: {name: value}}``; empty
             until there are any.
         diagnosis: What the epochs show, such as overfitting.
+        notes: Remarks about the images it was trained on.
     """
 
     path: Path
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     diagnosis: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         metrics = main_metrics(self.metrics)
@@ -62,6 +64,7 @@ class Run(Readable):
             "status": self.status,
             "metrics": self.metrics,
             "diagnosis": diagnosis,
+            "notes": list(self.notes),
         }
 
     @property

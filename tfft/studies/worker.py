@@ -21,6 +21,7 @@ from tfft.errors import TfftError
 from tfft.evaluation.evaluate import evaluate
 from tfft.studies.process import COST_FILE, INTERRUPTED
 from tfft.system.formats import COST
+from tfft.system.printable import printable
 from tfft.system.signals import signals_interrupt
 
 
@@ -137,7 +138,7 @@ class Events:
         _send(self._stream, close=True)
 
     def message(self, text: str) -> None:
-        print(text, file=sys.stderr)  # noqa: T201
+        print(printable(text), file=sys.stderr)  # noqa: T201
 
 
 def _send(stream: TextIO, **event: Any) -> None:

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from tfft.system.printable import printable
+
 # By which of its metrics a head is judged; see `tfft.metrics.heads`.
 _MAIN = ("top1", "f1", "mean_iou", "mae")
 # Metrics of a head that are shown beside their intervals; the object has them all.
@@ -22,10 +24,10 @@ class Readable:
 
     def __str__(self) -> str:
         first, *others = self.lines()
-        return "\n".join([first, *(f"  {line}" for line in others)])
+        return printable("\n".join([first, *(f"  {line}" for line in others)]))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.lines()[0]}>"
+        return printable(f"<{type(self).__name__} {self.lines()[0]}>")
 
 
 def main_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> str:

@@ -106,7 +106,8 @@ def _finished(run: Run, progress: Progress) -> Run:
     progress.message(f"{run.path} is finished: there is nothing left to train")
     kept = METRICS.read(run.metrics_file)
     diagnosis = tuple(Finding(**known(Finding, finding)) for finding in kept["diagnosis"])
-    return replace(run, metrics=kept["validation"], diagnosis=diagnosis)
+    notes = tuple(RUN.read(run.record_file).get("data", {}).get("notes", ()))
+    return replace(run, metrics=kept["validation"], diagnosis=diagnosis, notes=notes)
 
 
 def _resume(run: Run, recipe: Recipe, finish: bool, progress: Progress) -> Run:
@@ -234,4 +235,4 @@ def _finish(session: Session, prepared: Prepared, state: TrainingState) -> Run:
     diagnosis = tuple(diagnose(state.history, recipe, session.plan.images["validation"]))
     found = [finding.to_json() for finding in diagnosis]
     METRICS.write(run.metrics_file, {"validation": metrics, "best": place, "diagnosis": found})
-    return replace(run, metrics=metrics, diagnosis=diagnosis)
+    return replace(run, metrics=metrics, diagnosis=diagnosis, notes=prepared.data.notes)
