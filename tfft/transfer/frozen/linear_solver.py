@@ -1,38 +1,17 @@
-"""A linear head solved to convergence: multinomial logistic regression on frozen features."""
+"""A linear head, solved for several strengths of the penalty; validation data choose one."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
-from tfft.runtime.predictor import softmax
+from tfft.errors import TfftError
 from tfft.system.progress import SILENT, Progress
+from tfft.transfer.frozen.softmax_regression import LinearWeights, SoftmaxRegression, Solution
 
 # Candidates are tried from the strongest regularisation on; after this many in a row that are
 # worse on validation data than the best, the weaker ones are not tried.
 _PATIENCE = 2
-_MAX_ITERATIONS = 400
-_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class LinearWeights:
-    """Weights of a dense layer on raw features.
-
-    Attributes:
-        kernel: float32 [features, classes].
-        bias: float32 [classes].
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Returns probabilities float32 [n, classes] of features [n, features]."""
-        return softmax(features @ self.kernel + self.bias)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +47,8 @@ def solve_linear_head(
     """Solves logistic regression for each candidate and keeps the best on validation data.
 
     The features are standardised by the training data's mean and deviation, which the returned
-    weights have folded in. Each solution starts from that of the candidate before.
+    weights have folded in. Each solution is converged, so that it doesn't matter that its search
+    starts from the candidate before.
 
     Args:
         features: Training features, float32 [n, d].
@@ -82,27 +62,28 @@ def solve_linear_head(
         class_weights: Weight of an example of each class, float [classes]; None: 1.
         progress: Where the work is reported.
 
-    Source: L-BFGS on the multinomial loss, as in scikit-learn's LogisticRegression.
+    Raises:
+        TfftError: A feature is not finite.
     """
-    scaler = _Standardisation(features)
-    standardised = scaler(features)
-    standardised_validation = scaler(validation_features)
-    solver = LogisticRegression(warm_start=True, max_iter=_MAX_ITERATIONS, tol=_TOLERANCE)
-    best: tuple[tuple[float, float], float, np.ndarray, np.ndarray] | None = None
+    _require_finite(features, "training")
+    _require_finite(validation_features, "validation")
+    regression = SoftmaxRegression(features, labels, classes, class_weights)
+    best: tuple[tuple[float, float], float, LinearWeights] | None = None
     by_candidate: dict[float, dict[str, float]] = {}
-    worse = 0
+    start, worse = None, 0
     task = progress.start("solving the linear head", len(candidates), "values of C")
     try:
         for candidate in sorted(candidates):
-            _solve(solver, candidate, standardised, labels, class_weights, progress)
-            kernel, bias = _weights(solver, classes)
-            reached = _metrics(standardised_validation @ kernel + bias, validation_labels)
+            solution = regression.solve(candidate, start)
+            _report(solution, candidate, progress)
+            start, weights = solution.coefficients, solution.weights
+            reached = _metrics(weights.logits(validation_features), validation_labels)
             by_candidate[candidate] = reached
             task.advance(1, **reached)
             top1, negative_loss = reached["top1"], -reached["loss"]
             quality = (top1, negative_loss) if choose_by == "top1" else (negative_loss, top1)
             if best is None or quality > best[0]:
-                best, worse = (quality, candidate, kernel, bias), 0
+                best, worse = (quality, candidate, weights), 0
             else:
                 worse += 1
             if worse == _PATIENCE:
@@ -111,72 +92,41 @@ def solve_linear_head(
         task.close()
     if best is None:
         raise ValueError("no candidates to choose from")
-    _, chosen, kernel, bias = best
-    weights, refitted = scaler.fold(kernel, bias), None
+    _, chosen, weights = best
+    refitted = None
     if refit:
         progress.message(f"solving again on training and validation images with C = {chosen:g}")
         together = np.concatenate([features, validation_features])
-        scaler = _Standardisation(together)
         labels = np.concatenate([labels, validation_labels])
-        _solve(solver, chosen, scaler(together), labels, class_weights, progress)
-        refitted = scaler.fold(*_weights(solver, classes))
+        solution = SoftmaxRegression(together, labels, classes, class_weights).solve(chosen)
+        _report(solution, chosen, progress)
+        refitted = solution.weights
     return LinearSolution(weights, refitted, chosen, by_candidate)
 
 
-class _Standardisation:
-    """Features to mean 0 and deviation 1; a feature that never varies stays 0."""
-
-    def __init__(self, features: np.ndarray) -> None:
-        self._mean = features.mean(axis=0, dtype=np.float64)
-        deviation = features.std(axis=0, dtype=np.float64)
-        self._scale = np.where(deviation > 1e-8, 1.0 / np.maximum(deviation, 1e-8), 0.0)
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        return ((features - self._mean) * self._scale).astype(np.float32)
-
-    def fold(self, kernel: np.ndarray, bias: np.ndarray) -> LinearWeights:
-        """Turns weights on standardised features into weights on raw ones."""
-        raw = kernel * self._scale[:, None]
-        return LinearWeights(raw.astype(np.float32), (bias - self._mean @ raw).astype(np.float32))
+def _require_finite(features: np.ndarray, split: str) -> None:
+    broken = int((~np.isfinite(features)).any(axis=1).sum())
+    if broken:
+        raise TfftError(
+            f"the backbone's features of {broken:,} of {len(features):,} {split} images are not "
+            "finite (NaN or infinite), so that no head can be solved on them. Its weights do not "
+            "fit these pixels, or train.mixed_precision does not fit the weights"
+        )
 
 
-def _solve(
-    solver: LogisticRegression,
-    candidate: float,
-    features: np.ndarray,
-    labels: np.ndarray,
-    class_weights: np.ndarray | None,
-    progress: Progress,
-) -> None:
-    solver.set_params(C=candidate)
-    sample_weight = None if class_weights is None else class_weights[labels]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        solver.fit(features, labels, sample_weight)
-    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
-        progress.message(f"C = {candidate:g}: not converged in {_MAX_ITERATIONS} iterations")
-
-
-def _weights(solver: LogisticRegression, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns kernel [features, classes] and bias [classes] of a fitted solver.
-
-    Two classes come as one row of log-odds; a class without examples gets no chance.
-    """
-    rows, intercept = solver.coef_, solver.intercept_
-    if len(solver.classes_) == 2:
-        rows = np.concatenate([-rows, rows]) / 2
-        intercept = np.concatenate([-intercept, intercept]) / 2
-    kernel = np.zeros((rows.shape[1], classes))
-    bias = np.full(classes, intercept.min() - 20.0)
-    kernel[:, solver.classes_] = rows.T
-    bias[solver.classes_] = intercept
-    return kernel, bias
+def _report(solution: Solution, candidate: float, progress: Progress) -> None:
+    """Says so if a search gave up before it converged."""
+    if not solution.converged:
+        progress.message(
+            f"C = {candidate:g}: not converged; the weights are off by up to {solution.error:.2g} "
+            "of their norm"
+        )
 
 
 def _metrics(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if not len(labels):
         return {"loss": 0.0, "top1": 0.0}
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     loss = -log_probabilities[np.arange(len(labels)), labels].mean()
     return {"loss": float(loss), "top1": float((logits.argmax(axis=1) == labels).mean())}

@@ -11,7 +11,8 @@ from tfft.model.heads import Head
 from tfft.system.files import write_arrays
 from tfft.system.formats import BEFORE_REFIT
 from tfft.transfer.checkpoints import TrainingState
-from tfft.transfer.frozen.linear_solver import LinearWeights, solve_linear_head
+from tfft.transfer.frozen.linear_solver import solve_linear_head
+from tfft.transfer.frozen.softmax_regression import LinearWeights
 from tfft.transfer.phases.cached_inputs import cached_inputs
 from tfft.transfer.phases.inputs import CachedTensors
 from tfft.transfer.phases.session import Session, columns, end_epoch, validate

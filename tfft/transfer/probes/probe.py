@@ -149,7 +149,7 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
                 validation.targets[target],
                 classes=classifier.heads[head].size.outputs,
                 candidates=_CANDIDATES,
-                choose_by="top1",
+                choose_by="loss",
                 refit=False,
             )
             top1 = solution.validation[solution.inverse_regularization]["top1"]
