@@ -11,6 +11,8 @@ A message says what is wrong, where, what is allowed or what to do, and ends wit
 import difflib
 from collections.abc import Iterable, Mapping
 
+_LONGEST_NAME = 200
+
 
 class TfftError(Exception):
     """Something failed that the user can understand and act on (exit code 1)."""
@@ -86,8 +88,21 @@ class GateError(TfftError):
         self.result = result
 
 
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Returns ``" Did you mean 'x'?"`` for the valid spelling nearest to `name`, or ``""``."""
+def shortened(text: str, most: int = 80) -> str:
+    """Returns a text of `most` characters, with … at its end where there were more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def nearest(name: str, allowed: Iterable[str], cutoff: float = 0.6) -> str:
+    """Returns ``" Did you mean 'x'?"`` for the valid spelling nearest to `name`, or ``""``.
+
+    Args:
+        name: What was written.
+        allowed: Valid spellings.
+        cutoff: Share of the letters that must agree, in 0..1, as `difflib` counts them.
+    """
+    if len(name) > _LONGEST_NAME:  # no slip of the fingers, and slow to compare
+        return ""
     by_folded_name = {candidate.lower(): candidate for candidate in allowed}
-    found = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), by_folded_name, n=1, cutoff=cutoff)
     return f" Did you mean {by_folded_name[found[0]]!r}?" if found else ""

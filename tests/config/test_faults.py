@@ -80,7 +80,8 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "Did you mean 'image_folder'? Received: image_foldr",
         "my.yaml:7: image.fit: must be one of crop, stretch. Received: squash",
         "my.yaml:8: image.resize_px: must be a whole number. Received: yes",
-        "my.yaml:9: backbone.kind: is missing. Allowed: application, lite, hub, keras, keras_hub",
+        "my.yaml:9: backbone.kind: is missing. Allowed: application, lite, hub, keras, keras_hub. "
+        "ResNet50 is of kind application.",
         "my.yaml:12: heads.breed.dropout: must be less than 1. Received: 1.5",
         "my.yaml:12: heads.breed.droput: unknown key. Allowed: pooling, dropout, weight, "
         "learning_rate_factor, kind, target, label_smoothing, init, source_classes, "
@@ -105,8 +106,9 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "Did you mean 'cosine'? Received: cos",
         "my.yaml:28: train.phases.4: must be a section of keys and values. Received: 17",
         "my.yaml:30: train.phases.5.inverse_regularization: must have at least one entry",
-        "my.yaml:31: train.phases.5.epochs: unknown key. Allowed: solver, unfreeze, "
-        "inverse_regularization, choose_by, refit.",
+        "my.yaml:31: train.phases.5.epochs: unknown key: it belongs to a phase by gradient steps; "
+        "with solver: linear the heads are solved. Allowed here: solver, unfreeze, "
+        "inverse_regularization, choose_by, refit",
         "my.yaml:33: export.formats.1: must be one of savedmodel, tflite. Received: onnx",
     ]
 
@@ -268,3 +270,37 @@ def test_values_without_a_file_have_paths_only():
 def test_values_that_no_recipe_can_hold_are_refused(value):
     with pytest.raises(RecipeError, match="Received: "):
         recipe_from_dict({"name": value})
+
+
+def test_of_very_many_faults_the_first_are_shown_and_how_many_there_are():
+    unknown = "".join(f"key_{number}: 1\n" for number in range(19_000))
+    lines = faults_of(GOOD + GOOD_TRAIN + unknown)
+    assert len(lines) == 31
+    assert lines[0].startswith("my.yaml:5: key_0: unknown key.")
+    assert lines[-1] == "… and 18,970 more faults"
+
+
+def test_a_key_of_a_hundred_thousand_letters_is_shown_in_short():
+    (line,) = faults_of(f"{GOOD}{GOOD_TRAIN}{'a' * 100_000}: 1\n")
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize("key", ["size_px", "resize_px", "backbone_px"])
+def test_a_size_that_no_memory_holds_is_refused_with_the_reason(key):
+    lines = faults_of(
+        f"{GOOD}image: {{size_px: 4096, {key}: 100000}}\n".replace(
+            "size_px: 4096, size_px", "size_px"
+        )
+        + GOOD_TRAIN
+    )
+    assert lines[0] == (
+        f"my.yaml:4: image.{key}: must be at most 4,096, at which one image takes 200 MB of "
+        "memory. Received: 100000"
+    )
+
+
+@pytest.mark.parametrize("key", ["batch_size", "micro_batch_size"])
+def test_a_count_is_one_that_libraries_take(key):
+    train = f"train: {{phases: [{{solver: linear}}], batch_size: 2147483647, {key}: 2147483648}}\n"
+    (fault,) = faults_of(GOOD + train.replace("batch_size: 2147483647, batch_size", "batch_size"))
+    assert fault == f"my.yaml:4: train.{key}: must be less than 2147483648. Received: 2147483648"

@@ -73,7 +73,7 @@ def test_a_directory_is_answered_with_the_command_for_photos(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     path = tmp_path / "latin1.yaml"
     path.write_bytes(b"name: caf\xe9")
-    with pytest.raises(RecipeError, match=r"cannot read the recipe .*latin1\.yaml"):
+    with pytest.raises(RecipeError, match=r"latin1\.yaml:1: not UTF-8: the byte 0xe9"):
         load_recipe(path)
 
 
@@ -242,3 +242,48 @@ def test_a_bundled_recipe_resolved_loads_as_an_equal_one(name, tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(dump_recipe(recipe), encoding="utf-8")
     assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: a\nseed: \xff\n", "my.yaml:2: not UTF-8: the byte 0xff. Save the file as UTF-8"),
+        ("name: a\n".encode("utf-16"), "my.yaml:1: not UTF-8: the byte 0xff"),
+        (b"name: a\nseed: \x00\n", "my.yaml:2: not YAML: the character U.0000, which YAML does"),
+        (b"name: a\n\tseed: 1\n", "my.yaml:2: not YAML: .*; indent by spaces, not by tabs"),
+        (b"a: " + b"[" * 100_000, "my.yaml:1: nested deeper than 30"),
+        (b"a" * 2_000_000, "my.yaml: larger than 1,048,576 bytes"),
+        (b"\xff" * 2_000_000, "my.yaml: larger than 1,048,576 bytes"),
+        (b"a: &a [x]\nb: !!python/object:" + b"x" * 5_000, "my.yaml:2: tags are not allowed"),
+        (b"x" * 900 + b": 1\n" + b"x" * 900 + b": 2", "my.yaml:2: the key 'xxx"),
+    ],
+    ids=range(9),
+)
+def test_what_is_no_recipe_is_one_short_message_with_its_line(
+    content, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_bytes(content)
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("my.yaml")
+    assert len(str(caught.value)) < 400
+
+
+def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
+    text = "name: mine\ndata: {kind: digits}\nbackbone: {kind: lite}\ntrain: {strategy: full}\n"
+    plain, windows = tmp_path / "plain.yaml", tmp_path / "windows.yaml"
+    plain.write_text(text)
+    windows.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert load_recipe(windows) == load_recipe(plain)
+
+
+def test_values_that_hold_themselves_are_refused():
+    values: dict = {"name": "mine"}
+    values["heads"] = values
+    with pytest.raises(RecipeError, match="holds itself"):
+        recipe_from_dict(values)
+
+
+def test_a_name_longer_than_any_file_has_is_refused():
+    with pytest.raises(RecipeError, match="no recipe has a name so long"):
+        load_recipe("a" * 5_000)

@@ -230,3 +230,28 @@ def test_a_typing_error_is_no_key_of_another_kind(tmp_path):
     values["backbone"] = {"kind": "lite", "wieghts": "random"}
     with pytest.raises(RecipeError, match=r"backbone\.wieghts: unknown key"):
         recipe_from_dict(values, ["backbone.kind=keras", "backbone.path=x"])
+
+
+@pytest.mark.parametrize("parts", [31, 2_000])
+def test_a_path_of_more_parts_than_a_recipe_has_is_refused(parts: int):
+    with pytest.raises(UsageError, match=f"at most 30 parts; this one has {parts:,}") as caught:
+        load(".".join(["a"] * parts) + "=1")
+    assert len(str(caught.value)) < 300
+    with pytest.raises(UsageError, match="at most 30 parts"):
+        load_recipe("stanford_dogs", overrides={".".join(["a"] * parts): 1})
+
+
+def test_an_index_of_thousands_of_digits_is_no_index():
+    assert "is a list; its entries are 0, 1" in message_of(f"train.phases.{'9' * 5_000}.epochs=1")
+
+
+def test_what_was_set_is_shown_in_short():
+    assert len(message_of(f"train.{'a' * 100_000}={'b' * 100_000}")) < 2_000
+    with pytest.raises(UsageError) as caught:
+        load("a" * 100_000)
+    assert len(str(caught.value)) < 300
+
+
+def test_what_is_no_unicode_is_refused():
+    with pytest.raises(UsageError, match=r"--set takes Unicode. Received: 'name=\\udcff'"):
+        load("name=\udcff")

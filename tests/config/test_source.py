@@ -72,14 +72,14 @@ def test_every_value_has_its_line():
         (
             "a:\n\tb: 1\n",
             "a.yaml:2: not YAML: while scanning for the next token, "
-            "found character '\\t' that cannot start any token",
+            "found character '\\t' that cannot start any token; indent by spaces, not by tabs",
         ),
         (
             "a: 1\n---\nb: 2\n",
             "a.yaml:2: not YAML: expected a single document in the stream, "
             "but found another document",
         ),
-        ("a: \x00\n", "a.yaml: not YAML: characters that YAML does not allow"),
+        ("a: \x00\n", "a.yaml:1: not YAML: the character U+0000, which YAML does not allow"),
     ],
 )
 def test_what_is_refused_is_named_with_its_line(text, message):

@@ -32,7 +32,7 @@ def with_validation_fraction(run: Path, fraction: float) -> Path:
 def test_it_is_kept_with_the_run_and_no_image_is_predicted_twice(run):
     calibration = calibrate(run)
     kept = json.loads((run / "calibration.json").read_text())
-    assert kept == {"format": 1, **calibration.to_json()}
+    assert kept.items() >= {"format": 1, **calibration.to_json()}.items()
     head = calibration.heads["label"]
     assert head.temperature > 0
     assert head.nll_after <= head.nll_before

@@ -31,6 +31,7 @@ def test_json_has_the_documented_form(small_run):
 def test_a_run_keeps_its_evaluations(small_run):
     evaluation = evaluate(small_run, split="train")
     kept = json.loads((small_run / "evaluation" / "train.json").read_text())
+    assert len(kept.pop("crc32")) == 8
     assert kept == {"format": 1, **json.loads(json.dumps(evaluation.to_json()))}
 
 

@@ -27,6 +27,7 @@ from tfft.runs.exports import record_export, recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
 from tfft.system.files import write_json
+from tfft.system.formats import CHECKS
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 UNTIMED = {"timed": False}
@@ -51,9 +52,11 @@ def test_an_export_says_its_input_and_for_older_clients_its_pixels(exported):
     assert described["format"] == 1
     assert described["input"] == {"kind": "image", **PixelSpec(SIZE_PX, SIZE_PX).to_json()}
     assert described["pixels"] == PixelSpec(SIZE_PX, SIZE_PX).to_json()
+    assert len(described.pop("crc32")) == 8
     answered = load_predictor(exported.savedmodel).described().to_export_json()
     assert json.loads(json.dumps(answered)) == described
     of_file = json.loads(zipfile.ZipFile(exported.tflite["float32"]).read("tfft.json"))
+    assert len(of_file.pop("model_sha256")) == 64
     assert of_file == described
 
 
@@ -61,7 +64,7 @@ def test_figures_and_labels_lie_beside_each_file(exported):
     beside = [exported.savedmodel / "assets.extra", exported.tflite["float32"].parent]
     checks = {}
     for directory in beside:
-        checks |= json.loads((directory / "checks.json").read_text())
+        checks |= CHECKS.read(directory / "checks.json")
     assert checks == exported.checks
     labels = (exported.savedmodel / "assets" / "label_labels.txt").read_text()
     assert labels.splitlines() == list(CLASSES)

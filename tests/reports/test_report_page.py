@@ -14,6 +14,7 @@ from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.reports import report as reporting
 from tfft.reports.report import Report, make_report
 from tfft.system.files import write_json
+from tfft.system.formats import RUN
 
 HOSTILE = '<img src=x onerror="alert(1)">&amp;'
 PHASE = {
@@ -45,7 +46,7 @@ def run(small_run, pictures, exported, tmp_path_factory) -> Path:
     write_json(run / "model.json", info)
     write_json(run / "plan.json", PLAN)
     record = json.loads((run / "run.json").read_text())
-    write_json(run / "run.json", record | {"command": "/venv/bin/tfft train 'a recipe.yaml'"})
+    RUN.write(run / "run.json", record | {"command": "/venv/bin/tfft train 'a recipe.yaml'"})
     found = {"kind": "overfits", "phase": 1, "text": "phase 1 overfits: flip <em>&</em> decay."}
     write_json(run / "metrics.json", {"validation": {}, "best": {}, "diagnosis": [found]})
     with (run / "history.csv").open("w", newline="") as stream:

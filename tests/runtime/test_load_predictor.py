@@ -81,7 +81,7 @@ def test_a_saved_model_of_others_is_refused(exported, tmp_path):
 def test_a_description_of_something_else_is_refused(small_run, tmp_path):
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     (run / "model.json").write_text(json.dumps({"heads": 3}))
-    with pytest.raises(ModelFileError, match="does not describe a model of tfft"):
+    with pytest.raises(ModelFileError, match="not the description of a model: heads must be an ob"):
         load_predictor(run)
 
 
@@ -119,3 +119,25 @@ sys.exit(f"imported: {heavy}" if heavy else 0)
     arguments = [sys.executable, "-c", script, str(exported.tflite["float32"]), str(image)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def flipped(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 0x10
+    file.write_bytes(content)
+
+
+def test_a_model_with_one_bit_changed_is_refused(small_run, exported, tmp_path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    place = (run / "model.keras").read_bytes().index(b"model.weights.h5") + 3000
+    flipped(run / "model.keras", place)
+    with pytest.raises(ModelFileError, match=r"model.keras is damaged.*wrong checksum"):
+        load_predictor(run)
+    lite = Path(shutil.copy(exported.tflite["float32"], tmp_path / "small.tflite"))
+    flipped(lite, 3000)
+    with pytest.raises(ModelFileError, match=r"small.tflite is damaged: its model is not the one"):
+        load_predictor(lite)
+    saved = Path(shutil.copytree(exported.savedmodel, tmp_path / "1"))
+    flipped(saved / "saved_model.pb", 100_000)
+    with pytest.raises(ModelFileError, match=r"saved_model.pb is"):
+        load_predictor(saved)

@@ -16,9 +16,11 @@ ALL = {name: value for name, value in vars(formats).items() if isinstance(value,
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_written_has_the_number_and_is_read_without_it(name, tmp_path):
     file = tmp_path / "file.json"
-    ALL[name].write(file, {"key": "value"})
-    assert json.loads(file.read_text()) == {"format": 1, "key": "value"}
-    assert ALL[name].read(file) == {"key": "value"}
+    ALL[name].write(file, {"key": {}})
+    written = json.loads(file.read_text())
+    assert len(written.pop("crc32")) == 8
+    assert written == {"format": 1, "key": {}}
+    assert ALL[name].read(file) == {"key": {}}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -70,3 +72,35 @@ def test_a_head_may_be_called_format():
 def test_what_has_another_form_is_named(values, message):
     with pytest.raises(ModelFileError, match=message):
         RUN.upgraded(values, "here")
+
+
+def test_a_value_that_was_changed_is_no_value(tmp_path):
+    file = tmp_path / "run.json"
+    RUN.write(file, {"status": "finished", "seed": 0})
+    file.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(ModelFileError, match=r"run.json is damaged: .*changed it by hand, remove"):
+        RUN.read(file)
+    RUN.write(file, json.loads(file.read_text()))
+    assert RUN.read(file)["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"status": 3}, "is not the record of a run: status must be text"),
+        ({"data": {"fingerprint": []}}, "data.fingerprint must be text"),
+        ({"exports": {}}, "exports must be a list"),
+    ],
+)
+def test_without_a_checksum_values_have_their_types(values, message, tmp_path):
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(values))
+    with pytest.raises(ModelFileError, match=message):
+        RUN.read(file)
+
+
+def test_a_value_that_is_missing_names_the_file(tmp_path):
+    file = tmp_path / "run.json"
+    file.write_text('{"machine": {}}')
+    with pytest.raises(ModelFileError, match=r"run.json is damaged: it has no 'processors'"):
+        RUN.read(file)["machine"]["processors"]

@@ -1,5 +1,7 @@
 """A store of tensors that are whole or absent, used by several processes at once."""
 
+import errno
+import json
 import os
 import shutil
 import signal
@@ -277,3 +279,60 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path):
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr}")
     assert done.stderr.splitlines()[-1].startswith("tfft.errors.TfftError: the disk is full")
     assert all(line.startswith("row") for line in done.stdout.splitlines())
+
+
+def test_a_damaged_entry_that_cannot_be_removed_is_one_clear_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _make(_content()).close()
+    (place / _content().key / "entry.json").write_text("{")
+
+    def refused(self: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(TfftError, match=r"damaged and cannot be removed: .* or set TFFT_CACHE_DIR"):
+        _make(_content())
+
+
+@pytest.mark.parametrize("shapes", [[(2, 3), (2, 1)], [(1, 3), (2,)], [(2, 3)], [(3, 2), (2,)]])
+def test_an_entry_of_other_tensors_than_were_asked_for_counts_as_absent(shapes):
+    """Its name is that of what is asked for: someone else wrote it."""
+    _make(_content()).close()
+    assert open_entry(Content(_content().identity, {}, shapes)) is None
+
+
+def test_an_entry_of_another_type_of_numbers_counts_as_absent(place: Path):
+    _make(_content()).close()
+    asked = _content(dtype="float16")
+    (place / _content().key).rename(place / asked.key)
+    assert open_entry(asked) is None
+
+
+@pytest.mark.parametrize("kind", ["named in the record", "linked", "the entry is a link"])
+def test_nothing_outside_of_an_entry_is_read(place: Path, tmp_path: Path, kind: str):
+    _make(_content()).close()
+    entry, elsewhere = place / _content().key, tmp_path / "elsewhere"
+    if kind == "the entry is a link":
+        entry.rename(elsewhere)
+        entry.symlink_to(elsewhere)
+    else:
+        (entry / "0.npy").rename(elsewhere)
+        record = json.loads((entry / "entry.json").read_text())
+        del record["crc32"]
+        record["tensors"][0]["file"] = str(elsewhere)
+        (entry / "entry.json").write_text(json.dumps(record))
+        if kind == "linked":
+            (entry / "0.npy").symlink_to(elsewhere)
+    assert open_entry(_content()) is None
+    assert elsewhere.exists()
+    assert not entry.exists()
+
+
+def test_a_pipe_in_place_of_a_record_is_not_waited_for(place: Path):
+    _make(_content()).close()
+    record = place / _content().key / "entry.json"
+    record.unlink()
+    os.mkfifo(record)
+    assert list_entries(place)[0].about == {}
+    assert open_entry(_content()) is None

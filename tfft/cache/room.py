@@ -126,14 +126,37 @@ def remove_incomplete(directory: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def discard(entry: Path) -> None:
+    """Removes what lies at the place of an entry, whatever it is; what is being read stays open.
+
+    Raises:
+        TfftError: It cannot be removed.
+    """
+    aside = entry.with_name(f".{entry.name}.{time.time_ns()}{_REMOVING}")
+    try:
+        entry.rename(aside)  # at once: no process sees it half removed
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TfftError(
+            f"{entry} in the cache is damaged and cannot be removed: {error.strerror}. Remove it, "
+            "or set TFFT_CACHE_DIR to a directory of your own."
+        ) from error
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.unlink(missing_ok=True)
+
+
 def _remove(path: Path) -> bool:
-    """Removes an entry unless it is in use; readers never see it half removed."""
+    """Removes an entry unless it is in use."""
     lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if lock is None:
         return False
     try:
-        aside = path.rename(path.with_name(f".{path.name}{_REMOVING}"))
-        shutil.rmtree(aside, ignore_errors=True)
+        discard(path)
+    except TfftError:  # another user's
+        return False
     finally:
         os.close(lock)
     return True
@@ -141,8 +164,8 @@ def _remove(path: Path) -> bool:
 
 def _about(path: Path) -> dict[str, Any]:
     try:
-        return dict(CACHE_ENTRY.read(path / ENTRY_FILE)["about"])
-    except (TfftError, KeyError, TypeError, ValueError):
+        return dict(CACHE_ENTRY.read_if_there(path / ENTRY_FILE).get("about", {}))
+    except TfftError:
         return {}
 
 

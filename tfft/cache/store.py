@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfft.cache.room import BUILDING, ENTRY_FILE, PROMISED_FILE, make_room
+from tfft.cache.room import BUILDING, ENTRY_FILE, PROMISED_FILE, discard, make_room
 from tfft.cache.tensors import StoredTensor, TensorWriter
 from tfft.errors import NewerFormatError, TfftError
 from tfft.system.files import (
@@ -88,36 +88,35 @@ def activation_directory() -> Path:
 def open_entry(content: Content) -> Entry | None:
     """Opens an entry, or returns None if there is none.
 
-    Every byte is read once and checked. A damaged entry is removed and counts as absent.
+    Every byte is read once and checked. A damaged entry is removed and counts as absent. Others may
+    have written it: its files, shapes and types are those of `content`, whatever its record says.
 
     Raises:
         NewerFormatError: A newer version of tfft made it.
+        TfftError: It is damaged and cannot be removed.
     """
     directory = activation_directory() / content.key
-    lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
-    if lock is None:
-        if directory.is_dir() and not (directory / ENTRY_FILE).exists():
-            shutil.rmtree(directory, ignore_errors=True)
+    record = directory / ENTRY_FILE
+    is_entry = record.is_file() and not (directory.is_symlink() or record.is_symlink())
+    if not is_entry:
+        if os.path.lexists(directory):
+            discard(directory)
         return None
-    tensors: list[StoredTensor] = []
+    lock = lock_or_none(record, fcntl.LOCK_SH)
+    if lock is None:  # removed meanwhile
+        return None
     try:
-        entry = CACHE_ENTRY.read(directory / ENTRY_FILE)
-        for tensor in entry["tensors"]:
-            tensors.append(StoredTensor(directory / tensor["file"]))
-        with ThreadPoolExecutor(4) as executor:
-            checksums = list(executor.map(StoredTensor.crc32, tensors))
-        if checksums != [tensor["crc32"] for tensor in entry["tensors"]]:
-            raise ValueError(f"{directory} is damaged")
-        with suppress(PermissionError):  # someone else's cache, which can only be read
-            os.utime(directory / ENTRY_FILE)
+        tensors = _checked_tensors(directory, content)
     except NewerFormatError:  # not damaged, and another version of tfft uses it
         os.close(lock)
         raise
-    except (TfftError, OSError, ValueError, KeyError, TypeError):
-        Entry(tuple(tensors), lock).close()
-        shutil.rmtree(directory, ignore_errors=True)
+    except TfftError:
+        os.close(lock)
+        discard(directory)
         return None
-    return Entry(tuple(tensors), lock)
+    with suppress(PermissionError):  # someone else's cache, which can only be read
+        os.utime(record)
+    return Entry(tensors, lock)
 
 
 def make_entry(
@@ -164,7 +163,7 @@ def try_entry(
             if directory.exists():  # another run made it meanwhile
                 return open_entry(content)
             _build(content, fill, building, directory, max_bytes)
-            return _opened(directory)
+            return _opened(directory, content)
         finally:
             os.close(lock)
 
@@ -214,13 +213,37 @@ def _build(
         raise
 
 
-def _opened(directory: Path) -> Entry:
+def _opened(directory: Path, content: Content) -> Entry:
     """Opens an entry that this process has just written, without checking it again."""
     lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
     if lock is None:
         raise TfftError(f"{directory} was removed as soon as it was written. Run again.")
-    files = sorted(directory.glob("*.npy"), key=lambda file: int(file.stem))
-    return Entry(tuple(StoredTensor(file) for file in files), lock)
+    return Entry(_tensors(directory, content), lock)
+
+
+def _checked_tensors(directory: Path, content: Content) -> tuple[StoredTensor, ...]:
+    recorded = [tensor["crc32"] for tensor in CACHE_ENTRY.read(directory / ENTRY_FILE)["tensors"]]
+    tensors = _tensors(directory, content)
+    with ThreadPoolExecutor(4) as executor:
+        if list(executor.map(StoredTensor.crc32, tensors)) == recorded:
+            return tensors
+    for tensor in tensors:
+        tensor.close()
+    raise TfftError(f"{directory} is damaged: its tensors have other checksums")
+
+
+def _tensors(directory: Path, content: Content) -> tuple[StoredTensor, ...]:
+    """Opens the files of an entry, which have the shapes and the type of its content."""
+    tensors: list[StoredTensor] = []
+    try:
+        for number, shape in enumerate(content.shapes):
+            path = directory / f"{number}.npy"
+            tensors.append(StoredTensor(path, shape, np.dtype(content.dtype)))
+    except TfftError:
+        for tensor in tensors:
+            tensor.close()
+        raise
+    return tuple(tensors)
 
 
 def _wait_for_builder(building: Path, progress: Progress) -> None:

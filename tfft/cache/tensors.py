@@ -4,6 +4,8 @@ Files are read with `pread` and not mapped: the pages of a map count as memory o
 touching a map of a truncated file, or of one on a full disk, kills it.
 """
 
+import contextlib
+import math
 import os
 import zlib
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfft.errors import TfftError
+from tfft.system.damage import reading
 
 _AT_ONCE_BYTES = 1 << 22
 
@@ -76,27 +79,34 @@ class StoredTensor:
     """A tensor in a ``.npy`` file: ``tensor[positions]`` and ``tensor[start:stop]`` read rows.
 
     Args:
-        path: Path of the file, which stays open, so that it can be read even after its removal.
+        path: Path of the file, which stays open, so that it can be read even after its removal. A
+            link is not followed.
+        shape: Shape that the whole tensor must have.
+        dtype: Data type that it must have.
 
     Attributes:
         shape: Shape of the whole tensor.
         dtype: Data type of the tensor.
 
     Raises:
-        OSError: The file cannot be read.
-        ValueError: It is not a ``.npy`` file, or a part of it is missing.
+        TfftError: The file cannot be read, or is not the ``.npy`` file of such a tensor.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(file)
-            self._start = file.tell()
-        self._row_bytes = int(np.prod(self.shape[1:])) * self.dtype.itemsize
-        if path.stat().st_size != self._start + self.bytes:
-            raise ValueError(f"{path} is not whole")
-        self._descriptor = os.open(path, os.O_RDONLY)
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self._path, self.shape, self.dtype = path, tuple(shape), dtype
+        self._row_bytes = math.prod(self.shape[1:]) * dtype.itemsize
+        with reading(path, "a tensor of the cache"), contextlib.ExitStack() as stack:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            stack.callback(os.close, self._descriptor)
+            with os.fdopen(os.dup(self._descriptor), "rb") as file:
+                np.lib.format.read_magic(file)
+                found = np.lib.format.read_array_header_1_0(file)
+                self._start = file.tell()
+            if found != (self.shape, False, dtype):
+                raise ValueError(f"its shape and type are {found[0]} and {found[2]}")
+            if os.fstat(self._descriptor).st_size != self._start + self.bytes:
+                raise ValueError("it is not whole")
+            stack.pop_all()
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -25,7 +25,9 @@ def discriminator_or(key: str, default: str) -> Discriminator:
 
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-PositiveInt = Annotated[int, Field(gt=0)]
+# No count of anything is larger than what libraries take.
+BELOW = 2**31
+PositiveInt = Annotated[int, Field(gt=0, lt=BELOW)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 # A name that becomes a directory, a head or a signature output.

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from tfft.config.base import PositiveInt, Section
+from tfft.config.base import BELOW, PositiveInt, Section
 
 
 class Choices(Section):
@@ -39,7 +39,7 @@ class TuneConfig(Section):
     """What `tfft tune` searches; `tfft train` takes no notice of it."""
 
     trials: PositiveInt = Field(default=20, description="recipes that are tried")
-    seed: int = Field(default=0, ge=0, description="seed of the search")
+    seed: int = Field(default=0, ge=0, lt=BELOW, description="seed of the search")
     prune: bool = Field(
         default=True,
         description="stop a trial whose validation metric is below the median of those before it "

@@ -19,7 +19,7 @@ from tfft.runs.run import Run, ends_with_refit, no_run
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.files import read_arrays
-from tfft.system.formats import BEFORE_REFIT, CALIBRATION, METRICS, PLAN, known
+from tfft.system.formats import BEFORE_REFIT, CALIBRATION, METRICS, PLAN, described
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -173,11 +173,5 @@ def _of_head(probabilities: np.ndarray, labels: np.ndarray) -> HeadCalibration:
 def _kept(path: Path, key: str) -> Calibration | None:
     if not path.is_file():
         return None
-    values = known(Calibration, CALIBRATION.read(path))
-    if values.get("model") != key:
-        return None
-    heads = {
-        name: HeadCalibration(**known(HeadCalibration, head))
-        for name, head in values["heads"].items()
-    }
-    return Calibration(**{**values, "heads": heads})
+    kept = described(Calibration, CALIBRATION.read(path), path, CALIBRATION.what)
+    return kept if kept.model == key else None

@@ -34,7 +34,8 @@ from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import read_saved_model_info
 from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
-from tfft.system.files import atomic_directory, locked, require_writable, write_json
+from tfft.system.files import atomic_directory, locked, require_writable
+from tfft.system.formats import CHECKS
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -239,7 +240,7 @@ def _export_saved_model(
                     require_metrics(checks[what], what, max_accuracy_drop)
                 task.advance(1)
             said = {what: check.to_json() for what, check in checks.items()}
-            write_json(temporary / "assets.extra" / "checks.json", said)
+            CHECKS.write(temporary / "assets.extra" / "checks.json", said)
     finally:
         task.close()
     return checks

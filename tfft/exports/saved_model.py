@@ -9,7 +9,7 @@ from tfft.system.tensorflow import keras, tf
 from tfft.data.graph.tolerant import decode_tolerant
 from tfft.exports.outputs import answers_and_logits, labels_file
 from tfft.runtime.info import FILE_NAME, ModelInfo
-from tfft.system.files import write_json
+from tfft.system.formats import MODEL
 
 # Images that are decoded at once: each may need about ten times the memory of its pixels.
 _DECODED_AT_ONCE = 4
@@ -127,7 +127,7 @@ def write_saved_model(
     with tempfile.TemporaryDirectory() as label_files:
         servable = _Servable(model, info, Path(label_files), weights)
         tf.saved_model.save(servable, str(directory), signatures=servable.signatures())
-    write_json(directory / "assets.extra" / FILE_NAME, info.to_export_json())
+    MODEL.write(directory / "assets.extra" / FILE_NAME, info.to_export_json())
 
 
 def read_labels(directory: Path, head: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from tfft.errors import TfftError
 from tfft.runs.exports import recorded_exports
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
-from tfft.system.files import json_or_empty
+from tfft.system.formats import CHECKS
 from tfft.system.progress import Progress
 
 _WARM_UP, _CALLS = 3, 25
@@ -67,9 +67,9 @@ def _row(form: str, path: Path) -> ExportRow:
     signature = "serving_default" if form == "savedmodel" else None
     predictor = load_predictor(path, signature=signature)
     beside = path / "assets.extra" if path.is_dir() else path.parent
-    checks = json_or_empty(beside / "checks.json")
+    checks = CHECKS.read_if_there(beside / "checks.json")
     check = checks.get(f"{name} {signature}" if signature else name, {})
-    metrics = next(iter(check["heads"].values())) if "heads" in check else check
+    metrics = next(iter(check["heads"].values()), {}) if "heads" in check else check
     of_keras = next((key for key in metrics if key.startswith("keras_")), "keras_")
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return ExportRow(

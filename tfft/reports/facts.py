@@ -60,8 +60,8 @@ def made_by(record: Mapping[str, Any]) -> str:
         record: Content of ``run.json``.
     """
     try:
-        program, *arguments = shlex.split(record["command"])
-    except (KeyError, ValueError):  # not recorded, or not a command line
+        program, *arguments = shlex.split(record.get("command", ""))
+    except ValueError:  # not recorded, or not a command line
         return ""
     path = Path(program)
     is_ours = path.name in ("tfft", "tfft.exe") or path.parts[-2:] == ("tfft", "__main__.py")

@@ -36,7 +36,7 @@ def plan_figure(plan: Mapping[str, Any]) -> Figure:
 
 def _bars(drawing: Drawing, scale: Scale, parts: Sequence[Any], blocks: int) -> None:
     """Draws the parameters of each part as bars above the rows."""
-    most = max(part["parameters"] for part in parts)
+    most = max((part["parameters"] for part in parts), default=0)
     y = Scale(0, most, _BARS - 14, 22)
     drawing.text(_LEFT - 12, _BARS - 16, "parameters", "tick", "end")
     drawing.text(_WIDTH - _RIGHT + 12, 30, f"{most:,} at most", "tick")
@@ -65,7 +65,8 @@ def _phase(
     trained = [*phase["trained_by_block"], *(head["parameters"] for head in heads)]
     of_heads = [phase["head_factor"] * head["learning_rate_factor"] for head in heads]
     factors = [*phase["block_factors"], *of_heads]
-    most = max(factor for factor, count in zip(factors, trained, strict=True) if count)
+    of_trained = (factor for factor, count in zip(factors, trained, strict=True) if count)
+    most = max(of_trained, default=1.0) or 1.0
     rate = phase["config"].get("learning_rate")
     for k, (part, count, factor) in enumerate(
         zip([*blocks, *heads], trained, factors, strict=True)

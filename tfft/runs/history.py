@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tfft.errors import ModelFileError
+from tfft.system.damage import reading
+from tfft.system.digests import file_sha256
 from tfft.system.files import write_text
+from tfft.system.formats import METRICS, RUN
 
 FILE_NAME = "history.csv"
 
@@ -52,9 +56,29 @@ def read_history(run: Path) -> list[dict[str, float]]:
     """Returns the rows of a run's history, one per epoch; none if there is no file.
 
     A value that an epoch does not have is missing from its row.
+
+    Raises:
+        ModelFileError: The file is damaged, or is not the one that the finished run wrote.
     """
     file = run / FILE_NAME
     if not file.is_file():
         return []
-    with file.open(encoding="utf-8", newline="") as stream:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(stream)]
+    advice = "The model is not affected: put back a copy, or remove the file to go on without it."
+    with reading(file, "the history of a run", advice=advice, error=ModelFileError):
+        rows = list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8"), newline="")))
+        names, *found = rows or [[]]
+        history = [
+            {name: float(value) for name, value in zip(names, row, strict=True) if value}
+            for row in found
+        ]
+    finished = RUN.read_if_there(run / "run.json").get("status") == "finished"
+    written = METRICS.read_if_there(run / "metrics.json").get("history_sha256", "")
+    if finished and written and written != history_digest(run):
+        raise ModelFileError(f"{file} was changed since the run finished. {advice}")
+    return history
+
+
+def history_digest(run: Path) -> str:
+    """Returns the SHA-256 of a run's history; "" if there is no file."""
+    file = run / FILE_NAME
+    return file_sha256(file) if file.is_file() else ""

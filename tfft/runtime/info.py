@@ -6,9 +6,11 @@ from typing import Any
 
 from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
-from tfft.system.formats import MODEL, known
+from tfft.system.formats import MODEL, described
 
 FILE_NAME = "tfft.json"
+# In the description of a .tflite file: SHA-256 of the file without the archive at its end.
+DIGEST_KEY = "model_sha256"
 # Keys of the `data` section with paths on the machine that trained.
 PLACES = ("path", "data_dir", "archives")
 
@@ -110,27 +112,11 @@ class ModelInfo:
             ModelFileError: A key is missing or has a wrong value, or the input is of a kind that
                 this version does not know.
         """
-        current = MODEL.upgraded(values, source)
-        try:
-            heads = {
-                name: HeadInfo(
-                    head["kind"],
-                    tuple(head["class_names"]),
-                    head["target"],
-                    float(head.get("temperature", 1.0)),
-                )
-                for name, head in current["heads"].items()
-            }
-            found = {**known(cls, current), "heads": heads, "input": _read_input(current["input"])}
-            return cls(**found)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"{source} does not describe a model of tfft: {error}") from error
-
-
-def _read_input(values: Mapping[str, Any]) -> PixelSpec:
-    spec = _INPUTS.get(values["kind"])
-    if spec is None:
-        raise ValueError(
-            f"its input is of kind {values['kind']!r}, and known are {', '.join(_INPUTS)}"
-        )
-    return spec.from_json(known(spec, values))
+        current = MODEL.checked(values, source)
+        kind = current["input"]["kind"] if isinstance(current["input"], dict) else None
+        if kind not in _INPUTS:
+            raise ModelFileError(
+                f"{source} does not describe a model of tfft: its input is of kind {kind!r}, and "
+                f"known are {', '.join(_INPUTS)}"
+            )
+        return described(cls, current, source, MODEL.what)

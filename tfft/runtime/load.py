@@ -1,18 +1,20 @@
 """Loads the predictor of a MODEL, as commands take it, and reads its description."""
 
-import json
+import hashlib
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from tfft.errors import ModelFileError, TfftError, UsageError
 from tfft.runs.hold import holder
-from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.info import DIGEST_KEY, FILE_NAME, ModelInfo
 from tfft.runtime.local_info import with_local_info
 from tfft.runtime.predictor import Predictor
 from tfft.runtime.served.address import is_address
 from tfft.runtime.served.transport import TIMEOUT_S
-from tfft.system.files import read_json
+from tfft.system.damage import reading
+from tfft.system.files import json_value, read_json
 from tfft.system.readable import command_text
 
 _ALLOWED = (
@@ -140,19 +142,35 @@ def read_tflite_info(path: Path) -> ModelInfo:
     """Reads the description of a `.tflite` file from the zip archive at its end.
 
     Raises:
-        ModelFileError: The file has no description.
+        ModelFileError: The file has no description, or is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            values: dict[str, Any] = json.loads(archive.read(FILE_NAME))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelFileError(
-            f"{path} has no description by tfft ({FILE_NAME}), so its labels and input are "
-            f"unknown. A MODEL is {_ALLOWED}."
-        ) from error
-    version = path.absolute().parent
+    values, model = _described_and_model(path)
     info = ModelInfo.from_json(values, str(path))
+    # Damage in a model may end the process that runs it, or change what it answers.
+    if values.get(DIGEST_KEY) not in (None, hashlib.sha256(model).hexdigest()):
+        raise ModelFileError(
+            f"{path} is damaged: its model is not the one that was exported. Put back a copy, or "
+            "export the run again"
+        )
+    version = path.absolute().parent
     return with_local_info(info, version.parent.parent, version.name)
+
+
+def _described_and_model(path: Path) -> tuple[Any, bytes]:
+    """Returns the description in a `.tflite` file, and the file without the archive at its end."""
+    missing = ModelFileError(
+        f"{path} has no description by tfft ({FILE_NAME}), so its labels and input are unknown: it "
+        f"was cut off, or tfft did not write it. A MODEL is {_ALLOWED}."
+    )
+    with reading(path, "a .tflite file that tfft wrote", error=ModelFileError):
+        content = path.read_bytes()
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise missing
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if FILE_NAME not in archive.namelist():
+                raise missing
+            start = min(member.header_offset for member in archive.infolist())
+            return json_value(archive.read(FILE_NAME)), content[:start]
 
 
 def _info(path: Path) -> ModelInfo:

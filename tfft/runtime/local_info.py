@@ -8,7 +8,8 @@ evaluated on the images of its run without naming them.
 from pathlib import Path
 
 from tfft.runtime.info import ModelInfo
-from tfft.system.files import read_json, write_json
+from tfft.system.files import read_json
+from tfft.system.formats import MODEL
 
 DIRECTORY = "local"
 
@@ -21,7 +22,7 @@ def keep_local_info(export: Path, version: str, info: ModelInfo) -> None:
         version: Version that was exported.
         info: Description with the paths of its training images.
     """
-    write_json(_path(export, version), info.to_json())
+    MODEL.write(_path(export, version), info.to_json())
 
 
 def with_local_info(info: ModelInfo, export: Path, version: str) -> ModelInfo:

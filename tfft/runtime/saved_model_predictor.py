@@ -1,7 +1,6 @@
 """An exported SavedModel as a predictor."""
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from tfft.runtime.signatures import (
     rounded_pixels,
 )
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
+from tfft.system.damage import reading
+from tfft.system.files import json_value
 from tfft.untrusted.saved_model import scan_saved_model
 
 
@@ -44,11 +45,9 @@ class SavedModelPredictor(ReadablePredictor):
         self.info = info
         self._answer_by(signature)
         scan_saved_model(path, str(path))
-        try:
+        with reading(path, "a SavedModel", error=ModelFileError):
             # The loaded object owns the variables that its signatures use.
             self._loaded = tf.saved_model.load(str(path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise ModelFileError(f"cannot load the SavedModel {path}: {error}") from error
         self._signatures = self._loaded.signatures
         missing = [name for name in SIGNATURES if name not in self._signatures]
         if missing:
@@ -76,7 +75,9 @@ class SavedModelPredictor(ReadablePredictor):
         if signature is None:
             raise ModelFileError(f"the SavedModel {self.path} has no signature describe")
         (text,) = signature(names=tf.constant([""]))["info"].numpy()
-        return ModelInfo.from_json(json.loads(text), self.path)
+        with reading(self.path, "a SavedModel that describes itself", error=ModelFileError):
+            values = json_value(text)
+        return ModelInfo.from_json(values, self.path)
 
     def _answer_by(self, signature: str | None) -> None:
         check_signature(signature)

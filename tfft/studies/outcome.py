@@ -102,7 +102,7 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
         images=hashlib.sha256(images.encode()).hexdigest(),
         train_images=train_images,
         images_seen=_images_seen(history, train_images),
-        trainable_parameters=max(phase["trained_parameters"] for phase in plan["phases"]),
+        trainable_parameters=max((p["trained_parameters"] for p in plan["phases"]), default=0),
         validated=tuple((r.get("elapsed_seconds"), r[name]) for r in history if name in r),
         seconds=cost.get("seconds"),
         cpu_seconds=cost.get("cpu_seconds"),

@@ -1,7 +1,9 @@
 """A search for the best values of a recipe on its validation images (extra `tune`)."""
 
+import contextlib
 import hashlib
 import logging
+import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,7 @@ from tfft.studies.compare import STUDIES, require_images
 from tfft.studies.process import is_finished, owned_study, require_same_recipe, run_worker
 from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
+from tfft.system.damage import reading
 from tfft.system.files import write_text
 from tfft.system.formats import STUDY
 from tfft.system.progress import SILENT, Progress
@@ -153,13 +156,22 @@ def _open_study(optuna: ModuleType, path: Path, config: TuneConfig) -> Any:
     pruner = optuna.pruners.NopPruner()
     if config.prune:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS, n_warmup_steps=1)
-    return optuna.create_study(
-        storage=f"sqlite:///{(path / 'trials.db').absolute()}",
-        study_name="tune",
-        direction="maximize",
-        pruner=pruner,
-        load_if_exists=True,
-    )
+    file = path / "trials.db"
+    advice = "Choose another --name to begin the search anew; the runs in it are kept."
+    with reading(file, "the record of a search", advice=advice, error=UsageError):
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        if found != "ok":
+            raise ValueError(found)
+        study = optuna.create_study(
+            storage=f"sqlite:///{file.absolute()}",
+            study_name="tune",
+            direction="maximize",
+            pruner=pruner,
+            load_if_exists=True,
+        )
+        study.get_trials(deepcopy=False)
+        return study
 
 
 def _outcome(search: Search, recipe: Recipe) -> Tuned:

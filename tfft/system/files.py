@@ -8,10 +8,10 @@ import errno
 import fcntl
 import glob
 import json
+import math
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +21,10 @@ import numpy as np
 import platformdirs
 
 from tfft.errors import TfftError
+from tfft.system.damage import reading
+
+# More than any count, size or time has.
+_MOST_DIGITS = 30
 
 # In the names of files and directories that are being written.
 TEMPORARY = ".tfft-"
@@ -167,23 +171,36 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
     Raises:
-        TfftError: The file is missing, unreadable or not JSON.
+        TfftError: The file is missing, unreadable or not JSON; see `json_value`.
     """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TfftError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise TfftError(f"{path} is not a JSON file: {error}") from error
+    with reading(path, "a JSON file"):
+        return json_value(Path(path).read_bytes())
 
 
-def json_or_empty(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that holds an object; returns an empty one if there is no file.
+def json_value(text: bytes) -> Any:
+    """Returns the value of a JSON document: finite numbers of ordinary size, text in Unicode.
 
-    Raises:
-        TfftError: The file is unreadable or not JSON.
+    Call it within `reading`: besides a `ValueError` it may raise a `RecursionError`.
     """
-    return read_json(path) if path.is_file() else {}
+    value = json.loads(
+        text.decode("utf-8"), parse_int=_whole_number, parse_float=_finite, parse_constant=_finite
+    )
+    if b"\\u" in text:  # half a character, which could neither be printed nor written
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is not a finite number")
+    return number
 
 
 @contextlib.contextmanager
@@ -222,14 +239,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         TfftError: The file is missing, or is not an ``.npz`` file of such arrays.
     """
-    try:
-        # Opened here, since np.load (2.4) leaves a file open that is no archive.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise TfftError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise TfftError(f"{path} is not a file of arrays: {error}") from error
+    # Opened here, since np.load (2.4) leaves a file open that is no archive.
+    with (
+        reading(path, "a file of arrays"),
+        path.open("rb") as stream,
+        np.load(stream, allow_pickle=False) as archive,
+    ):
+        return {name: archive[name] for name in archive.files}
 
 
 def lock_or_none(path: Path, kind: int) -> int | None:
@@ -266,7 +282,7 @@ def _opened_to_lock(path: Path, kind: int) -> int:
     if kind & fcntl.LOCK_EX:  # NFS gives an exclusive lock only to who may write
         with contextlib.suppress(IsADirectoryError, PermissionError):
             return os.open(path, os.O_RDWR)
-    return os.open(path, os.O_RDONLY)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
 
 @contextlib.contextmanager

@@ -7,20 +7,29 @@ its number grows by one: add a reader of the number before it here, and files of
 
 A key that is not known is passed over where a file only describes, so that it may be added without
 a new number. What decides how a training goes on, recipes and checkpoints, stays strict.
+
+A JSON file ends with the checksum of its values, so that no damage is read as a value. A file
+without one, of an older version or by hand, is checked by what is read of it: the types of its
+values are those below, and a value that is missing is an error that names the file.
 """
 
+import json
 import operator
+import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfft.errors import ModelFileError, NewerFormatError
 from tfft.system.files import read_json, write_json
+from tfft.system.typed import typed
 from tfft.version import __version__
 
 KEY = "format"
+CHECKSUM_KEY = "crc32"
 Reader = Callable[[dict[str, Any]], dict[str, Any]]
+Described = TypeVar("Described")
 
 
 @dataclass(frozen=True)
@@ -30,10 +39,12 @@ class Format:
     Attributes:
         what: What such a file is, for messages: ``"the record of a run"``.
         readers: By number, the reader that turns the values of that format into those of the next.
+        values: Types of the values that are read, a dataclass; others may have any.
     """
 
     what: str
     readers: tuple[Reader, ...]
+    values: type = dict[str, Any]
 
     @property
     def number(self) -> int:
@@ -71,6 +82,9 @@ class Format:
                 f"{source} is {self.what} in format {number}; tfft {__version__} reads formats up "
                 f"to {self.number}. Upgrade tfft: pip install --upgrade tfft"
             )
+        _require_checksum(values, source)
+        if isinstance(current.get(CHECKSUM_KEY), str):  # an array: a head of this name
+            del current[CHECKSUM_KEY]
         for reader in self.readers[number:]:
             current = reader(current)
         return current
@@ -78,25 +92,81 @@ class Format:
     def read(self, path: Path) -> dict[str, Any]:
         """Reads a JSON file; see `upgraded`.
 
+        Returns:
+            The values; a key that is missing, at any depth, raises a `ModelFileError` and no
+            `KeyError`.
+
         Raises:
             NewerFormatError: A newer version of tfft wrote it.
-            TfftError: It is missing, unreadable, not JSON or not of this kind.
+            TfftError: It is missing, unreadable, not JSON, not of this kind, or damaged.
         """
-        return self.upgraded(read_json(path), path)
+        return self.checked(read_json(path), path)
+
+    def checked(self, values: Any, source: str | Path) -> dict[str, Any]:
+        """Does what `read` does, for JSON values that were read already."""
+        current = self.upgraded(values, source)
+        described(self.values, current, source, self.what)
+        return _complete(current, source)
 
     def read_if_there(self, path: Path) -> dict[str, Any]:
         """Reads a JSON file as `read` does; no values where there is no file."""
         return self.read(path) if path.is_file() else {}
 
     def write(self, path: Path, values: Mapping[str, Any]) -> None:
-        """Writes values with the number as a JSON file, whole or not at all."""
-        write_json(path, self.stamped(values))
+        """Writes values with number and checksum as a JSON file, whole or not at all."""
+        rest = {key: value for key, value in values.items() if key != CHECKSUM_KEY}
+        stamped = json.loads(json.dumps(self.stamped(rest)))
+        write_json(path, {**stamped, CHECKSUM_KEY: _checksum(stamped)})
 
 
-def known(described: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those of `values` that a dataclass has fields for."""
-    names = {field.name for field in fields(described)}
-    return {name: value for name, value in values.items() if name in names}
+def described(kind: type[Described], values: Any, source: str | Path, what: str) -> Described:
+    """Makes a dataclass of JSON values; keys that it has no fields for are passed over.
+
+    Args:
+        kind: The dataclass; see `tfft.system.typed.typed`.
+        values: JSON values.
+        source: The file that they are from, for messages.
+        what: What the file should be, for messages: ``"the record of a run"``.
+
+    Raises:
+        ModelFileError: A value is missing, or is of another type than its field.
+    """
+    try:
+        return typed(kind, values)
+    except ValueError as error:
+        raise ModelFileError(f"{source} is damaged, or is not {what}: {error}") from error
+
+
+class _Values(dict[str, Any]):
+    """Values of a file, which names the file where one is missing."""
+
+    source: str | Path = ""
+
+    def __missing__(self, key: str) -> Any:
+        raise ModelFileError(f"{self.source} is damaged: it has no {key!r}")
+
+
+def _complete(value: Any, source: str | Path) -> Any:
+    if isinstance(value, dict):
+        values = _Values({key: _complete(part, source) for key, part in value.items()})
+        values.source = source
+        return values
+    return [_complete(part, source) for part in value] if isinstance(value, list) else value
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(values, sort_keys=True).encode()):08x}"
+
+
+def _require_checksum(values: Mapping[str, Any], source: str | Path) -> None:
+    """Requires of values with a checksum that it is theirs."""
+    recorded = values.get(CHECKSUM_KEY)
+    rest = {key: value for key, value in values.items() if key != CHECKSUM_KEY}
+    if isinstance(recorded, str) and recorded != _checksum(rest):
+        raise ModelFileError(
+            f"{source} is damaged: its {CHECKSUM_KEY} is that of other values. Put back a copy or "
+            f"make it again; if you changed it by hand, remove {CHECKSUM_KEY}"
+        )
 
 
 def _same(values: dict[str, Any]) -> dict[str, Any]:
@@ -116,19 +186,158 @@ def _below_outputs(values: dict[str, Any]) -> dict[str, Any]:
     return {f"outputs/{head}": answers for head, answers in values.items()}
 
 
+# The types of the values that are read; a default stands for a value that may be missing.
+@dataclass
+class _Data:
+    fingerprint: str
+    images: dict[str, int]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Run:
+    status: str = ""
+    data: _Data = field(default_factory=lambda: _Data("", {}))
+    exports: list[dict[str, str]] = field(default_factory=list)
+    command: str = ""
+    started: str = ""
+    finished: str = ""
+    seed: int = 0
+    tfft: str = ""
+    python: str = ""
+    packages: dict[str, str | None] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Part:
+    name: str
+    parameters: int
+    learning_rate_factor: float = 0.0
+
+
+@dataclass
+class _PhaseConfig:
+    solver: str = ""
+    epochs: int | None = None
+    steps: int | None = None
+    learning_rate: float | None = None
+    refit: bool = False
+
+
+@dataclass
+class _Phase:
+    number: int = 0
+    config: _PhaseConfig = field(default_factory=_PhaseConfig)
+    frozen_blocks: int = 0
+    trained_by_block: list[int] = field(default_factory=list)
+    trained_parameters: int = 0
+    block_factors: list[float] = field(default_factory=list)
+    head_factor: float = 0.0
+    steps: int = 0
+    cached: bool = False
+
+
+@dataclass
+class _Plan:
+    images: dict[str, int] = field(default_factory=dict)
+    blocks: list[_Part] = field(default_factory=list)
+    heads: list[_Part] = field(default_factory=list)
+    phases: list[_Phase] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for phase in self.phases if self.blocks else ():
+            if not len(phase.trained_by_block) == len(phase.block_factors) == len(self.blocks):
+                raise ValueError(f"phase {phase.number} is one of other blocks")
+
+
+@dataclass
+class _Place:
+    phase: int = 0
+    epoch: int = 0
+
+
+@dataclass
+class _Metrics:
+    validation: dict[str, dict[str, float]] = field(default_factory=dict)
+    best: _Place | None = None
+    diagnosis: list[dict[str, Any]] = field(default_factory=list)
+    history_sha256: str = ""
+
+
+@dataclass
+class _Block:
+    name: str
+    end: str
+
+
+@dataclass
+class _Backbone:
+    model: str = ""
+    kind: str = ""
+    name: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    default_size_px: int = 0
+    min_size_px: int = 0
+    preprocessing: str = ""
+    parameters: int = 0
+    feature_size: int = 0
+    licence: str = ""
+    source: str = ""
+    blocks: list[_Block] = field(default_factory=list)
+
+
+@dataclass
+class _Head:
+    class_names: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Model:
+    heads: dict[str, _Head] = field(default_factory=dict)
+
+
+@dataclass
+class _Check:
+    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    images: int = 0
+    largest_difference: float = 0.0
+
+
+@dataclass
+class _Cost:
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_mb: int = 0
+    finished: bool = False
+
+
+@dataclass
+class _Tensor:
+    crc32: int
+
+
+@dataclass
+class _CacheEntry:
+    about: dict[str, Any] = field(default_factory=dict)
+    tensors: list[_Tensor] = field(default_factory=list)
+
+
 # run.json; its recipe.yaml is a recipe, whose renamed keys `config.loading` reads.
-RUN = Format("the record of a run", (_same,))
-PLAN = Format("the freeze plan of a run", (_same,))
-METRICS = Format("the metrics of a run", (_same,))
-BACKBONE = Format("the record of a run's backbone", (_same,))
+RUN = Format("the record of a run", (_same,), _Run)
+PLAN = Format("the freeze plan of a run", (_same,), _Plan)
+METRICS = Format("the metrics of a run", (_same,), _Metrics)
+BACKBONE = Format("the record of a run's backbone", (_same,), _Backbone)
 # model.json, and tfft.json inside exports.
-MODEL = Format("the description of a model", (_model_of_input,))
+MODEL = Format("the description of a model", (_model_of_input,), _Model)
 CHECKPOINT = Format("a checkpoint", (_same,))
 BEFORE_REFIT = Format("the answers before a refit", (_below_outputs,))
 ANSWERS = Format("the kept answers of a model", (_same,))
 EVALUATION = Format("an evaluation", (_same,))
 CALIBRATION = Format("a calibration", (_same,))
-CACHE_ENTRY = Format("an entry of the cache", (_same,))
+# checks.json of an export, by form of the model.
+CHECKS = Format("the checks of an export", (_same,), dict[str, _Check])
+CACHE_ENTRY = Format("an entry of the cache", (_same,), _CacheEntry)
 # study.json, which says that a directory is a study, and what studies leave in it.
 STUDY = Format("a study", (_same,))
-COST = Format("the cost of a run", (_same,))
+COST = Format("the cost of a run", (_same,), _Cost)

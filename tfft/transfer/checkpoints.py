@@ -2,10 +2,9 @@
 
 import json
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,10 @@ from tfft.system.tensorflow import keras
 import numpy as np
 
 from tfft.errors import ModelFileError, NotFiniteError
+from tfft.system.damage import reading
 from tfft.system.files import atomic_path
 from tfft.system.formats import CHECKPOINT
+from tfft.system.typed import typed
 
 _KEPT = 2
 # Writing takes longer than a short epoch: one that is younger is not worth a checkpoint.
@@ -76,13 +77,15 @@ class TrainingState:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TrainingState":
-        """Returns the state that `dataclasses.asdict` made these JSON values of."""
-        best, phase_best = values["best"], values["phase_best"]
-        made = {
-            "best": Best(**best) if best else None,
-            "phase_best": tuple(phase_best) if phase_best else None,
-        }
-        return cls(**{**values, **made})
+        """Returns the state that `dataclasses.asdict` made these JSON values of.
+
+        Raises:
+            ValueError: They are not the values of a state.
+        """
+        unknown = values.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"it has {', '.join(sorted(unknown))}, which no state has")
+        return typed(cls, values)
 
     @property
     def done(self) -> str:
@@ -230,16 +233,17 @@ class Checkpoints:
             np.savez(stream, state=np.frombuffer(text, np.uint8), **values)
 
     def _read(self, path: Path, variables: Sequence[keras.Variable]) -> TrainingState:
-        try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as saved:
-                state = CHECKPOINT.upgraded(json.loads(saved["state"].tobytes()), path)
-                if len(saved.files) != len(variables) + 1:
-                    raise ModelFileError(
-                        f"{path} was saved from another model: it has {len(saved.files) - 1} "
-                        f"variables, this model has {len(variables)}."
-                    )
-                for number, variable in enumerate(variables):
-                    variable.assign(saved[f"{number:05d}"])
-                return TrainingState.from_json(state)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ModelFileError(f"cannot read the checkpoint {path}: {error}") from error
+        with (
+            reading(path, "a checkpoint of this model", error=ModelFileError),
+            path.open("rb") as stream,
+            np.load(stream, allow_pickle=False) as saved,
+        ):
+            state = CHECKPOINT.upgraded(json.loads(saved["state"].tobytes()), path)
+            if len(saved.files) != len(variables) + 1:
+                raise ModelFileError(
+                    f"{path} was saved from another model: it has {len(saved.files) - 1} "
+                    f"variables, this model has {len(variables)}."
+                )
+            for number, variable in enumerate(variables):
+                variable.assign(saved[f"{number:05d}"])
+            return TrainingState.from_json(state)

@@ -21,10 +21,11 @@ from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, NotFiniteError, TfftError
 from tfft.runs.diagnosis import Finding, diagnose
+from tfft.runs.history import history_digest
 from tfft.runs.hold import held
 from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
-from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned, write_json
-from tfft.system.formats import BACKBONE, METRICS, PLAN, RUN, known
+from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
+from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import command_text
 from tfft.transfer.checkpoints import TrainingState
@@ -105,7 +106,7 @@ def _is_finished(run: Run) -> bool:
 def _finished(run: Run, progress: Progress) -> Run:
     progress.message(f"{run.path} is finished: there is nothing left to train")
     kept = METRICS.read(run.metrics_file)
-    diagnosis = tuple(Finding(**known(Finding, finding)) for finding in kept["diagnosis"])
+    diagnosis = described(tuple[Finding, ...], kept["diagnosis"], run.metrics_file, METRICS.what)
     notes = tuple(RUN.read(run.record_file).get("data", {}).get("notes", ()))
     return replace(run, metrics=kept["validation"], diagnosis=diagnosis, notes=notes)
 
@@ -229,10 +230,18 @@ def _finish(session: Session, prepared: Prepared, state: TrainingState) -> Run:
     model = model_in_float32(recipe, prepared)
     with atomic_path(run.model_file) as temporary:
         model.save(temporary)
-    write_json(run.model_info_file, model_info(recipe, prepared).to_json())
+    MODEL.write(run.model_info_file, model_info(recipe, prepared).to_json())
     metrics = best.metrics if best else {}
     place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
     diagnosis = tuple(diagnose(state.history, recipe, session.plan.images["validation"]))
     found = [finding.to_json() for finding in diagnosis]
-    METRICS.write(run.metrics_file, {"validation": metrics, "best": place, "diagnosis": found})
+    METRICS.write(
+        run.metrics_file,
+        {
+            "validation": metrics,
+            "best": place,
+            "diagnosis": found,
+            "history_sha256": history_digest(run.path),
+        },
+    )
     return replace(run, metrics=metrics, diagnosis=diagnosis, notes=prepared.data.notes)

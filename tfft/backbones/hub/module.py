@@ -8,6 +8,7 @@ from typing import Any
 from tfft.system.tensorflow import tf
 
 from tfft.errors import BackboneError, nearest
+from tfft.system.damage import reading
 from tfft.system.quiet import descriptors_kept_aside
 
 _DEFAULT_SIGNATURE = "serving_default"
@@ -76,11 +77,8 @@ def load_module(
             backbone.
     """
     options = tf.saved_model.LoadOptions(experimental_skip_checkpoint=not with_values)
-    try:
-        with descriptors_kept_aside(2):
-            loaded = tf.saved_model.load(str(directory), options=options)
-    except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
-        raise BackboneError(f"{what} cannot be loaded: {error}") from error
+    with reading(directory, "a SavedModel", error=BackboneError), descriptors_kept_aside(2):
+        loaded = tf.saved_model.load(str(directory), options=options)
     function = _function(loaded, entrance, what)
     variables = _variables(loaded, function.concrete)
     listed = getattr(loaded, "trainable_variables", None)

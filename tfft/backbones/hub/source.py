@@ -3,16 +3,15 @@
 TensorFlow is needed only for a handle of TF Hub.
 """
 
-import gzip
 import hashlib
 import importlib
 import tarfile
 import warnings
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tfft.errors import BackboneError
+from tfft.system.damage import reading
 from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_directory, cache_directory
 from tfft.system.progress import SILENT, Progress
@@ -140,27 +139,23 @@ def _find_root(directory: Path, handle: str) -> Path:
 
 def _unpack(archive: Path, directory: Path) -> None:
     """Unpacks an archive of plain files and directories; any other is refused before it starts."""
-    try:
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            for member in members:
-                path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts:
-                    raise BackboneError(
-                        f"{archive} would write outside its directory: {member.name}"
-                    )
-                if not member.isfile() and not member.isdir():
-                    raise BackboneError(
-                        f"{archive} has a link or a device, which no module needs: {member.name}"
-                    )
-            size = sum(member.size for member in members)
-            _require_bounded(f"{archive} unpacks to", len(members), size)
-            for member in members:
-                tar.extract(member, directory, filter="data")
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BackboneError(
-            f"{archive} is damaged or not an archive that can be unpacked: {error}"
-        ) from error
+    with (
+        reading(archive, "an archive that can be unpacked", error=BackboneError),
+        tarfile.open(archive) as tar,
+    ):
+        members = tar.getmembers()
+        for member in members:
+            path = PurePosixPath(member.name)
+            if path.is_absolute() or ".." in path.parts:
+                raise BackboneError(f"{archive} would write outside its directory: {member.name}")
+            if not member.isfile() and not member.isdir():
+                raise BackboneError(
+                    f"{archive} has a link or a device, which no module needs: {member.name}"
+                )
+        size = sum(member.size for member in members)
+        _require_bounded(f"{archive} unpacks to", len(members), size)
+        for member in members:
+            tar.extract(member, directory, filter="data")
 
 
 def _resolve(handle: str, progress: Progress) -> Path:

@@ -12,7 +12,8 @@ from tfft.system.tensorflow import keras
 
 # Registers the layer of hub modules with Keras: a .keras file may have one.
 import tfft.backbones.hub.layer  # noqa: F401
-from tfft.errors import ModelFileError
+from tfft.errors import ModelFileError, TfftError
+from tfft.system.damage import reading
 
 
 def load_keras_file(path: Path) -> keras.Model:
@@ -22,11 +23,13 @@ def load_keras_file(path: Path) -> keras.Model:
         ModelFileError: The file cannot be read, holds a Lambda layer, or needs KerasHub, which is
             not installed.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config: Any = json.loads(archive.read("config.json"))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ModelFileError(f"{path} is not a .keras file: {reason(error)}") from error
+    with reading(path, "a .keras file", error=ModelFileError), zipfile.ZipFile(path) as archive:
+        if "config.json" not in archive.namelist():
+            raise ValueError("it has no config.json")
+        config: Any = json.loads(archive.read("config.json"))
+        # Keras reads the parts of its weights file that it needs, which compares no checksum.
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"{damaged} in it has a wrong checksum")
     lambdas = []
     for part in _sections(config):
         if part.get("class_name") == "Lambda":
@@ -44,7 +47,9 @@ def load_keras_file(path: Path) -> keras.Model:
             # Keras 3.15.1 warns so after a layer that did not load, which it reports anyway.
             warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
             model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except TfftError:
+        raise
+    except Exception as error:  # of any type: the content is sound, and not what Keras knows
         raise ModelFileError(f"cannot load the Keras model {path}: {reason(error)}") from error
     return model
 

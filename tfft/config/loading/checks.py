@@ -24,6 +24,7 @@ Found = Iterator[tuple[Path, str]]
 
 # Numbers of channels of which one is alpha.
 _WITH_ALPHA = (2, 4)
+_MOST_PX = 4096
 _NOT_IN_CATALOG = (HubBackbone, KerasBackbone, KerasHubBackbone)
 
 
@@ -57,6 +58,13 @@ def _data(data: DataConfig) -> Found:
 
 
 def _image(image: ImageConfig) -> Found:
+    for key in ("size_px", "resize_px", "backbone_px"):
+        if (size_px := getattr(image, key) or 0) > _MOST_PX:
+            yield (
+                ("image", key),
+                f"must be at most {_MOST_PX:,}, at which one image takes 200 MB of memory. "
+                f"Received: {size_px}",
+            )
     if image.channels != 3 and image.adapter is None:
         yield (
             ("image", "adapter"),

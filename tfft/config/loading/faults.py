@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from tfft.config.loading.hints import hint_for_key, kind_of_backbone, section_form
 from tfft.config.loading.schema import choice_at, description_at, fields_at
 from tfft.config.loading.source import Document, Path
-from tfft.errors import nearest
+from tfft.errors import nearest, shortened
 
 _MEANING_BY_FAULT = {
     "bool_type": "true or false",
@@ -20,6 +21,12 @@ _MEANING_BY_FAULT = {
     "tuple_type": "a list",
     "finite_number": "a finite number",
 }
+# As many faults as a screen has room for, and how long a line and a key may get.
+_SHOWN = 30
+# As many keys are compared with those that are allowed, which takes a while.
+_COMPARED = 200
+_LONGEST_LINE = 1000
+_LONGEST_KEY = 60
 _SECTION_FAULTS = ("model_type", "model_attributes_type", "dict_type")
 
 
@@ -36,11 +43,14 @@ class Fault(NamedTuple):
 
 
 def report(faults: Iterable[Fault], document: Document) -> str:
-    """Returns a line for each fault, ``place: path: what is wrong``, in the order of the file."""
+    """Returns a line for each fault, ``place: path: what is wrong``, in the order of the file.
+
+    Of more faults than a screen has lines the first are shown, and how many there are.
+    """
     lines: dict[str, tuple[bool, int]] = {}
     for fault in faults:
         place = document.place(fault.path)
-        dotted = ".".join(str(part) for part in fault.path) or "recipe"
+        dotted = ".".join(shortened(str(part), _LONGEST_KEY) for part in fault.path) or "recipe"
         where = f"{place}: {dotted}"
         if not place or place.endswith(f" {dotted}"):  # an override of just this value
             where = place or dotted
@@ -48,8 +58,10 @@ def report(faults: Iterable[Fault], document: Document) -> str:
         _, _, number = place.rpartition(":")
         is_numbered = number.isdecimal()
         order = (not is_numbered, int(number) if is_numbered else 0)
-        lines[f"{where}: {fault.text}"] = order
-    return "\n".join(sorted(lines, key=lines.__getitem__))
+        lines[shortened(f"{where}: {fault.text}", _LONGEST_LINE)] = order
+    ordered = sorted(lines, key=lines.__getitem__)
+    more = [f"… and {len(ordered) - _SHOWN:,} more faults"] if len(ordered) > _SHOWN else []
+    return "\n".join([*ordered[:_SHOWN], *more])
 
 
 def find_faults(error: ValidationError, model: type[BaseModel], values: Any) -> list[Fault]:
@@ -66,7 +78,10 @@ def find_faults(error: ValidationError, model: type[BaseModel], values: Any) -> 
         if is_tag_fault and not choice_at(model, found["loc"]).key:
             continue  # the value may be a word instead, and it is that which is wrong
         path = _value_path(found, values, model)
-        text = _sentence(found, path, model)
+        if found["type"] == "extra_forbidden":
+            text: str | None = _unknown_key(path, fields_at(model, found["loc"][:-1]), len(faults))
+        else:
+            text = _sentence(found, path, model)
         if text is not None:
             # A value that fits no member of a union is one fault, not one for each member.
             key = (*path, text) if "unknown key" in text else path
@@ -80,7 +95,7 @@ def received(value: Any) -> str:
         shown = "null" if value is None else str(value).lower()
     else:
         shown = value if isinstance(value, str) else repr(value)
-    return f"Received: {shown if len(shown) <= 80 else shown[:77] + '…'}"
+    return f"Received: {shortened(shown)}"
 
 
 def _value_path(found: Any, values: Any, model: type[BaseModel]) -> Path:
@@ -101,21 +116,23 @@ def _value_path(found: Any, values: Any, model: type[BaseModel]) -> Path:
 def _sentence(found: Any, path: Path, model: type[BaseModel]) -> str | None:
     kind, value, location = found["type"], found["input"], found["loc"]
     choice = choice_at(model, location)
-    if kind == "extra_forbidden":
-        allowed = fields_at(model, location[:-1])
-        return f"unknown key. Allowed: {', '.join(allowed)}.{nearest(str(path[-1]), allowed)}"
     if kind == "missing":
         description = description_at(model, location)
         return f"is missing: {description}" if description else "is missing"
     if kind == "union_tag_not_found":
-        return f"is missing. Allowed: {', '.join(choice.tags)}"
+        known = kind_of_backbone(value["name"]) if path[0] == "backbone" and "name" in value else ""
+        hint = f" {value['name']} is of kind {known}." if known else ""
+        return f"is missing. Allowed: {', '.join(choice.tags)}{hint and '.' + hint}"
     if kind == "union_tag_invalid":
         return _no_choice(choice.tags, (), found["ctx"]["tag"])
     if choice.words:
         in_section = isinstance(value, dict) and choice.sections
         return None if in_section else _no_choice(choice.words, choice.sections, value)
     if kind in _SECTION_FAULTS:
-        return f"must be a section of keys and values. {received(value)}"
+        form = section_form(path, value)
+        return (
+            f"must be a section of keys and values{form and ', such as ' + form}. {received(value)}"
+        )
     if kind == "string_pattern_mismatch":
         rule = "must begin with a letter and go on with letters, digits, _ and -, 64 at most"
         return f"{rule}. {received(value)}"
@@ -126,6 +143,16 @@ def _sentence(found: Any, path: Path, model: type[BaseModel]) -> str | None:
     if kind in _MEANING_BY_FAULT:
         return f"must be {_MEANING_BY_FAULT[kind]}. {received(value)}"
     return f"{found['msg'].replace('Input should be', 'must be')}. {received(value)}"
+
+
+def _unknown_key(path: Path, allowed: list[str], before: int) -> str:
+    """Returns the sentence about a key that does not belong here; `before` it others were found."""
+    slip = nearest(str(path[-1]), allowed, cutoff=0.8) if before < _COMPARED else ""
+    hint = hint_for_key(path)
+    if hint and not slip:
+        return f"unknown key: {hint}. Allowed here: {', '.join(allowed)}"
+    close = nearest(str(path[-1]), allowed) if before < _COMPARED else ""
+    return f"unknown key. Allowed: {', '.join(allowed)}.{close}"
 
 
 def _too_few(value: Any, least: int) -> str | None:

@@ -8,11 +8,16 @@ from pydantic import BaseModel, ValidationError
 
 from tfft.config.loading.faults import Fault, received
 from tfft.config.loading.schema import sections_by_tag
-from tfft.config.loading.source import Document, Path, read_yaml
-from tfft.errors import RecipeWarning, UsageError
+from tfft.config.loading.source import MAX_DEPTH, Document, Path, read_yaml
+from tfft.errors import RecipeWarning, UsageError, shortened
 
 # Values by dotted path, or the strings that `--set` takes.
 Overrides = Mapping[str, Any] | Sequence[str]
+
+
+# Of a list of more entries only the ends are named.
+_FEW = 20
+_DIGITS_OF_INDEX = 10
 
 
 class Override(NamedTuple):
@@ -41,15 +46,20 @@ def parse_overrides(overrides: Overrides) -> list[Override]:
         RecipeError: A value is not YAML.
     """
     if isinstance(overrides, Mapping):
-        return [Override(_path(key), value, f"override {key}") for key, value in overrides.items()]
+        return [
+            Override(_path(str(key)), value, f"override {shortened(str(key))}")
+            for key, value in overrides.items()
+        ]
     parsed = []
     for text in overrides:
+        if text != text.encode(errors="replace").decode():
+            raise UsageError(f"--set takes Unicode. Received: {shortened(ascii(text))}")
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or "" in key.split("."):
             raise UsageError(
-                f"--set takes PATH=VALUE, such as train.batch_size=64. Received: {text}"
+                f"--set takes PATH=VALUE, such as train.batch_size=64. Received: {shortened(text)}"
             )
-        place = f"--set {key}"
+        place = f"--set {shortened(key)}"
         parsed.append(
             Override(_path(key), read_yaml(value, place).values if value else None, place)
         )
@@ -95,7 +105,15 @@ def apply_overrides(
 
 
 def _path(dotted: str) -> Path:
-    return tuple(int(part) if part.isdecimal() else part for part in dotted.split("."))
+    parts = dotted.split(".")
+    if len(parts) > MAX_DEPTH:
+        raise UsageError(
+            f"a path in a recipe has at most {MAX_DEPTH} parts; this one has {len(parts):,}. "
+            f"Received: {shortened(dotted)}"
+        )
+    return tuple(
+        int(part) if part.isdecimal() and len(part) < _DIGITS_OF_INDEX else part for part in parts
+    )
 
 
 def _without_another_kinds_keys(
@@ -153,6 +171,8 @@ def _with(values: Any, path: Path, done: Path, value: Any) -> Any:
     if isinstance(values, list):
         if not isinstance(first, int) or first >= len(values):
             entries = ", ".join(str(index) for index in range(len(values))) or "none"
+            if len(values) > _FEW:
+                entries = f"0 to {len(values) - 1}"
             raise _NoSuchPlaceError(
                 f"{here} is a list; its entries are {entries}. {received(first)}"
             )
@@ -163,5 +183,6 @@ def _with(values: Any, path: Path, done: Path, value: Any) -> Any:
         key = str(first)
         return {**there, key: _with(there.get(key), rest, (*done, key), value)}
     raise _NoSuchPlaceError(
-        f"{here} is one value, {values!r}, not a section or a list. {received(first)}"
+        f"{here} is one value, {shortened(repr(values))}, not a section or a list. "
+        f"{received(first)}"
     )

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tfft.config.base import BELOW
 from tfft.config.loading.load import load_recipe
 from tfft.config.loading.schema import discriminator, is_section, item_of, members_of, tags_of
 from tfft.config.loading.source import bundled_recipes
@@ -33,6 +34,7 @@ or the name of a bundled recipe:
 - Unknown keys and values are refused; all faults of a file are named at once, with file and line.
 - YAML is that of version 1.2: `1e-4` is a number, `yes` and `on` are words, tags are refused, a key
   stands once.
+- Whole numbers are below 2,147,483,648, sizes of images at most 4,096.
 - Paths are relative to the current directory; `~` is the home directory.
 - The resolved recipe, with every value, is written into the run; it can be run again as it is.
 - `--data DIR` sets `data` to an `image_folder` at DIR (a `.csv` file: to a `manifest`) and keeps
@@ -199,7 +201,7 @@ def _bounds(metadata: list[Any]) -> str:
         f"{sign} {getattr(bound, name)}"
         for bound in metadata
         for kind, (sign, name) in _BOUNDS.items()
-        if isinstance(bound, kind)
+        if isinstance(bound, kind) and getattr(bound, name) != BELOW
     ]
     return ", ".join(found)
 

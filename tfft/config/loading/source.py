@@ -12,15 +12,17 @@ from typing import Any
 
 import yaml
 
-from tfft.errors import RecipeError, nearest
+from tfft.errors import RecipeError, nearest, shortened
 from tfft.system.readable import command_text
 
 # Keys and list indices from the top of a document to a value.
 Path = tuple[str | int, ...]
 
 _MAX_BYTES = 1 << 20
+_LONGEST_PROBLEM = 300
 _MAX_NODES = 20_000
-_MAX_DEPTH = 30
+MAX_DEPTH = 30
+_LONGEST_PATH = 1000
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NULL = re.compile(r"null|Null|NULL|~|")
 # What is longer is no count; Python refuses to read integers of thousands of digits.
@@ -68,6 +70,8 @@ def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
     """
     bundled = bundled_recipes()
     path = bundled.get(str(name_or_path)) or FilePath(name_or_path).expanduser()
+    if len(str(name_or_path)) > _LONGEST_PATH:
+        raise RecipeError(f"no recipe has a name so long. Received: {shortened(str(path))}")
     if path.is_dir():
         raise RecipeError(
             f"{path} is a directory, not a recipe. To train on its images: "
@@ -79,9 +83,19 @@ def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
             f"{', '.join(bundled)}.{nearest(str(name_or_path), bundled)}"
         )
     try:
-        return path, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        return path, content.decode("utf-8-sig")
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        if len(content) > _MAX_BYTES:
+            raise RecipeError(_too_large(str(path))) from error
+        line = content[: error.start].count(b"\n") + 1
+        raise RecipeError(
+            f"{path}:{line}: not UTF-8: the byte 0x{content[error.start]:02x}. Save the file as "
+            "UTF-8"
+        ) from error
 
 
 def read_yaml(text: str, source: str) -> Document:
@@ -95,19 +109,31 @@ def read_yaml(text: str, source: str) -> Document:
         RecipeError: The text is not YAML, or uses a part of YAML that is refused here.
     """
     if len(text.encode()) > _MAX_BYTES:
-        raise RecipeError(f"{source}: larger than {_MAX_BYTES:,} bytes; this is no recipe")
+        raise RecipeError(_too_large(source))
     try:
         node = _Composer(text, source).get_single_node()
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        character = f"U+{ord(text[error.position]):04X}"
+        raise RecipeError(
+            f"{source}:{line}: not YAML: the character {character}, which YAML does not allow"
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         said = [getattr(error, "context", None), getattr(error, "problem", None)]
-        problem = ", ".join(filter(None, said)) or "characters that YAML does not allow"
+        problem = shortened(", ".join(filter(None, said)), _LONGEST_PROBLEM)
+        if "'\\t'" in problem:
+            problem += "; indent by spaces, not by tabs"
         raise RecipeError(f"{source}{line}: not YAML: {problem}") from error
     if node is None:
         return Document({}, {(): f"{source}:1"})
     builder = _Builder(source)
     return Document(builder.build(node, ()), builder.places)
+
+
+def _too_large(source: str) -> str:
+    return f"{source}: larger than {_MAX_BYTES:,} bytes; this is no recipe"
 
 
 class _Composer(yaml.SafeLoader):
@@ -123,9 +149,9 @@ class _Composer(yaml.SafeLoader):
         place = f"{self._source}:{event.start_mark.line + 1}"
         tag = getattr(event, "tag", None)
         if tag is not None:
-            raise RecipeError(f"{place}: tags are not allowed. Received: {tag}")
-        if self._depth >= _MAX_DEPTH:
-            raise RecipeError(f"{place}: nested deeper than {_MAX_DEPTH}; this is no recipe")
+            raise RecipeError(f"{place}: tags are not allowed. Received: {shortened(tag)}")
+        if self._depth >= MAX_DEPTH:
+            raise RecipeError(f"{place}: nested deeper than {MAX_DEPTH}; this is no recipe")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -145,7 +171,7 @@ class _Builder:
         place = f"{self._source}:{node.start_mark.line + 1}"
         if self._count > _MAX_NODES:
             raise RecipeError(f"{place}: more than {_MAX_NODES:,} values; this is no recipe")
-        if len(path) > _MAX_DEPTH:
+        if len(path) > MAX_DEPTH:
             raise RecipeError(f"{place}: refers to itself")
         self.places.setdefault(path, place)
         if isinstance(node, yaml.MappingNode):
@@ -162,7 +188,7 @@ class _Builder:
                 raise RecipeError(f"{place}: a key must be a word")
             key = key_node.value
             if key in seen:
-                raise RecipeError(f"{place}: the key {key!r} stands here twice")
+                raise RecipeError(f"{place}: the key {shortened(key)!r} stands here twice")
             seen.add(key)
             self.places[(*path, key)] = place
             yield key, self.build(value_node, (*path, key))

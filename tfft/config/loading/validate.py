@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from tfft.config.base import Section
 from tfft.config.loading.checks import check_sections
 from tfft.config.loading.faults import Fault, find_faults, received, report
-from tfft.config.loading.source import Document
+from tfft.config.loading.source import MAX_DEPTH, Document
 from tfft.errors import RecipeError
 
 Sections = TypeVar("Sections", bound=Section)
@@ -42,12 +42,14 @@ def validated(model: type[Sections], document: Document, known: Sequence[Fault] 
     return checked
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """Returns values as JSON has them: paths as text, tuples as lists."""
+    if depth > MAX_DEPTH:
+        raise RecipeError(f"nested deeper than {MAX_DEPTH}, or holds itself; this is no recipe")
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {_plain(str(key)): _plain(part, depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_plain(part, depth + 1) for part in value]
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str):

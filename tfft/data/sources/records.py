@@ -49,6 +49,8 @@ class RecordFile:
         Raises:
             DataError: They do not lie in that record.
         """
+        if record >= len(self._records):
+            raise DataError(f"{self._path} has lost records: prepare the set again")
         found = self._content.find(encoded, *self._records[record])
         if found < 0:
             raise DataError(f"{self._path} changed while it was read: run again")

@@ -21,6 +21,7 @@ from tfft.data.dataset import Source
 from tfft.data.sources.kept import size_and_time
 from tfft.data.sources.tfds_quiet import quiet_preparation, tensorflow_datasets
 from tfft.errors import DataError, TfftError
+from tfft.system.damage import reason
 from tfft.system.digests import file_sha256
 from tfft.system.files import (
     atomic_directory,
@@ -131,7 +132,7 @@ class StanfordDogsArchives:
         path = cache_directory("scans") / f"archives-{key}.json"
         with contextlib.suppress(TfftError):
             kept = read_json(path)
-            if isinstance(kept, dict) and kept.get("stamps") == stamps:
+            if isinstance(kept, dict) and kept.get("stamps") == stamps and "sha256" in kept:
                 return kept["sha256"]
         sums = {name: file_sha256(self._directory / name) for name in _ARCHIVES}
         write_json(path, {"stamps": stamps, "sha256": sums})
@@ -216,9 +217,13 @@ def _explained_damage(archives: Path) -> Iterator[None]:
     """Turns what broken archives raise into a `DataError`."""
     try:
         yield
-    except (tarfile.TarError, ElementTree.ParseError, EOFError, KeyError, ValueError) as error:
+    except TfftError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk, not about the content
+            raise
         raise DataError(
-            f"the archives of Stanford Dogs are damaged: {archives}: {error}"
+            f"the archives of Stanford Dogs are damaged: {archives}: {reason(error)}"
         ) from error
 
 

@@ -1,6 +1,7 @@
 """Image classification sets of TensorFlow Datasets, read where TFDS has put them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tfft.data.sources.tfds_quiet import (
     unreachable,
 )
 from tfft.errors import DataError, nearest
+from tfft.system.damage import reading
 from tfft.system.progress import Progress
 
 _FILE_NAME_FEATURES = ("image/filename", "file_name", "filename")
@@ -55,14 +57,15 @@ def _builder(config: TfdsData, progress: Progress) -> Any:
     """Returns the builder of the set, downloaded and prepared if need be."""
     tfds = tensorflow_datasets()
     data_dir = None if config.data_dir is None else str(config.data_dir)
-    try:
-        builder = tfds.builder(config.name, data_dir=data_dir)
-    except tfds.core.registered.DatasetNotFoundError:
-        names = tfds.list_builders()
-        raise DataError(
-            f"TFDS has no set of this name.{nearest(config.name, names)} "
-            f"Received: name={config.name}"
-        ) from None
+    with _reading_set(config.name, data_dir or "the data directory of TFDS"):
+        try:
+            builder = tfds.builder(config.name, data_dir=data_dir)
+        except tfds.core.registered.DatasetNotFoundError:
+            names = tfds.list_builders()
+            raise DataError(
+                f"TFDS has no set of this name.{nearest(config.name, names)} "
+                f"Received: name={config.name}"
+            ) from None
     if builder.info.splits:
         return builder
     import requests
@@ -181,7 +184,7 @@ def _rows(
     shard, open_name = None, ""
     task = progress.start(f"listing {builder.name} {split}", len(examples))
     try:
-        for example in examples:
+        for example in _each(examples, builder):
             record = example["tfds_id"].decode()
             name, _, number = record.partition("__")
             if shard is None or name != open_name:
@@ -203,6 +206,22 @@ def _rows(
         task.close()
         if shard:
             shard.close()
+
+
+def _each(examples: Any, builder: Any) -> Iterator[Any]:
+    """Yields the examples of a set, whose files have checksums that are compared on the way."""
+    left = iter(examples)
+    while True:
+        with _reading_set(builder.name, builder.data_dir):
+            example = next(left, None)
+        if example is None:
+            return
+        yield example
+
+
+def _reading_set(name: str, place: Any) -> AbstractContextManager[None]:
+    advice = "Remove its directory there, and run again to prepare it anew."
+    return reading(place, f"a place with the set {name}", advice=advice, error=DataError)
 
 
 def _examples(tfds: Any, builder: Any, split: str, features: _Features) -> Any:

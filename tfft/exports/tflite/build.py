@@ -1,5 +1,6 @@
 """A Keras model as TFLite files that carry their labels, their pixels and their metadata."""
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from tfft.system.tensorflow import keras
 from tfft.exports.outputs import answers_and_logits, labels_file
 from tfft.exports.tflite.file import model_bytes, order_outputs, read_model, take_uint8
 from tfft.exports.tflite.metadata import add_metadata, output_names
-from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.info import DIGEST_KEY, FILE_NAME, ModelInfo
 from tfft.runtime.tflite.convert import convert_to_tflite
 
 
@@ -54,9 +55,11 @@ def write_tflite(
     if uint8_input:
         take_uint8(model)
     add_metadata(model, info, version, description)
-    path.write_bytes(model_bytes(model))
+    whole = model_bytes(model)
+    path.write_bytes(whole)
+    described = {**info.to_export_json(), DIGEST_KEY: hashlib.sha256(whole).hexdigest()}
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(FILE_NAME, json.dumps(info.to_export_json(), ensure_ascii=False))
+        archive.writestr(FILE_NAME, json.dumps(described, ensure_ascii=False))
         for name, head in ((n, h) for n, h in info.heads.items() if h.class_names):
             labels = "".join(f"{label}\n" for label in head.class_names)
             archive.writestr(labels_file(name), labels)

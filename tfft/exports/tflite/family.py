@@ -24,7 +24,8 @@ from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import read_tflite_info
 from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.runtime.timing import time_model
-from tfft.system.files import atomic_directory, write_json
+from tfft.system.files import atomic_directory
+from tfft.system.formats import CHECKS
 from tfft.system.machine import processors
 from tfft.system.progress import Progress
 
@@ -201,4 +202,4 @@ def _put_in_place(files: Sequence[Path], directory: Path, checks: dict[str, Any]
     with atomic_directory(directory) as temporary:
         for file in files:
             shutil.copyfile(file, temporary / file.name)
-        write_json(temporary / "checks.json", checks)
+        CHECKS.write(temporary / "checks.json", checks)
