@@ -23,6 +23,7 @@ from tfft.config.model import (
     LiteBackbone,
 )
 from tfft.errors import BackboneError
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 
@@ -88,7 +89,7 @@ def _find_weights(
     if weights == "random":
         return None
     if weights != "imagenet":
-        path = Path(weights).expanduser()
+        path = expanded(weights)
         if not path.is_file():
             raise BackboneError(
                 "weights must be imagenet, random or the path of a file, and there is no file at "

@@ -17,6 +17,7 @@ from typing import IO, Any
 from tfft.catalog.spec import WeightsFile
 from tfft.errors import BackboneError
 from tfft.system.files import atomic_path
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 CONNECT_TIMEOUT_S = 6.0
@@ -26,8 +27,11 @@ _CHUNK_BYTES = 1 << 20
 
 def cached_path(file: WeightsFile) -> Path:
     """Returns the path where Keras keeps this file, whether or not the file exists."""
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home).expanduser() / "models" / file.name
+    home = expanded(os.environ.get("KERAS_HOME") or "~/.keras")
+    path = home / "models" / file.name
+    if path.is_file() or "KERAS_HOME" in os.environ or os.access(home.parent, os.W_OK):
+        return path
+    return Path("/tmp/.keras/models", file.name)  # as Keras does where there is no home directory
 
 
 def fetch(file: WeightsFile, progress: Progress = SILENT) -> Path:

@@ -25,6 +25,7 @@ import numpy as np
 from tfft.cache.room import BUILDING, ENTRY_FILE, PROMISED_FILE, discard, make_room
 from tfft.cache.tensors import StoredTensor, TensorWriter
 from tfft.errors import NewerFormatError, TfftError
+from tfft.system.caches import cache_place
 from tfft.system.files import (
     cache_directory,
     explained_os_errors,
@@ -95,7 +96,7 @@ def open_entry(content: Content) -> Entry | None:
         NewerFormatError: A newer version of tfft made it.
         TfftError: It is damaged and cannot be removed.
     """
-    directory = activation_directory() / content.key
+    directory = cache_place("activations", content.key)
     record = directory / ENTRY_FILE
     is_entry = record.is_file() and not (directory.is_symlink() or record.is_symlink())
     if not is_entry:
@@ -149,7 +150,8 @@ def try_entry(
     content: Content, fill: Callable[[Sequence[TensorWriter]], None], *, max_bytes: float
 ) -> Entry | None:
     """Does what `make_entry` does, but returns None while another run is making the entry."""
-    directory, building = activation_directory() / content.key, _building(content)
+    directory = cache_place("activations", content.key)
+    building = _building(content)
     with explained_os_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         entry = open_entry(content)
@@ -170,7 +172,7 @@ def try_entry(
 
 def _building(content: Content) -> Path:
     """The directory in which the entry is filled."""
-    return activation_directory() / f".{content.key}{BUILDING}"
+    return cache_place("activations", content.key).with_name(f".{content.key}{BUILDING}")
 
 
 def _build(

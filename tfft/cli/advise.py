@@ -6,7 +6,7 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.probe import probe_table
 from tfft.cli.progress import shown_progress
@@ -20,7 +20,7 @@ from tfft.system.readable import command_text
 @set_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     default="advised.yaml",
     show_default=True,
     metavar="FILE",

@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import PathType, json_option, quiet_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=PathType())
 @json_option
 @quiet_option
 def command(run: Path, as_json: bool, quiet: bool) -> None:

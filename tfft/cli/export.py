@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 import tfft
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import PathType, json_option, quiet_option
 from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.config.recipe import Precision
@@ -40,7 +40,7 @@ def precisions_of(
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=PathType())
 @click.option(
     "--format",
     "formats",
@@ -50,7 +50,7 @@ def precisions_of(
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     default=Path("saved_models"),
     show_default=True,
     metavar="DIR",

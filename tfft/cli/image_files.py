@@ -7,6 +7,7 @@ from pathlib import Path
 from tfft.data.notes import Kind, Notes
 from tfft.errors import UsageError
 from tfft.system.listing import list_files
+from tfft.system.paths import expanded
 from tfft.system.printable import printable_name
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
@@ -37,7 +38,7 @@ def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
         UsageError: A folder has no image, or a pattern matches nothing.
     """
     paths: list[str] = []
-    for argument in arguments:
+    for argument in (str(expanded(word)) for word in arguments):
         matches = [argument]
         if not Path(argument).exists() and glob.has_magic(argument):
             matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - patterns may be absolute

@@ -7,7 +7,14 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
+from tfft.cli.options import (
+    PathType,
+    data_option,
+    json_option,
+    quiet_option,
+    recipe_argument,
+    set_option,
+)
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     metavar="FILE",
     help="Draw the loss against the rate: .png, .svg or .pdf (extra `plots`).",
 )

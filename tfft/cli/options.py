@@ -1,8 +1,22 @@
 """Options that several commands share, each defined once."""
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from tfft.system.paths import expanded
+
+
+class PathType(click.Path):
+    """A path, with ``~`` for the home directory: shells leave that alone in ``--option=~/path``."""
+
+    def __init__(self, **checks: bool) -> None:
+        super().__init__(path_type=Path, **checks)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(expanded(value), param, ctx)
+
 
 recipe_argument = click.argument("recipe", metavar="RECIPE")
 
@@ -16,14 +30,14 @@ set_option = click.option(
 
 data_option = click.option(
     "--data",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="DIR",
     help="Photos, one folder a class, or a CSV file with the columns path and label.",
 )
 
 info_option = click.option(
     "--info",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="MODEL",
     help="Run, export or tfft.json of a served model. Needed to find the images that it was "
     "trained on, or if the server does not describe the model.",

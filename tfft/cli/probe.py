@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     help="Also draw a picture: .png, .svg or .pdf (extra `plots`).",
 )

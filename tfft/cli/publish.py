@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 
 import tfft
-from tfft.cli.options import allow_op_option, json_option, quiet_option
+from tfft.cli.options import PathType, allow_op_option, json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 
 @click.command()
-@click.argument("model", metavar="SAVEDMODEL", type=click.Path(path_type=Path))
-@click.argument("base_path", metavar="BASE_PATH", type=click.Path(path_type=Path))
+@click.argument("model", metavar="SAVEDMODEL", type=PathType())
+@click.argument("base_path", metavar="BASE_PATH", type=PathType())
 @click.option(
     "--version",
     type=click.IntRange(min=1),

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 import tfft
-from tfft.cli.options import quiet_option
+from tfft.cli.options import PathType, quiet_option
 from tfft.cli.output import aligned, new_table, print_rich, results_stream
 from tfft.cli.predict import predict_files
 from tfft.cli.progress import shown_progress
@@ -35,12 +35,10 @@ class Checked(NamedTuple):
 
 
 @click.command()
-@click.option(
-    "--run", type=click.Path(path_type=Path), metavar="DIR", help="Default: runs/quickstart."
-)
+@click.option("--run", type=PathType(), metavar="DIR", help="Default: runs/quickstart.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     default=Path("saved_models"),
     show_default=True,
     metavar="DIR",

@@ -5,23 +5,23 @@ from pathlib import Path
 import click
 
 import tfft
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import PathType, json_option, quiet_option
 from tfft.cli.output import print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=PathType())
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     metavar="FILE",
     help="File to write. Default: report.html in the run.",
 )
 @click.option("--split", help="test or validation. Default: test, if there are test images.")
 @click.option(
     "--png",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathType(file_okay=False),
     metavar="DIR",
     help="Also write the figures as PNG files (extra `plots`).",
 )

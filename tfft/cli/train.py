@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.cli.progress import shown_progress
@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, order and augmentation.")
 @click.option(
     "--run",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="DIR",
     help="Directory of the run. Default: runs/NAME, then runs/NAME-2, …",
 )
-@click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Resume a stopped run."
-)
+@click.option("--resume", type=PathType(), metavar="RUN", help="Resume a stopped run.")
 @click.option(
     "--finish",
     is_flag=True,

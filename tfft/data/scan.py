@@ -15,7 +15,8 @@ from tfft.data.index import ImageIndex
 from tfft.errors import DataError, TfftError
 from tfft.images.formats import FORMATS
 from tfft.images.inspect import inspect_image
-from tfft.system.files import cache_directory, read_arrays, write_arrays
+from tfft.system.caches import cache_place, optional_write
+from tfft.system.files import read_arrays, write_arrays
 from tfft.system.progress import SILENT, Progress
 
 # Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.
@@ -51,7 +52,7 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     A kept scan holds as long as paths, places in them, sizes and modification times are the same.
     Where a file could not be read at all, nothing is kept: none of these tells when it can be.
     """
-    path = cache_directory("scans") / f"{_key(index)}.npz"
+    path = cache_place("scans", f"{_key(index)}.npz")
     kept = _kept_scan(path, len(index))
     if kept is not None:
         return kept
@@ -59,7 +60,8 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     if not scan.digests.any(axis=1).all():
         return scan
     reasons = np.frombuffer(json.dumps(scan.reasons).encode(), np.uint8)
-    write_arrays(path, {"digests": scan.digests, "formats": scan.formats, "reasons": reasons})
+    with optional_write():
+        write_arrays(path, {"digests": scan.digests, "formats": scan.formats, "reasons": reasons})
     return scan
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
 from tfft.interface.common import optional_path, recipe_or_images
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def probe(
         >>> probe.best.top1
         1.0
     """
-    is_run = (Path(source) / "run.json").is_file()
+    source, plot = expanded(source), optional_path(plot)
+    is_run = (source / "run.json").is_file()
     if is_run and (data is not None or overrides):
         raise UsageError("a run is probed on its own data: it takes no --data and no --set.")
     recipe = None if is_run else recipe_or_images(source, data, overrides)
@@ -75,13 +77,13 @@ def probe(
     from tfft.transfer.probes.probe_plot import write_plot
 
     if plot is not None:
-        require_picture(Path(plot))
+        require_picture(plot)
     if recipe is None:
-        found = probe_run(Path(source), head, progress)
+        found = probe_run(source, head, progress)
     else:
         found = probe_recipe(recipe, head, progress)
     if plot is not None:
-        write_plot(found, Path(plot))
+        write_plot(found, plot)
     return found
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfft.system.paths import expanded
+
 if TYPE_CHECKING:
     from tfft.config.loading.overrides import Overrides
     from tfft.config.recipe import Recipe
@@ -14,7 +16,7 @@ def recipe_or_images(
     """Loads a recipe, or the recipe `classifier` on a directory or manifest of images."""
     from tfft.config.loading.load import load_recipe
 
-    path = Path(recipe)
+    path = expanded(recipe)
     if data is None and (path.is_dir() or path.suffix.lower() == ".csv"):
         return load_recipe("classifier", overrides=overrides, data=path)
     return load_recipe(recipe, overrides=overrides, data=optional_path(data))
@@ -22,4 +24,4 @@ def recipe_or_images(
 
 def optional_path(path: str | Path | None) -> Path | None:
     """Returns what a user gave for a path as one."""
-    return None if path is None else Path(path)
+    return None if path is None else expanded(path)

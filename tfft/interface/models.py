@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfft.interface.common import optional_path
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 from tfft.untrusted.operations import also_allowing
 
@@ -97,7 +98,7 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
     """
     from tfft.evaluation.calibrate import calibrate as fit
 
-    return fit(Path(run), progress)
+    return fit(expanded(run), progress)
 
 
 def export(
@@ -150,9 +151,9 @@ def export(
     from tfft.exports import export as exporting
 
     return exporting.export(
-        Path(run),
+        expanded(run),
         formats=formats,
-        output=Path(output),
+        output=expanded(output),
         name=name,
         calibrated=calibrated,
         tflite=tflite,
@@ -198,7 +199,7 @@ def report(
     from tfft.reports import report as reporting
 
     return reporting.make_report(
-        Path(run),
+        expanded(run),
         output=optional_path(output),
         split=split,
         png=optional_path(png),

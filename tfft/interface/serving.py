@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 from tfft.untrusted.operations import also_allowing
 
@@ -53,7 +54,9 @@ def publish(
     from tfft.exports.serving import publish as publishing
 
     with also_allowing(allow_ops):
-        return publishing.publish(Path(model), Path(base_path), version=version, progress=progress)
+        return publishing.publish(
+            expanded(model), expanded(base_path), version=version, progress=progress
+        )
 
 
 def serve_check(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def resume(run: str | Path, *, finish: bool = False, progress: Progress = SILENT
     """
     from tfft.transfer import train as training
 
-    return training.resume(Path(run), finish=finish, progress=progress)
+    return training.resume(expanded(run), finish=finish, progress=progress)
 
 
 def plan(

@@ -15,6 +15,7 @@ from tfft.runtime.served.address import is_address
 from tfft.runtime.served.transport import TIMEOUT_S
 from tfft.system.damage import reading
 from tfft.system.files import json_value, read_json
+from tfft.system.paths import expanded
 from tfft.system.readable import command_text
 
 _ALLOWED = (
@@ -56,7 +57,7 @@ def load_predictor(
         return ServedPredictor(str(model), described, signature, timeout_s or TIMEOUT_S)
     if info is not None or timeout_s is not None:
         raise UsageError(f"--info and --timeout are for the URLs of served models, not for {model}")
-    path = Path(model)
+    path = expanded(model)
     if not path.exists():
         raise ModelFileError(f"no model: {path} does not exist. A MODEL is {_ALLOWED}.")
     saved_model = find_saved_model(path)

@@ -12,6 +12,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.strategies import STRATEGY_NAMES
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.runs.run import open_run
+from tfft.system.paths import expanded
 from tfft.system.readable import command_text
 
 SCRATCH = "scratch"
@@ -91,8 +92,8 @@ def make_arms(
         if word == SCRATCH or word in STRATEGY_NAMES:
             base = load_recipe(recipe, overrides=overrides, data=data)
             arms.append(_strategy(word, base, scratch_epochs))
-        elif Path(word).is_dir():
-            _add_run(Path(word), runs, arms)
+        elif expanded(word).is_dir():
+            _add_run(expanded(word), runs, arms)
         else:
             loaded = load_recipe(_recipe_word(word), overrides=overrides, data=data)
             arms.append(Arm(Path(word).stem, loaded))

@@ -22,6 +22,7 @@ import platformdirs
 
 from tfft.errors import TfftError
 from tfft.system.damage import reading
+from tfft.system.paths import expanded
 
 # More than any count, size or time has.
 _MOST_DIGITS = 30
@@ -38,7 +39,7 @@ def cache_directory(kind: str) -> Path:
     It is ``$TFFT_CACHE_DIR/<kind>``, or the user cache directory of the system.
     """
     root = os.environ.get("TFFT_CACHE_DIR") or platformdirs.user_cache_dir("tfft")
-    return Path(root) / kind
+    return expanded(root) / kind
 
 
 @contextlib.contextmanager
@@ -56,7 +57,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{path.name}{TEMPORARY}"
         remove_abandoned(path.parent, f"{glob.escape(prefix)}*")
-        temporary, lock = _locked(lambda: _new_file(path.parent, prefix, path.suffix))
+        temporary, lock = locked_temporary(lambda: _new_file(path.parent, prefix, path.suffix))
         try:
             yield temporary
             sync(temporary)
@@ -87,7 +88,7 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = prefix or f".{path.name}{TEMPORARY}"
         remove_abandoned(path.parent, f"{glob.escape(prefix)}*")
-        temporary, lock = _locked(lambda: tempfile.mkdtemp(dir=path.parent, prefix=prefix))
+        temporary, lock = locked_temporary(lambda: tempfile.mkdtemp(dir=path.parent, prefix=prefix))
         try:
             yield temporary
             # In parallel: the file system then commits many files at once.
@@ -107,8 +108,15 @@ def _new_file(directory: Path, prefix: str, suffix: str) -> str:
     return name
 
 
-def _locked(make: Callable[[], str]) -> tuple[Path, int]:
-    """Makes a file or directory and locks it; the lock is freed however this process ends."""
+def locked_temporary(make: Callable[[], str]) -> tuple[Path, int]:
+    """Makes a file or directory and locks it; the lock is freed however this process ends.
+
+    Args:
+        make: Function that makes one of a new name, which `remove_abandoned` finds, and returns it.
+
+    Returns:
+        Its path, and the descriptor that holds the lock until it is closed.
+    """
     while True:
         made = Path(make())
         try:

@@ -12,6 +12,8 @@ from tfft.system.quiet import descriptors_kept_aside
 # Level 3: what goes wrong is raised as an exception; level 2 prints hints of kernels as errors.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
+if "KERAS_HOME" in os.environ:  # Keras would make a directory called `~`
+    os.environ["KERAS_HOME"] = os.path.expanduser(os.environ["KERAS_HOME"])  # noqa: PTH111
 # TensorFlow writes to file descriptor 2 before its own log level is in force, so the descriptor is
 # pointed at a file meanwhile; the file is shown if the import fails.
 with descriptors_kept_aside(2, shown_on_error=True), warnings.catch_warnings():

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tfft.errors import BackboneError
+from tfft.system.caches import cache_place
 from tfft.system.damage import reading
 from tfft.system.digests import file_sha256
-from tfft.system.files import atomic_directory, cache_directory
+from tfft.system.files import atomic_directory
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 
@@ -59,7 +61,7 @@ def find_module(handle: str, sha256: str | None, progress: Progress = SILENT) ->
     """
     if not is_local(handle):
         return _checked(_resolve(handle, progress), handle, sha256)
-    path = Path(handle).expanduser()
+    path = expanded(handle)
     if path.is_dir():
         return _checked(path, handle, sha256)
     if not path.is_file():
@@ -70,7 +72,7 @@ def find_module(handle: str, sha256: str | None, progress: Progress = SILENT) ->
         )
     digest = file_sha256(path)
     _require_digest(digest, sha256, handle)
-    directory = cache_directory("hub") / digest
+    directory = cache_place("hub", digest)
     if not directory.is_dir():
         with atomic_directory(directory) as temporary:
             _unpack(path, temporary)

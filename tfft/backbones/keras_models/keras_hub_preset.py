@@ -19,6 +19,7 @@ from tfft.backbones.keras_models.own_model import built, spec_of_model
 from tfft.catalog.spec import INPUT_RANGES, PREPROCESSING_OF_RANGE
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
+from tfft.system.paths import expanded
 from tfft.system.progress import Progress
 
 # The size where a backbone takes any size and its image converter names none.
@@ -42,7 +43,7 @@ def build_keras_hub(
             of this size.
         ModelFileError: KerasHub is not installed.
     """
-    directory = Path(config.preset).expanduser()
+    directory = expanded(config.preset)
     source = str(directory) if directory.is_dir() else config.preset
     if directory.is_dir() and not (directory / "config.json").is_file():
         raise BackboneError(

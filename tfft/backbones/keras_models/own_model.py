@@ -24,6 +24,7 @@ from tfft.catalog.spec import (
 from tfft.config.model import KerasBackbone
 from tfft.errors import BackboneError, ModelFileError
 from tfft.system.digests import file_sha256
+from tfft.system.paths import expanded
 
 
 def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Backbone:
@@ -43,7 +44,7 @@ def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Ba
             images of this size.
         ModelFileError: The file cannot be loaded, or could run code.
     """
-    path = Path(config.path).expanduser()
+    path = expanded(config.path)
     file = path / "model.keras" if path.is_dir() else path
     if not file.is_file():
         raise BackboneError(

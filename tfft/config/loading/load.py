@@ -18,6 +18,7 @@ from tfft.config.loading.validate import validated
 from tfft.config.recipe import Recipe
 from tfft.config.strategies import STRATEGY_NAMES, Strategy
 from tfft.errors import RecipeError, RecipeWarning, nearest
+from tfft.system.paths import expanded
 
 _HEADER = "# A resolved recipe: every value is written out. `tfft train` runs it as it is.\n"
 # Values that have been renamed, by their place in a recipe: what they were called, and are now.
@@ -108,11 +109,11 @@ def _resolve(document: Document, overrides: Overrides, data: str | Path | None) 
     others = [o for o in parsed if o.path[:2] != _STRATEGY]
     document, lost = apply_overrides(document, others, Recipe)
     if data is not None:
-        document = _with_data(document, Path(data))
+        document = _with_data(document, expanded(data))
     document = _with_new_names(document, warn=True)
     recipe = validated(Recipe, document, [*faults, *found, *lost])
     # Paths become absolute, so that the recipe means the same everywhere.
-    paths = {k: v.expanduser().absolute() for k, v in recipe.data if isinstance(v, Path)}
+    paths = {k: expanded(v).absolute() for k, v in recipe.data if isinstance(v, Path)}
     data_section = recipe.data.model_copy(update=paths)
     backbone = absolute_backbone(recipe.backbone)
     return recipe.model_copy(update={"data": data_section, "backbone": backbone})

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tfft.catalog.backbones import backbone_specs, resolve_arguments
@@ -22,6 +21,7 @@ from tfft.config.loading.source import (
 from tfft.config.loading.validate import validated
 from tfft.config.model import BackboneConfig
 from tfft.errors import BackboneError, RecipeError, nearest
+from tfft.system.paths import expanded
 
 _FORMS = (
     "a name that `tfft backbones` lists (with arguments: MobileNet:alpha=0.25,weights=FILE), a run "
@@ -122,7 +122,7 @@ def absolute_backbone(backbone: BackboneConfig) -> BackboneConfig:
     """Makes the path of a backbone's file absolute, if it has one."""
     key = _PLACES.get(backbone.kind, "weights")
     value = getattr(backbone, key)
-    path = Path(value).expanduser().absolute()
+    path = expanded(value).absolute()
     if value in ("imagenet", "random") or "://" in value or (key == "preset" and not path.is_dir()):
         return backbone
     return backbone.model_copy(update={key: str(path)})
@@ -141,7 +141,7 @@ def _divided(text: str) -> list[str]:
 def _document(text: str, weights: str | None = None) -> Document:
     """Returns the sections that a text stands for: the backbone's, and a recipe's pixels."""
     name, _, rest = text.partition(":")
-    path = Path(text).expanduser()
+    path = expanded(text)
     specs = {spec.name: spec for spec in backbone_specs()}
     if name in specs:
         section = _of_catalog(specs[name], rest, weights)

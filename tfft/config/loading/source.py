@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from tfft.errors import RecipeError, nearest, shortened
+from tfft.system.paths import expanded
 from tfft.system.readable import command_text
 
 # Keys and list indices from the top of a document to a value.
@@ -69,7 +70,7 @@ def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
         RecipeError: There is no such recipe, or its file cannot be read.
     """
     bundled = bundled_recipes()
-    path = bundled.get(str(name_or_path)) or FilePath(name_or_path).expanduser()
+    path = bundled.get(str(name_or_path)) or expanded(name_or_path)
     if len(str(name_or_path)) > _LONGEST_PATH:
         raise RecipeError(f"no recipe has a name so long. Received: {shortened(str(path))}")
     if path.is_dir():

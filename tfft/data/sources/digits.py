@@ -11,7 +11,8 @@ from tfft.config.data import DigitsData
 from tfft.data.dataset import Source
 from tfft.data.sources.folder import images_in_folders
 from tfft.errors import TfftError
-from tfft.system.files import atomic_directory, cache_directory
+from tfft.system.caches import cache_place
+from tfft.system.files import atomic_directory
 from tfft.system.progress import Progress
 
 _LICENCE = "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits, test set)"
@@ -23,7 +24,7 @@ def digits_source(config: DigitsData, targets: Mapping[str, str], progress: Prog
     Source: E. Alpaydin, C. Kaynak 1998, as `sklearn.datasets.load_digits` has them; its values
     0..16 become 0..255.
     """
-    path = cache_directory("datasets") / "digits-1"
+    path = cache_place("datasets", "digits-1")
     if not path.is_dir():
         _write_digits(path)
     source = images_in_folders(path)

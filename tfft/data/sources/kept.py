@@ -10,7 +10,8 @@ import numpy as np
 from tfft.data.dataset import Source
 from tfft.data.index import ImageIndex
 from tfft.errors import TfftError
-from tfft.system.files import cache_directory, read_arrays, write_arrays
+from tfft.system.caches import cache_place, optional_write
+from tfft.system.files import read_arrays, write_arrays
 
 # Part of the key: raise it when what is listed, or how it is kept, changes.
 _VERSION = 2
@@ -19,7 +20,8 @@ _VERSION = 2
 def kept_path(*key: Any) -> Path:
     """Returns the file that keeps the source which `key` (JSON values, paths) stands for."""
     text = json.dumps([_VERSION, *key], default=str)
-    return cache_directory("scans") / f"source-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+    name = f"source-{hashlib.sha256(text.encode()).hexdigest()[:32]}.npz"
+    return cache_place("scans", name)
 
 
 def keep_source(path: Path, source: Source) -> None:
@@ -45,7 +47,8 @@ def keep_source(path: Path, source: Source) -> None:
         "lengths": index.lengths,
         "splits": source.splits,
     }
-    write_arrays(path, arrays)
+    with optional_write():
+        write_arrays(path, arrays)
 
 
 def kept_source(path: Path) -> Source | None:

@@ -21,11 +21,11 @@ from tfft.data.dataset import Source
 from tfft.data.sources.kept import size_and_time
 from tfft.data.sources.tfds_quiet import quiet_preparation, tensorflow_datasets
 from tfft.errors import DataError, TfftError
+from tfft.system.caches import cache_place, optional_write
 from tfft.system.damage import reason
 from tfft.system.digests import file_sha256
 from tfft.system.files import (
     atomic_directory,
-    cache_directory,
     explained_os_errors,
     read_json,
     write_json,
@@ -67,7 +67,7 @@ class StanfordDogsArchives:
                 damaged.
         """
         tfds = tensorflow_datasets()
-        home = cache_directory("datasets") / f"stanford_dogs-{self.digest()[:16]}"
+        home = cache_place("datasets", f"stanford_dogs-{self.digest()[:16]}")
         infos = tfds.builder_cls("stanford_dogs").url_infos.values()
         official = {info.filename: info.checksum for info in infos} == self._checksums()
         if not official and not self._subset:
@@ -129,13 +129,14 @@ class StanfordDogsArchives:
         """Returns the sha256 of each archive, kept as long as sizes and times stay the same."""
         stamps = {name: size_and_time(self._directory / name) for name in _ARCHIVES}
         key = hashlib.sha256(str(self._directory).encode()).hexdigest()[:32]
-        path = cache_directory("scans") / f"archives-{key}.json"
+        path = cache_place("scans", f"archives-{key}.json")
         with contextlib.suppress(TfftError):
             kept = read_json(path)
             if isinstance(kept, dict) and kept.get("stamps") == stamps and "sha256" in kept:
                 return kept["sha256"]
         sums = {name: file_sha256(self._directory / name) for name in _ARCHIVES}
-        write_json(path, {"stamps": stamps, "sha256": sums})
+        with optional_write():
+            write_json(path, {"stamps": stamps, "sha256": sums})
         return sums
 
 

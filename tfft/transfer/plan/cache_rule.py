@@ -19,7 +19,7 @@ from tfft.backbones.split import crossing_tensors, multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
-from tfft.system.files import cache_directory
+from tfft.system.caches import cache_place
 
 # Of a plain solid-state disk, and of machines at the fast end of their kind: what is cached then
 # pays on slower ones too. Decoding is that of a photo of 0.2 megapixels on one core.
@@ -154,7 +154,7 @@ def _does_not_pay(
 def _no_room(needed: int, cache: CacheConfig) -> str:
     if needed > cache.max_gb * 1e9:
         return f"{needed / 1e9:.3g} GB are more than train.cache.max_gb: {cache.max_gb:g}"
-    place = cache_directory("activations")
+    place = cache_place("activations")
     there = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if needed > free:
