@@ -87,3 +87,9 @@ def test_what_cannot_be_read_in_a_folder_is_among_the_images_so_that_it_is_repor
     assert found(["p"]) == [
         *("p/a.PNG", "p/b.jpg", "p/broken.jpg", "p/deep", "p/linked/e.jpg", "p/pipe.png"),
     ]
+
+
+def test_a_pattern_names_the_folders_in_which_it_cannot_look(photos, unlistable):
+    unlistable(photos / "p/deep")
+    assert found(["p/*/*.jpg"]) == ["p/deep"]
+    assert found(["**/*.jpg"]) == ["p/b.jpg", "p/deep", "q[1].jpg"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -98,6 +99,21 @@ def test_bars_show_names_as_they_are(name, monkeypatch, capsys):
 def test_an_error_is_shown_without_control_characters(capsys):
     assert run(["data", "check", "no\x1b[2Jwhere"]) == 2
     assert "no\\x1b[2Jwhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["data", "check"], ["predict", "model"]])
+def test_a_path_in_a_closed_folder_is_one_message(command, tmp_path, monkeypatch, capsys):
+    stat = os.stat
+
+    def refuse(path, **options):
+        if str(path) == str(tmp_path / "closed" / "photos"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert run([*command, str(tmp_path / "closed" / "photos")]) == 2
+    message = f"tfft: no permission to open {tmp_path / 'closed' / 'photos'}.\n"
+    assert capsys.readouterr().err == message
 
 
 def test_results_may_go_to_a_captured_stdout(capsys):

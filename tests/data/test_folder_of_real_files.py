@@ -11,6 +11,7 @@ from sample_pictures import encoded, picture, rotated_photo
 
 from tfft.config.data import ImageFolderData
 from tfft.data.graph.pipeline import evaluation_batches
+from tfft.data.index import ImageIndex
 from tfft.data.load import check_data, load_data
 from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
@@ -163,6 +164,26 @@ def test_a_file_that_could_not_be_read_is_tried_again(odd_folder, monkeypatch):
         closed.setattr("tfft.data.index.ImageIndex.read", refuse)
         check_data(config(odd_folder))
     assert not check_data(config(odd_folder)).bad
+
+
+def test_a_file_that_may_not_be_read_any_more_is_named(odd_folder, monkeypatch):
+    assert not check_data(config(odd_folder)).bad
+    closed = odd_folder / "plain" / "2.jpg"
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(closed))
+    monkeypatch.setattr(ImageIndex, "read", _refuse(str(closed)))
+    (bad,) = check_data(config(odd_folder)).bad
+    assert (bad.path, bad.reason) == ("plain/2.jpg", "cannot be read: Permission denied")
+
+
+def _refuse(file: str):
+    read = ImageIndex.read
+
+    def refuse(index, position):
+        if index.files[index.file_ids[position]] == file:
+            raise PermissionError(13, "Permission denied")
+        return read(index, position)
+
+    return refuse
 
 
 def test_a_folder_of_classes_that_cannot_be_listed_is_refused(odd_folder, monkeypatch):

@@ -65,7 +65,7 @@ def test_classes_may_be_called_as_splits_are(photos):
     [
         ("2023", "2024", "both hold folders called cat and dog"),
         ("train", "new photos", "both hold folders called cat and dog"),
-        ("seg_train/seg_train", "seg_test/seg_test", "by their names"),
+        ("seg_train/seg_train", "seg_test/seg_test", "their names say so"),
         ("val", "test", "both hold folders called cat and dog"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfft.data.notes import Kind, Notes
 from tfft.errors import UsageError
-from tfft.system.listing import list_files
+from tfft.system.listing import folder_fault, list_files
 from tfft.system.paths import expanded
 from tfft.system.printable import printable_name
 
@@ -27,8 +27,8 @@ def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
 
     A folder stands for the images in it and below it, recognised by suffix and sorted, without
     hidden ones, and for what cannot be listed there; a pattern with ``*``, ``?`` or ``[…]`` (``**``
-    for any depth) stands for what it matches, sorted; anything else is a file, whether it exists or
-    not.
+    for any depth) stands for what it matches, sorted, and for folders on the way that cannot be
+    listed; anything else is a file, whether it exists or not.
 
     Args:
         arguments: Files, folders and patterns.
@@ -41,12 +41,24 @@ def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
     for argument in (str(expanded(word)) for word in arguments):
         matches = [argument]
         if not Path(argument).exists() and glob.has_magic(argument):
-            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - patterns may be absolute
+            matches = sorted(_matches(argument) | _closed_folders(argument))
             if not matches:
                 raise UsageError(f"no file matches the pattern. Received: {argument}")
         for match in matches:
             paths += _images_below(match, notes) if Path(match).is_dir() else [match]
     return paths
+
+
+def _matches(pattern: str) -> set[str]:
+    return set(glob.glob(pattern, recursive=True))  # noqa: PTH207 - patterns may be absolute
+
+
+def _closed_folders(pattern: str) -> set[str]:
+    """Returns the folders in which a pattern would match files if they could be listed."""
+    parts = Path(pattern).parts
+    starts = [str(Path(*parts[:count])) for count in range(1, len(parts))]
+    folders = {folder for start in starts for folder in _matches(start) if Path(folder).is_dir()}
+    return {folder for folder in folders if folder_fault(Path(folder))}
 
 
 def _images_below(folder: str, notes: Notes) -> list[str]:

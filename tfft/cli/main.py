@@ -5,6 +5,7 @@ Only click and the table below are imported until a command is chosen, so that h
 
 import contextlib
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,8 @@ import click
 
 from tfft import __version__
 from tfft.cli.output import say
-from tfft.errors import TfftError, TfftWarning, nearest
+from tfft.errors import TfftError, TfftWarning, UsageError, nearest
+from tfft.system.printable import printable_name
 from tfft.system.signals import Terminated, signals_interrupt
 
 EXIT_INTERRUPTED = 130
@@ -112,6 +114,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TfftError as error:
         say(f"tfft: {error}")
         return error.exit_code
+    except PermissionError as error:  # of a path that was given, and whose folders are closed
+        if error.filename is None:
+            raise
+        say(f"tfft: no permission to open {printable_name(os.fsdecode(error.filename))}.")
+        return UsageError.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         notes = getattr(interrupt, "__notes__", [])  # they say how to continue

@@ -64,7 +64,7 @@ def gap_notes(counts: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
     unlearnt = [name for name, count in counts.get("train", {}).items() if not count]
     missing = {
         "no training image of: {}": unlearnt,
-        "no test image of: {} (too few to be tested)": untested(counts),
+        "no test image of: {}": untested(counts),
     }
     return tuple(text.format(_several(names)) for text, names in missing.items() if names)
 

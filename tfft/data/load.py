@@ -124,8 +124,7 @@ def _require_names(source: Source) -> None:
     if wrong:
         raise DataError(
             f"{counted(len(wrong), 'class name')} of {printable_name(source.name)} cannot be used: "
-            f"line breaks, control characters or bytes that are not UTF-8 are shown as "
-            f"escapes here. Rename: {', '.join(wrong)}"
+            f"a name is one line of UTF-8 without control characters. Rename: {', '.join(wrong)}"
         )
 
 

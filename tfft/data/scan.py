@@ -49,12 +49,13 @@ class Scan:
 def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     """Decodes every image of the index, or recalls what was found the last time.
 
-    A kept scan holds as long as paths, places in them, sizes and modification times are the same.
-    Where a file could not be read at all, nothing is kept: none of these tells when it can be.
+    A kept scan holds as long as paths, places in them, sizes and modification times are the same,
+    and the files may be read. Where a file could not be read at all, nothing is kept: none of these
+    tells when it can be.
     """
     path = cache_place("scans", f"{_key(index)}.npz")
     kept = _kept_scan(path, len(index))
-    if kept is not None:
+    if kept is not None and all(os.access(file, os.R_OK) for file in index.files):
         return kept
     scan = _scan(index, progress)
     if not scan.digests.any(axis=1).all():

@@ -47,7 +47,7 @@ def list_files(directory: Path) -> Listing:
     folders, links = [directory], []
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
-        if fault := _listing_fault(folder):
+        if fault := folder_fault(folder):
             found.unlisted[folder] = fault
             continue
         (identity,) = _identities([folder])
@@ -86,11 +86,11 @@ def file_fault(path: Path) -> str:
     except ValueError:
         return "cannot be the name of a file"
     if kind == stat.S_IFDIR:
-        return _listing_fault(path) or "a folder, not a file"
+        return folder_fault(path) or "a folder, not a file"
     return _KINDS.get(kind, "not a file")
 
 
-def _listing_fault(folder: Path) -> str:
+def folder_fault(folder: Path) -> str:
     """Returns why a folder cannot be listed, "" if it can."""
     try:
         os.scandir(folder).close()

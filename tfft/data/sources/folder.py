@@ -77,12 +77,13 @@ def images_in_folders(path: Path, may_be_splits: bool = True) -> Source:
         if child not in splits.values():
             found.pass_over(_NO_SPLIT, child)
     class_names = _class_names(path, found)
+    numbers = {name: number for number, name in enumerate(class_names)}
     return Source(
         name=path.name,
         index=index_of_files(
             found.files,
             [found.name(file) for file in found.files],
-            [class_names.index(name) for name in found.classes],
+            [numbers[name] for name in found.classes],
         ),
         splits=np.array(found.splits),
         class_names=class_names,
@@ -179,7 +180,7 @@ def _stop_at_lookalikes(folder: Path, other: Path, shared: list[str]) -> None:
     splits = {split_within(folder.name), split_within(other.name)} - {None}
     if len(shared) < 2 and len(splits) < 2:
         return
-    why = "by their names"
+    why = "their names say so"
     if len(shared) > 1:
         why = f"both hold folders called {shared[0]} and {shared[1]}"
     raise DataError(
