@@ -4,13 +4,14 @@ import errno
 import io
 import json
 import subprocess
+import sys
 
 import pytest
 
 from tfft.config.loading.load import load_recipe
 from tfft.errors import TfftError, UsageError
 from tfft.studies import process
-from tfft.studies.process import owned_study, run_worker
+from tfft.studies.process import WorkerError, owned_study, run_worker
 from tfft.system.files import write_json
 from tfft.system.progress import SILENT
 
@@ -129,6 +130,23 @@ def test_a_finished_run_is_left_as_it_is_but_not_taken_for_another_recipe(tmp_pa
     other = load_recipe("quickstart", overrides=["train.batch_size=7"])
     with pytest.raises(UsageError, match="made with another recipe"):
         run_worker(other, run, "test", **arguments)
+
+
+def test_a_worker_that_was_killed_is_called_that(tmp_path, monkeypatch):
+    """It dies half way through an event, as one that runs out of memory does."""
+    script = (
+        "import os, sys; sys.stdout.write('{\"start\": '); sys.stdout.flush(); "
+        "sys.stderr.write('noise of a library'); os.kill(os.getpid(), 9)"
+    )
+    start = subprocess.Popen
+    monkeypatch.setattr(
+        process.subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", script], **how)
+    )
+    recipe = load_recipe("quickstart")
+    with pytest.raises(WorkerError, match=r"killed \(SIGKILL\), probably .* out of memory") as said:
+        run_worker(recipe, tmp_path / "run", "test", title="run 1", progress=SILENT)
+    assert "noise" not in str(said.value)
+    assert f"The whole log: {tmp_path / 'run.log'}" in str(said.value)
 
 
 def test_a_study_is_run_by_one_process(tmp_path):

@@ -6,7 +6,10 @@ import pytest
 from hub_modules import save_module, small_network
 
 import tfft
-from tfft.errors import DataError
+from tfft.cli.main import run
+from tfft.errors import BackboneError, DataError
+from tfft.system.progress import SILENT
+from tfft.transfer.probes.rank import RankedBackbone, Ranking
 
 _RANDOM = ("MobileNet:alpha=0.25,weights=random", "EfficientNetLite0:weights=random")
 _PIXELS = {
@@ -14,6 +17,20 @@ _PIXELS = {
     "image.resize_px": None,
     "data.validation_fraction": 0.25,
 }
+
+
+class Told:
+    """Progress that keeps what it was told, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def start(self, description: str, total: int | None, unit: str = "images"):
+        self.said.append(description)
+        return SILENT.start(description, total, unit)
+
+    def message(self, text: str) -> None:
+        self.said.append(text.split(": ")[0])
 
 
 @pytest.mark.slow
@@ -46,6 +63,38 @@ def test_a_saved_model_is_ranked_like_any_other(pictures: Path, tmp_path: Path):
     (ranked,) = tfft.rank([str(module)], data=pictures, overrides=overrides).backbones
     assert (ranked.name, ranked.size_px, ranked.features) == (str(module), 24, 10)
     assert ranked.multiply_adds == 0
+
+
+def test_a_backbone_that_cannot_be_had_is_left_out_before_any_features_are_computed(
+    pictures: Path, tmp_path: Path
+):
+    module = str(save_module(small_network(), tmp_path / "module", "training_argument"))
+    gone = f"MobileNet:alpha=0.25,weights={tmp_path}/gone.weights.h5"
+    overrides = {**_PIXELS, "image.size_px": None}
+    told = Told()
+    ranking = tfft.rank([module, gone], data=pictures, overrides=overrides, progress=told)
+    assert [backbone.name for backbone in ranking.backbones] == [module]
+    assert "gone.weights.h5" in ranking.failed[gone]
+    assert ranking.to_json()["failed"] == ranking.failed
+    assert told.said.index("checking backbones") < told.said.index(f"{gone} is left out")
+    assert told.said.index(f"{gone} is left out") < told.said.index("features of train images")
+
+
+def test_what_can_rank_no_backbone_names_them_all(pictures: Path, tmp_path: Path):
+    gone = [f"MobileNet:alpha=0.25,weights={tmp_path}/{n}.weights.h5" for n in ("one", "two")]
+    with pytest.raises(BackboneError, match=r"(?s)one\.weights\.h5.*two\.weights\.h5"):
+        tfft.rank(gone, data=pictures, overrides=_PIXELS)
+
+
+def test_the_row_of_a_backbone_that_failed_says_so_and_the_exit_code_is_1(monkeypatch, capsys):
+    measured = RankedBackbone("Small", 32, 1, 1, 8, 0.1, 0.2, 0.9, (0.8, 0.95), 1.0, 1.0, 1.0)
+    images = {"train": 8, "validation": 4}
+    ranking = Ranking("photos", images, 2, (measured,), {"ResNet101": "it has no weights here"})
+    monkeypatch.setattr(tfft, "rank", lambda *_, **__: ranking)
+    assert run(["rank", "--backbones", "Small,ResNet101"]) == 1
+    said = capsys.readouterr()
+    assert ["ResNet101", "failed"] in [line.split() for line in said.out.splitlines()]
+    assert said.err == "tfft: ResNet101 failed: it has no weights here\n"
 
 
 def test_without_validation_images_there_is_no_evidence(pictures: Path):

@@ -11,6 +11,7 @@ import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
+from tfft.errors import TfftError
 
 if TYPE_CHECKING:
     from tfft.transfer.probes.rank import Ranking
@@ -48,7 +49,8 @@ def command(
 
     The features of each backbone are computed once and kept, so that training a head on the chosen
     one starts immediately. RECIPE (default: classifier) decides the images and how they are
-    prepared; its own backbone is not ranked, and the test images are not read.
+    prepared; its own backbone is not ranked, and the test images are not read. A backbone that
+    cannot be built or that fails is left out; the others are ranked, and the exit code is 1.
 
     \b
     Example:
@@ -65,6 +67,8 @@ def command(
         else:
             hint = Text(_HINT.format(validation=ranking.images["validation"]))
             print_rich(results, _table(ranking), hint)
+    if ranking.failed:
+        raise TfftError("\n".join(f"{name} failed: {why}" for name, why in ranking.failed.items()))
 
 
 def _table(ranking: "Ranking") -> Table:
@@ -86,4 +90,6 @@ def _table(ranking: "Ranking") -> Table:
             f"{backbone.score_seconds:.1f}",
             f"{backbone.probe_seconds:.1f}",
         )
+    for name in ranking.failed:
+        table.add_row(name, "failed", *[""] * (len(table.columns) - 2))
     return table

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
+from tfft.system.names import NAME_PATTERN
+
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values cannot be changed."""
@@ -31,4 +33,4 @@ PositiveInt = Annotated[int, Field(gt=0, lt=BELOW)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 # A name that becomes a directory, a head or a signature output.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]

@@ -36,6 +36,7 @@ from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.system.files import atomic_directory, locked, require_writable
 from tfft.system.formats import CHECKS
+from tfft.system.names import require_name
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -112,15 +113,18 @@ def export(
         GateError: A file does not answer as the Keras model does and is not put in place. The
             error's `result` is an `Export` of the files that are, unless the SavedModel failed.
         ModelFileError: `run` is not a run, or has no model.
-        UsageError: There is no such format, or an override is not of the export section.
+        UsageError: There is no such format, `name` is none, or an override is not of the export
+            section.
         TfftError: The disk is full, or `output` cannot be written to.
     """
+    if name is not None:
+        require_name(name)
     require_writable(Path(output))
     original, recipe = _opened(Path(run), overrides)
     if recipe.export.calibrated if calibrated is None else calibrated:
         original.info = original.info.at_temperatures(calibrate(original, progress).temperatures)
     wanted, config = _wanted(recipe.export, formats, tflite or {})
-    name = str(name or recipe.export.name or recipe.name)
+    name = name or recipe.export.name or recipe.name
     info = original.info = replace(original.info, name=name)
     reference, training = _reference(original, recipe.export.check_images, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"

@@ -112,10 +112,11 @@ def rank(
         progress: Where the work is reported; default: nowhere.
 
     Returns:
-        The backbones, the best probe first.
+        The backbones, the best probe first, and in `failed` why others have no place: those whose
+        weights cannot be found, for example.
 
     Raises:
-        BackboneError: A text stands for no backbone, or its weights cannot be found; the message
+        BackboneError: A text stands for no backbone, or none of them can be ranked; the message
             names every such text.
         RecipeError: The recipe is wrong; the message names every fault.
         DataError: The images are not what the recipe says, or none are for validation.

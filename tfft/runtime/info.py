@@ -7,6 +7,7 @@ from typing import Any
 from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
 from tfft.system.formats import MODEL, described
+from tfft.system.names import is_name
 
 FILE_NAME = "tfft.json"
 # In the description of a .tflite file: SHA-256 of the file without the archive at its end.
@@ -15,6 +16,7 @@ DIGEST_KEY = "model_sha256"
 PLACES = ("path", "data_dir", "archives")
 
 
+_KINDS = ("classification", "multi_label", "regression", "box")
 # What a model may take, by the `kind` of its `input`.
 _INPUTS = {"image": PixelSpec}
 
@@ -28,12 +30,19 @@ class HeadInfo:
         class_names: Class names in the order of the logits; empty where there are no classes.
         target: Name in the data of the value that is predicted.
         temperature: Number by which the logits of a classification are divided before softmax.
+
+    Raises:
+        ValueError: There is no such kind of head.
     """
 
     kind: str
     class_names: tuple[str, ...]
     target: str
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise ValueError(f"a head is one of {', '.join(_KINDS)}. Received: {self.kind}")
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,9 @@ class ModelInfo:
         data: The resolved `data` section of the recipe; in exports without its `PLACES`.
         tfft_version: Version of tfft that wrote the description.
         created: Time of writing, ISO 8601, UTC.
+
+    Raises:
+        ValueError: A head's name is not one that a recipe may give.
     """
 
     name: str
@@ -60,6 +72,11 @@ class ModelInfo:
     data: dict[str, Any] | None
     tfft_version: str
     created: str
+
+    def __post_init__(self) -> None:
+        for name in self.heads:
+            if not is_name(name):
+                raise ValueError(f"no head can have the name {name!r}")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the description as JSON values, with the number of their format."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.errors import TfftError, UsageError
+from tfft.system.processes import killed_text
 from tfft.system.readable import Readable, counted
 from tfft.untrusted.operations import environment_of_user
 
@@ -135,7 +136,9 @@ def time_model(
         )
         if not answer.is_file():
             lines = done.stderr.strip().splitlines() or ["the process wrote no message"]
-            raise TfftError(f"measuring {model} failed: {lines[-1]}")
+            raise TfftError(
+                f"measuring {model} failed: {killed_text(done.returncode) or lines[-1]}"
+            )
         found = json.loads(answer.read_text(encoding="utf-8"))
     if "error" in found:
         raise UsageError(found["error"])

@@ -17,6 +17,7 @@ from tfft.runs.run import Run, open_run, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
+from tfft.system.names import require_name
 from tfft.system.progress import SILENT, Progress
 
 STUDIES = Path("studies")
@@ -81,14 +82,15 @@ def plan_study(
             where it stopped.
 
     Raises:
-        UsageError: A number is out of its range, or finished runs share no part of the data.
+        UsageError: A number is out of its range, `name` is none, or finished runs share no part of
+            the data.
     """
     if seeds < 1:
         raise UsageError(f"a comparison needs at least 1 seed. Received: {seeds}")
     for fraction in fractions:
         if not 0 < fraction <= 1:
             raise UsageError(f"a fraction is above 0 and at most 1. Received: {fraction:g}")
-    path = STUDIES / (name or _name(arms))
+    path = STUDIES / (_name(arms) if name is None else require_name(name))
     made = [arm for arm in arms if not arm.runs]
     cells = [
         Cell(

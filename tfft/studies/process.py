@@ -15,6 +15,7 @@ from tfft.config.recipe import Recipe
 from tfft.errors import TfftError, UsageError
 from tfft.system.files import explained_os_errors, lock_or_none, write_text
 from tfft.system.formats import COST, STUDY
+from tfft.system.processes import killed_text
 from tfft.system.progress import Progress, Task
 from tfft.version import __version__
 
@@ -111,9 +112,19 @@ def run_worker(
     if process.returncode == INTERRUPTED:
         raise TfftError(f"{run} was stopped by a signal. The same command goes on with it.")
     if process.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = "\n".join([*lines[-_LINES_OF_LOG:], f"The whole log: {log}"])
-        raise WorkerError(error or last)
+        raise WorkerError(error or _unsaid(process.returncode, log))
+
+
+def _unsaid(returncode: int, log: Path) -> str:
+    """Returns why a worker failed that sent no error: it was killed, or what its log ends with."""
+    whole = f"The whole log: {log}"
+    if killed := killed_text(returncode):
+        return (
+            f"{killed}. A smaller train.batch_size or image.size_px needs less, and so do fewer "
+            f"runs at a time. The same command goes on with it. {whole}"
+        )
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return "\n".join([*lines[-_LINES_OF_LOG:], whole])
 
 
 def require_same_recipe(recipe: Recipe, file: Path, said: str) -> None:
@@ -158,7 +169,10 @@ def _follow(
     tasks: list[Task] = []  # those that are open, from the outermost to the innermost
     try:
         for line in process.stdout or ():
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:  # a line that a killed worker left half written
+                continue
             error = event.get("error", error)
             if "start" in event:
                 what = f"{title}: {event['start']}"

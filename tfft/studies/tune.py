@@ -23,6 +23,7 @@ from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_
 from tfft.system.damage import reading
 from tfft.system.files import write_text
 from tfft.system.formats import STUDY
+from tfft.system.names import require_name
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -95,8 +96,8 @@ def tune(
         progress: Where the work is reported.
 
     Raises:
-        UsageError: Optuna is not installed, another process runs the study, or the study is one of
-            another recipe.
+        UsageError: Optuna is not installed, `name` is none, another process runs the study, or the
+            study is one of another recipe.
         DataError: There are no validation images.
         RecipeError: A value of the search space does not fit the recipe, or the recipe has no
             classification head.
@@ -109,7 +110,7 @@ def tune(
     if head is None:
         raise RecipeError("tfft tune maximises top-1, and the recipe has no classification head")
     digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()
-    path = STUDIES / (name or f"tune-{recipe.name}-{digest[:6]}")
+    path = STUDIES / (f"tune-{recipe.name}-{digest[:6]}" if name is None else require_name(name))
     with owned_study(path):
         _require_same_search(path / "recipe.yaml", recipe)
         _run_default(recipe, path / "runs" / "default", progress)

@@ -62,7 +62,7 @@ def publish(
     Raises:
         ModelFileError: `model` is not a SavedModel that tfft wrote, or has operations that are not
             allowed.
-        UsageError: The version exists already.
+        UsageError: The version exists already, or is not a number from 1 on.
         TfftError: The disk is full, or `base_path` cannot be written to.
     """
     source = find_saved_model(Path(model))
@@ -72,6 +72,8 @@ def publish(
             f"wrote, or of all versions. Received: {model}"
         )
     read_saved_model_info(source)
+    if version is not None and version < 1:
+        raise UsageError(f"a version is a number from 1 on. Received: {version}")
     # Imported here: it starts TensorFlow, which a wrong command line needs not wait for.
     from tfft.untrusted.saved_model import scan_saved_model
 

@@ -6,10 +6,14 @@ the validation images. The test images are never read.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tfft.system.tensorflow import tf
+
+from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
 from tfft.backbones.split import multiply_adds
 from tfft.config.loading.named_backbone import NamedBackbone
@@ -18,7 +22,7 @@ from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
 from tfft.data.load import load_data
-from tfft.errors import DataError
+from tfft.errors import BackboneError, DataError, TfftError
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import build_classifier, pixel_spec
@@ -74,12 +78,14 @@ class Ranking(Readable):
         images: Number of images that were read, by split.
         classes: Number of classes.
         backbones: The backbones, the best probe first.
+        failed: Why a backbone has no place in the ranking, by its name.
     """
 
     data: str
     images: dict[str, int]
     classes: int
     backbones: tuple[RankedBackbone, ...]
+    failed: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         best = self.backbones[0]
@@ -92,6 +98,7 @@ class Ranking(Readable):
                 f"{interval_text(backbone.probe_interval)}, LogME {backbone.logme:.3f}"
                 for backbone in self.backbones
             ),
+            *(f"{name} failed: {why}" for name, why in self.failed.items()),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -104,6 +111,9 @@ def rank(
 ) -> Ranking:
     """Ranks backbones on the images of a recipe.
 
+    Each is built first, so that one that cannot be is known before features are computed; it is
+    left out, as is one that fails later.
+
     Args:
         recipe: Recipe with the images, their pixels and the seed; its own backbone is not ranked.
         backbones: Backbones to rank; one from a recipe keeps that recipe's pixels.
@@ -111,25 +121,74 @@ def rank(
 
     Raises:
         DataError: The images are not what the recipe says, or none are for validation.
-        BackboneError: A backbone or its weights cannot be found.
+        BackboneError: None of them can be ranked; the message says why for each.
     """
+    failed = _unbuildable(recipe, backbones, progress)
     data = load_data(recipe.data, progress)
     if not len(data.splits.get("validation", ())):
         raise DataError("a ranking needs validation images: set data.validation_fraction above 0")
-    ranked = [_ranked(recipe, named, data, progress) for named in backbones]
+    ranked = []
+    for named in backbones:
+        if named.text not in failed:
+            with _noted(named, failed, progress):
+                ranked.append(_ranked(recipe, named, data, progress))
+    _require_any(ranked, failed)
     return Ranking(
         data=data.name,
         images={split: len(data.splits[split]) for split in ("train", "validation")},
         classes=len(data.class_names["label"]),
         backbones=tuple(sorted(ranked, key=lambda b: (-b.probe_top1, -b.logme))),
+        failed=failed,
     )
+
+
+def _unbuildable(
+    recipe: Recipe, backbones: Sequence[NamedBackbone], progress: Progress
+) -> dict[str, str]:
+    """Builds each backbone once, so that no features are computed before what fails is known."""
+    failed: dict[str, str] = {}
+    task = progress.start("checking backbones", len(backbones), "backbones")
+    try:
+        for named in backbones:
+            with _noted(named, failed, progress):
+                _built(recipe, named, progress)
+            task.advance()
+    finally:
+        task.close()
+    _require_any([named for named in backbones if named.text not in failed], failed)
+    return failed
+
+
+@contextmanager
+def _noted(named: NamedBackbone, failed: dict[str, str], progress: Progress) -> Iterator[None]:
+    """Notes why a backbone fails, unless the data are at fault, with which all fail."""
+    try:
+        yield
+    except DataError:
+        raise
+    except TfftError as error:
+        failed[named.text] = str(error)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        failed[named.text] = "not enough memory; a smaller image.size_px needs less"
+    if named.text in failed:
+        progress.message(f"{named.text} is left out: {failed[named.text]}")
+
+
+def _require_any(left: Sequence[object], failed: dict[str, str]) -> None:
+    if not left:
+        raise BackboneError("\n".join(f"{name}: {why}" for name, why in failed.items()))
+
+
+def _built(recipe: Recipe, named: NamedBackbone, progress: Progress) -> Backbone:
+    image = named.image or recipe.image
+    return build_backbone(named.config, image.model_px, recipe.seed, progress)
 
 
 def _ranked(
     recipe: Recipe, named: NamedBackbone, data: ImageData, progress: Progress
 ) -> RankedBackbone:
     image = named.image or recipe.image
-    backbone = build_backbone(named.config, image.model_px, recipe.seed, progress)
+    backbone = _built(recipe, named, progress)
     size_px = backbone.model.input_shape[1]
     classes = data.class_names["label"]
     head: HeadsConfig = {"label": ClassificationHead()}
