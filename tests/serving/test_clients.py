@@ -224,14 +224,14 @@ def test_patience_ends(start_server, encoded, monkeypatch):
     retries = transport.Retries("the server", patience_s=0.2, first_patience_s=0.05)
     tries = []
 
-    def fail() -> None:
+    def fail(_seconds: float) -> None:
         tries.append(time.monotonic())
         raise transport.TransientError("busy")
 
     with pytest.raises(ServerError, match=r"the server cannot be reached.*busy \(tried \d times"):
         retries(fail)
     assert tries[-1] - tries[0] < 0.05
-    assert retries(lambda: "answer") == "answer"
+    assert retries(lambda _seconds: "answer") == "answer"
     tries.clear()
     with pytest.raises(ServerError):
         retries(fail)

@@ -8,6 +8,7 @@ from hub_modules import save_module, small_network
 import tfft
 from tfft.cli.main import run
 from tfft.errors import BackboneError, DataError
+from tfft.metrics.intervals import Interval
 from tfft.system.progress import SILENT
 from tfft.transfer.probes.rank import RankedBackbone, Ranking
 
@@ -87,7 +88,9 @@ def test_what_can_rank_no_backbone_names_them_all(pictures: Path, tmp_path: Path
 
 
 def test_the_row_of_a_backbone_that_failed_says_so_and_the_exit_code_is_1(monkeypatch, capsys):
-    measured = RankedBackbone("Small", 32, 1, 1, 8, 0.1, 0.2, 0.9, (0.8, 0.95), 1.0, 1.0, 1.0)
+    measured = RankedBackbone(
+        "Small", 32, 1, 1, 8, 0.1, 0.2, 0.9, Interval(0.8, 0.95), 1.0, 1.0, 1.0
+    )
     images = {"train": 8, "validation": 4}
     ranking = Ranking("photos", images, 2, (measured,), {"ResNet101": "it has no weights here"})
     monkeypatch.setattr(tfft, "rank", lambda *_, **__: ranking)

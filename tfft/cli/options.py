@@ -47,7 +47,7 @@ timeout_option = click.option(
     "--timeout",
     type=click.FloatRange(min=0.0, min_open=True),
     metavar="SECONDS",
-    help="Time a server may take for one request.  [default: 60]",
+    help="Time a server may take for one request, with its repetitions.  [default: 60]",
 )
 
 allow_op_option = click.option(

@@ -131,7 +131,7 @@ class ModelInfo:
         """
         current = MODEL.checked(values, source)
         kind = current["input"]["kind"] if isinstance(current["input"], dict) else None
-        if kind not in _INPUTS:
+        if not isinstance(kind, str) or kind not in _INPUTS:
             raise ModelFileError(
                 f"{source} does not describe a model of tfft: its input is of kind {kind!r}, and "
                 f"known are {', '.join(_INPUTS)}"

@@ -41,7 +41,7 @@ def load_predictor(
         info: For a served model, the same model as another MODEL, or its ``tfft.json``. It
             describes a model whose server does not, and says where the images are that the model
             was trained on, which no server does.
-        timeout_s: Time in seconds that one request to a server may take.
+        timeout_s: Time in seconds that one request to a server may take, with its repetitions.
         threads: Number of threads of a ``.tflite`` file; default: one for each processor. Other
             models use TensorFlow's threads.
 

@@ -54,7 +54,10 @@ def parse_address(url: str) -> ServedAddress:
     Raises:
         UsageError: It is not the URL of a served model.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as brackets of IPv6 that do not close
+        parts = urlsplit("")
     path = parts.path.rstrip("/")
     prefix, is_rest, rest_path = path.partition("/v1/models/")
     segments = (rest_path if parts.scheme != "grpc" else path.lstrip("/")).split("/")

@@ -11,6 +11,7 @@ from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
 from tfft.runtime.served.address import ServedAddress, parse_address
+from tfft.runtime.served.answers import fault_of_output, output_size
 from tfft.runtime.served.transport import TIMEOUT_S, RefusedError, Transport
 from tfft.runtime.signatures import (
     cannot_crop,
@@ -21,6 +22,10 @@ from tfft.runtime.signatures import (
 
 # Size of the inputs of one request: proxies and servers limit the size of requests.
 _REQUEST_BYTES = 16 << 20
+# Sizes that answers may have: a number is at most this long as text.
+_BYTES_OF_A_VALUE = 32
+_BYTES_OF_ANY_ANSWER = 1 << 20
+_BYTES_OF_A_DESCRIPTION = 64 << 20
 
 
 class ServedPredictor(ReadablePredictor):
@@ -32,13 +37,14 @@ class ServedPredictor(ReadablePredictor):
             the server does not describe its model; None: the server's description is enough.
         signature: Signature that answers. With ``serve_bytes`` (and None) image files are sent
             unchanged, with the others pixels that Pillow decoded in this process.
-        timeout_s: Time in seconds that one request may take.
+        timeout_s: Time in seconds that one request may take, with its repetitions.
 
     Raises:
         UsageError: It is not the URL of a served model, or there is no such signature.
         ModelFileError: The server has no such model, the model has no description by tfft, or it
             is not the model of `info`.
-        ServerError: The server cannot be reached.
+        ServerError: The server cannot be reached, or its answers are not those of the model that is
+            described.
     """
 
     kind = "served"
@@ -95,12 +101,22 @@ class ServedPredictor(ReadablePredictor):
         return _joined([self._request(signature, {"images": given[p]}, names) for p in parts])
 
     def _request(self, signature: str, inputs: dict, names: dict[str, str]) -> Outputs:
-        outputs = self._transport.predict(signature, inputs, tuple(names.values()))
         rows = len(next(iter(inputs.values())))
-        for name, output in outputs.items():
-            if output.ndim != 2 or len(output) != rows:
+        values = rows * sum(output_size(self.info.heads[head]) for head in names)
+        most = _BYTES_OF_ANY_ANSWER + values * _BYTES_OF_A_VALUE
+        outputs = self._transport.predict(signature, inputs, tuple(names.values()), most)
+        for head, name in names.items():
+            fault = fault_of_output(
+                outputs[name],
+                self.info.heads[head],
+                rows,
+                is_answer=name == self._answer_names[head],
+                may_be_unread=signature == "serve_bytes",
+            )
+            if fault:
                 raise ServerError(
-                    f"{self.path} answered {rows} images with {name} of shape {output.shape}"
+                    f"{self.path} answered with {name} {fault}. It does not serve the model that "
+                    f"{self.info.name} describes"
                 )
         return {head: outputs[name] for head, name in names.items()}
 
@@ -118,9 +134,15 @@ def _transport(address: ServedAddress, timeout_s: float) -> Transport:
 def _described(transport: Transport, url: str, known: ModelInfo | None) -> ModelInfo:
     """Returns the server's description of its model, which must agree with what is known."""
     try:
-        answer = transport.predict("describe", {"names": [b"tfft.json"]}, ["info"])["info"]
-        said = ModelInfo.from_json(json.loads(answer[0]), url)
-    except (RefusedError, ValueError) as error:
+        inputs = {"names": [b"tfft.json"]}
+        answer = transport.predict("describe", inputs, ["info"], _BYTES_OF_A_DESCRIPTION)["info"]
+        if answer.shape != (1,) or not isinstance(answer[0], str | bytes):
+            raise ValueError(f"its description is no text: shape {answer.shape}")
+        described = json.loads(answer[0])
+        if not isinstance(described, dict):
+            raise ValueError("its description is not a JSON object")
+        said = ModelInfo.from_json(described, url)
+    except (RefusedError, ValueError, RecursionError) as error:
         if known is not None:
             return known
         raise ModelFileError(
