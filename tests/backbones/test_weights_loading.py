@@ -8,11 +8,27 @@ import h5py
 import numpy as np
 import pytest
 from keras import layers
+from untrusted.hostile_weights import (
+    HUGE,
+    announcing_it_compressed,
+    another_shape,
+    bounded_memory,
+    complex_numbers,
+    in_another_file,
+    infinite,
+    link_to_another_file,
+    not_a_number,
+    npy,
+    replace_member,
+    spoil,
+    too_large,
+    whole_numbers,
+)
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.config.model import ApplicationBackbone
-from tfft.errors import BackboneError
+from tfft.errors import BackboneError, TfftError
 
 Layers = list[tuple[str, list[np.ndarray]]]
 
@@ -112,12 +128,41 @@ def test_keras_3_file_with_more_than_the_model_is_refused(tmp_path: Path):
 def test_a_file_of_another_format_is_refused(tmp_path: Path):
     path = tmp_path / "w.h5"
     path.write_bytes(b"not HDF5")
-    with pytest.raises(BackboneError, match="is not a readable HDF5 file"):
+    with pytest.raises(BackboneError, match="is damaged, or is not an HDF5 file"):
         load_weights_file(small_model(), path)
     with h5py.File(path, "w") as file:
         file["data"] = np.zeros(3)
     with pytest.raises(BackboneError, match=r"must be called NAME\.weights\.h5"):
         load_weights_file(small_model(), path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (in_another_file, "its values lie in other files"),
+        (link_to_another_file, "is a link, which may lead to another file"),
+        (announcing_it_compressed, r"announces arrays of 160\.0 GB"),
+        (another_shape, "does not fit small"),
+        (whole_numbers, "does not fit small"),
+        (complex_numbers, "holds no numbers, but complex64"),
+        (not_a_number, "values that are not finite, or too large for float32, in conv/kernel"),
+        (infinite, "values that are not finite"),
+        (too_large, "too large for float32"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["keras_2", "keras_3"])
+def test_an_array_that_is_no_weight_of_the_model_is_refused(tmp_path, layout, fault, message):
+    path = tmp_path / "w.weights.h5"
+    if layout == "keras_2":
+        write_keras2(path, values_of(small_model()))
+        place = "conv/conv/weight_0:0"
+    else:
+        small_model().save_weights(path)
+        place = "layers/conv2d/vars/0"
+    spoil(path, place, fault)
+    model = small_model()
+    with bounded_memory(), pytest.raises(TfftError, match=message):
+        load_weights_file(model, path)
 
 
 def efficientnet(weights: str = "random", seed: int = 0) -> keras.Model:
@@ -196,3 +241,21 @@ class TestNpz:
         np.savez(tmp_path / "w.npz", evil=np.array([{"code": 1}], dtype=object))
         with pytest.raises(BackboneError, match=r"is not a \.npz archive of plain arrays"):
             load_weights_file(small_model(), tmp_path / "w.npz")
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (npy(np.zeros(4, "f4"), HUGE), r"is not as long as its shape \(200000, 200000\) says"),
+            (npy(np.zeros((3, 3, 3, 4), "i4")), "conv/kernel: shape .*float32; .*int32"),
+            (npy(np.zeros((3, 3, 3, 4), "c8")), "conv/kernel: shape .*float32; .*complex64"),
+            (npy(np.full((3, 3, 3, 4), np.nan, "f4")), "not finite, .* in conv/kernel"),
+            (npy(np.zeros((1 << 24,), "f4")), "conv/kernel: shape .*; the file has"),
+        ],
+        ids=["announced", "whole numbers", "complex", "not finite", "compressed"],
+    )
+    def test_an_array_that_is_no_weight_of_the_model_is_refused(self, tmp_path, content, message):
+        path = self.write(tmp_path / "w.npz")
+        replace_member(path, "conv/kernel.npy", content, compress=True)
+        model = small_model()
+        with bounded_memory(), pytest.raises(TfftError, match=message):
+            load_weights_file(model, path)

@@ -1,8 +1,14 @@
-"""Loads a weights file into a backbone, strictly: the file has every weight and no others."""
+"""Loads a weights file into a backbone, strictly: the file has every weight and no others.
+
+Shapes and types are compared before a value is read, so that no file can ask for more memory than
+the model has.
+"""
 
 import re
 import warnings
 import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +17,21 @@ from tfft.system.tensorflow import keras
 import h5py
 import numpy as np
 
+from tfft.backbones.keras_models.keras_file import require_finite
 from tfft.errors import BackboneError
+from tfft.system.damage import reading
+from tfft.untrusted.hdf5 import check_hdf5, longest_text
+from tfft.untrusted.npz import StoredArray, stored_arrays
 
 # How Keras spells each layer in its message about layers that could not be loaded.
 _LAYER_IN_MESSAGE = re.compile(r"<\w+ name=([^,>]+), built=")
+_SHOWN = 10
+# Of the mean or the variance of a few channels.
+_MOST_BYTES = 128
 
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+# A layer's name in the file, and its weights there, not read yet.
+_Layer = tuple[str, list[h5py.Dataset]]
 
 
 def load_weights_file(
@@ -37,22 +52,23 @@ def load_weights_file(
     Raises:
         BackboneError: The file is missing, of another format or empty, or does not fit the model;
             the message names the layers.
+        ModelFileError: Its content lies in other files, is not that of a weights file, or has
+            values that are not finite.
     """
     if not path.is_file():
         raise BackboneError(f"there is no weights file {path}")
     if path.suffix == ".npz":
         _load_npz(model, path)
         return
-    try:
-        with h5py.File(path, "r") as file:
-            group: Any = file.get("model_weights", file)
-            if "layer_names" in group.attrs or "layer_names0" in group.attrs:
-                _load_by_order(model, group, path, normalization)
-                return
-            count = _count_variables(file)
-    except OSError as error:
-        raise BackboneError(f"{path} is not a readable HDF5 file: {error}") from error
-    _load_keras3(model, path, count)
+    with reading(path, "an HDF5 file", error=BackboneError), h5py.File(path, "r") as file:
+        stored = check_hdf5(file, str(path), longest_text(path))
+        group: Any = file.get("model_weights", file)
+        if "layer_names" in group.attrs or "layer_names0" in group.attrs:
+            _load_by_order(model, _stored_layers(group), path, normalization)
+            return
+        weights = {place: array for place, array in stored.items() if _is_weight(place)}
+        _require_keras3_fit(model, weights, path)
+    _load_keras3(model, path)
 
 
 def _names(attributes: Any, key: str) -> list[str]:
@@ -69,15 +85,22 @@ def _names(attributes: Any, key: str) -> list[str]:
     ]
 
 
-def _load_by_order(
-    model: keras.Model, group: Any, path: Path, normalization: Normalization | None
-) -> None:
-    """Loads a file in the layout of Keras 2: its n-th layer into the n-th layer of the model."""
+def _stored_layers(group: Any) -> list[_Layer]:
+    """Returns the layers with weights of a file in the layout of Keras 2, in their order."""
     layers = []
     for name in _names(group.attrs, "layer_names"):
-        weight_names = _names(group[name].attrs, "weight_names")
-        if weight_names:
-            layers.append((name, [np.asarray(group[name][weight]) for weight in weight_names]))
+        weights = [group[name][weight] for weight in _names(group[name].attrs, "weight_names")]
+        if not all(isinstance(weight, h5py.Dataset) for weight in weights):
+            raise ValueError(f"a weight of {name} is no array")
+        if weights:
+            layers.append((name, weights))
+    return layers
+
+
+def _load_by_order(
+    model: keras.Model, layers: list[_Layer], path: Path, normalization: Normalization | None
+) -> None:
+    """Loads a file in the layout of Keras 2: its n-th layer into the n-th layer of the model."""
     if normalization is not None:
         layers = _without_normalization(layers, path, normalization)
     # Keras 2 writes a layer's trainable weights first.
@@ -92,15 +115,33 @@ def _load_by_order(
             f"{path} does not fit {model.name} ({len(layers)} layers with weights in the file, "
             f"{len(targets)} in the model):\n{_lines(faults)}"
         )
-    for (_, variables), (_, values) in zip(targets, layers, strict=True):
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+    for (_, variables), (_, weights) in zip(targets, layers, strict=True):
+        for variable, weight in zip(variables, weights, strict=True):
+            _assign(variable, weight, path)
 
 
-def _misfits(
-    targets: list[tuple[str, list[keras.Variable]]], layers: list[tuple[str, list[np.ndarray]]]
-) -> list[str]:
-    """Compares shapes layer by layer, in order; the names may differ, as automatic names do."""
+def _assign(variable: keras.Variable, stored: Any, path: Path) -> None:
+    """Sets a variable to an array of its shape, which is read here and must be finite."""
+    value = np.asarray(stored)
+    if value.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            value = value.astype(np.float32)
+    variable.assign(value)
+    require_finite([variable], path)
+
+
+def _kind(array: Any) -> str:
+    """Returns the kind of an array's numbers, in which that of a variable must agree."""
+    kind = np.dtype(array.dtype).kind
+    return {"V": "f", "u": "i"}.get(kind, kind)  # V: bfloat16, as its two bytes
+
+
+def _fits(variable: keras.Variable, stored: Any) -> bool:
+    return tuple(variable.shape) == tuple(stored.shape) and _kind(variable) == _kind(stored)
+
+
+def _misfits(targets: list[tuple[str, list[keras.Variable]]], layers: list[_Layer]) -> list[str]:
+    """Compares shapes and types layer by layer, in order; the names may differ."""
     faults = []
     for i in range(max(len(targets), len(layers))):
         if i >= len(layers):
@@ -108,104 +149,124 @@ def _misfits(
         elif i >= len(targets):
             faults.append(f"{layers[i][0]}: in the file, not in the model")
         else:
-            wanted = [tuple(variable.shape) for variable in targets[i][1]]
-            found = [value.shape for value in layers[i][1]]
+            (name, variables), (stored_name, weights) = targets[i], layers[i]
+            wanted = [tuple(variable.shape) for variable in variables]
+            found = [weight.shape for weight in weights]
             if wanted != found:
-                faults.append(f"{targets[i][0]}: shapes {wanted}; {layers[i][0]} has {found}")
+                faults.append(f"{name}: shapes {wanted}; {stored_name} has {found}")
+            elif not all(map(_fits, variables, weights)):
+                faults.append(f"{name}: {stored_name} has numbers of another type")
     return faults
 
 
 def _without_normalization(
-    layers: list[tuple[str, list[np.ndarray]]], path: Path, normalization: Normalization
-) -> list[tuple[str, list[np.ndarray]]]:
+    layers: list[_Layer], path: Path, normalization: Normalization
+) -> list[_Layer]:
     """Returns the layers without the normalisation layer, after checking what that layer holds."""
     kept = []
-    for name, values in layers:
-        if not name.startswith("normalization"):
-            kept.append((name, values))
-        elif not all(
-            np.allclose(value.ravel(), expected, rtol=1e-3)
-            for value, expected in zip(values, normalization, strict=False)
+    for name, weights in layers:
+        # One that cannot be a normalisation of channels is left in, where it is a misfit.
+        if not name.startswith("normalization") or any(w.nbytes > _MOST_BYTES for w in weights):
+            kept.append((name, weights))
+            continue
+        found = [np.asarray(weight).ravel() for weight in weights[:2]]
+        if not all(
+            np.allclose(value, expected, rtol=1e-3)
+            for value, expected in zip(found, normalization, strict=False)
         ):
-            found = [value.ravel().tolist() for value in values[:2]]
             raise BackboneError(
-                f"{path} normalises pixels by mean and variance {found}, while the backbone's "
-                f"preprocessing uses {[list(part) for part in normalization]}"
+                f"{path} normalises pixels by mean and variance "
+                f"{[value.tolist() for value in found]}, while the backbone's preprocessing uses "
+                f"{[list(part) for part in normalization]}"
             )
     return kept
 
 
-def _count_variables(file: h5py.File) -> int:
-    """Counts the weights in a Keras 3 file: the data sets in groups called `vars`."""
-    count = 0
-
-    def visit(name: str, item: Any) -> None:
-        nonlocal count
-        path = f"/{name}"
-        # The state of a dropout layer's random generator is saved too, but is not a weight.
-        if isinstance(item, h5py.Dataset) and "/vars/" in path and "seed_generator" not in path:
-            count += 1
-
-    file.visititems(visit)
-    return count
+def _is_weight(place: str) -> bool:
+    """Returns whether a data set of a Keras 3 file is a weight: one in a group called `vars`."""
+    # The state of a dropout layer's random generator is saved too, but is not a weight.
+    return "/vars/" in f"/{place}" and "seed_generator" not in place
 
 
-def _load_keras3(model: keras.Model, path: Path, count: int) -> None:
+def _require_keras3_fit(model: keras.Model, stored: Mapping[str, h5py.Dataset], path: Path) -> None:
+    """Requires that a Keras 3 file has as many weights of each shape and type as the model.
+
+    Which of them belongs to which layer, only Keras knows.
+    """
     if not path.name.endswith(".weights.h5"):
         raise BackboneError(
             f"{path} holds no weights in the layout of Keras 2; a file in that of Keras 3 must be "
             "called NAME.weights.h5"
         )
-    if count == 0:
+    if not stored:
         raise BackboneError(f"{path} holds no weights at all")
-    try:
-        with warnings.catch_warnings():
-            # Keras 3.15.1 also looks for a model's internal lists, which it never saves.
-            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
-            model.load_weights(path)
-    except (ValueError, KeyError) as error:
-        raise BackboneError(f"{path} does not fit {model.name}: {_keras3_misfit(error)}") from error
-    expected = len(model.weights)
-    if count != expected:
+    there = Counter((tuple(array.shape), _kind(array)) for array in stored.values())
+    lacking = []
+    for weight in model.weights:
+        form = (tuple(weight.shape), _kind(weight))
+        there[form] -= 1
+        if there[form] < 0:
+            lacking.append(weight.path.rpartition("/")[0])
+    if lacking:
+        raise BackboneError(f"{path} does not fit {model.name}: {_unfilled(lacking)}")
+    if len(stored) != len(model.weights):
         raise BackboneError(
-            f"{path} does not fit {model.name}: it has {count} weights, the model {expected}"
+            f"{path} does not fit {model.name}: it has {len(stored)} weights, the model "
+            f"{len(model.weights)}"
         )
 
 
-def _load_npz(model: keras.Model, path: Path) -> None:
+def _load_keras3(model: keras.Model, path: Path) -> None:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name.removesuffix(":0"): archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise BackboneError(
-            f"{path} is not a .npz archive of plain arrays, as numpy.savez writes it: {error}"
-        ) from error
-    variables = {variable.path: variable for variable in model.weights}
+        with warnings.catch_warnings(), np.errstate(over="ignore"):
+            # Keras 3.15.1 also looks for a model's internal lists, which it never saves.
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise BackboneError(f"{path} does not fit {model.name}: {_keras3_misfit(error)}") from error
+    require_finite(model.weights, path)
+
+
+def _load_npz(model: keras.Model, path: Path) -> None:
+    what = "a .npz archive of plain arrays, as numpy.savez writes it"
+    with reading(path, what, error=BackboneError), zipfile.ZipFile(path) as archive:
+        arrays = {name.removesuffix(":0"): array for name, array in stored_arrays(archive).items()}
+        variables = {variable.path: variable for variable in model.weights}
+        if faults := _npz_misfits(variables, arrays):
+            raise BackboneError(f"{path} does not fit {model.name}:\n{_lines(faults)}")
+        for name, variable in variables.items():
+            _assign(variable, arrays[name], path)
+
+
+def _npz_misfits(
+    variables: Mapping[str, keras.Variable], arrays: Mapping[str, StoredArray]
+) -> list[str]:
     faults = [f"{name}: not in the file" for name in variables if name not in arrays]
     faults += [f"{name}: in the file, not in the model" for name in arrays if name not in variables]
     faults += [
-        f"{name}: shape {tuple(variable.shape)}; the file has {arrays[name].shape}"
+        f"{name}: shape {tuple(variable.shape)}, {variable.dtype}; the file has "
+        f"{arrays[name].shape}, {arrays[name].dtype}"
         for name, variable in variables.items()
-        if name in arrays and tuple(variable.shape) != arrays[name].shape
+        if name in arrays and not _fits(variable, arrays[name])
     ]
-    if faults:
-        raise BackboneError(f"{path} does not fit {model.name}:\n{_lines(faults)}")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    return faults
 
 
-def _lines(faults: list[str]) -> str:
-    shown = "\n".join(f"  {fault}" for fault in faults[:10])
-    return f"{shown}\n  … and {len(faults) - 10} more" if len(faults) > 10 else shown
+def _lines(faults: Sequence[str]) -> str:
+    shown = "\n".join(f"  {fault}" for fault in faults[:_SHOWN])
+    return f"{shown}\n  … and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else shown
 
 
 def _keras3_misfit(error: Exception) -> str:
     """Names the layers that could not be loaded, without the arrays that Keras's message shows."""
-    layers = list(dict.fromkeys(_LAYER_IN_MESSAGE.findall(str(error))))
-    if not layers:
-        return str(error).partition("\n")[0]
-    more = f" and {len(layers) - 10} more" if len(layers) > 10 else ""
+    layers = _LAYER_IN_MESSAGE.findall(str(error))
+    return _unfilled(layers) if layers else str(error).partition("\n")[0]
+
+
+def _unfilled(layers: Sequence[str]) -> str:
+    names = list(dict.fromkeys(layers))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (
-        f"it has no weights of the right shapes for {len(layers)} layers: "
-        f"{', '.join(layers[:10])}{more}"
+        f"it has no weights of the right shapes for {len(names)} layers: "
+        f"{', '.join(names[:_SHOWN])}{more}"
     )

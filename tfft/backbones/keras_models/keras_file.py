@@ -4,42 +4,41 @@ import importlib.util
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tfft.system.tensorflow import keras
 
+import numpy as np
+
 # Registers the layer of hub modules with Keras: a .keras file may have one.
 import tfft.backbones.hub.layer  # noqa: F401
 from tfft.errors import ModelFileError, TfftError
 from tfft.system.damage import reading
+from tfft.untrusted.keras_archive import check_keras_archive
+
+# They hold functions, or load files of TensorFlow, PyTorch or JAX from anywhere.
+_LAYERS_OF_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+_SHOWN = 10
 
 
 def load_keras_file(path: Path) -> keras.Model:
     """Loads a `.keras` file in safe mode, uncompiled.
 
     Raises:
-        ModelFileError: The file cannot be read, holds a Lambda layer, or needs KerasHub, which is
-            not installed.
+        ModelFileError: The file cannot be read, holds code or more than a model, has weights that
+            are not finite, or needs KerasHub, which is not installed.
     """
     with reading(path, "a .keras file", error=ModelFileError), zipfile.ZipFile(path) as archive:
+        check_keras_archive(archive, str(path))
         if "config.json" not in archive.namelist():
             raise ValueError("it has no config.json")
         config: Any = json.loads(archive.read("config.json"))
         # Keras reads the parts of its weights file that it needs, which compares no checksum.
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"{damaged} in it has a wrong checksum")
-    lambdas = []
-    for part in _sections(config):
-        if part.get("class_name") == "Lambda":
-            own = part.get("config")
-            lambdas.append(str(own.get("name")) if isinstance(own, dict) else "Lambda")
-    if lambdas:
-        raise ModelFileError(
-            f"{path} has Lambda layers, which hold Python code, and is not loaded: "
-            f"{', '.join(lambdas)}. Use layers or keras.ops in their place, and save it again."
-        )
+    refuse_code(config, path)
     if any(str(part.get("module")).startswith("keras_hub.") for part in _sections(config)):
         import_keras_hub(f"{path} has layers of KerasHub")
     try:
@@ -51,7 +50,42 @@ def load_keras_file(path: Path) -> keras.Model:
         raise
     except Exception as error:  # of any type: the content is sound, and not what Keras knows
         raise ModelFileError(f"cannot load the Keras model {path}: {reason(error)}") from error
+    require_finite(model.weights, path)
     return model
+
+
+def refuse_code(config: Any, path: Path) -> None:
+    """Refuses a model's config with layers that hold code of Python or of other libraries.
+
+    Raises:
+        ModelFileError: It has such layers; all are named.
+    """
+    found: dict[str, str] = {}
+    for part in _sections(config):
+        kind, own = part.get("class_name"), part.get("config")
+        if kind in _LAYERS_OF_CODE:
+            name = own.get("name") if isinstance(own, dict) else None
+            found[str(name or kind)] = kind
+    if found:
+        raise ModelFileError(
+            f"{path} has {' and '.join(sorted(set(found.values())))} layers, which hold Python "
+            f"code or load other programs, and is not loaded: {', '.join([*found][:_SHOWN])}. Use "
+            "layers or keras.ops in their place, and save it again."
+        )
+
+
+def require_finite(weights: Iterable[keras.Variable], path: Path) -> None:
+    """Requires that all values of weights from a file are finite.
+
+    Raises:
+        ModelFileError: One is not; with the name of the weight.
+    """
+    for weight in weights:
+        if not np.isfinite(weight.numpy()).all():
+            raise ModelFileError(
+                f"{path} has values that are not finite, or too large for {weight.dtype}, in "
+                f"{weight.path}"
+            )
 
 
 def import_keras_hub(why: str) -> Any:

@@ -9,18 +9,27 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
+import h5py
 from keras import layers
 
 from tfft.backbones.backbone import Backbone, find_blocks, weights_digest
 from tfft.backbones.keras_models.discover import find_block_specs, image_features
 from tfft.backbones.keras_models.flatten import flattened
-from tfft.backbones.keras_models.keras_file import import_keras_hub, reason
+from tfft.backbones.keras_models.keras_file import (
+    import_keras_hub,
+    reason,
+    refuse_code,
+    require_finite,
+)
 from tfft.backbones.keras_models.own_model import built, spec_of_model
 from tfft.catalog.spec import INPUT_RANGES, PREPROCESSING_OF_RANGE
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
+from tfft.system.damage import reading
+from tfft.system.files import read_json
 from tfft.system.paths import expanded
 from tfft.system.progress import Progress
+from tfft.untrusted.hdf5 import check_hdf5
 
 # The size where a backbone takes any size and its image converter names none.
 _DEFAULT_SIZE_PX = 224
@@ -41,7 +50,8 @@ def build_keras_hub(
     Raises:
         BackboneError: The preset is not available, is not an image backbone, or cannot take images
             of this size.
-        ModelFileError: KerasHub is not installed.
+        ModelFileError: KerasHub is not installed, or a directory holds code, or weights that lie in
+            other files or are not finite.
     """
     directory = expanded(config.preset)
     source = str(directory) if directory.is_dir() else config.preset
@@ -52,8 +62,11 @@ def build_keras_hub(
         )
     if not directory.is_dir():
         progress.message(f"KerasHub preset {config.preset}: from its cache, or by download")
+    else:
+        _check_files(directory)
     keras_hub = _import_for(config.preset)
     preset = _loaded(lambda: keras_hub.models.Backbone.from_preset(source), config.preset)
+    require_finite(preset.weights, Path(source))
     converter = _image_converter(keras_hub, source, directory)
     if size_px is None:
         shape = preset.inputs[0].shape
@@ -74,6 +87,14 @@ def build_keras_hub(
     name = directory.name if directory.is_dir() else config.preset
     spec = spec_of_model(model, name, "keras_hub", preprocessing, source, specs)
     return Backbone(spec, model, find_blocks(model, spec.blocks), weights_digest(model))
+
+
+def _check_files(directory: Path) -> None:
+    """Checks the config and the weights files of a preset before KerasHub reads them."""
+    refuse_code(read_json(directory / "config.json"), directory)
+    for path in sorted(directory.rglob("*.h5")):
+        with reading(path, "an HDF5 file", error=BackboneError), h5py.File(path, "r") as file:
+            check_hdf5(file, str(path))
 
 
 def _import_for(preset: str) -> Any:
