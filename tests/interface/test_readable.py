@@ -16,7 +16,7 @@ from tfft.exports.serving.publish import Published
 from tfft.exports.serving.serve_check import ServeCheck
 from tfft.metrics.intervals import Interval
 from tfft.reports.report import Report
-from tfft.runs.diagnosis import Finding
+from tfft.runs.finding import Finding
 from tfft.runs.run import Run
 from tfft.runtime.timing import BatchTiming, Timing
 from tfft.studies.advise import Advice

@@ -1,9 +1,12 @@
 """What the epochs of a run say, on curves drawn by hand."""
 
+import math
+
 import pytest
 
 from tfft.config.loading.load import recipe_from_dict
-from tfft.runs.diagnosis import diagnose
+from tfft.config.model import RegressionHead
+from tfft.runs.diagnosis import Baseline, diagnose
 
 SPLITS = ("train", "validation")
 _PHASE = {"unfreeze": "all", "epochs": 6, "learning_rate": 1e-3}
@@ -148,3 +151,113 @@ def test_training_figures_that_are_made_harder_are_no_underfitting():
     assert "underfits" in {f.kind for f in diagnose(low, recipe(), 500)}
     mixed = recipe({**_PHASE, "mix": {"kind": "mixup"}})
     assert "underfits" not in {f.kind for f in diagnose(low, mixed, 500)}
+
+
+# Fifteen of the 38 validation images are roses: by chance up to 0.553.
+ROSES = {"label": Baseline("the commonest class, rose", "top1", "top-1", 0.395, 0.553, 1.09, 38)}
+AT_CHANCE = rows(
+    [1.10, 1.09, 1.08, 1.08],
+    [1.11, 1.10, 1.09, 1.09],
+    [0.33, 0.36, 0.40, 0.41],
+    [0.29, 0.37, 0.395, 0.395],
+)
+DIVERGED = rows([5e11, 4e11, 5e11], [4e11, 5e11, 5e11], [0.30, 0.35, 0.33], [0.395, 0.395, 0.395])
+RISING = rows([1.2, 2.5, 6.0], [1.9, 4.0, 6.5], [0.40, 0.33, 0.30], [0.40, 0.33, 0.30])
+OVERCONFIDENT = rows([0.5, 0.1, 0.01], [0.6, 0.9, 1.8], [0.8, 0.97, 1.0], [0.75, 0.72, 0.71])
+FALLING_FROM_HIGH = rows([9.0, 5.0, 3.0], [8.0, 4.0, 2.5], [0.3, 0.4, 0.6], [0.3, 0.5, 0.62])
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        DIVERGED,
+        DIVERGED[:1],
+        RISING,
+        rows([1.0, 0.8], [1.0, math.nan], [0.4, 0.5], [0.4, 0.4]),
+        rows([1.0, 0.8], [1.0, math.inf], [0.4, 0.5], [0.4, 0.4]),
+        rows([0.9, 0.5, 0.2], [0.9, 1e3, 1e5], [0.5, 0.8, 0.9], [0.4, 0.33, 0.33]),
+    ],
+    ids=["huge", "one epoch", "rising", "nan", "infinite", "validation alone"],
+)
+def test_a_divergence_is_called_that_and_nothing_else(history):
+    (finding,) = diagnose(history, recipe(), 38, ROSES)
+    assert (finding.kind, finding.phase) == ("diverged", 1)
+    assert f"validation loss is {history[-1]['validation/label/loss']:.3g}" in finding.text
+    assert "Lower train.phases.0.learning_rate" in finding.text
+
+
+@pytest.mark.parametrize("history", [OVERCONFIDENT, FALLING_FROM_HIGH, OVERFIT])
+def test_a_high_loss_alone_is_no_divergence(history):
+    assert "diverged" not in {f.kind for f in diagnose(history, recipe(), 400, ROSES)}
+
+
+def test_a_divergence_shows_without_validation_images():
+    history = [
+        {name: value for name, value in row.items() if not name.startswith("validation")}
+        for row in DIVERGED
+    ]
+    (finding,) = diagnose(history, recipe(), 0)
+    assert finding.kind == "diverged"
+    assert "its training loss is 5e+11" in finding.text
+    assert "validation loss" not in finding.text
+
+
+def test_a_phase_that_diverged_after_a_good_one_is_not_also_lost():
+    solved = [{"phase": 1, "validation/label/loss": 0.2, "validation/label/top1": 0.9}]
+    history = [*solved, *({**row, "phase": 2} for row in DIVERGED)]
+    found = diagnose(history, recipe({"solver": "linear"}, {**_PHASE, "epochs": 3}), 38, ROSES)
+    assert [(f.kind, f.phase) for f in found] == [("diverged", 2)]
+
+
+def test_what_is_no_better_than_the_commonest_class_has_learned_nothing():
+    found = {f.kind: f.text for f in diagnose(AT_CHANCE, recipe(), 38, ROSES)}
+    assert "fine" not in found
+    assert (
+        "learned nothing that 38 validation images show: top-1 0.395 and loss 1.09, while the "
+        "commonest class, rose, given for each image, has 0.395 and 1.09, and 0.553 can be chance."
+    ) in found["learned_nothing"]
+
+
+def test_a_solved_head_at_chance_has_learned_nothing():
+    solved = [{"phase": 1, "validation/label/loss": 1.1, "validation/label/top1": 0.5}]
+    (finding,) = diagnose(solved, recipe({"solver": "linear"}), 38, ROSES)
+    assert finding.kind == "learned_nothing"
+
+
+@pytest.mark.parametrize(("top1", "loss"), [(0.56, 1.05), (0.4, 0.5)])
+def test_a_metric_beyond_chance_or_half_the_loss_shows_learning(top1, loss):
+    """Where nearly all images are of one class, only the loss can show it."""
+    history = rows([1.0, 0.9, 0.9], [1.1, loss, loss], [0.4, top1, top1], [0.4, top1, top1])
+    assert "learned_nothing" not in {f.kind for f in diagnose(history, recipe(), 38, ROSES)}
+
+
+def test_one_lucky_epoch_is_no_learning():
+    lucky = rows([1.1] * 5, [1.1, 1.09, 1.2, 1.1, 1.1], [0.4] * 5, [0.4, 0.4, 0.6, 0.4, 0.4])
+    assert "learned_nothing" in {f.kind for f in diagnose(lucky, recipe(), 38, ROSES)}
+
+
+def test_a_number_has_to_have_a_smaller_error_than_the_median():
+    head = RegressionHead(kind="regression", target="age")
+    given = recipe().model_copy(update={"heads": {"age": head}})
+    median = {"age": Baseline("the median, 41", "mae", "mean absolute error", 8.0, 7.0, 1.0, 60)}
+    for error, nothing in ((7.5, True), (6.5, False)):
+        history = [
+            {"phase": 1, "validation/age/loss": 0.9, "train/age/loss": 0.9}
+            | {"validation/age/mae": error}
+            for _ in range(3)
+        ]
+        kinds = [f.kind for f in diagnose(history, given, 60, median)]
+        assert kinds == (["learned_nothing"] if nothing else [])
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_fewer_than_three_epochs_are_called_too_few(epochs):
+    (finding,) = diagnose(FINE[:epochs], recipe(), 400, ROSES)
+    assert finding.kind == "too_few_epochs"
+    assert f"phase 1 has {epochs} epoch" in finding.text
+
+
+def test_the_last_phase_is_the_one_that_has_to_be_long_enough():
+    two = recipe(_PHASE, {**_PHASE, "epochs": 1})
+    history = [*FINE, {**FINE[-1], "phase": 2}]
+    assert [f.kind for f in diagnose(history, two, 400, ROSES)] == ["too_few_epochs"]

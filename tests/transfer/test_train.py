@@ -238,10 +238,23 @@ def test_a_run_ends_with_the_best_weights_of_any_phase(photos: Path, tmp_path: P
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
+@pytest.mark.slow
+def test_a_run_that_diverged_is_called_that(photos: Path, tmp_path: Path):
+    phase = {**HEADS, "epochs": 3, "learning_rate": 1e9}
+    run = train(shapes_recipe(photos, phase), run=tmp_path / "run")
+    (finding,) = run.diagnosis
+    assert finding.kind == "diverged"
+    stored = json.loads((run.path / "metrics.json").read_text())["diagnosis"]
+    assert stored == [finding.to_json()] == run.to_json()["diagnosis"]
+    assert finding.text in str(run)
+
+
 def test_early_stopping_ends_a_phase(photos: Path, tmp_path: Path):
     phase = {**HEADS, "epochs": 50, "learning_rate": 1e-12, "early_stop": {"patience_epochs": 3}}
     run = train(shapes_recipe(photos, phase, monitor="loss"), run=tmp_path / "run")
     assert len(_history(run.path)) < 50
+    # At such a rate nothing changes: it is told so, and not praised.
+    assert "learned_nothing" in {finding.kind for finding in run.diagnosis}
 
 
 @pytest.fixture(scope="module")

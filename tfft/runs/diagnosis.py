@@ -1,247 +1,186 @@
-"""What the epochs of a run show: it overfits, underfits, stopped too early or lost accuracy.
+"""What the epochs of a run show: whether it diverged, learned anything, and how its curves ran.
 
-Each rule has a margin that chance on that number of validation images does not explain. The rules
-read the history of a run and its recipe, and name what to change in the recipe.
+A run is praised only if nothing speaks against it: if it is better than always giving the same
+answer, and has epochs enough to judge.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from tfft.config.recipe import Recipe
-from tfft.config.train import GradientPhase
+from tfft.runs.curves import EPOCHS, SPLITS, Row, gradient_phases, of_curves
+from tfft.runs.finding import Finding, instead_of
+from tfft.system.readable import counted
 
-# Number of epochs that a phase needs before its curves are judged.
-_EPOCHS = 3
-# The validation loss rises if it ends above this multiple of its lowest value.
-_RISE = 1.05
-# The validation loss still falls if it fell by this share over the last third of the epochs.
-_FALL = 0.03
-# Training and validation top-1 below this are low.
-_LOW_TOP1 = 0.9
-# Training top-1 this far above validation top-1 does not carry over to new images.
-_WIDE_GAP = 0.1
-# Chance explains a difference of this many standard errors.
-_ERRORS = 2.0
-_SPLITS = ("train", "validation")
+# A phase whose losses end above this multiple of that of guessing, and do not fall, diverged.
+_BEYOND = 1.5
+# So far above it, no validation loss is one of overfitting, and none is on its way down.
+_FAR_BEYOND = 100.0
+# The loss of guessing between two classes: no loss of a sound training is far above it for long.
+_LEAST_GUESSING = math.log(2.0)
+# A loss below this share of the one of guessing shows learning, also where few classes are common.
+_LEARNED = 0.5
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that the epochs of a run show.
+class Baseline:
+    """What a head reaches that gives every image the same answer, taken from the training targets.
 
     Attributes:
-        kind: ``overfits``, ``underfits``, ``stopped_early``, ``wide_gap``, ``lost`` or ``fine``.
-        phase: Number of the phase, 1 for the first.
-        text: Sentence with the metrics, and what to change in the recipe.
+        answer: The answer, as a phrase such as ``the commonest class, rose``.
+        metric: Name of the metric that the head is judged by, as in the history: ``top1``.
+        metric_text: The same where a person reads it: ``top-1``.
+        value: The metric of that answer on the validation images.
+        chance: The better end of the 95 % interval of `value`: as much is chance on these images.
+        loss: Validation loss of the answer, or of a head that knows how common each class is.
+        examples: Number of validation images that have the target.
     """
 
-    kind: str
-    phase: int
-    text: str
+    answer: str
+    metric: str
+    metric_text: str
+    value: float
+    chance: float
+    loss: float
+    examples: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns the finding as JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Curves:
-    """The metrics of one head in one phase, by epoch."""
-
-    phase: int
-    config: GradientPhase
-    train_loss: list[float]
-    loss: list[float]
-    train_top1: list[float]
-    top1: list[float]
-    validation_images: int
-
-    @property
-    def epochs(self) -> int:
-        return len(self.loss)
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch of the lowest validation loss, counted from 1."""
-        return self.loss.index(min(self.loss)) + 1
-
-    @property
-    def gap(self) -> float:
-        """Training top-1 minus validation top-1 after the last epoch."""
-        return self.train_top1[-1] - self.top1[-1]
-
-    @property
-    def where(self) -> str:
-        return f"train.phases.{self.phase - 1}"
-
-    def chance(self) -> float:
-        """The difference in top-1 that chance explains on the validation images."""
-        return _chance(self.top1[-1], self.validation_images)
-
-
-def _chance(top1: float, images: int) -> float:
-    """The difference of two accuracies near `top1` that chance explains on this many images."""
-    share = min(max(top1, 0.05), 0.95)
-    return _ERRORS * math.sqrt(share * (1.0 - share) / images)
+    def is_beaten_by(self, value: float, loss: float) -> bool:
+        """Whether a metric and a loss show more than chance explains."""
+        error = self.metric == "mae"
+        better = value < self.chance if error else value > self.chance
+        return better or loss < _LEARNED * self.loss
 
 
 def diagnose(
-    history: Sequence[Mapping[str, Any]], recipe: Recipe, validation_images: int
+    history: Sequence[Row],
+    recipe: Recipe,
+    validation_images: int,
+    baselines: Mapping[str, Baseline] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Returns what the epochs of a run show about its first classification head.
+    """Returns what the epochs of a run show.
+
+    All heads are asked whether they diverged and whether they learned anything; the curves are
+    those of the first head that classifies.
 
     Args:
         history: Row of each epoch, as in the run's ``history.csv``, with numbers.
         recipe: Recipe of the run.
-        validation_images: Number of validation images; without any there are no findings.
+        validation_images: Number of validation images; without any, only a divergence is found.
+        baselines: What each head reaches without looking at an image, by name of the head.
     """
+    findings = list(_diverged(history, recipe, baselines))
+    if not validation_images:
+        return findings
+    diverged = {finding.phase for finding in findings}
+    sound = [row for row in history if int(row["phase"]) not in diverged]
+    if history and int(history[-1]["phase"]) not in diverged:
+        findings += _learned_nothing(sound, recipe, baselines)
+    praised = not findings
     head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
-    if head is None or not validation_images:
-        return []
-    rows = [row for row in history if f"validation/{head}/top1" in row]
-    findings = _lost(rows, head, recipe, validation_images)
-    lost = {finding.phase for finding in findings}
-    for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
-        # Phase 0 is the heads taken from the source, before training.
-        config = recipe.train.phases[phase - 1] if phase else None
-        if not isinstance(config, GradientPhase):
-            continue
-        epochs = list(group)
-        names = (f"{split}/{head}/{name}" for name in ("loss", "top1") for split in _SPLITS)
-        columns = ([float(row[name]) for row in epochs] for name in names)
-        curves = _Curves(phase, config, *columns, validation_images=validation_images)
-        if curves.epochs >= _EPOCHS:
-            # A phase that did harm is not advised to go further.
-            rules = (_overfits,) if phase in lost else _RULES
-            findings += [f for rule in rules if (f := rule(curves, recipe)) is not None]
-    return findings or _fine(rows, head)
+    curves = of_curves(sound, head, recipe, validation_images) if head else []
+    if diverged or curves:
+        return findings + curves
+    too_few = _too_few_epochs(history, recipe)
+    return findings + (too_few or (_fine(history, head) if head and praised else []))
 
 
-def _overfits(curves: _Curves, recipe: Recipe) -> Finding | None:
-    best, last = curves.best_epoch, curves.epochs
-    rising = last - best >= 2 and curves.loss[-1] > _RISE * curves.loss[best - 1]
-    learning = curves.train_loss[-1] < curves.train_loss[best - 1]
-    if not (rising and learning and curves.gap > curves.chance()):
-        return None
-    changes = [
-        f"epochs: {best}" if curves.config.early_stop else "early_stop: {patience_epochs: 2}"
-    ]
-    if curves.config.augment == "none":
-        changes.append("augment: random_crop")
-    if not curves.config.weight_decay and recipe.train.optimizer.name != "adam":
-        changes.append("weight_decay: 0.05")
-    if curves.config.l2sp is None and curves.config.unfreeze != "none":
-        changes.append("l2sp: {alpha: 0.1}")
-    return Finding(
-        "overfits",
-        curves.phase,
-        f"phase {curves.phase} overfits: its validation loss was lowest, "
-        f"{min(curves.loss):.3g}, in epoch {best} of {last} and rose to {curves.loss[-1]:.3g}, "
-        f"while the training loss fell to {curves.train_loss[-1]:.3g}; at the end it is right on "
-        f"{curves.train_top1[-1]:.1%} of the training and {curves.top1[-1]:.1%} of the validation "
-        f"images. Set in {curves.where}: {', or '.join(changes)}; or unfreeze fewer blocks.",
-    )
-
-
-def _stopped_early(curves: _Curves, recipe: Recipe) -> Finding | None:
-    before = curves.loss[-1 - max(1, curves.epochs // 3)]
-    fall = 1.0 - curves.loss[-1] / before if before > 0 else 0.0
-    if fall < _FALL or curves.best_epoch != curves.epochs or curves.top1[-1] >= 0.995:
-        return None
-    more = f"epochs: {2 * curves.epochs}"
-    if curves.config.early_stop is not None and curves.epochs < (curves.config.epochs or 0):
-        more = f"early_stop: {{patience_epochs: {2 * curves.config.early_stop.patience_epochs}}}"
-    return Finding(
-        "stopped_early",
-        curves.phase,
-        f"phase {curves.phase} stopped too early: its validation loss still fell by {fall:.0%} "
-        f"over the last {max(1, curves.epochs // 3)} of {curves.epochs} epochs, to "
-        f"{curves.loss[-1]:.3g}, its lowest value. Set in {curves.where}: {more}, or a higher "
-        "learning_rate (tfft lr-find).",
-    )
-
-
-def _underfits(curves: _Curves, recipe: Recipe) -> Finding | None:
-    if curves.config.mix is not None:  # training metrics are then those of mixtures of two images
-        return None
-    low = max(curves.train_top1[-1], curves.top1[-1]) < _LOW_TOP1 and curves.gap < curves.chance()
-    last = curves.phase == len(recipe.train.phases)
-    if not (low and last) or _stopped_early(curves, recipe) is not None:
-        return None
-    changes = [] if curves.config.unfreeze == "all" else ["unfreeze more blocks"]
-    changes.append("a higher learning_rate (tfft lr-find)")
-    if curves.config.augment not in ("none", "flip"):
-        changes.append("augment: flip")
-    return Finding(
-        "underfits",
-        curves.phase,
-        f"phase {curves.phase} underfits: it ends at {curves.train_top1[-1]:.1%} of the training "
-        f"and {curves.top1[-1]:.1%} of the validation images, and more such epochs would change "
-        f"little. In {curves.where}: {', or '.join(changes)}; or take a larger backbone or image.",
-    )
-
-
-def _wide_gap(curves: _Curves, recipe: Recipe) -> Finding | None:
-    """Training images learned by heart without harm, which stopping earlier would not cure."""
-    last = curves.phase == len(recipe.train.phases)
-    wide = curves.gap > max(_WIDE_GAP, curves.chance())
-    if not (last and wide) or any(rule(curves, recipe) for rule in (_overfits, _stopped_early)):
-        return None
-    changes = ["more photos"]
-    if curves.config.augment == "none":
-        changes.append(f"augment: random_crop in {curves.where}")
-    if curves.config.unfreeze != "none":
-        changes.append("fewer unfrozen blocks")
-    return Finding(
-        "wide_gap",
-        curves.phase,
-        f"phase {curves.phase} knows its training images by heart: it ends right on "
-        f"{curves.train_top1[-1]:.1%} of the training and {curves.top1[-1]:.1%} of the validation "
-        f"images. Its validation loss did not rise, so that stopping earlier gains nothing. What "
-        f"may help: {', '.join(changes)}, or another backbone (tfft rank).",
-    )
-
-
-def _lost(
-    rows: Sequence[Mapping[str, Any]], head: str, recipe: Recipe, images: int
-) -> list[Finding]:
-    """Phases that end worse than an earlier phase did, by more than chance explains."""
-    findings, best, best_phase = [], -1.0, None
-    for phase, group in groupby(rows, key=lambda row: int(row["phase"])):
-        reached = max(float(row[f"validation/{head}/top1"]) for row in group)
-        if best_phase is not None and best - reached > _chance(best, images):
-            before = f"phase {best_phase}" if best_phase else "the source's own classes"
-            findings.append(
-                Finding(
-                    "lost",
-                    phase,
-                    f"phase {phase} lost what {before} had: validation top-1 "
-                    f"{reached:.3f} at best, after {best:.3f}. "
-                    + ("The better weights were kept. " if recipe.train.keep_best else "")
-                    + _instead_of(phase, recipe),
+def _diverged(
+    history: Sequence[Row], recipe: Recipe, baselines: Mapping[str, Baseline]
+) -> Iterator[Finding]:
+    """Phases whose loss ends far above that of guessing, or not finite."""
+    for phase, _, epochs in gradient_phases(history, recipe):
+        for head in recipe.heads:
+            known = baselines.get(head)
+            guessing = max(known.loss if known else 0.0, _LEAST_GUESSING)
+            names = {split: f"{split}/{head}/loss" for split in SPLITS}
+            losses = {
+                split: [float(row[name]) for row in epochs if name in row]
+                for split, name in names.items()
+            }
+            if _is_divergence(losses, guessing, known is not None):
+                ended = " and ".join(
+                    f"its {'training' if split == 'train' else split} loss is {values[-1]:.3g}"
+                    for split, values in losses.items()
+                    if values
                 )
-            )
-        if reached > best:
-            best, best_phase = reached, phase
-    return findings
+                yield Finding(
+                    "diverged",
+                    phase,
+                    f"phase {phase} diverged{_of_head(head, recipe)}: at the end {ended}, where "
+                    f"guessing has {guessing:.3g}. {instead_of(phase, recipe)} "
+                    f"tfft lr-find --phase {phase} measures which learning rates are too high.",
+                )
+                break
 
 
-def _instead_of(phase: int, recipe: Recipe) -> str:
-    """What to change about a phase that did harm."""
-    config = recipe.train.phases[phase - 1]
-    changes = ["Leave the phase out"]
-    if isinstance(config, GradientPhase):
-        changes = [f"Lower train.phases.{phase - 1}.learning_rate"]
-        changes += [] if config.unfreeze == "none" else ["unfreeze fewer blocks"]
-        changes += [] if config.augment == "none" else [f"augment less than {config.augment}"]
-        changes += ["leave the phase out"]
-    return f"{', or '.join(changes)}."
+def _is_divergence(losses: Mapping[str, Sequence[float]], guessing: float, exactly: bool) -> bool:
+    """Whether the losses of a phase, by split and epoch, are those of a divergence.
+
+    Args:
+        losses: Losses of each epoch; none for a split that has none.
+        guessing: Loss of guessing.
+        exactly: Whether it is that of this head, and not only its scale.
+    """
+    by_split = [values for values in losses.values() if values]
+    ends = [values[-1] for values in by_split]
+    if not ends:
+        return False
+    if not all(map(math.isfinite, ends)) or ends[-1] > _FAR_BEYOND * guessing:
+        return True
+    rose = any(len(values) > 1 and values[-1] >= values[0] for values in by_split)
+    return exactly and rose and min(ends) > _BEYOND * guessing
 
 
-def _fine(rows: Sequence[Mapping[str, Any]], head: str) -> list[Finding]:
+def _learned_nothing(
+    history: Sequence[Row], recipe: Recipe, baselines: Mapping[str, Baseline]
+) -> Iterator[Finding]:
+    """Heads that are not shown to be better than always giving the same answer."""
+    for head, baseline in baselines.items():
+        value, loss = (f"validation/{head}/{name}" for name in (baseline.metric, "loss"))
+        rows = [(float(row[value]), float(row[loss]), row) for row in history if value in row]
+        if not rows:
+            continue
+        # The best of all epochs may be luck. These two are not chosen by their metric.
+        kept = min(rows, key=lambda row: row[1])
+        if any(baseline.is_beaten_by(row[0], row[1]) for row in (kept, rows[-1])):
+            continue
+        images = counted(baseline.examples, "validation image")
+        yield Finding(
+            "learned_nothing",
+            int(kept[2]["phase"]),
+            f"learned nothing that {images} show{_of_head(head, recipe)}: "
+            f"{baseline.metric_text} {kept[0]:.3g} and loss {kept[1]:.3g}, while "
+            f"{baseline.answer}, given for each image, has {baseline.value:.3g} and "
+            f"{baseline.loss:.3g}, and {baseline.chance:.3g} can be chance. Check the labels and "
+            "the images (tfft data check), and the learning rate (tfft lr-find); train for more "
+            "epochs, unfreeze more blocks, or validate on more images.",
+        )
+
+
+def _of_head(head: str, recipe: Recipe) -> str:
+    """Names a head where there are several."""
+    return f" (head {head})" if len(recipe.heads) > 1 else ""
+
+
+def _too_few_epochs(history: Sequence[Row], recipe: Recipe) -> list[Finding]:
+    """The last phase of gradient steps, if it has too few epochs for its curves to be judged."""
+    phases = list(gradient_phases(history, recipe))
+    if not phases or len(phases[-1][2]) >= EPOCHS:
+        return []
+    phase, _, epochs = phases[-1]
+    return [
+        Finding(
+            "too_few_epochs",
+            phase,
+            f"phase {phase} has {counted(len(epochs), 'epoch')}: with fewer than {EPOCHS}, nothing "
+            "can be said about over- or underfitting.",
+        )
+    ]
+
+
+def _fine(rows: Sequence[Row], head: str) -> list[Finding]:
     """States the gap between training and validation, where no rule found a fault."""
     trained = [row for row in rows if f"train/{head}/top1" in row]
     if not trained:
@@ -256,11 +195,3 @@ def _fine(rows: Sequence[Mapping[str, Any]], head: str) -> list[Finding]:
             f"{float(last[f'validation/{head}/top1']):.1%} of the validation images.",
         )
     ]
-
-
-_RULES: tuple[Callable[[_Curves, Recipe], Finding | None], ...] = (
-    _overfits,
-    _stopped_early,
-    _underfits,
-    _wide_gap,
-)

@@ -16,7 +16,7 @@ from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError, ModelFileError, TfftError, UsageError
-from tfft.runs.diagnosis import Finding
+from tfft.runs.finding import Finding
 from tfft.runs.hold import LOCK_FILE, held, holder
 from tfft.system.files import TEMPORARY, explained_os_errors, locked, write_text
 from tfft.system.formats import METRICS, PLAN, RUN

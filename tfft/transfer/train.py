@@ -20,7 +20,8 @@ from pathlib import Path
 from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.recipe import Recipe
 from tfft.errors import ModelFileError, NotFiniteError, TfftError
-from tfft.runs.diagnosis import Finding, diagnose
+from tfft.runs.diagnosis import diagnose
+from tfft.runs.finding import Finding
 from tfft.runs.history import history_digest
 from tfft.runs.hold import held
 from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
@@ -28,6 +29,7 @@ from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
 from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import command_text
+from tfft.transfer.baselines import baselines_of
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import train_by_gradient
 from tfft.transfer.phases.session import Session, open_session
@@ -233,7 +235,8 @@ def _finish(session: Session, prepared: Prepared, state: TrainingState) -> Run:
     MODEL.write(run.model_info_file, model_info(recipe, prepared).to_json())
     metrics = best.metrics if best else {}
     place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
-    diagnosis = tuple(diagnose(state.history, recipe, session.plan.images["validation"]))
+    validation_images = session.plan.images["validation"]
+    diagnosis = tuple(diagnose(state.history, recipe, validation_images, baselines_of(session)))
     found = [finding.to_json() for finding in diagnosis]
     METRICS.write(
         run.metrics_file,
