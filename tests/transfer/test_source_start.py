@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tfft.metrics.heads import head_metrics
 from tfft.runs.run import Run
 from tfft.system.progress import SILENT
 from tfft.transfer.estimate import dry_run
+from tfft.transfer.lr_range import find_learning_rate
 from tfft.transfer.train import train
 
 pytestmark = pytest.mark.slow
@@ -148,3 +150,9 @@ def test_lite0_s_own_rows_know_the_breeds(spoiled: Run, shared_data: Path):
     targets = targets_of_model(predictor.info, index, data.class_names)
     metrics = head_metrics(predictor.info.heads["breed"], answers["breed"], targets["breed"])
     assert metrics["top1"] >= 0.80
+
+
+def test_a_rate_test_starts_from_the_source_s_rows_as_training_does(noise: Path):
+    found = find_learning_rate(_recipe(noise, _SPOILING), lowest=1e-9, highest=1e-8, steps=10)
+    # At such rates nothing is learned, and a new head would have the loss of guessing.
+    assert abs(found.losses[-1] - math.log(2)) > 1e-3

@@ -19,6 +19,7 @@ from tfft.system.readable import Readable, counted
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import PreparedPhase, prepare_phase
 from tfft.transfer.phases.session import Session, Totals, prepare_session
+from tfft.transfer.phases.source_start import set_source_heads
 from tfft.transfer.plan.plan import PhasePlan
 from tfft.transfer.train import run_phase
 
@@ -82,8 +83,9 @@ def find_learning_rate(
 ) -> RangeTest:
     """Raises the learning rate of a phase from `lowest` to `highest` and watches the loss.
 
-    The phases before it are trained first, in a directory that is removed; nothing but
-    cached features is kept.
+    The phases before it are trained first, in a directory that is removed; nothing but cached
+    features is kept. Heads start as they do in training, from the source's classes if the recipe
+    says so.
 
     Args:
         recipe: Recipe with the phase to test.
@@ -110,6 +112,7 @@ def find_learning_rate(
         run = create_run(recipe, Path(directory) / "run")
         session = prepare_session(recipe, run, progress)
         try:
+            set_source_heads(session)
             state = TrainingState()
             for before in session.plan.phases[: number - 1]:
                 run_phase(session, before, state)

@@ -17,11 +17,9 @@ def start_from_source_classes(session: Session, state: TrainingState) -> None:
     It counts as epoch 0 of a phase 0, so that the run ends with these weights if no phase does
     better on the validation images.
     """
-    heads = {n: h for n, h in session.classifier.heads.items() if h.starts_from_source}
+    heads = set_source_heads(session)
     if not heads:
         return
-    for head in heads.values():
-        assign_source_rows(head, session.recipe.backbone)
     cut = Cut(None, session.classifier.model)
     evaluation = EvaluationStep(cut, session.classifier.heads)
     validated = validate(session, session.stream("none"), evaluation)
@@ -34,3 +32,11 @@ def start_from_source_classes(session: Session, state: TrainingState) -> None:
     for name in heads:
         reached = f"top-1 {validated[name]['top1']:.3f}" if validated else "not measured"
         session.progress.message(f"head {name} untrained (zero-shot): {reached}; {_OPTIMISTIC}")
+
+
+def set_source_heads(session: Session) -> list[str]:
+    """Sets the heads that start from the source's rows, and returns their names."""
+    heads = {n: h for n, h in session.classifier.heads.items() if h.starts_from_source}
+    for head in heads.values():
+        assign_source_rows(head, session.recipe.backbone)
+    return list(heads)
