@@ -3,13 +3,16 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 from rich.text import Text
 
+import tfft.cli.output
 from tfft.cli.main import run
 from tfft.cli.output import new_table, print_json, print_rich, results_stream, say
 from tfft.cli.progress import LineProgress, shown_progress, speed_text, values_text
@@ -94,6 +97,20 @@ def test_bars_show_names_as_they_are(name, monkeypatch, capsys):
         progress.message(f"message {name}")
     shown = capsys.readouterr().err
     assert all(f"{part} {printable_name(name)}" in shown for part in ("start", "state", "message"))
+
+
+def test_all_that_is_printed_goes_through_one_place():
+    """So that no name gets to a terminal by another way."""
+    ways = re.compile(r"(?<![.\w])(click\.echo|click\.secho|Console|Table|print)\(")
+    root = Path(tfft.cli.output.__file__).parent
+    found = {
+        (file.name, way) for file in root.glob("*.py") for way in ways.findall(file.read_text())
+    }
+    assert found == {
+        ("output.py", "click.echo"),
+        ("output.py", "Console"),
+        ("progress.py", "Console"),
+    }
 
 
 def test_an_error_is_shown_without_control_characters(capsys):

@@ -88,7 +88,7 @@ def test_a_check_says_how_unequal_classes_are_and_which_are_not_tested(photo_fol
         "largest": {"name": "cat", "images": 8},
         "ratio": 8.0,
     }
-    assert report.sizes_line() == "1 (owl) to 8 (cat) images a class, 8 times as many"
+    assert report.size_lines() == ["1 (owl) to 8 (cat) images a class, 8 times as many"]
     assert report.to_json()["untested"] == ["owl"]
     assert "no test image of: owl" in report.notes
     assert check_data(folder(photo_folder, test_fraction=0)).untested == ()

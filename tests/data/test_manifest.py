@@ -7,7 +7,7 @@ import pytest
 
 from tfft.config.data import ManifestData
 from tfft.data.dataset import Source
-from tfft.data.load import load_data
+from tfft.data.load import check_data, load_data
 from tfft.data.sources.manifest import manifest_source
 from tfft.errors import DataError
 from tfft.system.progress import SILENT
@@ -97,6 +97,9 @@ def test_without_a_head_for_it_a_label_is_not_needed(list_of):
         "validation": 1,
         "test": 1,
     }
+    report = check_data(ManifestData(kind="manifest", path=path), targets={"age": "regression"})
+    assert report.to_json()["class_sizes"] is None
+    assert report.size_lines() == []
 
 
 def test_columns_that_no_head_predicts_are_left_alone(list_of):

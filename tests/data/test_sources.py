@@ -1,5 +1,6 @@
 """Folders, manifests and digits: what is listed, and what is said of faults."""
 
+import os
 import sys
 
 import pytest
@@ -181,6 +182,9 @@ def test_a_csv_file_without_the_columns_is_refused(photo_folder):
         load_data(manifest(photo_folder / "list.csv"))
     with pytest.raises(DataError, match="cannot read the manifest"):
         load_data(manifest(photo_folder / "nowhere.csv"))
+    os.mkfifo(photo_folder / "pipe.csv")
+    with pytest.raises(DataError, match=r"cannot read the manifest .*: a named pipe"):
+        load_data(manifest(photo_folder / "pipe.csv"))
 
 
 def test_digits_are_scikit_learns():

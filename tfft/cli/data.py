@@ -86,7 +86,7 @@ def check(
                 results,
                 _splits_table(f"{report.name}: {formats}", counts),
                 _classes_table(report),
-                *_texts([report.sizes_line(), *report.notes]),
+                *_texts([*report.size_lines(), *report.notes]),
                 *_texts(_first(report.duplicate_lines())),
                 *_texts([f"{image.path}: {image.reason}" for image in unusable]),
             )

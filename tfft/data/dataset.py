@@ -139,15 +139,16 @@ class DataReport(Readable):
         places = ([f"{path} ({split})" for split, path in found] for found in self.duplicates)
         return [f"the same image: {', '.join(each)}" for each in places]
 
-    def sizes_line(self) -> str:
-        """Returns how unequal the classes are."""
-        sizes = class_sizes(self.counts)
+    def size_lines(self) -> list[str]:
+        """Returns a line that says how unequal the classes are; none where there are not two."""
+        if (sizes := class_sizes(self.counts)) is None:
+            return []
         least, most, ratio = sizes["smallest"], sizes["largest"], sizes["ratio"]
         times = f", {ratio:g} times as many" if ratio else ""
-        return (
+        return [
             f"{least['images']:,} ({least['name']}) to {most['images']:,} ({most['name']}) images "
             f"a class{times}"
-        )
+        ]
 
     def lines(self) -> list[str]:
         counts = {split: sum(classes.values()) for split, classes in self.counts.items()}
@@ -158,7 +159,7 @@ class DataReport(Readable):
             f"{by_name(counts)}; {by_name(self.formats)}",
             *_shown([f"{image.path}: {image.reason}" for image in wrong]),
             *_shown(self.duplicate_lines()),
-            self.sizes_line(),
+            *self.size_lines(),
             *self.notes,
         ]
 

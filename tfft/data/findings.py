@@ -23,7 +23,7 @@ def duplicates(splits: Mapping[str, ImageIndex]) -> tuple[tuple[tuple[str, str],
     return tuple(tuple(found) for found in places.values() if len(found) > 1)
 
 
-def class_sizes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+def class_sizes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any] | None:
     """Returns how unequal classes are.
 
     Args:
@@ -31,12 +31,15 @@ def class_sizes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 
     Returns:
         ``smallest`` and ``largest``, each with ``name`` and ``images`` in all splits together, and
-        ``ratio`` of the two numbers; None where the smallest has no image.
+        ``ratio`` of the two numbers, which is None where the smallest has no image. None where
+        there are not two classes: the images have other targets.
     """
     total: dict[str, int] = {}
     for classes in counts.values():
         for name, count in classes.items():
             total[name] = total.get(name, 0) + count
+    if len(total) < 2:
+        return None
     smallest, largest = (extreme(total, key=total.__getitem__) for extreme in (min, max))
     ratio = round(total[largest] / total[smallest], 2) if total[smallest] else None
     return {

@@ -119,6 +119,9 @@ def _numbers(text: str, count: int) -> list[float]:
 
 def _rows(path: Path, targets: Mapping[str, str]) -> list[_Row]:
     needed = list(dict.fromkeys(["path", *targets]))
+    if fault := file_fault(path):
+        why = fault.removeprefix("cannot be read: ")
+        raise DataError(f"cannot read the manifest {path}: {why}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
