@@ -16,8 +16,10 @@ from tfft.errors import DataError, TfftError
 from tfft.images.formats import FORMATS
 from tfft.images.inspect import inspect_image
 from tfft.system.caches import cache_place, optional_write
-from tfft.system.files import read_arrays, write_arrays
+from tfft.system.damage import reading
+from tfft.system.files import json_value, read_arrays, write_arrays
 from tfft.system.progress import SILENT, Progress
+from tfft.system.typed import typed
 
 # Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.
 _VERSION = 1
@@ -172,9 +174,13 @@ def _kept_scan(path: Path, images: int) -> Scan | None:
     try:
         arrays = read_arrays(path)
         digests, formats = arrays["digests"], arrays["formats"]
-        reasons = json.loads(arrays["reasons"].tobytes())
-    except (TfftError, ValueError, KeyError):
+        with reading(path, "a kept scan"):
+            reasons = typed(tuple[str, ...], json_value(arrays["reasons"].tobytes()))
+    except (TfftError, KeyError):
         return None
     if digests.shape != (images, 32) or formats.shape != (images,) or len(reasons) != images:
         return None
-    return Scan(digests, formats, tuple(reasons))
+    is_known = (formats < len(FORMATS)) | np.array([bool(reason) for reason in reasons])
+    if digests.dtype != np.uint8 or formats.dtype != np.uint8 or not is_known.all():
+        return None
+    return Scan(digests, formats, reasons)
