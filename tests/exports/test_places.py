@@ -13,7 +13,8 @@ from tfft.evaluation.evaluate import evaluate
 from tfft.exports.serving.publish import publish
 from tfft.runtime.info import PLACES
 from tfft.runtime.load import load_predictor, read_saved_model_info, read_tflite_info
-from tfft.system.files import read_json, write_json
+from tfft.system.files import read_json
+from tfft.system.formats import MODEL
 from tfft.system.progress import SILENT
 
 
@@ -71,5 +72,5 @@ def test_the_places_of_another_model_are_not_taken(exported, tmp_path):
     """As when a version was deleted and its number given again."""
     export = Path(shutil.copytree(exported.savedmodel.parent, tmp_path / "colours"))
     local = export / "local" / "1.json"
-    write_json(local, read_json(local) | {"created": "2020-01-01T00:00:00+00:00"})
+    MODEL.write(local, read_json(local) | {"created": "2020-01-01T00:00:00+00:00"})
     assert load_predictor(export / "1").info.data["path"] is None

@@ -1,7 +1,5 @@
 """The family of TFLite files, as their clients see them."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import answer
 from tfft.runtime.tflite.convert import operators
+from tfft.system.formats import CHECKS
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 
@@ -41,7 +40,7 @@ def test_all_precisions_lie_in_one_version(family):
 
 
 def test_each_file_has_its_figures(family):
-    beside = json.loads((family.tflite["int8"].parent / "checks.json").read_text())
+    beside = CHECKS.read(family.tflite["int8"].parent / "checks.json")
     assert beside == family.checks
     for precision, path in family.tflite.items():
         figures = family.checks[f"TFLite {precision}"]

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from tfft.errors import DataError, ModelFileError, UsageError
-from tfft.runtime.load import load_predictor
+from tfft.images.spec import PixelSpec
+from tfft.runtime.load import load_predictor, read_model_info
 
 
 def _files(pictures: Path) -> list[bytes]:
@@ -139,5 +141,27 @@ def test_a_model_with_one_bit_changed_is_refused(small_run, exported, tmp_path):
         load_predictor(lite)
     saved = Path(shutil.copytree(exported.savedmodel, tmp_path / "1"))
     flipped(saved / "saved_model.pb", 100_000)
-    with pytest.raises(ModelFileError, match=r"saved_model.pb is"):
+    with pytest.raises(ModelFileError, match=r"saved_model\.pb"):
         load_predictor(saved)
+
+
+@pytest.mark.parametrize("form", ["keras", "savedmodel", "tflite"])
+def test_a_description_of_another_model_is_refused(form, small_run, exported):
+    """Else its names would go to wrong numbers, or images of a wrong size to the model."""
+    from tfft.runtime.keras_predictor import KerasPredictor
+    from tfft.runtime.saved_model_predictor import SavedModelPredictor
+    from tfft.runtime.tflite.predictor import TflitePredictor
+
+    kind, path = {
+        "keras": (KerasPredictor, small_run / "model.keras"),
+        "savedmodel": (SavedModelPredictor, exported.savedmodel),
+        "tflite": (TflitePredictor, exported.tflite["float32"]),
+    }[form]
+    info = read_model_info(small_run)
+    head = replace(info.heads["label"], class_names=("blue", "green"))
+    with pytest.raises(
+        ModelFileError, match="has 3 values for 'label', and its description says 2"
+    ):
+        kind(path, replace(info, heads={"label": head}))
+    with pytest.raises(ModelFileError, match=r"takes images of the shape \[32, 32, 3\]"):
+        kind(path, replace(info, input=PixelSpec(16, 32)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, ReadablePredictor, answer
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answer, require_described
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 
 
@@ -31,6 +31,9 @@ class KerasPredictor(ReadablePredictor):
         self.path = str(path)
         self.info = info
         self.model = load_keras_file(path)
+        outputs = self.model.output if isinstance(self.model.output, dict) else {}
+        sizes = {name: tensor.shape[-1] for name, tensor in outputs.items()}
+        require_described(info, self.path, self.model.input_shape[1:], sizes)
         self._pixels = TensorflowPixels(info.pixels)
         self._forward = tf.function(
             lambda images: self.model(images, training=False),

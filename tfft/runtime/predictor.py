@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tfft.errors import ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.readable import Readable
 
@@ -97,6 +98,39 @@ class ReadablePredictor(Readable):
                 for name, head in heads.items()
             ),
         ]
+
+
+def require_described(
+    info: ModelInfo, source: str, takes: Sequence[int | None], answers: Mapping[str, int | None]
+) -> None:
+    """Requires that a model and its description belong together.
+
+    Args:
+        info: The description.
+        source: File or directory of the model, for messages.
+        takes: Shape of its input without the batch: height, width, channels; None: any.
+        answers: Size of the last dimension of each head's answer, by head; None where it is not
+            known. A head that the model does not have is missing.
+
+    Raises:
+        ModelFileError: The description is that of another model.
+    """
+    said = (info.pixels.height, info.pixels.width, info.pixels.channels)
+    if len(takes) != len(said) or any(
+        size not in (None, wanted) for size, wanted in zip(takes, said, strict=True)
+    ):
+        raise ModelFileError(
+            f"{source} takes images of the shape {list(takes)}, and its description says "
+            f"{list(said)}: it is that of another model"
+        )
+    for name, head in info.heads.items():
+        classes = len(head.class_names)
+        if name not in answers or (classes and answers[name] not in (None, classes)):
+            found = answers.get(name, "no")
+            raise ModelFileError(
+                f"{source} has {found} values for {name!r}, and its description says "
+                f"{classes or 'some'}: it is that of another model"
+            )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,7 +10,13 @@ import numpy as np
 
 from tfft.errors import ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
-from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
+from tfft.runtime.predictor import (
+    Outputs,
+    ReadablePredictor,
+    answer_name,
+    logits_name,
+    require_described,
+)
 from tfft.runtime.signatures import (
     SIGNATURES,
     cannot_crop,
@@ -52,6 +58,7 @@ class SavedModelPredictor(ReadablePredictor):
         missing = [name for name in SIGNATURES if name not in self._signatures]
         if missing:
             raise ModelFileError(f"the SavedModel {path} has no signature {', '.join(missing)}")
+        self._require_described()
         self._pixels = TensorflowPixels(info.pixels)
 
     def answering_by(self, signature: str | None) -> "SavedModelPredictor":
@@ -78,6 +85,17 @@ class SavedModelPredictor(ReadablePredictor):
         with reading(self.path, "a SavedModel that describes itself", error=ModelFileError):
             values = json_value(text)
         return ModelInfo.from_json(values, self.path)
+
+    def _require_described(self) -> None:
+        signature = self._signatures["serving_default"]
+        (images,) = signature.structured_input_signature[1].values()
+        found = {
+            name: spec.shape[-1] if spec.shape.rank else None
+            for name, spec in signature.structured_outputs.items()
+        }
+        heads = {head: answer_name(head, self.info.heads) for head in self.info.heads}
+        sizes = {head: found[name] for head, name in heads.items() if name in found}
+        require_described(self.info, self.path, images.shape[1:].as_list(), sizes)
 
     def _answer_by(self, signature: str | None) -> None:
         check_signature(signature)

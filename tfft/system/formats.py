@@ -176,7 +176,7 @@ def _same(values: dict[str, Any]) -> dict[str, Any]:
 
 def _model_of_input(values: dict[str, Any]) -> dict[str, Any]:
     """Reads format 0 of a model's description: there were images only, below `pixels`."""
-    if "pixels" in values:
+    if isinstance(values.get("pixels"), Mapping):
         values["input"] = {"kind": "image", **values.pop("pixels")}
     return values
 
@@ -260,7 +260,7 @@ class _Place:
 @dataclass
 class _Metrics:
     validation: dict[str, dict[str, float]] = field(default_factory=dict)
-    best: _Place | None = None
+    best: _Place = field(default_factory=_Place)
     diagnosis: list[dict[str, Any]] = field(default_factory=list)
     history_sha256: str = ""
 

@@ -8,7 +8,13 @@ import numpy as np
 from tfft.errors import ModelFileError
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import HeadInfo, ModelInfo
-from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
+from tfft.runtime.predictor import (
+    Outputs,
+    ReadablePredictor,
+    answer_name,
+    logits_name,
+    require_described,
+)
 from tfft.runtime.tflite.runner import TfliteFunction
 
 
@@ -38,6 +44,9 @@ class TflitePredictor(ReadablePredictor):
                 f"{path} has the outputs {', '.join(self._function.output_names)}, "
                 f"but its description names {', '.join(sorted(wanted))}"
             )
+        named = dict(zip(self._function.output_names, self._function.output_sizes, strict=True))
+        sizes = {head: named[answer_name(head, info.heads)] for head in info.heads}
+        require_described(info, self.path, self._function.input_shape, sizes)
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         return encoded_batch_to_pixels(encoded, self.info.pixels, boxes)

@@ -27,6 +27,8 @@ class TfliteFunction:
 
     Attributes:
         output_names: Names of the outputs in the order in which a call returns them.
+        output_sizes: Size of the last dimension of each output, in their order.
+        input_shape: Shape of the input without the batch.
         batch_size: Batch size of the file.
 
     Raises:
@@ -54,6 +56,10 @@ class TfliteFunction:
             details = {detail["name"]: detail for detail in self._interpreter.get_output_details()}
             self.output_names = tuple(sorted(details, key=lambda name: (len(name), name)))
         self._outputs = [details[name] for name in self.output_names]
+        self.output_sizes = tuple(
+            int(np.append(1, output["shape"])[-1]) for output in self._outputs
+        )
+        self.input_shape = tuple(int(size) for size in self._input["shape"][1:])
         self.batch_size = int(self._input["shape"][0])
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
