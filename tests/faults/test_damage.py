@@ -311,6 +311,52 @@ def _search(place: Path) -> Any:
     return [trial.value for trial in _open_search(place).get_trials()]
 
 
+def _make_weights(name: str) -> Callable[[Path, Made], object]:
+    def make(place: Path, made: Made) -> None:
+        from backbones.test_weights_loading import small_model, values_of, write_keras2
+
+        model = small_model()
+        if name == "keras2.h5":
+            write_keras2(place / name, values_of(model))
+        elif name.endswith(".npz"):
+            np.savez(place / name, **{weight.path: weight.numpy() for weight in model.weights})
+        else:
+            model.save_weights(place / name)
+
+    return make
+
+
+def _weights(name: str) -> Callable[[Path], Any]:
+    def read(place: Path) -> Any:
+        from backbones.test_weights_loading import small_model
+
+        from tfft.backbones.weights_loading import load_weights_file
+
+        model = small_model()
+        load_weights_file(model, place / name)
+        return model.get_weights()
+
+    return read
+
+
+def _make_torch(place: Path, made: Made) -> None:
+    from backbones.test_torch_file import Storage, tensor, torch_file
+
+    storage = Storage("0", 12)
+    tensors = {"whole": tensor(storage, 0, (3, 4), (4, 1)), "row": tensor(storage, 4, (4,), (1,))}
+    content = torch_file(tensors, {"0": np.arange(12, dtype="<f4")})
+    (place / "weights.pth").write_bytes(content)
+
+
+def _torch(place: Path) -> Any:
+    from tfft.backbones.lite.torch_file import read_torch_arrays
+
+    try:
+        return read_torch_arrays((place / "weights.pth").read_bytes())
+    except TfftError as error:  # whoever reads a file names it
+        raise TfftError(f"{place}: {error}") from error
+
+
 def _make_recipe(place: Path, made: Made) -> None:
     shutil.copyfile(made.run / "recipe.yaml", place / "recipe.yaml")
 
@@ -372,6 +418,22 @@ READERS = {
     "history": Reader("runs", "`history.csv`", _make_history, "history.csv", _history),
     "checkpoint": Reader("runs", "a checkpoint", _make_checkpoint, "state-000001.npz", _checkpoint),
     "answers": Reader("runs", "kept answers", _make_answers, "evaluation/test.npz", _kept_answers),
+    **{
+        name: Reader(
+            "weights",
+            f"a weights file ({ending})",
+            _make_weights(name),
+            name,
+            _weights(name),
+            is_exact=name.endswith(".npz"),
+        )
+        for name, ending in {
+            "keras2.h5": "`.h5`",
+            "keras3.weights.h5": "`.weights.h5`",
+            "keras3.npz": "`.npz`",
+        }.items()
+    },
+    "torch": Reader("weights", "a torch file", _make_torch, "weights.pth", _torch, is_exact=False),
     "recipe": Reader(
         "recipes", "a run's `recipe.yaml`", _make_recipe, "recipe.yaml", _recipe, is_exact=False
     ),
