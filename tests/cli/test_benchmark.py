@@ -2,6 +2,11 @@
 
 import json
 
+import pytest
+
+import tfft as tfft_of_python
+from tfft.errors import ModelFileError
+
 
 def test_a_table_has_a_row_for_each_batch_and_number_of_threads(tfft, exported):
     path = exported.tflite["float32"]
@@ -15,11 +20,11 @@ def test_a_table_has_a_row_for_each_batch_and_number_of_threads(tfft, exported):
 def test_json_has_the_documented_form(tfft, exported):
     path = exported.tflite["float32"]
     done = tfft("benchmark", path, "--threads", "1", "--seconds", "0.02", "--json")
-    (timing,) = json.loads(done.stdout)
-    assert timing["kind"] == "tflite"
-    assert timing["threads"] == 1
-    assert {"cold_s", "load_s", "first_answer_s", "memory_mb"} <= set(timing)
-    (batch,) = timing["batches"]
+    (timed,) = json.loads(done.stdout)
+    assert timed["kind"] == "tflite"
+    assert timed["threads"] == 1
+    assert {"cold_s", "load_s", "first_answer_s", "memory_mb"} <= set(timed)
+    (batch,) = timed["batches"]
     assert set(batch) == {
         *("batch_size", "calls", "p50_ms", "p90_ms", "p99_ms", "images_per_second")
     }
@@ -31,6 +36,15 @@ def test_tflite_files_are_timed_without_tensorflow(fresh_tfft, exported, tmp_pat
     path = exported.tflite["float32"]
     done = fresh_tfft("benchmark", path, "--threads", "1", "--seconds", "0.02")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_model_that_is_not_there_is_told_before_others_are_timed(exported, monkeypatch):
+    def time_model(*_, **__):
+        pytest.fail("it was timed")
+
+    monkeypatch.setattr(timing, "time_model", time_model)
+    with pytest.raises(ModelFileError, match=r"gone\.tflite"):
+        tfft_of_python.benchmark([exported.tflite["float32"], "gone.tflite"])
 
 
 def test_numbers_that_are_none_are_named(tfft):

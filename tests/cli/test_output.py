@@ -184,6 +184,16 @@ def test_on_a_terminal_there_are_bars(monkeypatch, capsys):
         assert text in errors
 
 
+def test_a_path_in_a_message_between_bars_is_in_one_piece(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    path = f"runs/{'long-name-' * 9}/model.keras"
+    with shown_progress(quiet=False) as progress:
+        progress.start("training", 10)
+        progress.message(f"run: {path}")
+    assert path in capsys.readouterr().err
+
+
 def test_values_and_speeds_are_short():
     assert values_text({"loss": 0.123456, "steps": 12345.0, "phase": "2/2"}) == (
         "loss 0.1235  steps 12345  phase 2/2"

@@ -49,7 +49,7 @@ OTHERS = (
     Command(("advise", RECIPE, *DATA, "--output", "WIDTH advised.yaml"), ("recipe: ", "next: ")),
     Command(("rank", RECIPE, *DATA, "--backbones", RECIPE), ("probe", "LogME", "hints")),
     Command(("train", "classifier.yaml", *DATA, "--run", "WIDTH wide"), ("run: ", "next: ")),
-    Command(("compare", RUN, "WIDTH wide", "--name", "WIDTH"), ("arm", "cost", "comparison.html")),
+    Command(("compare", RUN, "WIDTH wide", "--name", "sWIDTH"), ("arm", "cost", "comparison.html")),
     Command(("tune", RECIPE, *DATA, "--trials", "1", "--name", "t"), ("recipe: ", "best.yaml")),
     Command(("cache", "list"), ("features", "entries")),
     Command(("backbones", "list"), ("EfficientNetLite0", "licence", "348.1")),

@@ -10,6 +10,7 @@ from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.tune import Range
 from tfft.errors import TfftError, UsageError
 from tfft.studies import trials
+from tfft.studies import tune as tuning
 from tfft.studies.process import WorkerError
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
 from tfft.studies.tune import tune
@@ -55,6 +56,17 @@ def test_a_run_that_fails_counts_as_tried(search, monkeypatch, jobs):
     run_trials(search, 3, jobs=jobs, seed=0)
     states = [trial.state.name for trial in search.study.get_trials()]
     assert states == ["COMPLETE", "PRUNED", "COMPLETE"]
+
+
+def test_a_recipe_that_does_not_run_as_it_is_ends_the_search_with_the_reason(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise WorkerError("its process was killed")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tuning, "run_worker", fail)
+    monkeypatch.setattr(tuning, "require_images", lambda *_: None)
+    with pytest.raises(TfftError, match=r"^the recipe as it is does not run: its process was"):
+        tune(load_recipe("quickstart"), name="new")
 
 
 def test_a_search_that_is_stopped_stops_all_its_runs_and_goes_on_with_them(search, monkeypatch):

@@ -98,7 +98,7 @@ def _transposed(table: Table) -> Table:
 def _paragraphs(table: Table) -> str:
     """Returns lines for each row: its first cell, then the other cells behind their names."""
     (_, *firsts), *others = map(_texts, table.columns)
-    broad = max(cell_len(name) for name, *_ in others)
+    broad = max((cell_len(name) for name, *_ in others), default=0)
     lines = []
     for row, first in enumerate(firsts, start=1):
         lines.append(first)

@@ -110,7 +110,7 @@ class BarProgress:
         if self._bars is None:
             say(text)
         else:
-            self._bars.console.print(printable(text))
+            self._bars.console.print(printable(text), soft_wrap=True)
 
     def stop(self) -> None:
         """Stops drawing the bars; they stay on the screen as they are, above a blank line."""

@@ -293,11 +293,17 @@ def benchmark(
         >>> timing.batches[0].p50_ms > 0
         True
     """
+    from tfft.runtime.load import read_model_info
+    from tfft.runtime.served.address import is_address
     from tfft.runtime.timing import time_model
     from tfft.system.machine import processors
+    from tfft.system.paths import expanded
 
+    for model in models:  # before minutes are spent on others
+        if not is_address(str(model)):
+            read_model_info(expanded(model))
     here: Sequence[int | None] = sorted(set(threads or (1, processors())))
-    wanted = [(m, n) for m in models for n in ([None] if "://" in str(m) else here)]
+    wanted = [(m, n) for m in models for n in ([None] if is_address(str(m)) else here)]
     task = progress.start("benchmark", len(wanted), "processes")
     timings = []
     try:

@@ -17,7 +17,13 @@ from tfft.config.tune import TuneConfig
 from tfft.errors import RecipeError, UsageError
 from tfft.metrics.paired import accuracy_difference
 from tfft.studies.compare import STUDIES, require_images
-from tfft.studies.process import is_finished, owned_study, require_same_recipe, run_worker
+from tfft.studies.process import (
+    WorkerError,
+    is_finished,
+    owned_study,
+    require_same_recipe,
+    run_worker,
+)
 from tfft.studies.space import recipe_of_trial, searched_recipe
 from tfft.studies.trials import Search, requeue_interrupted, run_trials, values_of
 from tfft.system.damage import reading
@@ -150,7 +156,11 @@ def _run_default(recipe: Recipe, run: Path, progress: Progress) -> None:
         phase.pop("refit", None)
     values["tune"] = None
     unrefitted = recipe_of_trial(Recipe.model_validate(values), {})
-    run_worker(unrefitted, run, "validation", title="the recipe as it is", progress=progress)
+    title = "the recipe as it is"
+    try:
+        run_worker(unrefitted, run, "validation", title=title, progress=progress)
+    except WorkerError as error:
+        raise WorkerError(f"{title} does not run: {error}") from error
 
 
 def _open_study(optuna: ModuleType, path: Path, config: TuneConfig) -> Any:
