@@ -6,6 +6,7 @@ import pytest
 
 import tfft as tfft_of_python
 from tfft.errors import ModelFileError
+from tfft.runtime import timing
 
 
 def test_a_table_has_a_row_for_each_batch_and_number_of_threads(tfft, exported):
