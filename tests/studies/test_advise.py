@@ -1,9 +1,13 @@
 """Which strategy is recommended for which images."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from tfft.config.loading.load import load_recipe
 from tfft.errors import RecipeError
+from tfft.metrics.commonest import commonest_class
 from tfft.studies.advise import Probes, advise, blocks_to_train, following, recommend
 from tfft.studies.arms import make_arms
 
@@ -101,3 +105,12 @@ def test_advice_is_for_one_head_for_classes(pictures):
     recipe = load_recipe("classifier", data=pictures, overrides={"heads": {"a": {}, "b": {}}})
     with pytest.raises(RecipeError, match="one head, which classifies"):
         advise(recipe)
+
+
+def test_a_probe_at_chance_is_no_ground_for_advice():
+    roses = commonest_class(np.array([1, 1, 0]), np.repeat([0, 1, 2], [11, 15, 12]), "abc")
+    probes = Probes(1000, 3, 38, 0.42, 0.40, commonest=roses)
+    _, reason = recommend(probes)
+    assert "0.420 is not shown to be better than always answering the commonest class, b" in reason
+    assert "tfft data check" in reason
+    assert "not shown" not in recommend(replace(probes, probe_top1=0.8))[1]

@@ -62,6 +62,16 @@ def test_a_gain_negative_transfer_and_no_difference_are_told_apart(tmp_path):
     assert "no difference that 400 test images and 3 seeds can show" in found["full"].text
 
 
+def test_a_gain_that_ends_at_chance_is_called_that(tmp_path):
+    (verdict,) = verdicts(collect(make_study(tmp_path / "a", {"scratch": 0.02, "full": 0.11})))
+    assert verdict.kind == "gain"
+    assert "is not shown to be better than always answering the commonest class (0.100" in (
+        verdict.text
+    )
+    (verdict,) = verdicts(collect(make_study(tmp_path / "b", {"scratch": 0.02, "full": 0.60})))
+    assert "commonest" not in verdict.text
+
+
 def test_a_spread_over_seeds_takes_a_verdict_back(tmp_path):
     accuracy = {"scratch": 0.70, "partial": 0.77}
     sure = make_study(tmp_path / "sure", accuracy, spread=0.002)

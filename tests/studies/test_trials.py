@@ -9,6 +9,7 @@ import pytest
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.tune import Range
 from tfft.errors import TfftError, UsageError
+from tfft.evaluation.answers import Answers, save_answers
 from tfft.studies import trials
 from tfft.studies import tune as tuning
 from tfft.studies.process import WorkerError
@@ -143,3 +144,20 @@ def test_a_search_of_another_recipe_or_without_images_to_judge_by_is_refused(tmp
     with pytest.raises(TfftError, match="validation_fraction"):
         tune(none, name="new")
     assert not (tmp_path / "studies/new/runs").exists()
+
+
+def test_a_winner_at_chance_is_not_praised(tmp_path, monkeypatch):
+    labels = np.arange(60) % 3
+
+    def answer_always_the_same(recipe, run, split, **_):
+        ids = np.array([str(number) for number in range(len(labels))])
+        outputs = np.tile(np.float32([1, 0, 0]), (len(labels), 1))
+        save_answers(run, split, Answers(ids, {"label": labels}, {"label": outputs}))
+
+    for module in (tuning, trials):
+        monkeypatch.setattr(module, "run_worker", answer_always_the_same)
+    monkeypatch.setattr(tuning, "require_images", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("quickstart", overrides={"train.strategy": "feature_extraction"})
+    tuned = tune(recipe, trials=1)
+    assert "0.333 is not shown to be better than always answering the commonest class" in tuned.text

@@ -1,12 +1,14 @@
 """Probes by depth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from shapes import FEATURES, HEADS, LINEAR, shapes_recipe, write_backbone, write_photos
 
 from tfft.errors import DataError, UsageError
-from tfft.metrics.intervals import wilson_interval
+from tfft.metrics.commonest import CommonestClass
+from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.system.pictures import require_picture
 from tfft.transfer.probes.probe import BlockProbe, Probe, probe_recipe, probe_run
 from tfft.transfer.probes.probe_plot import write_plot
@@ -26,6 +28,14 @@ def test_the_first_block_that_is_not_shown_to_be_worse_is_where_to_cut():
     assert probe.best.block == "top"
     assert probe.sufficient.block == "middle"
     assert probe.to_json()["sufficient"] == "middle"
+
+
+def test_a_best_block_at_chance_is_not_praised():
+    roses = CommonestClass("rose", 0.4, Interval(0.335, 0.469))
+    assert "always answering the commonest class, rose" in str(
+        replace(_probe(stem=80, top=90), commonest=roses)
+    )
+    assert "commonest" not in str(replace(_probe(stem=80, top=98), commonest=roses))
 
 
 def test_a_picture_is_written_or_refused_before_anything_is_computed(tmp_path: Path):

@@ -8,6 +8,7 @@ from hub_modules import save_module, small_network
 import tfft
 from tfft.cli.main import run
 from tfft.errors import BackboneError, DataError
+from tfft.metrics.commonest import CommonestClass
 from tfft.metrics.intervals import Interval
 from tfft.system.progress import SILENT
 from tfft.transfer.probes.rank import RankedBackbone, Ranking
@@ -98,6 +99,24 @@ def test_the_row_of_a_backbone_that_failed_says_so_and_the_exit_code_is_1(monkey
     said = capsys.readouterr()
     assert ["ResNet101", "failed"] in [line.split() for line in said.out.splitlines()]
     assert said.err == "tfft: ResNet101 failed: it has no weights here\n"
+
+
+def test_a_best_backbone_at_chance_is_not_praised(monkeypatch, capsys):
+    at_chance = RankedBackbone(
+        "Small", 32, 1, 1, 8, 0.1, 0.2, 0.42, Interval(0.27, 0.58), 1.0, 1.0, 1.0
+    )
+    roses = CommonestClass("rose", 0.395, Interval(0.256, 0.553))
+    ranking = Ranking("photos", {"train": 90, "validation": 38}, 3, (at_chance,), {}, roses)
+    monkeypatch.setattr(tfft, "rank", lambda *_, **__: ranking)
+    assert run(["rank", "--backbones", "Small"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    doubt = (
+        "0.420 is not shown to be better than always answering the commonest class, rose "
+        "(0.395, by chance up to 0.553)"
+    )
+    assert f"The best probe, {doubt}." in said
+    assert doubt in str(ranking)
+    assert roses.doubt(0.56) == ""
 
 
 def test_without_validation_images_there_is_no_evidence(pictures: Path):

@@ -91,6 +91,8 @@ def _conclusion(probe: "Probe", plot: Path | None) -> Text:
         f"best: {probe.best.block}; the first that is not shown to be worse: "
         f"{probe.sufficient.block}"
     ]
+    if probe.doubt:
+        lines.append(f"the best top-1, {probe.doubt}")
     if probe.blocks_above:
         lines.append(f"to train those above it: unfreeze: {{last_blocks: {probe.blocks_above}}}")
     if plot is not None:

@@ -65,8 +65,9 @@ def command(
         if as_json:
             print_json(results, ranking.to_json())
         else:
-            hint = Text(_HINT.format(validation=ranking.images["validation"]))
-            print_rich(results, _table(ranking), hint)
+            hint = _HINT.format(validation=ranking.images["validation"])
+            doubt = f"The best probe, {ranking.doubt}.\n" if ranking.doubt else ""
+            print_rich(results, _table(ranking), Text(f"{doubt}{hint}"))
     if ranking.failed:
         raise TfftError("\n".join(f"{name} failed: {why}" for name, why in ranking.failed.items()))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
+from tfft.metrics.commonest import CommonestClass
 from tfft.studies.arms import forget_source
 from tfft.system.files import write_text
 from tfft.system.progress import SILENT, Progress
@@ -43,6 +44,7 @@ class Probes:
         carries_to: The first block whose output is not shown to be worse than the best block's.
         carries_top1: Validation top-1 of a linear head on the output of that block.
         blocks_above: Number of blocks above that block.
+        commonest: What always answering the commonest class reaches on the validation images.
     """
 
     train_images: int
@@ -53,6 +55,7 @@ class Probes:
     carries_to: str = ""
     carries_top1: float = 0.0
     blocks_above: int = 0
+    commonest: CommonestClass | None = None
 
     @property
     def images_of_a_class(self) -> float:
@@ -134,7 +137,13 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     depth = probe_recipe(recipe, progress=progress)
     inner = depth.sufficient
     probes = Probes(
-        *pretrained[1:], pretrained[0], random[0], inner.block, inner.top1, depth.blocks_above
+        *pretrained[1:],
+        pretrained[0],
+        random[0],
+        inner.block,
+        inner.top1,
+        depth.blocks_above,
+        depth.commonest,
     )
     strategy, reason = recommend(probes)
     return Advice(strategy, reason, probes, depth, following(recipe, strategy, probes))
@@ -151,6 +160,12 @@ def recommend(probes: Probes) -> tuple[str, str]:
         f"a linear head on the pretrained features gets {probe} right, "
         f"on random ones {probes.random_top1:.1%}"
     )
+    if probes.commonest and (doubt := probes.commonest.doubt(probes.probe_top1)):
+        # Fine-tuning may still find what the features lack, but wrong labels look the same.
+        return "lp_ft", (
+            f"{features}: {doubt}. Check first that the labels are right (tfft data check) and "
+            "that the images show what they name; only changing all blocks could help."
+        )
     if probes.probe_top1 >= _NEARLY_ALL:
         return "head_only", f"{features}: more training has little left to gain."
     if probes.similarity < _NEAR:

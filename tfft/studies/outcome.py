@@ -35,6 +35,7 @@ class Outcome:
             that no study made.
         cpu_seconds: CPU seconds the run took; None for a run that no study made.
         peak_memory_mb: Peak resident memory in MB; None for a run that no study made.
+        commonest: Number of test images of the commonest class; None in outcomes of older versions.
     """
 
     arm: str
@@ -50,6 +51,7 @@ class Outcome:
     seconds: float | None
     cpu_seconds: float | None
     peak_memory_mb: int | None
+    commonest: int | None = None
 
     @property
     def validation_top1(self) -> float | None:
@@ -107,6 +109,7 @@ def read_outcome(cell: Cell, head: str) -> Outcome:
         seconds=cost.get("seconds"),
         cpu_seconds=cost.get("cpu_seconds"),
         peak_memory_mb=cost.get("peak_memory_mb"),
+        commonest=int(np.bincount(answers.targets[head]).max()),
     )
 
 

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from tfft.errors import DataError, UsageError
-from tfft.metrics.intervals import Interval, bootstrap_interval, seeds_interval
+from tfft.metrics.commonest import CommonestClass
+from tfft.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    seeds_interval,
+    wilson_interval,
+)
 from tfft.metrics.paired import Difference, accuracy_difference, holm, mcnemar_over_seeds
 from tfft.studies.arms import Arm, common_head
 from tfft.studies.compare import Study
@@ -101,6 +107,8 @@ class Results:
         rows: One row for each fraction and arm.
         with_scratch: Each arm against the first one from scratch; empty without such an arm.
         with_best: Each arm against the best of its fraction.
+        commonest: What always answering the commonest class reaches on the test images; None if
+            the outcomes do not say.
     """
 
     head: str
@@ -109,6 +117,12 @@ class Results:
     rows: tuple[Row, ...]
     with_scratch: tuple[Comparison, ...]
     with_best: tuple[Comparison, ...]
+    commonest: CommonestClass | None = None
+
+    def doubt(self, fraction: float) -> str:
+        """Says that the best arm is no better than the commonest class; empty if it is."""
+        best = max(row.top1 for row in self.at(fraction))
+        return self.commonest.doubt(best) if self.commonest else ""
 
     @property
     def fractions(self) -> list[float]:
@@ -193,7 +207,15 @@ def summarize(
         tuple(_row(group, targets[group.fraction]) for group in groups),
         tuple(c for fraction in targets for c in _with_scratch(groups, fraction)),
         tuple(c for fraction in targets for c in _with_best(groups, fraction)),
+        _commonest(outcomes[0]),
     )
+
+
+def _commonest(outcome: Outcome) -> CommonestClass | None:
+    if outcome.commonest is None:
+        return None
+    right, images = outcome.commonest, len(outcome.right)
+    return CommonestClass("", right / images, wilson_interval(right, images))
 
 
 def _require_same_images(outcomes: Sequence[Outcome]) -> None:

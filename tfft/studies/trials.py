@@ -15,6 +15,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.tune import Searched
 from tfft.errors import RecipeError
 from tfft.evaluation.answers import load_answers
+from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.runs.history import read_history
 from tfft.studies.process import WorkerError, run_worker
 from tfft.studies.space import recipe_of_trial, suggest_values
@@ -60,6 +61,11 @@ class Search:
     def right(self, run: Path) -> np.ndarray:
         """Where a run is right on the validation images, bool [images]."""
         return load_answers(run, "validation").right(self.head)
+
+    def commonest(self, run: Path) -> CommonestClass:
+        """What always answering the commonest class of the validation images reaches on them."""
+        labels = load_answers(run, "validation").targets[self.head]
+        return commonest_class(labels, labels)
 
 
 def values_of(trial: Any) -> dict[str, Any]:

@@ -201,6 +201,8 @@ def _outcome(search: Search, recipe: Recipe) -> Tuned:
         p_value = min(1.0, difference.p_value * tried)
         better = p_value < _LEVEL
     text = _words(values, top1, default_top1, better, p_value, tried, default)
+    if doubt := search.commonest(path / "runs" / "default").doubt(top1):
+        text = f"{text} But {doubt}: check the labels and the images (tfft data check)."
     file = path / "best.yaml"
     winner = winner.model_copy(update={"tune": None})
     write_text(file, f"# {text}\n" + dump_recipe(winner))

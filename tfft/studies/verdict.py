@@ -43,6 +43,8 @@ def verdicts(results: Results) -> list[Verdict]:
         for comparison in with_scratch or with_best:
             kind = _kind(comparison, against_scratch=bool(with_scratch))
             text = f"{where}: {_sentence(kind, comparison, results)}"
+            if doubt := results.doubt(fraction):
+                text = f"{text} But the best arm's top-1, {doubt}."
             found.append(Verdict(kind, comparison.arm, comparison.other, fraction, text))
     return found
 

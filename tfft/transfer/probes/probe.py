@@ -11,6 +11,7 @@ from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.backbones.split import multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
@@ -51,12 +52,19 @@ class Probe(Readable):
         validation_images: Number of images the metrics are of; they also chose the regularisation
             of each probe.
         blocks: Probes, from input to output.
+        commonest: What always answering the commonest class reaches on these images.
     """
 
     backbone: str
     head: str
     validation_images: int
     blocks: tuple[BlockProbe, ...]
+    commonest: CommonestClass | None = None
+
+    @property
+    def doubt(self) -> str:
+        """Says that the best block is no better than the commonest class; empty if it is."""
+        return self.commonest.doubt(self.best.top1) if self.commonest else ""
 
     @property
     def best(self) -> BlockProbe:
@@ -79,6 +87,7 @@ class Probe(Readable):
             f"{self.backbone}, head {self.head}: {self.sufficient.block} is enough, "
             f"best {best.block}, top1 {best.top1:.3f}{interval_text(best.interval)}",
             f"on {counted(self.validation_images, 'validation image')}",
+            *([f"the best top-1, {self.doubt}"] if self.doubt else []),
             *(f"{b.block}: top1 {b.top1:.3f}{interval_text(b.interval)}" for b in self.blocks),
         ]
 
@@ -170,7 +179,9 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
             task.advance()
     finally:
         task.close()
-    return Probe(backbone.spec.name, head, len(validation), tuple(probes))
+    names = classifier.heads[head].size.class_names
+    commonest = commonest_class(train.targets[target], validation.targets[target], names)
+    return Probe(backbone.spec.name, head, len(validation), tuple(probes), commonest)
 
 
 def _head(recipe: Recipe, head: str | None) -> str:

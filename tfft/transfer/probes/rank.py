@@ -23,6 +23,7 @@ from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
 from tfft.data.load import load_data
 from tfft.errors import BackboneError, DataError, TfftError
+from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import build_classifier, pixel_spec
@@ -79,6 +80,7 @@ class Ranking(Readable):
         classes: Number of classes.
         backbones: The backbones, the best probe first.
         failed: Why a backbone has no place in the ranking, by its name.
+        commonest: What always answering the commonest class reaches on the validation images.
     """
 
     data: str
@@ -86,6 +88,12 @@ class Ranking(Readable):
     classes: int
     backbones: tuple[RankedBackbone, ...]
     failed: dict[str, str] = field(default_factory=dict)
+    commonest: CommonestClass | None = None
+
+    @property
+    def doubt(self) -> str:
+        """Says that the best probe is no better than the commonest class; empty if it is."""
+        return self.commonest.doubt(self.backbones[0].probe_top1) if self.commonest else ""
 
     def lines(self) -> list[str]:
         best = self.backbones[0]
@@ -93,6 +101,7 @@ class Ranking(Readable):
             f"{counted(len(self.backbones), 'backbone')} on {self.data}: {best.name} is first, "
             f"probe top1 {best.probe_top1:.3f}",
             f"images: {by_name(self.images)}; {self.classes} classes",
+            *([f"the best probe, {self.doubt}"] if self.doubt else []),
             *(
                 f"{backbone.name}: probe top1 {backbone.probe_top1:.3f}"
                 f"{interval_text(backbone.probe_interval)}, LogME {backbone.logme:.3f}"
@@ -133,12 +142,15 @@ def rank(
             with _noted(named, failed, progress):
                 ranked.append(_ranked(recipe, named, data, progress))
     _require_any(ranked, failed)
+    names = data.class_names["label"]
+    train, validation = (data.splits[s].targets["label"] for s in ("train", "validation"))
     return Ranking(
         data=data.name,
         images={split: len(data.splits[split]) for split in ("train", "validation")},
-        classes=len(data.class_names["label"]),
+        classes=len(names),
         backbones=tuple(sorted(ranked, key=lambda b: (-b.probe_top1, -b.logme))),
         failed=failed,
+        commonest=commonest_class(train, validation, names),
     )
 
 
