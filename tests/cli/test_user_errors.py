@@ -1,6 +1,10 @@
 """A user's mistake is one message with the way out, an exit code and no traceback; quickly."""
 
+import os
+
 import pytest
+
+from tfft.cli.main import run
 
 
 def failure(done, code: int) -> str:
@@ -103,3 +107,21 @@ def test_images_that_cannot_be_used_are_all_named_and_exit_2(tfft, tmp_path):
     assert "Traceback" not in done.stderr
     for name in ("cat/a.jpg", "cat/b.jpg", "dog/c.jpg"):
         assert name in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("data check {}", "train classifier --data {}", "train classifier --run {}"),
+        *("train --resume {}", "evaluate {}", "evaluate runs/x --data {}", "export {}"),
+        *("export runs/x --output {}", "predict {} a.jpg", "report {}", "calibrate {}"),
+        *("publish {} models", "publish x {}", "benchmark {}", "compare {} runs/x"),
+    ],
+)
+def test_a_path_that_is_not_utf_8_is_refused_by_what_can_be_printed(command, capsys, tmp_path):
+    strange = tmp_path / os.fsdecode(b"caf\xe9")
+    strange.mkdir()
+    assert run(command.format(strange).split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"Received: {tmp_path}/caf\\xe9\n" in captured.err

@@ -1,13 +1,13 @@
 """The files that the IMAGE arguments of a command line stand for."""
 
 import glob
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from tfft.data.notes import Kind, Notes
 from tfft.errors import UsageError
 from tfft.system.listing import folder_fault, list_files
-from tfft.system.paths import expanded
 from tfft.system.printable import printable_name
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
@@ -38,7 +38,7 @@ def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
         UsageError: A folder has no image, or a pattern matches nothing.
     """
     paths: list[str] = []
-    for argument in (str(expanded(word)) for word in arguments):
+    for argument in map(os.path.expanduser, arguments):
         matches = [argument]
         if not Path(argument).exists() and glob.has_magic(argument):
             matches = sorted(_matches(argument) | _closed_folders(argument))
