@@ -143,3 +143,15 @@ def test_what_is_no_file_is_reported_and_hangs_nothing(tmp_path, capsys):
     stream = io.StringIO()
     _print_json(stream, predict_files(BrightnessPredictor(), paths, 1, SILENT))
     assert json.loads(stream.getvalue())[1]["path"] == f"{tmp_path}/caf\\xe9\x1b.png"
+
+
+def test_a_pipe_that_the_shell_made_is_read_and_a_device_is_not(tmp_path):
+    Image.new("RGB", (9, 7), (255, 255, 255)).save(tmp_path / "white.png")
+    reader, writer = os.pipe()
+    os.write(writer, (tmp_path / "white.png").read_bytes())
+    os.close(writer)
+    paths = [f"/dev/fd/{reader}", "/dev/zero"]
+    first, second = predict_files(BrightnessPredictor(), paths, 1, SILENT)
+    os.close(reader)
+    assert first["predictions"]["label"][0]["label"] == "bright"
+    assert second["error"] == "a device, not a file"

@@ -151,7 +151,7 @@ def _opened(predictor: "Predictor", path: str) -> _Seen | str:
     """Returns what the model is given of one image, or what is wrong with it."""
     # A pipe that the shell made, as for <(COMMAND), can be read; one that lies in a folder may wait
     # for ever.
-    if not path.startswith("/dev/") and (fault := file_fault(Path(path))):
+    if not path.startswith(("/dev/fd/", "/dev/stdin")) and (fault := file_fault(Path(path))):
         return fault
     try:
         content: Any = (encoded := Path(path).read_bytes())
