@@ -180,6 +180,27 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
     assert (done.stdout, done.stderr) == ("[\n", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "streams", "code", "said"),
+    [
+        ("backbones --json", ">/dev/full", 1, f"cannot print the results: {os.strerror(28)}"),
+        ("backbones", ">&-", 1, "cannot print the results: stdout is closed"),
+        ("--version", ">/dev/full", 1, "the disk is full"),
+        ("train nope", "2>/dev/full", 2, ""),
+        ("train nope", "2>&-", 2, ""),
+        ("backbones", ">&- 2>&-", 1, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_one_message_or_none(arguments, streams, code, said):
+    command = f"{sys.executable} -m tfft {arguments} {streams}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == code
+    assert done.stderr.count("\n") == bool(said)
+    assert done.stderr.startswith(f"tfft: {said}" if said else "")
+
+
 def test_version_is_the_packages(tfft):
     from tfft import __version__
 

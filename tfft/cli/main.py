@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from tfft import __version__
-from tfft.cli.output import say
+from tfft.cli.output import leave_stdout, say
 from tfft.errors import TfftError, TfftWarning, UsageError, nearest
 from tfft.system.printable import printable_name
 from tfft.system.signals import Terminated, signals_interrupt
@@ -94,6 +94,13 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and ends the process with its exit code."""
+    for descriptor in range(3):  # a file that is opened must not be taken for a closed stream
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for as long as the process
     sys.exit(run(arguments))
 
 
@@ -125,6 +132,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         by = f" by {interrupt.name}" if isinstance(interrupt, Terminated) else ""
         say(f"tfft: stopped{by}.", *notes)
         return interrupt.exit_code if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
+    except Exception as error:
+        from tfft.system.disks import full_disk
+
+        message = full_disk(error)
+        if not message:
+            raise
+        say(f"tfft: {message}")
+        leave_stdout()
+        return TfftError.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from tfft.errors import TfftError
 from tfft.system.printable import printable, unicode
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ def results_stream() -> Iterator[TextIO]:
 
     Until it is closed, everything that libraries print to stdout, from Python or C++, goes to
     stderr, so that stdout has the results and nothing else.
+
+    Raises:
+        TfftError: The results cannot be printed: stdout is closed, or full.
     """
+    if sys.stdout is None:
+        yield io.StringIO()
+        raise TfftError("cannot print the results: stdout is closed")
     sys.stdout.flush()
     if not _is_process_stdout(sys.stdout):
         yield sys.stdout
@@ -32,14 +39,34 @@ def results_stream() -> Iterator[TextIO]:
     original = os.dup(1)
     os.dup2(2, 1)
     try:
-        with os.fdopen(
-            os.dup(original), "w", encoding="utf-8", errors="surrogateescape", buffering=1
+        binary = io.BufferedWriter(_Stdout(os.dup(original), "w"))
+        with io.TextIOWrapper(
+            binary, encoding="utf-8", errors="surrogateescape", line_buffering=True
         ) as stream:
             yield stream
     finally:
         sys.stdout.flush()
         os.dup2(original, 1)
         os.close(original)
+
+
+class _Stdout(io.FileIO):
+    """Standard output; what keeps it from being written is one message."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:  # its reader has seen enough
+            raise
+        except OSError as error:
+            raise TfftError(f"cannot print the results: {error.strerror}") from error
+
+
+def leave_stdout() -> None:
+    """Drops what stdout could not take, so that it does not fail again when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _is_process_stdout(stream: TextIO) -> bool:
@@ -50,9 +77,13 @@ def _is_process_stdout(stream: TextIO) -> bool:
 
 
 def say(*lines: str) -> None:
-    """Prints lines to stderr, with escapes for what a terminal would take for a command."""
-    for line in lines:
-        click.echo(printable(line), err=True)
+    """Prints lines to stderr, with escapes for what a terminal would take for a command.
+
+    Where stderr is closed or full they are lost, which ends no work.
+    """
+    with contextlib.suppress(OSError):
+        for line in lines:
+            click.echo(printable(line), err=True)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

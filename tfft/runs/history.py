@@ -6,13 +6,14 @@ TensorFlow is imported only to write the logs.
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tfft.errors import ModelFileError
+from tfft.errors import ModelFileError, TfftError
 from tfft.system.damage import reading
 from tfft.system.digests import file_sha256
-from tfft.system.files import write_text
+from tfft.system.files import explained_os_errors, write_text
 from tfft.system.formats import METRICS, RUN
 
 FILE_NAME = "history.csv"
@@ -31,7 +32,9 @@ class History:
         self._scalar = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         )
-        self._writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+        self._logs = directory / "tensorboard"
+        with explained_os_errors(self._logs):
+            self._writer = tf.summary.create_file_writer(str(self._logs))
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Writes all rows so far to the CSV file, and the last one to TensorBoard."""
@@ -41,15 +44,16 @@ class History:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self._file, text.getvalue())
-        with self._writer.as_default():
+        with explained_os_errors(self._logs), self._writer.as_default():
             for name, value in rows[-1].items():
                 if isinstance(value, float):
                     self._tf.summary.write(name, value, step=len(rows), metadata=self._scalar)
-        self._writer.flush()
+            self._writer.flush()
 
     def close(self) -> None:
-        """Closes the log files."""
-        self._writer.close()
+        """Closes the log files; that they cannot be written was said when a row was."""
+        with suppress(TfftError), explained_os_errors(self._logs):
+            self._writer.close()
 
 
 def read_history(run: Path) -> list[dict[str, float]]:

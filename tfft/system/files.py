@@ -22,6 +22,7 @@ import platformdirs
 
 from tfft.errors import TfftError
 from tfft.system.damage import reading
+from tfft.system.disks import error_of_system, full_disk
 from tfft.system.paths import expanded
 
 # More than any count, size or time has.
@@ -213,20 +214,29 @@ def _finite(digits: str) -> float:
 
 @contextlib.contextmanager
 def explained_os_errors(path: Path) -> Iterator[None]:
-    """Turns an `OSError` while writing to `path` into one clear `TfftError`."""
+    """Turns an error of the system while writing to `path` into one clear `TfftError`.
+
+    Also one that only the text of an error of TensorFlow, HDF5 or SQLite tells of, which write
+    files on their own.
+    """
     try:
         yield
-    except OSError as error:
-        raise TfftError(_explanation(error, path)) from error
+    except TfftError:
+        raise
+    except Exception as error:
+        told = error_of_system(error)
+        if told is None:
+            raise
+        raise TfftError(_explanation(told, path)) from error
 
 
 def _explanation(error: OSError, path: Path) -> str:
+    if full := full_disk(error, path):
+        return full
     if error.filename is not None:
         named = Path(os.fsdecode(error.filename)).absolute()
         if not named.is_relative_to(path.absolute().parent):  # read while `path` was written
             return f"cannot open {named}: {error.strerror}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full: cannot write {path}. Free some space and run again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission to write {path}. Choose another place, or change its permissions."
     if error.errno in (errno.EEXIST, errno.ENOTEMPTY):

@@ -24,7 +24,7 @@ from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import read_tflite_info
 from tfft.runtime.tflite.predictor import TflitePredictor
 from tfft.runtime.timing import time_model
-from tfft.system.files import atomic_directory
+from tfft.system.files import atomic_directory, explained_os_errors
 from tfft.system.formats import CHECKS
 from tfft.system.machine import processors
 from tfft.system.progress import Progress
@@ -83,7 +83,7 @@ def export_tflite(
         content = float32_content(original.model, original.info, config.batch_size)
         maker = _Maker(content, original.info, reference, training, config, directory.name)
         task.advance(1)
-        with tempfile.TemporaryDirectory() as scratch:
+        with explained_os_errors(directory), tempfile.TemporaryDirectory() as scratch:
             passed = []
             for precision in config.precisions:
                 path = Path(scratch) / f"{name}_{precision}.tflite"

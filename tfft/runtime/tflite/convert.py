@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 from typing import Any
 
 from tfft.system.tensorflow import keras, tf
@@ -10,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from tfft.errors import TfftError
+from tfft.system.disks import require_temporary_room
 from tfft.system.quiet import descriptors_kept_aside
 
 # Operators of files that only a full TensorFlow can run, or that are silently wrong in a browser.
@@ -29,8 +31,10 @@ def convert_to_tflite(model: keras.Model, batch_size: int = 1) -> bytes:
         the dict, or ``output_0000`` and so on.
 
     Raises:
-        TfftError: The model needs operators that TFLite does not have.
+        TfftError: The model needs operators that TFLite does not have, or there is no room in the
+            temporary directory, which the converter needs and does not report.
     """
+    require_temporary_room(4 * sum(math.prod(variable.shape) for variable in model.variables))
     inputs = keras.Input(batch_shape=(batch_size, *model.input_shape[1:]), name="images")
     outputs: Any = model(inputs)
     if not isinstance(outputs, dict):
