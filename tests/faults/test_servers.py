@@ -288,6 +288,11 @@ def test_a_server_that_trickles_is_not_waited_for_longer_than_asked(first, secon
         assert "did not answer within 0.3 seconds" in said_of(url, timeout_s=0.3)
 
 
+def test_a_request_that_has_no_time_left_is_not_sent():
+    with pytest.raises(TimeoutError):
+        transport.within(0.0, lambda: pytest.fail("it was sent"))
+
+
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
     """The pauses between requests, which take no time here."""

@@ -147,6 +147,8 @@ def within(seconds: float, work: Callable[[], _Answer]) -> _Answer:
     Raises:
         TimeoutError: It takes longer than this number of seconds.
     """
+    if seconds <= 0:
+        raise TimeoutError
     answer: Future[_Answer] = Future()
 
     def run() -> None:
@@ -156,7 +158,7 @@ def within(seconds: float, work: Callable[[], _Answer]) -> _Answer:
             answer.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    return answer.result(max(seconds, 0.0))
+    return answer.result(seconds)
 
 
 def server_words(words: object) -> str:
