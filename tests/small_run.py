@@ -67,7 +67,14 @@ def write_run(directory: Path, pictures: Path, heads: tuple[str, ...] = ("label"
     recipe = recipe_from_dict(
         {
             "name": "colours",
-            "data": {"kind": "image_folder", "path": str(pictures), "test_fraction": 0.5},
+            # By names, since another encoder writes other bytes: how many images are in a split
+            # is the same on every machine.
+            "data": {
+                "kind": "image_folder",
+                "path": str(pictures),
+                "test_fraction": 0.5,
+                "split_by": "name",
+            },
             "image": {"size_px": SIZE_PX},
             "backbone": {"kind": "lite"},
             "heads": {head: {} for head in heads},

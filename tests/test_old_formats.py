@@ -87,7 +87,8 @@ def test_a_run_goes_on_from_its_checkpoint_and_ends_as_it_would_have(old):
     found = load_answers(run, "test").outputs["label"]
     np.testing.assert_allclose(found, expected(old, "resumed"), atol=1e-3)
     for name in ("run", "plan", "metrics", "model", "backbone", "evaluation/test"):
-        assert json.loads((run / f"{name}.json").read_text())["format"] == 1, name
+        number = 2 if name == "run" else 1
+        assert json.loads((run / f"{name}.json").read_text())["format"] == number, name
     _, recipe = open_run(run)
     assert recipe.train.monitor == "metric"
 
@@ -169,17 +170,21 @@ def test_a_keras_file_with_a_module_answers_as_it_did(old):
     np.testing.assert_allclose(answers, expected(old, "with_module"), rtol=1e-5)
 
 
-def made_newer(file: Path) -> Path:
+def made_newer(file: Path, number: int = 2) -> Path:
     values = json.loads(file.read_text())
-    file.write_text(json.dumps({**values, "format": 2}))
+    file.write_text(json.dumps({**values, "format": number}))
     return file
 
 
-@pytest.mark.parametrize("name", ["run.json", "model.json", "metrics.json", "calibration.json"])
-def test_a_run_of_a_newer_format_is_refused_by_number(own, name):
-    file = made_newer(own / name)
+@pytest.mark.parametrize(
+    ("name", "newest"),
+    [("run.json", 2), ("model.json", 1), ("metrics.json", 1), ("calibration.json", 1)],
+)
+def test_a_run_of_a_newer_format_is_refused_by_number(own, name, newest):
+    file = made_newer(own / name, newest + 1)
     uses = {"model.json": load_predictor, "calibration.json": calibrate}
-    with pytest.raises(NewerFormatError, match=rf"{file} is .* in format 2; .* up to 1\."):
+    newer = rf"{file} is .* in format {newest + 1}; .* up to {newest}\."
+    with pytest.raises(NewerFormatError, match=newer):
         uses.get(name, resume)(own)
 
 

@@ -5,7 +5,7 @@ The functions below are what the command line does, without it; `docs/python.md`
 
 from tfft.interface.backbones import check_backbone, describe_backbone, probe, rank
 from tfft.interface.caches import cache_entries, cache_path, clean_cache
-from tfft.interface.images import check_data, prepare_data
+from tfft.interface.images import check_data, prepare_data, split_data
 from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
 from tfft.interface.serving import publish, serve_check
 from tfft.interface.studies import advise, compare, tune
@@ -36,6 +36,7 @@ __all__ = [
     "report",
     "resume",
     "serve_check",
+    "split_data",
     "train",
     "tune",
 ]

@@ -28,6 +28,7 @@ LEAVES = [
     ("benchmark",),
     ("data", "check"),
     ("data", "prepare"),
+    ("data", "split"),
     ("probe",),
     ("cache", "clean"),
     ("cache", "list"),

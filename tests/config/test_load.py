@@ -154,8 +154,8 @@ def test_the_recipe_of_an_old_run_is_read_without_a_warning(tmp_path):
 MINIMAL = {"name": "mine", "data": {"kind": "digits"}, "backbone": {"kind": "lite"}}
 EVERY_KEY = {
     "": "name description seed data image backbone heads train export tune",
-    "data": "validation_fraction fraction limit_per_class split_seed on_bad_image "
-    "on_label_conflict test_fraction kind",
+    "data": "validation_fraction fraction limit_per_class split_seed split_by split_like groups "
+    "on_bad_image on_label_conflict test_fraction kind",
     "image": "size_px fit resize_px interpolation channels adapter backbone_px",
     "export": "name formats calibrated check_images savedmodel_weights warm_up tflite",
 }

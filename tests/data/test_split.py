@@ -1,10 +1,13 @@
-"""Splits depend on nothing but a seed and the images' names."""
+"""What a cut takes depends on nothing but a seed and the images, and never parts a piece."""
+
+import itertools
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfft.data.split import limited_part, stratified_part
+from tfft.data.pieces import piece_names
+from tfft.data.split import limited_part, stratified_part, threshold_part
 
 labels_of_sets = st.lists(st.integers(0, 5), min_size=2, max_size=80)
 fractions = st.floats(0.01, 0.9)
@@ -76,3 +79,93 @@ def test_a_share_and_a_limit_are_of_each_class():
     assert np.bincount(labels[chosen]).tolist() == [20, 20, 3]
     other = limited_part(ids, labels, fraction=1.0, limit_per_class=20, seed=1)
     assert not np.array_equal(chosen, other)
+
+
+def numbered(count: int) -> list[str]:
+    return [f"image {number}" for number in range(count)]
+
+
+@given(labels_of_sets, labels_of_sets, fractions, st.integers(0, 5))
+def test_what_is_added_moves_no_image_of_a_class_that_is_on_both_sides(before, added, share, seed):
+    labels, more = np.array(before), np.array([*before, *added])
+    first, second = (
+        threshold_part(numbered(len(each)), each, fraction=share, seed=seed, split="test")
+        for each in (labels, more)
+    )
+    alone = threshold_part(numbered(2000), np.zeros(2000), fraction=share, seed=seed, split="test")
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if any(alone[of_class].any() and len(of_class) > 1 for of_class in members):
+        for of_class in members:
+            if not alone[of_class].all():
+                np.testing.assert_array_equal(first[of_class], second[of_class])
+
+
+def test_a_threshold_takes_its_share_on_the_average():
+    labels = np.repeat(np.arange(4), 2500)
+    chosen = threshold_part(numbered(10_000), labels, fraction=0.2, seed=0, split="test")
+    np.testing.assert_allclose(np.bincount(labels[chosen]), 500, atol=80)
+    other = threshold_part(numbered(10_000), labels, fraction=0.2, seed=0, split="validation")
+    assert abs((chosen & other).sum() - 400) < 80
+
+
+@given(labels_of_sets, fractions, st.integers(0, 5))
+def test_a_threshold_leaves_each_class_an_image_and_takes_one_if_it_can(labels, fraction, seed):
+    labels = np.array(labels)
+    chosen = threshold_part(
+        numbered(len(labels)), labels, fraction=fraction, seed=seed, split="test"
+    )
+    assert set(labels[~chosen].tolist()) == set(labels.tolist())
+    assert chosen.any() == (np.bincount(labels).max() > 1)
+
+
+pieces_of_sets = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=2, max_size=60)
+
+
+@given(pieces_of_sets, fractions, st.none() | st.integers(1, 9))
+def test_no_cut_parts_a_piece(members, fraction, limit):
+    labels, pieces = np.array([m[0] for m in members]), [f"piece {m[1]}" for m in members]
+    for chosen in (
+        threshold_part(pieces, labels, fraction=fraction, seed=0, split="test"),
+        limited_part(pieces, labels, fraction=fraction, limit_per_class=limit, seed=0),
+    ):
+        taken = {piece for piece, out in zip(pieces, chosen, strict=True) if out}
+        assert not taken & {piece for piece, out in zip(pieces, chosen, strict=True) if not out}
+    assert set(labels[chosen]) == set(labels)
+
+
+def test_a_smaller_share_is_a_part_of_a_larger_one_in_pieces_too():
+    labels = np.repeat([0, 1], 60)
+    pieces = [f"piece {number // 7}" for number in range(120)]
+    parts = [
+        limited_part(pieces, labels, fraction=share, limit_per_class=None, seed=2)
+        for share in (0.2, 0.5, 0.8, 1.0)
+    ]
+    assert not any((small & ~large).any() for small, large in itertools.pairwise(parts))
+    assert parts[-1].all()
+    for share, part in zip((0.2, 0.5, 0.8), parts, strict=False):
+        assert part.sum() <= 120 * share + 7
+
+
+def test_copies_and_groups_and_what_hangs_together_by_both_are_one_piece():
+    digests = np.zeros((6, 32), np.uint8)
+    digests[:, 0] = [1, 1, 2, 3, 3, 4]
+    first, copy, other, *bridge, alone = piece_names(digests)
+    assert first == copy != other and bridge[0] == bridge[1]
+    groups = ["", "", "anna", "anna", "ben", ""]
+    names = piece_names(digests, groups)
+    assert names[0] == names[1] and names[2] == names[3] == names[4]
+    assert len(set(names)) == 3 and names[5] == alone
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["", "a", "b", "c"])), min_size=1))
+def test_a_piece_keeps_its_name_when_an_image_of_it_is_added(members):
+    def named(images):
+        digests = np.zeros((len(images), 32), np.uint8)
+        digests[:, 0] = [image for image, _ in images]
+        return piece_names(digests, [group for _, group in images])
+
+    before = named(members)
+    for image, group in members:
+        assert named([*members, (image, group)])[: len(members)] == before
+        fresh = named([*members, (99, group)])
+        assert fresh[: len(members)] == before

@@ -31,7 +31,8 @@ def write_example_files(directory: Path) -> Path:
         for number in range(PHOTOS_OF_A_CLASS):
             pixels = np.array(colour) + generator.integers(-40, 40, (SIZE_PX, SIZE_PX, 3))
             image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-            image.save(directory / "photos" / label / f"{number}.png")
+            # Not compressed, so that the bytes, which decide the splits, are the same anywhere.
+            image.save(directory / "photos" / label / f"{number}.png", compress_level=0)
     model = directory / "models" / "own.keras"
     model.parent.mkdir()
     _backbone().save(model)

@@ -90,7 +90,7 @@ def test_a_saved_model_is_compared_but_not_with_itself_from_scratch():
         (["scratch"], "two or more"),
         (["scratch", "scratch"], "called 'scratch'"),
         (["scratch", "progresive"], "Did you mean 'progressive'"),
-        (["quickstart", "stanford_dogs_crops"], r"differ in data\.kind"),
+        (["quickstart", "stanford_dogs_crops"], r"differ in data\..*kind"),
     ],
 )
 def test_what_cannot_be_compared_is_said_before_anything_runs(words, message):

@@ -25,7 +25,7 @@ _source_argument = click.argument("source", metavar="RECIPE|DIR")
 
 @click.group()
 def command() -> None:
-    """Prepare the data of a recipe, or check them."""
+    """Prepare the data of a recipe, check them, or keep how they are split."""
 
 
 @command.command()
@@ -92,6 +92,49 @@ def check(
             )
     if report.bad:
         raise DataError(f"{counted(len(report.bad), 'file')} of {report.name} cannot be used.")
+
+
+@command.command()
+@click.argument("source", metavar="RECIPE|DIR|RUN")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    required=True,
+    help="CSV file to write. It must not exist.",
+)
+@data_option
+@set_option
+@json_option
+@quiet_option
+def split(
+    source: str,
+    output: Path,
+    data: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write which image is in which split, as a CSV file to keep.
+
+    It is a manifest that --data takes, with paths relative to its directory, and
+    data.split_like takes over its splits. The images of a RUN are split as it was trained.
+
+    \b
+    Example:
+      tfft data split photos/ --output split.csv
+      tfft data split runs/classifier --output split.csv
+    """
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            written = tfft.split_data(
+                source, output=output, data=data, overrides=overrides, progress=progress
+            )
+        if as_json:
+            print_json(results, written.to_json())
+        else:
+            title = f"{written.name}, in {written.path}"
+            print_rich(results, _splits_table(title, written.counts), Text(written.use))
 
 
 def _splits_table(title: str, counts: dict[str, int]) -> Table:

@@ -4,9 +4,10 @@ A source of pictures is a section here, with what lies between its values (`faul
 of `tfft.data.sources` that lists its images; `tfft.data.load` says which belongs to which.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,10 +19,13 @@ Augmentation = Literal["none", "flip", "random_crop", "random_crop_color", "rand
 class _Images(Section):
     """What a recipe says of any source of images."""
 
+    # Whether the images are listed in columns, of which `groups` may name one.
+    has_columns: ClassVar[bool] = False
+
     validation_fraction: Fraction = Field(
         default=0.1,
-        description="share of the training images kept for validation, stratified by class, where "
-        "the source has no validation split",
+        description="share of the training images kept for validation, of each class on the "
+        "average, where the source has no validation split",
     )
     fraction: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         default=1.0,
@@ -33,6 +37,25 @@ class _Images(Section):
     )
     split_seed: int = Field(
         default=0, ge=0, description="seed of the splits; the same images whatever `seed` is"
+    )
+    split_by: Literal["content", "name"] = Field(
+        default="content",
+        description="what decides which split an image is cut to. content: its bytes, so that "
+        "copies stay together, and an image keeps its split when it is renamed and when others are "
+        "added; name: its name, as in runs whose recipe does not say, which parts copies, and "
+        "moves some images when others are added",
+    )
+    split_like: Path | None = Field(
+        default=None,
+        description="a run, or a CSV file of `tfft data split`, whose splits are taken over: "
+        "training images of the source that it knows are in the split that they were in, and "
+        "others are split as ever",
+    )
+    groups: str | None = Field(
+        default=None,
+        description="what no cut may part, such as the photos of one patient, or of one video: the "
+        "name of a manifest's column, or a regular expression with one group in parentheses that "
+        "finds it in an image's path, such as patient_(\\d+)",
     )
     on_bad_image: Literal["stop", "skip"] = Field(
         default="stop",
@@ -46,13 +69,29 @@ class _Images(Section):
     )
     test_fraction: Fraction = Field(
         default=0.2,
-        description="share of the images kept for testing, stratified by class, where the source "
-        "has no test split",
+        description="share of the images kept for testing, of each class on the average, where the "
+        "source has no test split",
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields the key and the sentence of each fault that lies between the values."""
-        yield from ()
+        if self.groups is None:
+            return
+        if self.split_by == "name":
+            yield "groups", "belongs to split_by: content; by their names alone images are parted"
+        if self.has_columns and "(" not in self.groups:  # a column, looked for when it is read
+            return
+        try:
+            found = re.compile(self.groups).groups
+        except re.error as error:
+            yield "groups", f"is no regular expression: {error}. Received: {self.groups}"
+            return
+        if found != 1:
+            yield (
+                "groups",
+                "must be a regular expression with one group in parentheses, such as "
+                f"patient_(\\d+). Received: {self.groups}",
+            )
 
 
 # The keys that `--data` keeps.
@@ -88,6 +127,7 @@ class TfdsData(_Images):
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
+        yield from super().faults()
         if self.archives is not None and self.name != "stanford_dogs":
             yield (
                 "archives",
@@ -110,6 +150,7 @@ class ImageFolderData(_Images):
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
+        yield from super().faults()
         if self.path is None:
             yield (
                 "path",
@@ -122,11 +163,13 @@ class ManifestData(_Images):
     """A CSV file with the columns path, label and optionally split (train, validation, test)."""
 
     kind: Literal["manifest"]
+    has_columns: ClassVar[bool] = True
     path: Path | None = Field(
         default=None, description="the CSV file; its paths are relative to its directory"
     )
 
     def faults(self) -> Iterator[tuple[str, str]]:
+        yield from super().faults()
         if self.path is None:
             yield "path", "which images? Give --data FILE.csv, or set data.path"
 
@@ -135,6 +178,10 @@ class DigitsData(_Images):
     """scikit-learn's 1,797 images of handwritten digits, 8x8 pixels, embedded in scikit-learn."""
 
     kind: Literal["digits"]
+    # Their files are written here, and another PNG encoder writes other bytes; none is there twice.
+    split_by: Literal["content", "name"] = Field(
+        default="name", description="as for other sources; the digits' names are the same anywhere"
+    )
 
 
 DataConfig = Annotated[

@@ -30,6 +30,34 @@ class BadImage:
     reason: str
 
 
+@dataclass(frozen=True)
+class Changes:
+    """How the images of a source differ from those that a model was trained and measured on.
+
+    Attributes:
+        new: Names of images that were not there.
+        gone: Names of images that are not there any more.
+        changed: Names of images whose content is another one.
+    """
+
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Returns what is to be said of them, a line for each kind that there is."""
+        texts = {
+            "new since the training, not counted": self.new,
+            "gone since the training": self.gone,
+            "changed since the training, not counted": self.changed,
+        }
+        return [
+            f"{counted(len(names), 'image')} {text}: {', '.join(shown(names))}"
+            for text, names in texts.items()
+            if names
+        ]
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Everything that a source of images holds, before it is scanned and split.
@@ -40,6 +68,8 @@ class Source:
         splits: str [N], the source's own split of each image, one of `SPLITS`.
         class_names: Names of the classes, in the order of their numbers.
         other_names: Names of the classes or labels of other targets, in order.
+        groups: N names of what each image belongs to, such as a patient, "" for none; None where
+            the source names no groups.
         licence: What the source says about its licence; None if nothing.
         notes: Remarks for a person, such as what was ignored.
         unreadable: What lies among the images and is no file that could be opened.
@@ -50,6 +80,7 @@ class Source:
     splits: np.ndarray
     class_names: tuple[str, ...]
     other_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[str, ...] | None = None
     licence: str | None = None
     notes: tuple[str, ...] = ()
     unreadable: tuple[BadImage, ...] = ()
@@ -66,6 +97,10 @@ class ImageData(Readable):
         skipped: Files that are left out because the configuration allows it.
         licence: What the source says about its licence; None if nothing.
         notes: Remarks for a person, such as what was ignored; like ones are one.
+        unused: Training images that `data.fraction` or `data.limit_per_class` leave out; None if
+            they leave out none.
+        changes: How the images differ from those that a run was made with, where they are split as
+            the run remembers; None elsewhere.
     """
 
     name: str
@@ -74,6 +109,8 @@ class ImageData(Readable):
     skipped: tuple[BadImage, ...] = ()
     licence: str | None = None
     notes: tuple[str, ...] = ()
+    unused: ImageIndex | None = None
+    changes: Changes | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,7 +128,7 @@ class ImageData(Readable):
         return [
             f"{self.name}: {counted(images, 'image')}, {len(self.class_names['label'])} classes",
             by_name(self.counts),
-            *_shown([f"skipped {image.path}: {image.reason}" for image in self.skipped]),
+            *shown([f"skipped {image.path}: {image.reason}" for image in self.skipped]),
             *self.notes,
         ]
 
@@ -157,8 +194,8 @@ class DataReport(Readable):
             f"{self.name}: {counted(sum(counts.values()), 'image')}, "
             f"{counted(len(self.bad), 'bad file')}, {len(self.conflicts):,} under two labels",
             f"{by_name(counts)}; {by_name(self.formats)}",
-            *_shown([f"{image.path}: {image.reason}" for image in wrong]),
-            *_shown(self.duplicate_lines()),
+            *shown([f"{image.path}: {image.reason}" for image in wrong]),
+            *shown(self.duplicate_lines()),
             *self.size_lines(),
             *self.notes,
         ]
@@ -182,6 +219,7 @@ class DataReport(Readable):
         }
 
 
-def _shown(lines: Sequence[str]) -> list[str]:
+def shown(lines: Sequence[str]) -> list[str]:
+    """Returns the first few lines, and how many more there are."""
     more = [f"and {len(lines) - _SHOWN:,} more"] if len(lines) > _SHOWN else []
     return [*lines[:_SHOWN], *more]

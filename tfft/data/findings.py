@@ -72,6 +72,26 @@ def gap_notes(counts: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
     return tuple(text.format(_several(names)) for text, names in missing.items() if names)
 
 
+def copy_notes(splits: Mapping[str, ImageIndex]) -> tuple[str, ...]:
+    """Says how many images occur more than once, byte for byte, and in more than one split."""
+    found = duplicates(splits)
+    return ((f"images that occur more than once: {len(found):,}",) if found else ()) + leak_notes(
+        splits
+    )
+
+
+def leak_notes(splits: Mapping[str, ImageIndex]) -> tuple[str, ...]:
+    """Says how many images are in more than one split: those that the images came with."""
+    across = [found for found in duplicates(splits) if len({split for split, _ in found}) > 1]
+    if not across:
+        return ()
+    places = " and ".join(f"{split}: {name}" for split, name in across[0][:2])
+    return (
+        f"images in more than one split, which flatters the metrics: {len(across):,}, such as "
+        f"{places}",
+    )
+
+
 def _several(names: Sequence[str]) -> str:
     if len(names) < 4:
         return ", ".join(names)

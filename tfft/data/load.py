@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tfft.config.data import DataConfig
+from tfft.config.data import DataConfig, ImageFolderData, ManifestData
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
-from tfft.data.findings import duplicates, gap_notes
+from tfft.data.divide import divided
+from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
+from tfft.data.kept_splits import UNUSED, KeptSplits
 from tfft.data.scan import Scan, bad_images, contradictions, scan_images
 from tfft.data.sources.digits import digits_source
 from tfft.data.sources.folder import folder_source
 from tfft.data.sources.manifest import manifest_source
 from tfft.data.sources.tfds_source import tfds_source
-from tfft.data.split import limited_part, stratified_part
 from tfft.errors import DataError, nearest
 from tfft.system.printable import printable_name
 from tfft.system.progress import SILENT, Progress
@@ -36,7 +37,10 @@ _LABEL_ONLY = MappingProxyType({"label": "classification"})
 
 
 def load_data(
-    config: DataConfig, progress: Progress = SILENT, targets: Mapping[str, str] = _LABEL_ONLY
+    config: DataConfig,
+    progress: Progress = SILENT,
+    targets: Mapping[str, str] = _LABEL_ONLY,
+    kept: KeptSplits | None = None,
 ) -> ImageData:
     """Prepares, scans and splits the images that `config` names.
 
@@ -46,30 +50,75 @@ def load_data(
         config: The `data` section of a recipe.
         progress: Where the work is reported.
         targets: Kind of head by the name of what it predicts.
+        kept: Splits that a run keeps: each image is in the one that it was in, and images that the
+            run does not know are in none. Default: the images are split as `config` says.
 
     Raises:
         DataError: The source is missing or not usable, has no such target, or has bad images while
             `on_bad_image` is ``stop``; the message names all of them.
     """
     source, scan, bad, conflicts = _scanned(config, progress, targets)
+    index = replace(source.index, digests=scan.digests)
+    if kept is not None:  # what else is there is not the model's
+        ids, warn = set(kept.ids), config.on_label_conflict == "warn"
+        bad = {place: image for place, image in bad.items() if image.path in ids}
+        conflicts = {k: image for k, image in conflicts.items() if warn and image.path in ids}
+        unreadable = tuple(image for image in source.unreadable if image.path in ids)
+        source = replace(source, unreadable=unreadable)
     _stop_at(config, source, bad, conflicts)
     if conflicts and config.on_label_conflict == "warn":
         progress.message("\n".join(_conflict_lines(conflicts, _CONFLICTS_SHOWN)))
     elif conflicts:
         bad = dict(sorted({**bad, **conflicts}.items()))
-    splits = _splits(config, source, scan, bad)
+    usable, changes = _usable(scan, bad), None
+    if kept is not None:
+        splits, changes = kept.recalled(index, usable)
+        of_splits = tuple(changes.lines())
+    else:
+        _require_images(source, usable, bad)
+        splits, of_splits = divided(config, source, index, usable)
+    parts, unused = _parts(index, splits), np.flatnonzero(splits == UNUSED)
     skipped = (*bad.values(), *source.unreadable)
-    notes = source.notes + gap_notes(_counts(splits, source.class_names)) + _skip_notes(skipped)
+    notes = (
+        source.notes
+        + of_splits
+        + gap_notes(_counts(parts, source.class_names, only_found=kept is not None))
+        + leak_notes(parts)
+        + _skip_notes(skipped)
+    )
     for note in notes:
         progress.message(note)
     return ImageData(
         name=source.name,
-        splits=splits,
+        splits=parts,
         class_names={"label": source.class_names, **source.other_names},
         skipped=skipped,
         licence=source.licence,
         notes=notes,
+        unused=index.take(unused) if len(unused) else None,
+        changes=changes,
     )
+
+
+def new_files(config: DataConfig, targets: Mapping[str, str], kept: KeptSplits) -> tuple[str, ...]:
+    """Returns the files of a folder or a list that a run does not know by name; none is read.
+
+    Args:
+        config: The `data` section of the run.
+        targets: Kind of head by the name of what it predicts.
+        kept: The splits that the run keeps.
+
+    Returns:
+        Their names; none if the folder or list is not there any more.
+    """
+    if not isinstance(config, ImageFolderData | ManifestData):
+        return ()
+    try:
+        ids = _SOURCES[config.kind](config, targets, SILENT).index.ids
+    except DataError:
+        return ()
+    known = set(kept.ids)
+    return tuple(name for name in ids if name not in known)
 
 
 def check_data(
@@ -87,16 +136,20 @@ def check_data(
     """
     source, scan, bad, conflicts = _scanned(config, progress, targets)
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
-    splits = _splits(config, source, scan, left_out)
-    counts = _counts(splits, source.class_names)
+    usable = _usable(scan, left_out)
+    _require_images(source, usable, left_out)
+    index = replace(source.index, digests=scan.digests)
+    splits, of_groups = divided(config, source, index, usable)
+    parts = _parts(index, splits)
+    counts = _counts(parts, source.class_names)
     return DataReport(
         name=source.name,
         counts=counts,
         bad=(*bad.values(), *source.unreadable),
         conflicts=tuple(conflicts.values()),
-        notes=source.notes + gap_notes(counts) + _duplicate_notes(source, scan),
+        notes=source.notes + of_groups + gap_notes(counts) + copy_notes(parts),
         formats=scan.format_counts(),
-        duplicates=duplicates(splits),
+        duplicates=duplicates(parts),
     )
 
 
@@ -180,48 +233,27 @@ def _conflict_lines(conflicts: dict[int, BadImage], shown: int | None = None) ->
     return [first, *lines[:shown], *more]
 
 
-def _splits(
-    config: DataConfig, source: Source, scan: Scan, left_out: dict[int, BadImage]
-) -> dict[str, ImageIndex]:
-    """Returns the index of each split; test and validation are cut from training if missing."""
-    usable = np.ones(len(source.index), bool)
+def _usable(scan: Scan, left_out: Mapping[int, BadImage]) -> np.ndarray:
+    """Returns where an image can be read and is not left out, bool [N]."""
+    usable = np.array([not reason for reason in scan.reasons], bool)
     usable[list(left_out)] = False
-    splits = source.splits.astype("U10")  # as long as "validation"
-    labels = source.index.targets["label"]
+    return usable
+
+
+def _require_images(source: Source, usable: np.ndarray, left_out: Mapping[int, BadImage]) -> None:
+    """Requires that each of the source's own splits have an image that can be used."""
     for split in np.unique(source.splits):
         if not (usable & (source.splits == split)).any():
             reasons = [f"  {image.path}: {image.reason}" for image in left_out.values()]
             raise DataError(
                 "\n".join([f"the {split} split of {source.name} has no usable image:", *reasons])
             )
-    for split, fraction in (
-        ("test", config.test_fraction),
-        ("validation", config.validation_fraction),
-    ):
-        if split not in source.splits:
-            pool = np.flatnonzero(usable & (splits == "train"))
-            ids = [source.index.ids[position] for position in pool]
-            chosen = stratified_part(ids, labels[pool], fraction, config.split_seed)
-            splits[pool[chosen]] = split
-    _limit_training(config, source, splits)
-    index = replace(source.index, digests=scan.digests)
-    positions = {split: np.flatnonzero(usable & (splits == split)) for split in SPLITS}
-    return {split: index.take(found) for split, found in positions.items() if len(found)}
 
 
-def _limit_training(config: DataConfig, source: Source, splits: np.ndarray) -> None:
-    """Takes the training images that the configuration leaves out from all splits."""
-    if config.fraction == 1.0 and config.limit_per_class is None:
-        return
-    pool = np.flatnonzero(splits == "train")
-    chosen = limited_part(
-        [source.index.ids[position] for position in pool],
-        source.index.targets["label"][pool],
-        fraction=config.fraction,
-        limit_per_class=config.limit_per_class,
-        seed=config.split_seed,
-    )
-    splits[pool[~chosen]] = ""
+def _parts(index: ImageIndex, splits: np.ndarray) -> dict[str, ImageIndex]:
+    """Returns the index of each split that has images."""
+    found = {split: np.flatnonzero(splits == split) for split in SPLITS}
+    return {split: index.take(places) for split, places in found.items() if len(places)}
 
 
 def _skip_notes(skipped: Sequence[BadImage]) -> tuple[str, ...]:
@@ -233,32 +265,16 @@ def _skip_notes(skipped: Sequence[BadImage]) -> tuple[str, ...]:
 
 
 def _counts(
-    splits: dict[str, ImageIndex], class_names: tuple[str, ...]
+    splits: dict[str, ImageIndex], class_names: tuple[str, ...], *, only_found: bool = False
 ) -> dict[str, dict[str, int]]:
-    """Returns the number of images by split and class."""
+    """Returns the number of images by split and class: of all classes, or of those with images."""
     numbers = {
         split: np.bincount(index.targets["label"], minlength=len(class_names))
         for split, index in splits.items()
     }
+    total = sum(numbers.values(), np.zeros(len(class_names), np.int64))
+    shown = [number for number in range(len(class_names)) if total[number] or not only_found]
     return {
-        split: dict(zip(class_names, map(int, counts), strict=True))
+        split: {class_names[number]: int(counts[number]) for number in shown}
         for split, counts in numbers.items()
     }
-
-
-def _duplicate_notes(source: Source, scan: Scan) -> tuple[str, ...]:
-    """Says how many images occur more than once, and in more than one of the source's splits."""
-    groups: dict[bytes, set[str]] = {}
-    repeated = set()
-    for digest, split, reason in zip(scan.digests, source.splits, scan.reasons, strict=True):
-        if not reason:
-            splits = groups.setdefault(digest.tobytes(), set())
-            if splits:
-                repeated.add(digest.tobytes())
-            splits.add(str(split))
-    notes = []
-    if repeated:
-        notes.append(f"{len(repeated)} images occur more than once")
-    if across := sum(len(splits) > 1 for splits in groups.values()):
-        notes.append(f"{across} images are in more than one split, which flatters the metrics")
-    return tuple(notes)

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from tfft.config.data import DataConfig
 from tfft.data.dataset import ImageData
 from tfft.data.examples import exact_targets
 from tfft.data.index import ImageIndex
+from tfft.data.kept_splits import hexadecimal, read_kept_splits
 from tfft.data.load import load_data
 from tfft.data.sources.folder import split_folders
 from tfft.errors import DataError, ModelFileError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
+from tfft.system.readable import counted
 
 _TELLS = "For the URL of a server, --info RUN says it; otherwise evaluate the run."
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
@@ -30,8 +33,9 @@ def evaluation_images(
         info: Description of the model.
         split: ``train``, ``validation``, ``test``, or ``all`` for all of them.
         data: Directory or manifest; None: the data that the model was trained on. Other data
-            without splits of their own are used whole, whatever `split` says: the model was trained
-            on none of them.
+            without splits of their own are used whole, whatever `split` says. Images of other data
+            that the model was trained on, or chosen by, are left out if it keeps which they were,
+            unless `split` is ``train`` or ``all``.
         progress: Where progress is reported.
 
     Raises:
@@ -39,30 +43,66 @@ def evaluation_images(
         ModelFileError: The model does not say what it was trained on.
     """
     if data is None or str(data.absolute()) == (info.data or {}).get("path"):
-        loaded = recorded_data(info, progress)
+        loaded, others = recorded_data(info, progress), None
     else:
         kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
         config = _DATA.validate_python({"kind": kind, "path": data.absolute()})
-        loaded = load_data(config, progress, _wanted(info))
-        if not _has_splits(data):
-            split = "all"
-            if _is_place_hidden(info):
-                progress.message(
-                    f"all images of {data} are counted, including any that the model was trained "
-                    f"on: an export does not say where those are. {_TELLS}"
-                )
-    if split == "all":
-        return together(list(loaded.splits.values())), loaded, split
-    if split not in loaded.splits:
+        loaded, others = load_data(config, progress, _wanted(info)), data
+    wanted, split = split, "all" if others and not _has_splits(others) else split
+    if split != "all" and split not in loaded.splits:
+        changed = loaded.changes.lines() if loaded.changes else []
         raise DataError(
-            f"{loaded.name} has no {split} images; it has {', '.join(loaded.splits)}, or all."
-            f"{nearest(split, loaded.splits)} Received: {split}"
+            "\n".join(
+                [
+                    f"{loaded.name} has no {split} images; it has {', '.join(loaded.splits)}, or "
+                    f"all.{nearest(split, loaded.splits)} Received: {split}",
+                    *changed,
+                ]
+            )
         )
-    return loaded.splits[split], loaded, split
+    parts = loaded.splits
+    images = together(list(parts.values())) if split == "all" else parts[split]
+    if others and wanted not in ("train", "all"):
+        images, notes = _never_seen(info, others, images)
+        for note in notes:
+            progress.message(note)
+        loaded = replace(loaded, notes=loaded.notes + notes)
+    return images, loaded, split
+
+
+def _never_seen(
+    info: ModelInfo, data: Path, images: ImageIndex
+) -> tuple[ImageIndex, tuple[str, ...]]:
+    """Returns those of other images that the model never saw, as far as it says, and remarks."""
+    if info.splits is None:
+        if not _is_place_hidden(info) or _has_splits(data):
+            return images, ()
+        return images, (
+            f"all images of {data} are counted, including any that the model was trained "
+            f"on: an export does not say where those are. {_TELLS}",
+        )
+    kept = read_kept_splits(info.splits)
+    seen = kept.digests_of("train") | kept.digests_of("validation")
+    unseen = np.array([digest not in seen for digest in hexadecimal(images)], bool)
+    if not unseen.any():
+        raise DataError(
+            f"the model was trained on all {len(images)} images of {data}, or chosen by them: "
+            "metrics on them say little about others. To have them all the same, give --split all"
+        )
+    if unseen.all():
+        return images, ()
+    count = counted(int((~unseen).sum()), "image")
+    return images.take(np.flatnonzero(unseen)), (
+        f"{count} of {data} not counted: the model was trained on them, or chosen by them",
+    )
 
 
 def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
     """Returns the images that the model was trained on, in their splits.
+
+    Where the splits were kept, they are those; what has changed since is said, and images that are
+    new are in no split. Otherwise they are split as the data section says, which where it does not
+    say by what was by names.
 
     Raises:
         ModelFileError: The model does not say what it was trained on.
@@ -76,10 +116,11 @@ def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
             f"--data DIR. {_TELLS}"
         )
     try:
-        config = _DATA.validate_python(info.data)
+        config = _DATA.validate_python({"split_by": "name", **info.data})
     except ValidationError as error:
         raise ModelFileError(f"the model's record of its data cannot be read: {error}") from error
-    return load_data(config, progress, _wanted(info))
+    kept = None if info.splits is None else read_kept_splits(info.splits)
+    return load_data(config, progress, _wanted(info), kept)
 
 
 def targets_of_model(
@@ -152,6 +193,7 @@ def together(parts: Sequence[ImageIndex]) -> ImageIndex:
     files = tuple(dict.fromkeys(file for part in parts for file in part.files))
     number = {file: index for index, file in enumerate(files)}
     boxes = [part.boxes for part in parts if part.boxes is not None]
+    digests = [part.digests for part in parts if part.digests is not None]
     return ImageIndex(
         files=files,
         file_ids=np.concatenate(
@@ -166,4 +208,5 @@ def together(parts: Sequence[ImageIndex]) -> ImageIndex:
         },
         box_targets=parts[0].box_targets,
         boxes=np.concatenate(boxes) if boxes else None,
+        digests=np.concatenate(digests) if digests else None,
     )

@@ -127,7 +127,7 @@ def rank(
         >>> sorted(backbone.name for backbone in ranking.backbones)
         ['classifier', 'runs/classifier']
         >>> ranking.images
-        {'train': 43, 'validation': 5}
+        {'train': 46, 'validation': 3}
     """
     from tfft.config.loading.load import load_recipe
     from tfft.config.loading.named_backbone import parse_backbones

@@ -6,6 +6,7 @@ Each function imports what it needs when it is called, so that ``import tfft`` i
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfft.errors import UsageError
 from tfft.interface.common import recipe_or_images
 from tfft.system.progress import SILENT, Progress
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tfft.config.loading.overrides import Overrides
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
+    from tfft.data.split_list import SplitList
 
 
 def prepare_data(
@@ -48,13 +50,70 @@ def prepare_data(
         >>> data
         <ImageData photos: 60 images, 3 classes>
         >>> data.counts
-        {'validation': 5, 'train': 43, 'test': 12}
+        {'validation': 3, 'train': 46, 'test': 11}
     """
     from tfft.config.model import targets_of
     from tfft.data.load import load_data
 
     loaded = recipe_or_images(recipe, data, overrides)
     return load_data(loaded.data, progress, targets_of(loaded.heads))
+
+
+def split_data(
+    source: str | Path,
+    *,
+    output: str | Path,
+    data: str | Path | None = None,
+    overrides: "Overrides" = (),
+    progress: Progress = SILENT,
+) -> "SplitList":
+    """Writes the split of each image of a recipe, or of a run, as a CSV file to keep.
+
+    `data.split_like` takes over such a file. Where the images are a folder's or a manifest's, it is
+    a manifest itself, with paths relative to its directory.
+
+    Args:
+        source: Name of a bundled recipe, path of a recipe file, the directory or manifest of the
+            images themselves, or the directory of a run, whose images are split as it was trained.
+        output: The file to write, which must not exist.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        overrides: Values in place of the recipe's: ``{"data.split_seed": 1}`` by dotted key, or
+            ``["data.split_seed=1"]`` as `--set` takes them; default: none.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        The file, and the number of images by split.
+
+    Raises:
+        RecipeError: The recipe is wrong; the message names every fault.
+        DataError: The images are not what the recipe says, or not those of the run.
+        UsageError: `output` exists, or a run is given with other data or values.
+
+    Example:
+        >>> import tfft
+        >>> written = tfft.split_data("photos/", output="split.csv")
+        >>> sum(written.counts.values())
+        60
+        >>> tfft.prepare_data("split.csv").counts == written.counts
+        True
+    """
+    from tfft.config.model import targets_of
+    from tfft.data.load import load_data
+    from tfft.data.split_list import write_split_list
+    from tfft.runs.run import Run, open_run, require_same_data
+
+    if not Run(Path(source)).record_file.is_file():
+        loaded = recipe_or_images(source, data, overrides)
+        images = load_data(loaded.data, progress, targets_of(loaded.heads))
+        return write_split_list(Path(output), images, loaded.data)
+    if data is not None or overrides:
+        raise UsageError(f"{source} is a run: its data are its own, and take no --data or --set")
+    run, loaded = open_run(Path(source))
+    images = load_data(loaded.data, progress, targets_of(loaded.heads), run.kept_splits())
+    if images.changes is None:
+        require_same_data(run, images)
+    return write_split_list(Path(output), images, loaded.data)
 
 
 def check_data(
@@ -90,7 +149,7 @@ def check_data(
         >>> found
         <DataReport photos: 60 images, 0 bad files, 0 under two labels>
         >>> found.counts["train"]
-        {'blue': 14, 'green': 15, 'red': 14}
+        {'blue': 14, 'green': 17, 'red': 15}
     """
     from tfft.config.model import targets_of
     from tfft.data.load import check_data as check

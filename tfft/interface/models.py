@@ -59,7 +59,7 @@ def evaluate(
         >>> import tfft
         >>> evaluation = tfft.evaluate("runs/classifier")
         >>> evaluation
-        <Evaluation runs/classifier on test, 12 images: label top1 1.000>
+        <Evaluation runs/classifier on test, 11 images: label top1 1.000>
         >>> evaluation.metrics["label"]["top1"]
         1.0
     """
@@ -94,7 +94,7 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
         >>> import tfft
         >>> calibration = tfft.calibrate("runs/classifier")
         >>> calibration.examples, list(calibration.temperatures)
-        (5, ['label'])
+        (3, ['label'])
     """
     from tfft.evaluation.calibrate import calibrate as fit
 

@@ -135,7 +135,7 @@ def plan(
         >>> [phase.trained_parameters for phase in plan.phases]
         [51]
         >>> plan.images
-        {'validation': 5, 'train': 43, 'test': 12}
+        {'validation': 3, 'train': 46, 'test': 11}
     """
     from tfft.config.loading.load import load_recipe
 

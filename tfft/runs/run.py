@@ -15,6 +15,7 @@ from typing import Any
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
+from tfft.data.kept_splits import FILE_NAME, KeptSplits, read_kept_splits
 from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.runs.finding import Finding
 from tfft.runs.hold import LOCK_FILE, held, holder
@@ -90,6 +91,19 @@ class Run(Readable):
     @property
     def record_file(self) -> Path:
         return self.path / "run.json"
+
+    @property
+    def splits_file(self) -> Path:
+        """The split of each image, which runs of format 1 and older do not keep."""
+        return self.path / FILE_NAME
+
+    def kept_splits(self) -> KeptSplits | None:
+        """Returns the split of each image; None in runs of format 1 and older.
+
+        Raises:
+            DataError: The file that keeps it is damaged.
+        """
+        return read_kept_splits(self.splits_file) if self.splits_file.is_file() else None
 
     @property
     def plan_file(self) -> Path:
@@ -232,10 +246,16 @@ def require_same_data(run: Run, data: ImageData) -> None:
     """
     recorded = RUN.read(run.record_file).get("data")
     if recorded is not None and recorded["fingerprint"] != data.fingerprint():
+        changes = data.changes.lines() if data.changes else []
         raise DataError(
-            f"the images are not those that {run.path} was started with: they were "
-            f"{recorded['images']} and are {data.counts}, or their content changed. "
-            "Put them back, or start a new run."
+            "\n".join(
+                [
+                    f"the images are not those that {run.path} was started with: they were "
+                    f"{recorded['images']} and are {data.counts}, or their content or the names of "
+                    "their classes changed. Put them back, or start a new run.",
+                    *changes,
+                ]
+            )
         )
 
 

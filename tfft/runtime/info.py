@@ -1,7 +1,8 @@
 """The description that every saved model carries, so that it can be used without its run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tfft.errors import ModelFileError
@@ -13,7 +14,7 @@ FILE_NAME = "tfft.json"
 # In the description of a .tflite file: SHA-256 of the file without the archive at its end.
 DIGEST_KEY = "model_sha256"
 # Keys of the `data` section with paths on the machine that trained.
-PLACES = ("path", "data_dir", "archives")
+PLACES = ("path", "data_dir", "archives", "split_like")
 
 
 _KINDS = ("classification", "multi_label", "regression", "box")
@@ -59,6 +60,8 @@ class ModelInfo:
         data: The resolved `data` section of the recipe; in exports without its `PLACES`.
         tfft_version: Version of tfft that wrote the description.
         created: Time of writing, ISO 8601, UTC.
+        splits: File with the split of each image of the data, where one lies beside the
+            description; not a part of it.
 
     Raises:
         ValueError: A head's name is not one that a recipe may give.
@@ -72,6 +75,7 @@ class ModelInfo:
     data: dict[str, Any] | None
     tfft_version: str
     created: str
+    splits: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for name in self.heads:
@@ -82,6 +86,7 @@ class ModelInfo:
         """Returns the description as JSON values, with the number of their format."""
         kind = next(kind for kind, spec in _INPUTS.items() if isinstance(self.input, spec))
         described = asdict(self) | {"input": {"kind": kind, **self.input.to_json()}}
+        del described["splits"]
         return MODEL.stamped(described)
 
     def to_export_json(self) -> dict[str, Any]:
@@ -112,7 +117,7 @@ class ModelInfo:
     def without_places(self) -> "ModelInfo":
         """Returns the description for others, without paths of the machine that trained."""
         data = self.data and {k: None if k in PLACES else v for k, v in self.data.items()}
-        return replace(self, data=data)
+        return replace(self, data=data, splits=None)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], source: str) -> "ModelInfo":
@@ -136,4 +141,4 @@ class ModelInfo:
                 f"{source} does not describe a model of tfft: its input is of kind {kind!r}, and "
                 f"known are {', '.join(_INPUTS)}"
             )
-        return described(cls, current, source, MODEL.what)
+        return described(cls, {**current, "splits": None}, source, MODEL.what)

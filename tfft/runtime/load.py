@@ -3,9 +3,11 @@
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tfft.data.kept_splits import FILE_NAME as SPLITS_FILE
 from tfft.errors import ModelFileError, TfftError, UsageError
 from tfft.runs.hold import holder
 from tfft.runtime.info import DIGEST_KEY, FILE_NAME, ModelInfo
@@ -179,4 +181,6 @@ def _info(path: Path) -> ModelInfo:
         values = read_json(path)
     except TfftError as error:
         raise ModelFileError(f"the model has no description by tfft: {error}") from error
-    return ModelInfo.from_json(values, str(path))
+    splits = path.with_name(SPLITS_FILE)
+    described = ModelInfo.from_json(values, str(path))
+    return replace(described, splits=splits) if splits.is_file() else described

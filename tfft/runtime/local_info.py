@@ -1,14 +1,17 @@
 """The full description of an export, with the paths of its training images, beside the export.
 
 Exports go to servers and into apps, so their own descriptions have no paths of the machine that
-trained. On that machine ``<export>/local/<version>.json`` keeps them: there an export can be
-evaluated on the images of its run without naming them.
+trained. On that machine ``<export>/local/<version>.json`` keeps them, and
+``<export>/local/<version>-splits.csv`` the split of each image: there an export can be evaluated on
+the images of its run without naming them.
 """
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from tfft.runtime.info import ModelInfo
-from tfft.system.files import read_json
+from tfft.system.files import atomic_path, read_json
 from tfft.system.formats import MODEL
 
 DIRECTORY = "local"
@@ -22,6 +25,11 @@ def keep_local_info(export: Path, version: str, info: ModelInfo) -> None:
         version: Version that was exported.
         info: Description with the paths of its training images.
     """
+    if info.splits is not None:
+        with atomic_path(_splits(export, version)) as temporary:
+            shutil.copyfile(info.splits, temporary)
+    else:
+        _splits(export, version).unlink(missing_ok=True)
     MODEL.write(_path(export, version), info.to_json())
 
 
@@ -40,8 +48,15 @@ def with_local_info(info: ModelInfo, export: Path, version: str) -> ModelInfo:
     if not path.is_file():
         return info
     local = ModelInfo.from_json(read_json(path), str(path))
-    return local if local.without_places() == info else info
+    if local.without_places() != info:
+        return info
+    splits = _splits(export, version)
+    return replace(local, splits=splits) if splits.is_file() else local
 
 
 def _path(export: Path, version: str) -> Path:
     return export / DIRECTORY / f"{version}.json"
+
+
+def _splits(export: Path, version: str) -> Path:
+    return export / DIRECTORY / f"{version}-splits.csv"

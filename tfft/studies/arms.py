@@ -22,6 +22,8 @@ _MOST_REPEATS = 5
 # Keys of the data in which arms may differ: how many images they learn from, which the tables show,
 # and how an image is cropped, which is a way of training.
 _OWN_DATA = ("fraction", "crop_to_box")
+# Where one of them is a finished run, the other may take over its split: the test images decide.
+_OWN_SPLIT = ("split_like", "split_by", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,8 @@ def _check(arms: Sequence[Arm]) -> None:
     common_head(arms)
     first, *others = (arm.recipe.data.model_dump(mode="json") for arm in arms)
     for arm, other in zip(arms[1:], others, strict=True):
-        keys = [key for key in {**first, **other} if key not in _OWN_DATA]
+        allowed = _OWN_DATA + (_OWN_SPLIT if arms[0].runs or arm.runs else ())
+        keys = [key for key in {**first, **other} if key not in allowed]
         different = [key for key in keys if first.get(key) != other.get(key)]
         if different:
             raise UsageError(

@@ -17,6 +17,7 @@ from tfft.runs.run import Run, open_run, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.studies.arms import Arm
 from tfft.studies.process import WorkerError, is_finished, owned_study, run_worker
+from tfft.system.formats import RUN
 from tfft.system.names import require_name
 from tfft.system.progress import SILENT, Progress
 
@@ -172,16 +173,20 @@ def _run_cell(cell: Cell, title: str, progress: Progress) -> None:
 def _evaluate_taken(run: Path, progress: Progress) -> None:
     """Evaluates a finished run on its test images, unless the kept answers are those of its model.
 
-    Answers that a report kept have no targets, and a run that was resumed is another model. If the
-    images changed, the same seed splits them differently, and the run would be judged on images
+    Answers that a report kept have no targets, and a run that was resumed is another model. A run
+    that does not keep the split of each image would, if the images changed, be judged on images
     that it was trained on.
 
     Raises:
-        DataError: The images are not those that the run was trained with.
+        DataError: The images are not those that the run was trained with, or test images are gone.
     """
     predictor = load_predictor(run)
     index, data, _ = evaluation_images(predictor.info, "test", None, progress)
-    require_same_data(Run(run), data)
+    if data.changes is None:
+        require_same_data(Run(run), data)
+    elif len(index) != RUN.read(Run(run).record_file)["data"]["images"]["test"]:
+        missing = "\n".join(data.changes.lines())
+        raise DataError(f"test images of {run} are missing: put them back.\n{missing}")
     kept = kept_answers(run, "test", answers_key(predictor, index))
     if kept is None or not kept.targets:
         evaluate(predictor, progress=progress)

@@ -323,8 +323,9 @@ class _CacheEntry:
     tensors: list[_Tensor] = field(default_factory=list)
 
 
-# run.json; its recipe.yaml is a recipe, whose renamed keys `config.loading` reads.
-RUN = Format("the record of a run", (_same,), _Run)
+# run.json; its recipe.yaml is a recipe, whose renamed keys `config.loading` reads. Runs of format 2
+# keep the split of each image (`data.kept_splits`), which the recipe alone says of older ones.
+RUN = Format("the record of a run", (_same, _same), _Run)
 PLAN = Format("the freeze plan of a run", (_same,), _Plan)
 METRICS = Format("the metrics of a run", (_same,), _Metrics)
 BACKBONE = Format("the record of a run's backbone", (_same,), _Backbone)

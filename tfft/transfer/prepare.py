@@ -10,6 +10,7 @@ from tfft.config.model import HubBackbone, targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
+from tfft.data.kept_splits import KeptSplits
 from tfft.data.load import load_data
 from tfft.errors import DataError
 from tfft.images.spec import PixelSpec
@@ -60,13 +61,13 @@ def prepare_with(recipe: Recipe, data: ImageData, progress: Progress) -> Prepare
     return Prepared(data, classifier, pixels)
 
 
-def load_of_recipe(recipe: Recipe, progress: Progress) -> ImageData:
-    """Loads the data of a recipe.
+def load_of_recipe(recipe: Recipe, progress: Progress, kept: KeptSplits | None = None) -> ImageData:
+    """Loads the data of a recipe, in their splits or in those that a run keeps.
 
     Raises:
         DataError: The images are not what the recipe says, or none are for training.
     """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads))
+    data = load_data(recipe.data, progress, targets_of(recipe.heads), kept)
     if "train" not in data.splits:
         raise DataError(f"{data.name} has no training images, only {', '.join(data.splits)}")
     return data

@@ -18,7 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tfft.backbones.record import FILE_NAME, backbone_to_json
+from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
+from tfft.data.dataset import shown
+from tfft.data.kept_splits import write_kept_splits
+from tfft.data.load import new_files
 from tfft.errors import ModelFileError, NotFiniteError, TfftError
 from tfft.runs.diagnosis import diagnose
 from tfft.runs.finding import Finding
@@ -28,7 +32,7 @@ from tfft.runs.run import Run, new_run, open_run, record, require_free, require_
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
 from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
 from tfft.system.progress import SILENT, Progress
-from tfft.system.readable import command_text
+from tfft.system.readable import command_text, counted
 from tfft.transfer.baselines import baselines_of
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.phases.gradient import train_by_gradient
@@ -93,10 +97,10 @@ def resume(path: Path, *, finish: bool = False, progress: Progress = SILENT) -> 
     """
     run, recipe = open_run(path)
     if _is_finished(run):
-        return _finished(run, progress)
+        return _finished(run, recipe, progress)
     with held(path):
         if _is_finished(run):  # by the process that held it before
-            return _finished(run, progress)
+            return _finished(run, recipe, progress)
         remove_abandoned(run.path, f"**/.*{TEMPORARY}*")
         return _resume(run, recipe, finish, progress)
 
@@ -105,8 +109,9 @@ def _is_finished(run: Run) -> bool:
     return RUN.read(run.record_file).get("status") == "finished" and run.model_file.is_file()
 
 
-def _finished(run: Run, progress: Progress) -> Run:
+def _finished(run: Run, recipe: Recipe, progress: Progress) -> Run:
     progress.message(f"{run.path} is finished: there is nothing left to train")
+    _say_what_is_new(run, recipe, progress)
     kept = METRICS.read(run.metrics_file)
     diagnosis = described(tuple[Finding, ...], kept["diagnosis"], run.metrics_file, METRICS.what)
     notes = tuple(RUN.read(run.record_file).get("data", {}).get("notes", ()))
@@ -114,7 +119,7 @@ def _finished(run: Run, progress: Progress) -> Run:
 
 
 def _resume(run: Run, recipe: Recipe, finish: bool, progress: Progress) -> Run:
-    data = load_of_recipe(recipe, progress)
+    data = load_of_recipe(recipe, progress, run.kept_splits())
     require_same_data(run, data)
     prepared = prepare_with(recipe, data, progress)
     # What is cached stays as it was decided at the start: the room on the disk may have changed.
@@ -131,6 +136,18 @@ def _resume(run: Run, recipe: Recipe, finish: bool, progress: Progress) -> Run:
     return _train(recipe, run, prepared, plan, progress)
 
 
+def _say_what_is_new(run: Run, recipe: Recipe, progress: Progress) -> None:
+    """Says which photos came after a finished run, and how to train on them too."""
+    kept = run.kept_splits()
+    new = new_files(recipe.data, targets_of(recipe.heads), kept) if kept else ()
+    if new:
+        again = command_text("train", run.recipe_file, "--set", f"data.split_like={run.path}")
+        progress.message(
+            f"{counted(len(new), 'image')} new since then: {', '.join(shown(new))}\n"
+            f"To train on them too, with the same test images: {again}"
+        )
+
+
 def _train(
     recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Run:
@@ -139,6 +156,8 @@ def _train(
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {state.done}")
     with _recorded_if_stopped(session, prepared, state):
+        if not run.splits_file.is_file():
+            write_kept_splits(run.splits_file, prepared.data)
         PLAN.write(run.plan_file, plan.to_json())
         BACKBONE.write(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
         record(run, status="running", data=prepared.data.to_json(), seed=recipe.seed)

@@ -59,7 +59,7 @@ def load_recipe(
     path, text = recipe_text(name_or_path)
     document = read_yaml(text, str(path))
     if _HEADER in text:
-        document = _with_new_names(document, warn=False)
+        document = _with_new_names(_with_old_split(document), warn=False)
     return _resolve(document, overrides, data)
 
 
@@ -117,6 +117,15 @@ def _resolve(document: Document, overrides: Overrides, data: str | Path | None) 
     data_section = recipe.data.model_copy(update=paths)
     backbone = absolute_backbone(recipe.backbone)
     return recipe.model_copy(update={"data": data_section, "backbone": backbone})
+
+
+def _with_old_split(document: Document) -> Document:
+    """Says of a recipe that tfft wrote how images are split, if it was written before it did."""
+    values = document.values
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        return document
+    data = {"split_by": "name", **values["data"]}
+    return Document({**values, "data": data}, document.places)
 
 
 def _expanded(document: Document, overrides: Sequence[Override]) -> tuple[Document, list[Fault]]:

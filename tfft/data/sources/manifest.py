@@ -17,7 +17,7 @@ from tfft.errors import DataError, nearest
 from tfft.system.listing import file_fault
 from tfft.system.progress import Progress
 
-_LABELS_BETWEEN = "|"
+LABELS_BETWEEN = "|"
 _ONLY_CLASS = "all"
 
 
@@ -29,12 +29,14 @@ class _Row:
         path: Path of the image, relative to the directory of the CSV file.
         label: Name of its class.
         split: Split that it belongs to, one of `SPLITS`.
+        group: Group that it belongs to; "" for none.
         others: Texts of its other targets, by their names.
     """
 
     path: str
     label: str
     split: str
+    group: str
     others: dict[str, str] = field(default_factory=dict)
 
 
@@ -45,7 +47,8 @@ def manifest_source(config: ManifestData, targets: Mapping[str, str], progress: 
     an image is training data from which the other splits are cut. Each target has a column of its
     name: a class; labels with ``|`` between them; a number; or a box, ``ymin xmin ymax xmax`` as
     shares of the upright image. An empty number or box is a missing one. A column ``label`` is
-    needed only where a head predicts it.
+    needed only where a head predicts it. A column that `config.groups` names says which images
+    belong together; where it is empty, an image belongs to none.
 
     Args:
         config: Section whose `path`, the CSV file, must be set.
@@ -56,7 +59,8 @@ def manifest_source(config: ManifestData, targets: Mapping[str, str], progress: 
         DataError: The file is missing or no such CSV; all faults at once, with line numbers.
     """
     path = cast(Path, config.path).absolute()
-    rows = _rows(path, targets)
+    groups = config.groups if config.groups and "(" not in config.groups else None
+    rows = _rows(path, targets, groups)
     class_names = tuple(sorted({row.label for row in rows}))
     numbers = {name: number for number, name in enumerate(class_names)}
     names: dict[str, tuple[str, ...]] = {}
@@ -79,7 +83,18 @@ def manifest_source(config: ManifestData, targets: Mapping[str, str], progress: 
         splits=np.array([row.split for row in rows], "U10"),
         class_names=class_names,
         other_names={name: found for name, found in names.items() if found},
+        groups=tuple(row.group for row in rows) if groups else None,
     )
+
+
+def columns_by_path(path: Path) -> dict[str, dict[str, str]]:
+    """Returns what a CSV file without faults says of each image, by its path and column."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    return {
+        line["path"].strip(): {name: text or "" for name, text in line.items() if name is not None}
+        for line in lines
+    }
 
 
 def _name_faults(
@@ -101,7 +116,7 @@ def _target(texts: list[str], kind: str) -> tuple[np.ndarray, tuple[str, ...]]:
         return np.array([_numbers(text, 1) for text in texts], np.float32), ()
     found = [[text] for text in texts]
     if kind == "multi_label":
-        listed = (text.split(_LABELS_BETWEEN) for text in texts)
+        listed = (text.split(LABELS_BETWEEN) for text in texts)
         found = [[label.strip() for label in labels if label.strip()] for labels in listed]
     names = tuple(sorted({label for labels in found for label in labels}))
     numbers = {name: number for number, name in enumerate(names)}
@@ -117,7 +132,7 @@ def _numbers(text: str, count: int) -> list[float]:
     return [float(word) for word in text.split()] if text else [math.nan] * count
 
 
-def _rows(path: Path, targets: Mapping[str, str]) -> list[_Row]:
+def _rows(path: Path, targets: Mapping[str, str], groups: str | None) -> list[_Row]:
     needed = list(dict.fromkeys(["path", *targets]))
     if fault := file_fault(path):
         why = fault.removeprefix("cannot be read: ")
@@ -131,6 +146,12 @@ def _rows(path: Path, targets: Mapping[str, str]) -> list[_Row]:
                     f"{path}:1: the first line must name the columns {', '.join(needed)} and, if "
                     f"wanted, split; missing: {', '.join(missing)}. Received: {', '.join(columns)}"
                 )
+            if groups and groups not in columns:
+                raise DataError(
+                    f"{path}:1: data.groups names a column that is not there. The columns: "
+                    f"{', '.join(columns)}.{nearest(groups, columns)} A pattern on the path has "
+                    f"parentheses, such as patient_(\\d+). Received: {groups}"
+                )
             lines = [(reader.line_num, line) for line in reader]
     except OSError as error:
         raise DataError(f"cannot read the manifest {path}: {error.strerror}") from error
@@ -140,7 +161,7 @@ def _rows(path: Path, targets: Mapping[str, str]) -> list[_Row]:
         raise DataError(f"{path} lists no images: each line after the first names one")
     faults: list[str] = []
     seen: dict[str, int] = {}
-    rows = [_row(path, number, line, targets, seen, faults) for number, line in lines]
+    rows = [_row(path, number, line, targets, groups, seen, faults) for number, line in lines]
     if faults:
         raise DataError("\n".join(faults))
     return rows
@@ -151,6 +172,7 @@ def _row(
     number: int,
     line: dict[str, str | None],
     targets: Mapping[str, str],
+    groups: str | None,
     seen: dict[str, int],
     faults: list[str],
 ) -> _Row:
@@ -175,7 +197,8 @@ def _row(
     seen.setdefault(image, number)
     label = texts["label"] if "label" in targets else _ONLY_CLASS
     others = {name: texts[name] for name in targets if name != "label"}
-    return _Row(image, label, split_called(split) or "train", others)
+    group = (line.get(groups) or "").strip() if groups else ""
+    return _Row(image, label, split_called(split) or "train", group, others)
 
 
 def _must_be_there(name: str, targets: Mapping[str, str]) -> bool:

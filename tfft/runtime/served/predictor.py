@@ -158,7 +158,7 @@ def _described(transport: Transport, url: str, known: ModelInfo | None) -> Model
             f"{url} serves a model with other classes or pixels than --info says: give the run or "
             "the export that is served"
         )
-    return replace(said, data=known.data)
+    return replace(said, data=known.data, splits=known.splits)
 
 
 def _parts(sizes: Sequence[int]) -> Iterator[slice]:

@@ -1,0 +1,191 @@
+"""The split of each image as a file: of a run, which remembers its images by it, or to keep."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfft.data.dataset import SPLITS, Changes, ImageData
+from tfft.data.index import ImageIndex
+from tfft.errors import DataError
+from tfft.system.files import atomic_path
+
+# In a run, and in what is given as one.
+FILE_NAME = "splits.csv"
+# The split of training images that `data.fraction` or `data.limit_per_class` leave out.
+UNUSED = "unused"
+_NEEDED = ("split", "sha256")
+# Which split an image is of that is in several: above all it was trained on.
+_FIRST = (UNUSED, "train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class KeptSplits:
+    """The split of each of N images.
+
+    Attributes:
+        ids: Names of the images, as their source has them.
+        splits: Their splits: one of `SPLITS`, or `UNUSED`.
+        digests: sha256 of the bytes of each, in hexadecimal.
+    """
+
+    ids: tuple[str, ...]
+    splits: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    def recalled(self, index: ImageIndex, usable: np.ndarray) -> tuple[np.ndarray, Changes]:
+        """Returns the split of each image of a source as it was, and what has changed since.
+
+        An image is the same if its bytes are, whether it has been renamed or not; of images that
+        have been copied since, the copies are new.
+
+        Args:
+            index: The images, with their digests.
+            usable: bool [images], where an image can be read.
+
+        Returns:
+            str [images], "" for images that are new or have changed; and the changes.
+        """
+        found = self._numbers_of(index, usable)
+        left = {self.ids[number] for number in set(range(len(self.ids))) - set(found.tolist())}
+        strangers = [index.ids[place] for place in np.flatnonzero(found < 0).tolist()]
+        readable = [index.ids[place] for place in np.flatnonzero((found < 0) & usable).tolist()]
+        changes = Changes(
+            new=tuple(name for name in readable if name not in left),
+            gone=tuple(sorted(left - set(strangers))),
+            changed=tuple(name for name in strangers if name in left),
+        )
+        return np.array([*self.splits, ""], "U10")[found], changes
+
+    def _numbers_of(self, index: ImageIndex, usable: np.ndarray) -> np.ndarray:
+        """Returns which of the kept images each one is, int64 [images]; -1 for none of them."""
+        numbers = {name: number for number, name in enumerate(self.ids)}
+        digests = hexadecimal(index)
+        found = np.full(len(index), -1)
+        for place, name in enumerate(index.ids):
+            number = numbers.get(name, -1)
+            if number >= 0 and usable[place] and self.digests[number] == digests[place]:
+                found[place] = number
+        renamed: dict[str, list[int]] = {}
+        for number in sorted(set(range(len(self.ids))) - set(found.tolist()), reverse=True):
+            renamed.setdefault(self.digests[number], []).append(number)
+        for place in np.flatnonzero((found < 0) & usable).tolist():
+            if of_these_bytes := renamed.get(digests[place]):
+                found[place] = of_these_bytes.pop()
+        return found
+
+    def digests_of(self, split: str) -> frozenset[str]:
+        """Returns the sha256 of the images of a split, in hexadecimal."""
+        pairs = zip(self.digests, self.splits, strict=True)
+        return frozenset(digest for digest, of_image in pairs if of_image == split)
+
+    def splits_of(self, index: ImageIndex) -> np.ndarray:
+        """Returns the split of each image that is known by its bytes, or else by its name.
+
+        Args:
+            index: The images, with their digests.
+
+        Returns:
+            str [images], "" for images that are not known. Images that were not used are training
+            images.
+        """
+        known: dict[str, str] = {}
+        for split in reversed(_FIRST):
+            rows = zip(self.ids, self.digests, self.splits, strict=True)
+            for name, digest, of_image in rows:
+                if of_image == split:
+                    known[name] = known[digest] = "train" if split == UNUSED else split
+        digests = hexadecimal(index)
+        named = zip(digests, index.ids, strict=True)
+        return np.array([known.get(digest, known.get(name, "")) for digest, name in named], "U10")
+
+
+def read_kept_splits(path: Path) -> KeptSplits:
+    """Reads the splits of a run, or of a file that `write_splits` wrote.
+
+    Args:
+        path: The file, or the directory of a run.
+
+    Raises:
+        DataError: There is no such file, or it is none.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if path.is_dir() and not file.is_file():
+        raise DataError(
+            f"{path} does not keep the split of each image ({FILE_NAME}): it is no run, or one of "
+            f"an older version. Keep the splits of such a run by: tfft data split {path} --output "
+            "FILE.csv"
+        )
+    rows: list[tuple[str, str, str]] = []
+    try:
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            columns = reader.fieldnames or []
+            name = "id" if "id" in columns else "path"
+            missing = [column for column in (name, *_NEEDED) if column not in columns]
+            if missing:
+                raise DataError(
+                    f"{file}:1: this is no list of splits, which `tfft data split` writes; columns "
+                    f"that are missing: {', '.join(missing)}"
+                )
+            for line in reader:
+                image, split, digest = (line.get(key) or "" for key in (name, *_NEEDED))
+                if split not in (*SPLITS, UNUSED) or not _is_sha256(digest):
+                    raise DataError(
+                        f"{file}:{reader.line_num}: not the split and the sha256 of an image. "
+                        f"Received: {split!r:.40}, {digest!r:.80}"
+                    )
+                rows.append((image, split, digest))
+    except OSError as error:
+        raise DataError(f"cannot read the splits in {file}: {error.strerror}") from error
+    except csv.Error as error:
+        raise DataError(f"{file} is no CSV file: {error}") from error
+    names, splits, digests = zip(*rows, strict=True) if rows else ((), (), ())
+    return KeptSplits(names, splits, digests)
+
+
+def write_kept_splits(path: Path, data: ImageData) -> None:
+    """Writes the split of each image, by the name that its source gives it."""
+    names = data.class_names["label"]
+    parts = data.splits if data.unused is None else {**data.splits, UNUSED: data.unused}
+    write_splits(
+        path,
+        (
+            {"id": image, "label": names[label], "split": split, "sha256": digest}
+            for split, index in parts.items()
+            for image, label, digest in zip(
+                index.ids, index.targets["label"], hexadecimal(index), strict=True
+            )
+        ),
+    )
+
+
+def write_splits(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Writes rows with the same keys as a CSV file, whole or not at all."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer: csv.DictWriter[str] | None = None
+        for row in rows:
+            if writer is None:
+                writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def hexadecimal(index: ImageIndex) -> list[str]:
+    """Returns the sha256 of each image's bytes as text."""
+    return [digest.tobytes().hex() for digest in digests_of(index)]
+
+
+def digests_of(index: ImageIndex) -> np.ndarray:
+    if index.digests is None:
+        raise ValueError("these images have not been scanned")
+    return index.digests
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
