@@ -43,10 +43,11 @@ test-all: $(VENV)/.dev ## all tests, also every application at every cut: an hou
 lint: $(VENV)/.dev ## check style and types
 	@$(STYLE) && $(TYPES)
 
-docs: $(VENV)/.dev ## generate docs/cli.md, python.md and recipes.md from the code
+docs: $(VENV)/.dev ## generate cli.md, python.md, recipes.md and reliability.md in docs/
 	@$(BIN)/python docs/generate_cli.py
 	@$(BIN)/python docs/generate_python.py
 	@$(BIN)/python docs/generate_recipes.py
+	@$(BIN)/python docs/generate_reliability.py
 
 lock: ## lock the newest versions that pyproject.toml allows (needs uv)
 	@requirements/lock.sh

@@ -1,5 +1,6 @@
 """What the documents say is there, is there."""
 
+import json
 import re
 import runpy
 import shlex
@@ -13,7 +14,9 @@ from tfft.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WRITTEN_PAGES = [page for page in PAGES if page.name not in ("cli.md", "python.md", "recipes.md")]
+TALLIES = json.loads((ROOT / "tests" / "faults" / "tallies.json").read_text(encoding="utf-8"))
+GENERATED = ("cli.md", "python.md", "recipes.md", "reliability.md")
+WRITTEN_PAGES = [page for page in PAGES if page.name not in GENERATED]
 
 
 def commands_in(page: Path) -> list[str]:
@@ -50,6 +53,19 @@ def test_the_page_of_the_python_interface_is_what_the_functions_say():
     assert written == generator["page"](), "run `make docs`"
     named = set(re.findall(r"^### tfft\.(\w+)$", written, re.M))
     assert named == set(tfft.__all__) - {"__version__"}
+
+
+def test_the_page_of_reliability_is_what_the_tests_of_faults_counted():
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_reliability.py"))
+    written = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert written == generator["page"](), "run `make docs`"
+
+
+@pytest.mark.parametrize("row", TALLIES, ids=lambda row: row["promise"][:40])
+def test_what_a_promise_was_tried_with_is_there_and_every_time_it_held(row):
+    file, _, name = row["test"].partition("::")
+    assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8")
+    assert 0 < row["held"] == row["tried"]
 
 
 @pytest.mark.parametrize("page", WRITTEN_PAGES, ids=lambda page: page.name)

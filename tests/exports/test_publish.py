@@ -197,6 +197,7 @@ def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_
     assert _names(base) == [".tfft-publish-lock", "1", "2"]
 
 
+@pytest.mark.slow
 def test_publishers_wait_for_each_other(saved_model, tmp_path):
     base = tmp_path / "colours"
     publishers = [_publish_in_a_process(saved_model, base) for _ in range(3)]

@@ -122,7 +122,7 @@ def _photos_of_breeds(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(features, 0.0).astype(np.float32), labels
 
 
-@pytest.mark.parametrize("inverse", [0.003, 0.1, 3.0])
+@pytest.mark.parametrize("inverse", [0.003, 3.0])
 def test_where_the_search_starts_does_not_matter(inverse):
     features, labels = _photos_of_breeds(0)
     # On the training images the weakest penalty of each list is the best.
@@ -149,7 +149,7 @@ def test_rounding_of_the_features_does_not_change_the_choice(choose_by):
         refit=False,
     )
     exact = solve(features, labels, held_out, truth)
-    for _ in range(5):
+    for _ in range(2):
         rounded, rounded_held_out = (
             (values * (1 + generator.uniform(-1e-6, 1e-6, values.shape))).astype(np.float32)
             for values in (features, held_out)
