@@ -66,7 +66,7 @@ def test_every_bad_file_is_named_with_its_reason_before_anything_starts(spoiled_
         load_data(config(spoiled_folder))
     message = str(caught.value)
     assert message.startswith("3 files are no usable image, of 14 in ")
-    assert "plain/truncated.jpg: a broken JPEG image: image file is truncated" in message
+    assert "plain/truncated.jpg: a broken JPEG image: the file is truncated" in message
     assert "plain/empty.jpg: the file is empty" in message
     assert "odd/text.jpg: text, not an image; allowed are JPEG, PNG, WebP, BMP and GIF" in message
     assert "set data.on_bad_image to skip" in message
@@ -91,6 +91,30 @@ def test_check_reports_without_stopping(spoiled_folder):
         "empty is ignored: the class folder is empty",
         "readme.txt is ignored: it is in no class folder",
     )
+
+
+@pytest.fixture
+def corrupt_folder(odd_folder):
+    """A photo whose data go on after the last pixel is among the others."""
+    whole = encoded(picture(), "JPEG")
+    (odd_folder / "plain" / "long.jpg").write_bytes(whole[:-2] + bytes(500) + whole[-2:])
+    return odd_folder
+
+
+def test_corrupt_data_that_can_be_decoded_are_a_note(corrupt_folder):
+    data = load_data(config(corrupt_folder))
+    assert len(data.splits["train"]) == 12
+    assert any("the data of 1 image are corrupt, such as of plain/long" in n for n in data.notes)
+    report = check_data(config(corrupt_folder))
+    assert [image.path for image in report.corrupt] == ["plain/long.jpg"]
+    assert not report.bad
+
+
+def test_corrupt_data_can_be_refused_or_left_out(corrupt_folder):
+    with pytest.raises(DataError, match=r"plain/long\.jpg: its data go on after the last pixel"):
+        load_data(config(corrupt_folder, on_corrupt_image="stop"))
+    data = load_data(config(corrupt_folder, on_corrupt_image="skip"))
+    assert [image.path for image in data.skipped] == ["plain/long.jpg"]
 
 
 def test_the_odd_files_give_the_pixels_that_a_viewer_shows(odd_folder):

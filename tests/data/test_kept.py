@@ -73,8 +73,8 @@ def test_a_kept_source_that_is_of_other_images_counts_as_none(source, name, valu
         ("formats", np.zeros(4)),
         ("digests", np.zeros((4, 32))),
         ("digests", np.zeros((3, 32), np.uint8)),
-        ("reasons", np.frombuffer(b"[0, 0, 0, 0]", np.uint8)),
-        ("reasons", np.frombuffer(b"[" * 100_000, np.uint8)),
+        ("texts", np.frombuffer(b"[[0, 0, 0, 0], []]", np.uint8)),
+        ("texts", np.frombuffer(b"[" * 100_000, np.uint8)),
     ],
 )
 def test_a_kept_scan_that_is_of_other_images_is_made_again(

@@ -12,10 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfft.data.graph.announced import MAX_GIF_BLOCKS, announced_bytes
+from tfft.data.graph.announced import announced_bytes
 from tfft.data.graph.decode import decode_exact
 from tfft.data.graph.tolerant import decode_tolerant
 from tfft.images.formats import MAX_PIXELS
+from tfft.images.gif import MAX_STEPS
 from tfft.images.spec import PixelSpec
 
 _SPEC = PixelSpec(20, 24)
@@ -111,7 +112,7 @@ _BAD = {
     "a huge JPEG": _jpeg_that_announces(*_HUGE),
     "a huge WebP": _webp_that_announces(16383, 16383),
     "a huge BMP": _bmp_that_announces(*_HUGE),
-    "a huge animation": _gif_that_announces(5, 12_000, 5_000),
+    "a huge GIF": _gif_that_announces(1, 12_000, 8_000),
 }
 
 
@@ -120,14 +121,16 @@ def test_the_header_says_how_much_memory_an_image_takes(announced, kind):
     assert announced(_GOOD[kind]) == 31 * 23 * 3
 
 
-def test_all_frames_of_an_animation_count(announced):
-    assert announced(_animation(7, (40, 30))) == 7 * 40 * 30
-    assert announced(_animation(2, (40, 30))) == 3 * 40 * 30
+def test_only_the_screen_and_the_first_frame_of_an_animation_count(announced):
+    assert announced(_animation(7, (40, 30))) == 40 * 30 * 3
+    first_is_huge = _gif_that_announces(1, 12_000, 5_000)
+    assert announced(first_is_huge) == 12_000 * 5_000 * 3
 
 
-def test_an_animation_of_endless_blocks_is_not_walked_to_its_end(announced):
+def test_a_frame_of_endless_blocks_is_not_walked_to_its_end(announced):
     head = _encoded("GIF")[:13]
-    assert announced(head[:10] + b"\0\0\0" + b"!\xfe" + b"\x01a" * MAX_GIF_BLOCKS) == 2**63 - 1
+    blocks = head[:10] + b"\0\0\0" + b"!\xfe" + b"\x01a" * (MAX_STEPS + 1)
+    assert announced(blocks + b"\0" + _encoded("GIF")[13 + 3 * 256 :]) == 0
 
 
 def test_good_images_are_decoded_as_in_evaluation_and_bad_ones_between_them_are_not(decoded):

@@ -62,6 +62,11 @@ class _Images(Section):
         description="files that are no readable images: stop and name all of them, or go on "
         "without them and record which",
     )
+    on_corrupt_image: Literal["warn", "stop", "skip"] = Field(
+        default="warn",
+        description="images whose data are corrupt but can be decoded, such as a JPEG whose data "
+        "end too early: say so and go on, stop there, or go on without them and record which",
+    )
     on_label_conflict: Literal["warn", "stop", "skip"] = Field(
         default="warn",
         description="equal images under two labels: name all of them and go on, stop there, "

@@ -156,6 +156,8 @@ class DataReport(Readable):
         formats: Number of images by format.
         duplicates: For each image that occurs more than once, byte for byte, the (split, path) of
             its occurrences.
+        corrupt: Images whose data are corrupt but can be decoded; they are among `bad` too unless
+            the configuration lets them pass.
     """
 
     name: str
@@ -165,6 +167,7 @@ class DataReport(Readable):
     notes: tuple[str, ...] = ()
     formats: dict[str, int] = field(default_factory=dict)
     duplicates: tuple[tuple[tuple[str, str], ...], ...] = ()
+    corrupt: tuple[BadImage, ...] = ()
 
     @property
     def untested(self) -> tuple[str, ...]:
@@ -215,6 +218,7 @@ class DataReport(Readable):
             ],
             "class_sizes": class_sizes(self.counts),
             "untested": list(self.untested),
+            "corrupt": [{"path": image.path, "reason": image.reason} for image in self.corrupt],
             "notes": list(self.notes),
         }
 

@@ -13,7 +13,7 @@ from tfft.data.divide import divided
 from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
-from tfft.data.scan import Scan, bad_images, contradictions, scan_images
+from tfft.data.scan import Scan, bad_images, contradictions, corrupt_images, scan_images
 from tfft.data.sources.digits import digits_source
 from tfft.data.sources.folder import folder_source
 from tfft.data.sources.manifest import manifest_source
@@ -55,21 +55,27 @@ def load_data(
 
     Raises:
         DataError: The source is missing or not usable, has no such target, or has bad images while
-            `on_bad_image` is ``stop``; the message names all of them.
+            `on_bad_image` is ``stop``, or such as the other keys stop at; the message names all of
+            them.
     """
     source, scan, bad, conflicts = _scanned(config, progress, targets)
+    corrupt = corrupt_images(source.index, scan)
     index = replace(source.index, digests=scan.digests)
     if kept is not None:  # what else is there is not the model's
         ids, warn = set(kept.ids), config.on_label_conflict == "warn"
         bad = {place: image for place, image in bad.items() if image.path in ids}
         conflicts = {k: image for k, image in conflicts.items() if warn and image.path in ids}
+        passes = config.on_corrupt_image == "warn"
+        corrupt = {k: image for k, image in corrupt.items() if passes and image.path in ids}
         unreadable = tuple(image for image in source.unreadable if image.path in ids)
         source = replace(source, unreadable=unreadable)
-    _stop_at(config, source, bad, conflicts)
+    _stop_at(config, source, bad, conflicts, corrupt)
     if conflicts and config.on_label_conflict == "warn":
         progress.message("\n".join(_conflict_lines(conflicts, _CONFLICTS_SHOWN)))
     elif conflicts:
         bad = dict(sorted({**bad, **conflicts}.items()))
+    if config.on_corrupt_image == "skip":
+        bad = dict(sorted({**bad, **corrupt}.items()))
     usable, changes = _usable(scan, bad), None
     if kept is not None:
         splits, changes = kept.recalled(index, usable)
@@ -85,6 +91,7 @@ def load_data(
         + gap_notes(_counts(parts, source.class_names, only_found=kept is not None))
         + leak_notes(parts)
         + _skip_notes(skipped)
+        + _corrupt_notes(config, corrupt)
     )
     for note in notes:
         progress.message(note)
@@ -135,6 +142,9 @@ def check_data(
         DataError: The source is missing or not usable at all, or has no such target.
     """
     source, scan, bad, conflicts = _scanned(config, progress, targets)
+    corrupt = corrupt_images(source.index, scan)
+    if config.on_corrupt_image != "warn":
+        bad = dict(sorted({**bad, **corrupt}.items()))
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
     usable = _usable(scan, left_out)
     _require_images(source, usable, left_out)
@@ -147,7 +157,12 @@ def check_data(
         counts=counts,
         bad=(*bad.values(), *source.unreadable),
         conflicts=tuple(conflicts.values()),
-        notes=source.notes + of_groups + gap_notes(counts) + copy_notes(parts),
+        corrupt=tuple(corrupt.values()),
+        notes=source.notes
+        + of_groups
+        + gap_notes(counts)
+        + copy_notes(parts)
+        + _corrupt_notes(config, corrupt),
         formats=scan.format_counts(),
         duplicates=duplicates(parts),
     )
@@ -206,6 +221,7 @@ def _stop_at(
     source: Source,
     bad: dict[int, BadImage],
     conflicts: dict[int, BadImage],
+    corrupt: dict[int, BadImage],
 ) -> None:
     """Raises one error that names every file that the configuration does not let pass."""
     lines = []
@@ -221,8 +237,23 @@ def _stop_at(
     if conflicts and config.on_label_conflict == "stop":
         lines += _conflict_lines(conflicts)
         lines.append("Remove the wrong ones, or set data.on_label_conflict to skip or warn.")
+    if corrupt and config.on_corrupt_image == "stop":
+        lines.append(f"the data of {counted(len(corrupt), 'image')} are corrupt:")
+        lines += [f"  {image.path}: {image.reason}" for image in corrupt.values()]
+        lines.append("Repair or remove them, or set data.on_corrupt_image to skip or warn.")
     if lines:
         raise DataError("\n".join(lines))
+
+
+def _corrupt_notes(config: DataConfig, corrupt: dict[int, BadImage]) -> tuple[str, ...]:
+    """Says how many images are used although their data are corrupt, and names one."""
+    if not corrupt or config.on_corrupt_image != "warn":
+        return ()
+    first = next(iter(corrupt.values()))
+    return (
+        f"the data of {counted(len(corrupt), 'image')} are corrupt, such as of {first.path} "
+        f"({first.reason}); what can be decoded is used (data.on_corrupt_image)",
+    )
 
 
 def _conflict_lines(conflicts: dict[int, BadImage], shown: int | None = None) -> list[str]:

@@ -14,7 +14,7 @@ from tfft.data.dataset import BadImage
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError, TfftError
 from tfft.images.formats import FORMATS
-from tfft.images.inspect import inspect_image
+from tfft.images.inspect import ImageFacts, inspect_image
 from tfft.system.caches import cache_place, optional_write
 from tfft.system.damage import reading
 from tfft.system.files import json_value, read_arrays, write_arrays
@@ -22,7 +22,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.typed import typed
 
 # Part of the key of kept scans: raise it when what is accepted, or what is kept, changes.
-_VERSION = 1
+_VERSION = 2
 # Images that a thread decodes in one go: handing them out one by one takes as long as small ones.
 _TOGETHER = 32
 _AT_ONCE = 64
@@ -36,11 +36,14 @@ class Scan:
         digests: uint8 [N, 32], sha256 of each image's bytes; 0 where a file cannot be read.
         formats: uint8 [N], positions in `FORMATS`; 255 for bad images.
         reasons: N reasons why an image cannot be used, "" where it can.
+        corruptions: What in the data of N images is corrupt although they can be decoded, "" where
+            nothing is.
     """
 
     digests: np.ndarray
     formats: np.ndarray
     reasons: tuple[str, ...]
+    corruptions: tuple[str, ...]
 
     def format_counts(self) -> dict[str, int]:
         """Returns how many images there are of each format that occurs."""
@@ -62,9 +65,11 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     scan = _scan(index, progress)
     if not scan.digests.any(axis=1).all():
         return scan
-    reasons = np.frombuffer(json.dumps(scan.reasons).encode(), np.uint8)
+    texts = json.dumps([scan.reasons, scan.corruptions])
+    arrays = {"digests": scan.digests, "formats": scan.formats}
+    arrays["texts"] = np.frombuffer(texts.encode(), np.uint8)
     with optional_write():
-        write_arrays(path, {"digests": scan.digests, "formats": scan.formats, "reasons": reasons})
+        write_arrays(path, arrays)
     return scan
 
 
@@ -99,52 +104,48 @@ def bad_images(index: ImageIndex, scan: Scan) -> dict[int, BadImage]:
     }
 
 
+def corrupt_images(index: ImageIndex, scan: Scan) -> dict[int, BadImage]:
+    """Returns what is corrupt, by position, in the data of images that can be decoded."""
+    return {
+        position: BadImage(index.ids[position], what)
+        for position, what in enumerate(scan.corruptions)
+        if what
+    }
+
+
 def _scan(index: ImageIndex, progress: Progress) -> Scan:
     digests = np.zeros((len(index), 32), np.uint8)
     formats = np.full(len(index), 255, np.uint8)
-    reasons = []
+    reasons, corruptions = [], []
     task = progress.start("checking images", len(index))
     try:
-        for position, (digest, kind, reason) in enumerate(_inspections(index)):
+        for position, (digest, facts, reason) in enumerate(_inspections(index)):
             digests[position] = np.frombuffer(digest, np.uint8)
-            if not reason:
-                formats[position] = FORMATS.index(kind)
+            if facts:
+                formats[position] = FORMATS.index(facts.format)
             reasons.append(reason)
+            corruptions.append(facts.corruption if facts else "")
             task.advance()
     finally:
         task.close()
-    _confirm_gifs(index, formats, reasons)
-    return Scan(digests, formats, tuple(reasons))
+    return Scan(digests, formats, tuple(reasons), tuple(corruptions))
 
 
-def _confirm_gifs(index: ImageIndex, formats: np.ndarray, reasons: list[str]) -> None:
-    """Has TensorFlow decode GIF files too: it reads all their frames, and Pillow forgives more."""
-    positions = np.flatnonzero(formats == FORMATS.index("GIF"))
-    if not len(positions):
-        return
-    from tfft.data.graph.decode import tensorflow_refusal  # imports TensorFlow
+def _inspections(index: ImageIndex) -> Iterator[tuple[bytes, ImageFacts | None, str]]:
+    """Yields (sha256, facts, reason against it) of each image; they are decoded in parallel."""
 
-    for position in positions:
-        reasons[position] = tensorflow_refusal(index.read(int(position)))
-        if reasons[position]:
-            formats[position] = 255
-
-
-def _inspections(index: ImageIndex) -> Iterator[tuple[bytes, str, str]]:
-    """Yields (sha256, format, reason against it) of each image; Pillow decodes in parallel."""
-
-    def inspect(position: int) -> tuple[bytes, str, str]:
+    def inspect(position: int) -> tuple[bytes, ImageFacts | None, str]:
         try:
             encoded = index.read(position)
         except OSError as error:
-            return bytes(32), "", f"cannot be read: {error.strerror or error}"
+            return bytes(32), None, f"cannot be read: {error.strerror or error}"
         digest = hashlib.sha256(encoded).digest()
         try:
-            return digest, inspect_image(encoded).format, ""
+            return digest, inspect_image(encoded), ""
         except DataError as error:
-            return digest, "", str(error)
+            return digest, None, str(error)
 
-    def inspect_all(positions: range) -> list[tuple[bytes, str, str]]:
+    def inspect_all(positions: range) -> list[tuple[bytes, ImageFacts | None, str]]:
         return [inspect(position) for position in positions]
 
     every = range(len(index))
@@ -175,12 +176,15 @@ def _kept_scan(path: Path, images: int) -> Scan | None:
         arrays = read_arrays(path)
         digests, formats = arrays["digests"], arrays["formats"]
         with reading(path, "a kept scan"):
-            reasons = typed(tuple[str, ...], json_value(arrays["reasons"].tobytes()))
+            texts = json_value(arrays["texts"].tobytes())
+            reasons, corruptions = typed(tuple[tuple[str, ...], tuple[str, ...]], texts)
     except (TfftError, KeyError):
         return None
-    if digests.shape != (images, 32) or formats.shape != (images,) or len(reasons) != images:
+    if digests.shape != (images, 32) or formats.shape != (images,):
+        return None
+    if not len(reasons) == len(corruptions) == images:
         return None
     is_known = (formats < len(FORMATS)) | np.array([bool(reason) for reason in reasons])
     if digests.dtype != np.uint8 or formats.dtype != np.uint8 or not is_known.all():
         return None
-    return Scan(digests, formats, reasons)
+    return Scan(digests, formats, reasons, corruptions)

@@ -1,40 +1,35 @@
 """From encoded bytes to upright RGB: JPEG, PNG, WebP, BMP and the first frame of a GIF.
 
-The same values as `tfft.data.graph.decode` computes with TensorFlow. Where Pillow's own conversion
-differs, the values are TensorFlow's: 16-bit samples keep their high byte, CMYK is multiplied out,
-alpha is ignored, and a GIF is as large as its largest frame, black where the first is transparent
-or does not reach.
+The same values as `tfft.data.graph.decode` computes with TensorFlow, and the same images refused.
+Where Pillow draws lines elsewhere, the modules of the formats give it files without what it would
+mind; where its conversion differs, the values are TensorFlow's: 16-bit samples keep their high
+byte, CMYK is multiplied out, alpha is ignored.
 """
 
 import io
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from tfft.errors import DataError
+from tfft.images.bmp import check_bmp, decode_bmp
 from tfft.images.exif import exif_orientation, turned_upright
-from tfft.images.formats import check_size, check_variant, gif_frames, image_format
+from tfft.images.formats import check_size, image_format, spelled
+from tfft.images.gif import decode_gif
+from tfft.images.jpeg import decoded_corruption, has_adobe_marker, plain_jpeg, stray_bytes
+from tfft.images.png import check_png, plain_png
+from tfft.images.webp import plain_webp
 
+_Found = TypeVar("_Found")
 # What Pillow's decoders raise on files that are not what they should be.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
-
-
-@dataclass(frozen=True)
-class OpenedImage:
-    """A fully decoded image that is neither RGB nor upright yet.
-
-    Attributes:
-        format: One of `FORMATS`.
-        image: The decoded image, in whatever mode Pillow read it.
-        orientation: EXIF orientation, 1..8.
-    """
-
-    format: str
-    image: Image.Image
-    orientation: int
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
 
 
 def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
@@ -52,61 +47,98 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
         DataError: The format is not allowed, or the image is truncated, broken or too large. The
             message has no path: the caller knows it.
     """
-    opened = open_image(encoded)
-    image = _rgb(opened, encoded)
+    kind = _checked_kind(encoded)
+    opacity = None
+    if kind == "BMP":
+        check_bmp(encoded)
+        image = decode_bmp(encoded)
+    elif kind == "GIF":
+        image = decode_gif(encoded)
+    else:
+        opened = _opened(kind, _PLAIN[kind](encoded))
+        image = _rgb(opened, has_adobe_marker(encoded))
+        opacity = _alpha(kind, opened, encoded) if alpha else None
     if alpha:
-        image = np.concatenate([image, _alpha(opened, encoded, image.shape)], axis=-1)
-    return np.ascontiguousarray(turned_upright(image, opened.orientation))
+        opacity = np.full((*image.shape[:2], 1), 255, np.uint8) if opacity is None else opacity
+        image = np.concatenate([image, opacity], axis=-1)
+    return np.ascontiguousarray(turned_upright(image, exif_orientation(encoded)))
 
 
-def open_image(encoded: bytes, small: bool = False) -> OpenedImage:
-    """Decodes an image fully, without converting it to RGB.
+def check_image(encoded: bytes) -> tuple[str, str]:
+    """Reads all of an image, so that `decode_image` cannot fail.
 
-    Args:
-        encoded: Bytes of the file.
-        small: Whether to decode a JPEG to an eighth of its size, which takes half the time; all its
-            bytes are read all the same.
+    Returns:
+        Its format, one of `FORMATS`, and what in it is corrupt although it can be decoded: "" if
+        nothing is. That is found in JPEG files only.
 
     Raises:
         DataError: As `decode_image`.
     """
+    kind = _checked_kind(encoded)
+    if kind == "JPEG":
+        plain = plain_jpeg(encoded)
+        corruption = _of_pillow(kind, lambda: decoded_corruption(plain))
+        return kind, corruption or stray_bytes(encoded)
+    if kind == "PNG":
+        check_png(encoded)
+    elif kind == "BMP":
+        check_bmp(encoded)
+    elif kind == "GIF":
+        decode_gif(encoded)
+    else:
+        _opened(kind, plain_webp(encoded))
+    return kind, ""
+
+
+_PLAIN = {"JPEG": plain_jpeg, "PNG": plain_png, "WEBP": plain_webp}
+
+
+def _checked_kind(encoded: bytes) -> str:
     kind = image_format(encoded)
     check_size(encoded, kind)
-    check_variant(encoded, kind)
-    try:
-        image = Image.open(io.BytesIO(encoded), formats=(kind,))
-        if small:
-            image.draft(None, (1, 1))
+    return kind
+
+
+def _opened(kind: str, plain: bytes) -> Image.Image:
+    """Returns an image fully decoded, in whatever mode Pillow reads it."""
+
+    def load() -> Image.Image:
+        image = Image.open(io.BytesIO(plain), formats=(kind,))
         image.load()
-    except (*_BROKEN, zlib.error, Image.DecompressionBombError) as error:
-        raise DataError(f"a broken {kind} image: {_reason(error)}") from error
-    return OpenedImage(kind, image, exif_orientation(encoded))
+        return image
+
+    return _of_pillow(kind, load)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
-        return "its header cannot be read"
-    return str(error) or type(error).__name__
+def _of_pillow(kind: str, function: Callable[[], _Found]) -> _Found:
+    """Returns what a function returns that calls Pillow's decoders."""
+    try:
+        return function()
+    except Image.UnidentifiedImageError as error:
+        raise DataError(f"a broken {spelled(kind)} image: its header cannot be read") from error
+    except _BROKEN as error:
+        is_cut = "truncated" in str(error)
+        what = "the file is truncated" if is_cut else "its image data are damaged"
+        raise DataError(f"a broken {spelled(kind)} image: {what}") from error
 
 
-def _rgb(opened: OpenedImage, encoded: bytes) -> np.ndarray:
-    image = opened.image
+def _rgb(image: Image.Image, is_adobe: bool) -> np.ndarray:
     if image.mode in ("P", "PA"):
-        rgb = _palette_to_rgb(image)
-    elif image.mode == "CMYK":
-        rgb = _cmyk_to_rgb(np.asarray(image), inverted="adobe" in image.info)
-    else:
-        rgb = _samples_to_rgb(np.asarray(image), image.mode)
-    return _first_frame(rgb, image, encoded) if opened.format == "GIF" else rgb
+        return _palette_to_rgb(image)
+    if image.mode == "CMYK":
+        return _cmyk_to_rgb(np.asarray(image), inverted=is_adobe)
+    return _samples_to_rgb(np.asarray(image), image.mode)
 
 
-def _alpha(opened: OpenedImage, encoded: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns uint8 [height, width, 1]; a PNG of fewer than 8 bits a sample counts as opaque."""
-    image = opened.image
+def _alpha(kind: str, image: Image.Image, encoded: bytes) -> np.ndarray | None:
+    """Returns uint8 [height, width, 1], or None where there is none.
+
+    A PNG of fewer than 8 bits a sample counts as opaque.
+    """
     says_so = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA")
-    few_bits = opened.format == "PNG" and encoded[24] < 8
-    if opened.format not in ("PNG", "WEBP") or not says_so or few_bits:
-        return np.full((*shape[:2], 1), 255, np.uint8)
+    has_few_bits = kind == "PNG" and encoded[24] < 8
+    if kind == "JPEG" or not says_so or has_few_bits:
+        return None
     return np.asarray(image.convert("RGBA"))[..., 3:]
 
 
@@ -121,7 +153,7 @@ def _samples_to_rgb(samples: np.ndarray, mode: str) -> np.ndarray:
         return samples[..., :3]
     if mode in ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L"):
         return np.repeat(samples[..., :1], 3, axis=-1)
-    raise DataError(f"an image in Pillow's mode {mode}, which is not handled")
+    raise DataError("an image of colours that are not handled")
 
 
 def _palette_to_rgb(image: Image.Image) -> np.ndarray:
@@ -140,16 +172,3 @@ def _cmyk_to_rgb(cmyk: np.ndarray, inverted: bool) -> np.ndarray:
     """
     light = 255 - cmyk.astype(np.uint16) if inverted else cmyk.astype(np.uint16)
     return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
-
-
-def _first_frame(rgb: np.ndarray, image: Image.Image, encoded: bytes) -> np.ndarray:
-    """Lays the first frame of a GIF on a black canvas as large as its largest frame."""
-    frames = gif_frames(encoded)
-    if "transparency" in image.info:
-        rgb = np.where((np.asarray(image) != image.info["transparency"])[..., None], rgb, 0)
-    height, width = (max(frame[side] for frame in frames) for side in (3, 2))
-    canvas = np.zeros((height, width, 3), np.uint8)
-    left, top, frame_width, frame_height = frames[0]
-    frame = rgb[top : top + frame_height, left : left + frame_width][: height - top, : width - left]
-    canvas[top : top + frame.shape[0], left : left + frame.shape[1]] = frame
-    return canvas

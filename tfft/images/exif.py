@@ -11,7 +11,7 @@ Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6.
 
 import numpy as np
 
-from tfft.images.formats import jpeg_segments
+from tfft.images.jpeg import jpeg_segments
 
 _APP1 = 0xE1
 _BEFORE_THE_IMAGE = frozenset({*range(0xE0, 0xF0), 0xFE})  # APP0..APP15 and COM

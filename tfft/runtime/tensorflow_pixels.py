@@ -8,6 +8,7 @@ from tfft.system.tensorflow import tf
 import numpy as np
 
 from tfft.data.graph.decode import decode_exact
+from tfft.data.graph.tolerant import unless_refused
 from tfft.errors import DataError
 from tfft.images.inspect import inspect_image
 from tfft.images.spec import PixelSpec
@@ -42,9 +43,10 @@ class TensorflowPixels:
         try:
             given = None if box is None else tf.constant(box, tf.float32)
             return self._decode(tf.constant(encoded), given).numpy()
-        except tf.errors.InvalidArgumentError as error:
+        # TensorFlow's messages may quote bytes of the file, which Python then cannot decode.
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
             inspect_image(encoded)  # raises the exact reason where it finds one
-            raise DataError("TensorFlow cannot decode this image") from error
+            raise DataError("a broken image: its data cannot be decoded") from error
 
 
 @lru_cache(maxsize=16)
@@ -53,4 +55,8 @@ def _decode_function(spec: PixelSpec) -> Callable[[tf.Tensor, tf.Tensor | None],
 
     Tracing takes as long as decoding 1,000 images; a predictor is often made for a few.
     """
-    return tf.function(lambda encoded, box: decode_exact(encoded, spec, box), autograph=False)
+
+    def decode(encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+        return decode_exact(unless_refused(encoded), spec, box)
+
+    return tf.function(decode, autograph=False)

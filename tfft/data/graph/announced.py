@@ -6,16 +6,14 @@ they are decoded.
 
 from tfft.system.tensorflow import tf
 
-# A GIF's data blocks are walked one by one: as many as a file of 10 MB has.
-MAX_GIF_BLOCKS = 40_000
+from tfft.data.graph.gif import gif_size
 
 
 def announced_bytes(encoded: tf.Tensor) -> tf.Tensor:
     """Returns how many bytes the decoded image takes by its header, int64 scalar.
 
-    That is three for each pixel; for a GIF, whose reader decodes every frame to see the first, at
-    least one for each pixel of all frames together. A GIF of more than `MAX_GIF_BLOCKS` announces
-    the largest int64.
+    That is three for each pixel; of a GIF, of its screen and first frame. Zero means that the file
+    cannot be decoded.
 
     Args:
         encoded: string scalar, the bytes of a JPEG, PNG, GIF, BMP or WebP image.
@@ -25,8 +23,9 @@ def announced_bytes(encoded: tf.Tensor) -> tf.Tensor:
     """
     readers = {
         b"\xff\xd8\xff": _jpeg,
-        b"\x89PNG": _png,
-        b"GIF8": _gif,
+        b"\x89PNG\r\n\x1a\n": _png,
+        b"GIF87a": _gif,
+        b"GIF89a": _gif,
         b"BM": _bmp,
         b"RIFF": _webp,
     }
@@ -66,8 +65,9 @@ def _webp(encoded: tf.Tensor) -> tf.Tensor:
     extended = (_number(header[24:27]) + 1) * (_number(header[27:30]) + 1)
     lossless = (_low_14_bits(packed) + 1) * (_low_14_bits(packed // 2**14) + 1)
     lossy = _low_14_bits(_number(header[26:28])) * _low_14_bits(_number(header[28:30]))
-    pixels = tf.where(chunk == b"VP8X", extended, tf.where(chunk == b"VP8L", lossless, lossy))
-    return pixels * 3
+    pixels = tf.where(chunk == b"VP8 ", lossy, tf.constant(0, tf.int64))
+    pixels = tf.where(chunk == b"VP8L", lossless, pixels)
+    return tf.where(chunk == b"VP8X", extended, pixels) * 3
 
 
 def _low_14_bits(number: tf.Tensor) -> tf.Tensor:
@@ -75,53 +75,7 @@ def _low_14_bits(number: tf.Tensor) -> tf.Tensor:
 
 
 def _gif(encoded: tf.Tensor) -> tf.Tensor:
-    content = tf.cast(tf.io.decode_raw(encoded, tf.uint8), tf.int64)
-    # Whatever is read past the end is an end mark, 0x3B.
-    content = tf.concat([content, tf.fill([16], tf.constant(0x3B, tf.int64))], axis=0)
-    end = tf.size(content, tf.int64) - 16
-    zero = tf.constant(0, tf.int64)
-
-    def goes_on(position: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
-        return position < end
-
-    def step(
-        position: tf.Tensor,
-        in_data: tf.Tensor,
-        frames: tf.Tensor,
-        width: tf.Tensor,
-        height: tf.Tensor,
-    ) -> tuple[tf.Tensor, ...]:
-        """Goes over one block of data, or over the head of a frame or an extension."""
-        head = content[position : position + 10]
-        is_frame = tf.logical_not(in_data) & (head[0] == 0x2C)
-        is_extension = tf.logical_not(in_data) & (head[0] == 0x21)
-        frame_width, frame_height = head[5] + 256 * head[6], head[7] + 256 * head[8]
-        after = tf.where(in_data, position + 1 + head[0], end)
-        after = tf.where(is_frame, position + 11 + _colour_table(head[9]), after)
-        after = tf.where(is_extension, position + 2, after)
-        return (
-            after,
-            tf.where(in_data, head[0] != 0, is_frame | is_extension),
-            frames + tf.where(is_frame, frame_width * frame_height, zero),
-            tf.maximum(width, tf.where(is_frame, frame_width, zero)),
-            tf.maximum(height, tf.where(is_frame, frame_height, zero)),
-        )
-
-    start = 13 + _colour_table(content[10])
-    position, _, frames, width, height = tf.while_loop(
-        goes_on,
-        step,
-        (start, tf.constant(False), zero, zero, zero),
-        maximum_iterations=MAX_GIF_BLOCKS,
-        parallel_iterations=1,
-    )
-    wanted = tf.maximum(width * height * 3, frames)
-    return tf.where(position < end, tf.int64.max, wanted)
-
-
-def _colour_table(flags: tf.Tensor) -> tf.Tensor:
-    size = 3 * tf.bitwise.left_shift(tf.constant(2, tf.int64), tf.math.floormod(flags, 8))
-    return tf.where(flags >= 0x80, size, tf.constant(0, tf.int64))
+    return tf.reduce_prod(gif_size(encoded)) * 3
 
 
 def _bytes(encoded: tf.Tensor, start: int, count: int) -> tf.Tensor:

@@ -1,16 +1,23 @@
 """Uncompressed BMP files in a TensorFlow graph; TensorFlow's own reader knows no palettes.
 
-`tfft.images.formats.check_variant` says what is allowed: 1, 4, 8, 24 and 32 bits a
-pixel, no compression.
+`tfft.images.bmp` reads the same files by the same rules.
 Source: Microsoft, BITMAPFILEHEADER and BITMAPINFOHEADER.
 """
 
 from tfft.system.tensorflow import tf
 
+from tfft.images.bmp import BGR_MASKS, BIT_FIELDS, BITS, SMALLEST_HEADER
+
 
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a BMP file (scalar string) to uint8 [height, width, 3], RGB."""
+    """Decodes a BMP file (scalar string) to uint8 [height, width, 3], RGB.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When run, on what `tfft.images.bmp.check_bmp` refuses.
+    """
     content = tf.io.decode_raw(encoded, tf.uint8)
+    with tf.control_dependencies([tf.debugging.Assert(_is_readable(content), ["no such BMP"])]):
+        content = tf.identity(content)
     offset = _number(content[10:14])
     header_size = _number(content[14:18])
     width = _number(content[18:22])
@@ -29,6 +36,23 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     )
     image = tf.cond(signed_height > 0, lambda: image[::-1], lambda: image)
     return tf.ensure_shape(image[..., ::-1], [None, None, 3])  # BGR to RGB
+
+
+def _is_readable(content: tf.Tensor) -> tf.Tensor:
+    """Returns whether the header announces a kind that is read, and the file has all its rows."""
+    head = tf.concat([content[:66], tf.zeros([66], tf.uint8)], axis=0)
+    bits, compression = _number(head[28:30]), _number(head[30:34])
+    masks = tf.constant(list(BGR_MASKS), tf.uint8)
+    has_bgr_masks = (compression == BIT_FIELDS) & tf.reduce_all(head[54:66] == masks)
+    height = _number(head[22:26])
+    height = tf.where(height >= 2**31, 2**32 - height, height)
+    row_bytes = (bits * _number(head[18:22]) + 31) // 32 * 4
+    return (
+        (_number(head[14:18]) >= SMALLEST_HEADER)
+        & tf.reduce_any(bits == tf.constant(BITS, tf.int64))
+        & ((compression == 0) | ((bits == 32) & has_bgr_masks))
+        & (_number(head[10:14]) + row_bytes * height <= tf.size(content, tf.int64))
+    )
 
 
 def _true_colour(rows: tf.Tensor, bits: tf.Tensor, width: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ from tfft.system.tensorflow import tf
 
 from tfft.data.graph.bmp import decode_bmp
 from tfft.data.graph.exif import exif_orientation, turned_upright
+from tfft.data.graph.gif import decode_gif
 from tfft.images.channels import LUMA, has_alpha
 from tfft.images.spec import PixelSpec
 
@@ -128,15 +129,6 @@ def box_pixels(
     return top, left, bottom, right
 
 
-def tensorflow_refusal(encoded: bytes) -> str:
-    """Returns why TensorFlow cannot decode an image, or "" if it can."""
-    try:
-        decode_upright(tf.constant(encoded))
-    except tf.errors.OpError as error:
-        return f"a broken image: {error.message}"
-    return ""
-
-
 def is_upright_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """Returns whether an encoded image is a JPEG that needs no turning, bool scalar."""
     return tf.cond(
@@ -159,22 +151,27 @@ def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_web_format(encoded: tf.Tensor) -> tf.Tensor:
-    is_webp = tf.strings.substr(encoded, 0, 4) == b"RIFF"
-    return tf.cond(
-        is_webp,
-        lambda: _decode_webp(encoded),
-        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    start = tf.strings.substr(encoded, 0, 4)
+    return tf.case(
+        [
+            (start == b"RIFF", lambda: _decode_webp(encoded)[:, :, :3]),
+            (start == b"GIF8", lambda: decode_gif(encoded)),
+        ],
+        default=lambda: tf.io.decode_png(encoded, channels=3),
     )
 
 
 def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a still WebP image with or without alpha, which is dropped."""
+    """Decodes a still WebP image to uint8 [height, width, 3], or 4 where it has alpha."""
     header = tf.io.decode_raw(tf.strings.substr(encoded, 0, 21), tf.uint8)
     is_extended = tf.strings.substr(encoded, 12, 4) == b"VP8X"
     is_animated = is_extended & (tf.bitwise.bitwise_and(header[20], 2) == 2)
     # TensorFlow 2.21 corrupts memory on an animated WebP: it is given nothing, and refuses that.
     encoded = tf.where(is_animated, tf.constant(b"", tf.string), encoded)
-    return tf.io.decode_image(encoded, expand_animations=False)[..., :3]
+    # As `tfft.images.webp` has it: the padding of the last chunk may be missing.
+    is_odd = tf.strings.length(encoded) % 2 == 1
+    encoded = tf.where(is_odd, tf.strings.join([encoded, b"\0"]), encoded)
+    return tf.io.decode_image(encoded, expand_animations=False)
 
 
 def _decode_alpha(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
@@ -187,8 +184,8 @@ def _decode_alpha(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     opaque = tf.fill([shape[0], shape[1], 1], tf.constant(255, tf.uint8))
 
     def of_webp() -> tf.Tensor:
-        decoded = tf.io.decode_image(encoded, expand_animations=False)
-        return tf.cond(tf.shape(decoded)[-1] == 4, lambda: decoded[..., 3:], lambda: opaque)
+        decoded = _decode_webp(encoded)
+        return tf.cond(tf.shape(decoded)[-1] == 4, lambda: decoded[:, :, 3:], lambda: opaque)
 
     alpha = tf.cond(
         is_png,

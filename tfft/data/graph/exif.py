@@ -2,6 +2,8 @@
 
 from tfft.system.tensorflow import tf
 
+from tfft.images.jpeg import MAX_STEPS
+
 _ORIENTATION = 0x0112
 _SHORT = 3
 _EXIF = b"Exif\x00\x00"
@@ -52,7 +54,7 @@ def _exif_start(encoded: tf.Tensor) -> tf.Tensor:
         marker = header[1]
         length = header[2] * 256 + header[3]
         is_exif = (marker == 0xE1) & (_slice(encoded, position + 4, 6) == _EXIF)
-        without_length = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
+        without_length = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD7))
         goes_on = without_length | ((marker >= 0xE0) & (marker <= 0xEF)) | (marker >= 0xFE)
         ends = (header[0] != 0xFF) | ~goes_on
         step = tf.where(without_length, 2, 2 + tf.maximum(length, 2))
@@ -61,7 +63,11 @@ def _exif_start(encoded: tf.Tensor) -> tf.Tensor:
         return tf.where(ends, size, position + step), found
 
     return tf.while_loop(
-        at_segment, next_segment, (tf.constant(2), tf.constant(0)), parallel_iterations=1
+        at_segment,
+        next_segment,
+        (tf.constant(2), tf.constant(0)),
+        maximum_iterations=MAX_STEPS,
+        parallel_iterations=1,
     )[1]
 
 

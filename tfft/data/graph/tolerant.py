@@ -4,14 +4,29 @@ from tfft.system.tensorflow import tf
 
 from tfft.data.graph.announced import announced_bytes
 from tfft.data.graph.decode import decode_exact
+from tfft.data.graph.jpeg import lacks_scans
 from tfft.images.formats import MAX_PIXELS
 from tfft.images.spec import PixelSpec
+
+
+def unless_refused(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns an encoded image (string scalar), or "" where its header is reason to refuse it.
+
+    These are images of more than `MAX_PIXELS` or of none, and JPEG files that lack scans. Decoding
+    fails on what is returned for them.
+
+    Raises:
+        tf.errors.InvalidArgumentError: When run, on bytes that are no image.
+    """
+    size = announced_bytes(encoded)
+    is_refused = (size > 3 * MAX_PIXELS) | (size <= 0) | lacks_scans(encoded)
+    return tf.where(is_refused, tf.constant(b"", tf.string), encoded)
 
 
 def decode_tolerant(encoded: tf.Tensor, spec: PixelSpec) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes one image as `decode_exact` does, or says that it cannot be read.
 
-    Also refused are images of more than `MAX_PIXELS`, before they are decoded.
+    What it refuses is what `tfft.images.decode` refuses.
 
     Args:
         encoded: string scalar, any bytes.
@@ -24,10 +39,7 @@ def decode_tolerant(encoded: tf.Tensor, spec: PixelSpec) -> tuple[tf.Tensor, tf.
     blank = tf.zeros([spec.height, spec.width, spec.channels], tf.float32)
 
     def decode(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        too_large = announced_bytes(image) > 3 * MAX_PIXELS
-        # TensorFlow refuses no bytes at all, whatever was announced.
-        image = tf.where(too_large, tf.constant(b"", tf.string), image)
-        return decode_exact(image, spec), tf.constant(True)
+        return decode_exact(unless_refused(image), spec), tf.constant(True)
 
     # Graphs have no exceptions, but a dataset can drop the element whose mapping failed.
     decoded = tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors()
