@@ -25,6 +25,40 @@ def call(function: Callable[..., None], *arguments: object) -> None:
         pool.submit(function, *arguments).result()
 
 
+class Started:
+    """`tfft ARGUMENTS`, running in a directory; its streams are kept in files beside that.
+
+    Args:
+        arguments: What follows `tfft`.
+        cwd: Where it runs.
+        name: Start of the names of the files that keep its streams; default: the directory's.
+    """
+
+    def __init__(self, arguments: Sequence[object], cwd: Path, name: str | None = None) -> None:
+        self.words = ["tfft", *map(str, arguments)]
+        name = name or cwd.name
+        streams = cwd.with_name(f"{name}.stdout"), cwd.with_name(f"{name}.stderr")
+        self._streams = streams
+        self.process = PROCESSES.Process(
+            target=_command, args=(self.words, cwd, dict(os.environ), streams)
+        )
+        self.process.start()
+
+    def ended(self, timeout: float) -> subprocess.CompletedProcess:
+        """Waits until it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It took longer, and was killed.
+        """
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+            raise subprocess.TimeoutExpired(self.words, timeout)
+        texts = (stream.read_text() for stream in self._streams)
+        return subprocess.CompletedProcess(self.words, self.process.exitcode, *texts)
+
+
 def tfft(arguments: Sequence[object], cwd: Path, timeout: float) -> subprocess.CompletedProcess:
     """Runs `tfft ARGUMENTS` in a directory.
 
@@ -36,18 +70,7 @@ def tfft(arguments: Sequence[object], cwd: Path, timeout: float) -> subprocess.C
     Raises:
         subprocess.TimeoutExpired: It took longer.
     """
-    words = ["tfft", *map(str, arguments)]
-    streams = tuple(cwd.with_name(f"{cwd.name}.{name}") for name in ("stdout", "stderr"))
-    process = PROCESSES.Process(target=_command, args=(words, cwd, dict(os.environ), streams))
-    process.start()
-    process.join(timeout)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-        raise subprocess.TimeoutExpired(words, timeout)
-    return subprocess.CompletedProcess(
-        words, process.exitcode, *(stream.read_text() for stream in streams)
-    )
+    return Started(arguments, cwd).ended(timeout)
 
 
 def _command(
