@@ -73,6 +73,26 @@ def test_an_archive_that_leaves_its_directory_is_not_unpacked(
     assert not list(cache.iterdir())
 
 
+@pytest.mark.parametrize("name", ["assets", "assets/words.txt", "assets/words"])
+def test_a_link_to_what_is_not_of_the_module_is_refused(tmp_path, module, name):
+    """Its content would be packed into the saved model, which is given to others."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "words.txt").write_text("secret")
+    copy = shutil.copytree(module, tmp_path / "module")
+    shutil.rmtree(copy / "assets", ignore_errors=True)
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).symlink_to(tmp_path / "outside" / Path(name).name)
+    with pytest.raises(BackboneError, match=f"a link that leads outside of it: {name}"):
+        build_backbone(HubBackbone(kind="hub", handle=str(copy)))
+
+
+def test_links_within_a_module_are_followed(tmp_path, module):
+    copy = shutil.copytree(module, tmp_path / "module")
+    (copy / "saved_model.pb").rename(copy / "graph")
+    (copy / "saved_model.pb").symlink_to("graph")
+    build_backbone(HubBackbone(kind="hub", handle=str(copy)))
+
+
 def test_a_truncated_archive_leaves_nothing(tmp_path, module, cache):
     path = archive(tmp_path / "module.tar.gz", module)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

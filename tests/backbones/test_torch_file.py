@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from untrusted.hostile_weights import bounded_memory
 
 from tfft.backbones.lite.torch_file import read_torch_arrays
 from tfft.errors import BackboneError
@@ -173,3 +174,25 @@ def test_anything_but_a_dict_of_tensors_is_refused():
         read_torch_arrays(torch_file([1, 2]))
     with pytest.raises(BackboneError, match="these are not tensors: a"):
         read_torch_arrays(torch_file({"a": 1}))
+
+
+def test_a_number_to_remember_by_takes_no_memory():
+    """Python's own reader makes a table of that size: here of 2 GB."""
+    remember = pickle.LONG_BINPUT + (1 << 27).to_bytes(4, "little")
+    content = torch_file({"a": tensor(Storage("0", 1), 0, (1,), (1,))}, {"0": np.ones(1, "<f4")})
+    opened = content.index(pickle.EMPTY_DICT, content.index(b"little_endian")) + 1
+    with bounded_memory():
+        arrays = read_torch_arrays(content[:opened] + remember + content[opened:])
+    np.testing.assert_array_equal(arrays["a"], [1])
+
+
+@pytest.mark.parametrize("end", [b"K\x01s", b"s", b""], ids=["key", "value", "nothing"])
+def test_what_holds_itself_many_times_is_not_built(end):
+    """Hashed or printed, tuples in tuples would take a time and memory of two to their number."""
+    twice = [b"h%ch%c\x86q%c" % (n, n, n + 1) for n in range(200)]
+    stream = io.BytesIO()
+    for part in (MAGIC_NUMBER, 1001, {}):
+        Writer(stream, protocol=2).dump(part)
+    stream.write(b"\x80\x02}" + b"K\x01K\x02\x86q\x00" + b"".join(twice) + end + b".")
+    with bounded_memory(), pytest.raises(BackboneError, match="tuples within tuples"):
+        read_torch_arrays(stream.getvalue())

@@ -31,6 +31,18 @@ def changed(source: Path, target: Path, change: Change) -> Path:
     return target
 
 
+def save_graph(path: Path, *changes: Change) -> Path:
+    """Saves a graph of nothing but the changes."""
+    saved_model = SavedModel()
+    meta_graph = saved_model.meta_graphs.add()
+    meta_graph.object_graph_def.SetInParent()
+    for change in changes:
+        change(meta_graph)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    return path
+
+
 def in_the_graph(operation: str) -> Change:
     return lambda meta_graph: meta_graph.graph_def.node.add(name="hidden", op=operation)
 

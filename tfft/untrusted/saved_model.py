@@ -69,10 +69,10 @@ def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) ->
 
 
 def _refusal(what: str, refused: dict[str, set[str]]) -> str:
-    names = sorted(refused)
+    names = sorted(refused)[:_SHOWN]
     return (
         f"{what} is not loaded: it has operations that do more than compute, or that no image "
-        f"model needs: {_shown(refused)}. If you trust it, allow them: --allow-op "
+        f"model needs: {_shown(refused)}. If you trust it, allow each: --allow-op "
         f"{' --allow-op '.join(names)} for a MODEL, backbone.allow_ops: [{', '.join(names)}] in a "
         f"recipe, TFFT_ALLOW_OPS={','.join(names)} in the environment of any command"
     )

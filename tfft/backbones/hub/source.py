@@ -93,6 +93,19 @@ def directory_digest(directory: Path) -> str:
 
 
 def _files(directory: Path) -> dict[str, Path]:
+    """Returns the files of a module by name.
+
+    Raises:
+        BackboneError: There are too many, or a link leads outside: what is packed into a saved
+            model would then be a file of this machine that nobody meant to give away.
+    """
+    root = directory.resolve()
+    for path in directory.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise BackboneError(
+                f"{directory} has a link that leads outside of it: {path.relative_to(directory)}. "
+                "Copy the module with the files that its links lead to: cp -RL"
+            )
     files = {f.relative_to(directory).as_posix(): f for f in directory.rglob("*") if f.is_file()}
     size = sum(path.stat().st_size for path in files.values())
     _require_bounded(f"{directory} has", len(files), size)
