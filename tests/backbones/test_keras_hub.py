@@ -1,5 +1,7 @@
 """Real KerasHub backbones with random weights: presets on disk, features, blocks, training."""
 
+import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -13,11 +15,18 @@ from backbones.transfer_matrix import (
     assert_saved_forms_agree,
     train_cell,
 )
+from untrusted.hostile_weights import (
+    in_another_file,
+    link_to_another_file,
+    not_a_number,
+    spoil,
+    weights_in,
+)
 
 from tfft.backbones.build import build_backbone
 from tfft.backbones.split import split
 from tfft.config.model import KerasHubBackbone
-from tfft.errors import BackboneError
+from tfft.errors import BackboneError, ModelFileError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -131,6 +140,30 @@ def test_a_preset_that_does_not_say_its_pixels_is_asked_for_them(presets: Path):
         build_backbone(of(presets / "resnet"))
     backbone = build_backbone(of(presets / "resnet", input_range=(-1.0, 1.0)))
     assert (backbone.spec.preprocessing, backbone.spec.default_size_px) == ("tf", 224)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (in_another_file, "is not read: its values lie in other files"),
+        (link_to_another_file, "is a link, which may lead to another file"),
+        (not_a_number, "has values that are not finite"),
+    ],
+)
+def test_weights_of_a_preset_are_looked_through(presets: Path, tmp_path: Path, fault, message):
+    preset = shutil.copytree(presets / "vit", tmp_path / "vit")
+    spoil(preset / "model.weights.h5", weights_in(preset / "model.weights.h5")[0], fault)
+    with pytest.raises(ModelFileError, match=message):
+        build_backbone(of(preset))
+
+
+def test_code_in_a_preset_is_refused(presets: Path, tmp_path: Path):
+    preset = shutil.copytree(presets / "vit", tmp_path / "vit")
+    config = json.loads((preset / "config.json").read_text())
+    config["config"]["inner"] = {"class_name": "Lambda", "config": {"name": "evil"}}
+    (preset / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelFileError, match=r"has Lambda layers.* not loaded: evil"):
+        build_backbone(of(preset))
 
 
 def test_what_is_no_preset_or_not_to_be_had_is_one_message(presets: Path, tmp_path: Path):
