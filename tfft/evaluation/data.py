@@ -46,7 +46,8 @@ def evaluation_images(
         loaded, others = recorded_data(info, progress), None
     else:
         kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
-        config = _DATA.validate_python({"kind": kind, "path": data.absolute()})
+        uncut = {} if _has_splits(data) else {"test_fraction": 0.0, "validation_fraction": 0.0}
+        config = _DATA.validate_python({"kind": kind, "path": data.absolute(), **uncut})
         loaded, others = load_data(config, progress, _wanted(info)), data
     wanted, split = split, "all" if others and not _has_splits(others) else split
     if split != "all" and split not in loaded.splits:
