@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import train_and_die
+from faults.tally import tally
 from forked import PROCESSES
 from shapes import THREE_PHASES, shapes_recipe, weights_of, write_backbone, write_photos
 
@@ -103,3 +104,5 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(
             kills += code == -signal.SIGKILL
         _require_same(run, whole)
     assert kills == wanted
+    promise = "A training that is killed ends, resumed, with the very same weights."
+    tally("kills", promise, tried=wanted, held=kills)
