@@ -97,6 +97,7 @@ def test_what_is_gone_or_changed_is_named_and_what_was_trained_on_never_counted(
     assert not trained_on & {digest.tobytes().hex() for digest in index.digests}
 
 
+@pytest.mark.slow
 def test_other_images_are_counted_without_those_that_were_trained_on(run: Run, trained: Path):
     tested = images_of(run, "test")
     other = trained / "other"
@@ -131,6 +132,7 @@ def test_a_finished_run_that_is_resumed_says_what_is_new_and_how_to_train_on_it(
     assert resume(run.path).metrics["label"]["top1"] >= 0
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_over_a_split_has_its_test_images(run: Run, trained: Path, tmp_path: Path):
     tested = images_of(run, "test")
     add_photos(trained / "photos", 30)
@@ -141,6 +143,7 @@ def test_a_run_that_takes_over_a_split_has_its_test_images(run: Run, trained: Pa
     assert len(read_kept_splits(again.path).ids) == 120
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_the_images_that_it_had(
     run: Run, trained: Path, tmp_path: Path
 ):
