@@ -201,3 +201,12 @@ def test_values_and_speeds_are_short():
     assert speed_text(1234.5, "images") == "1234 images/s"
     assert speed_text(0.25, "values") == "4.0 s each"
     assert speed_text(2_500_000.0, "bytes") == "2.5 MB/s"
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["predict", "model"], ["train", "--resume"]])
+def test_a_path_longer_than_any_is_one_short_message(command, capsys):
+    assert run([*command, "a" * 5_000]) in (1, 2)
+    message = capsys.readouterr().err
+    assert message.startswith("tfft: ")
+    assert "Traceback" not in message
+    assert len(message) < 6_000

@@ -285,5 +285,8 @@ def test_values_that_hold_themselves_are_refused():
 
 
 def test_a_name_longer_than_any_file_has_is_refused():
-    with pytest.raises(RecipeError, match="no recipe has a name so long"):
-        load_recipe("a" * 5_000)
+    for name in ("a" * 5_000, "a" * 300, "a/" * 3_000):
+        with pytest.raises(RecipeError, match="no recipe has a name so long"):
+            load_recipe(name)
+        with pytest.raises(RecipeError, match="no backbone has a name so long"):
+            load_recipe("classifier", overrides=[f"backbone={name}"], data="photos")

@@ -53,6 +53,7 @@ def test_an_export_says_its_input_and_for_older_clients_its_pixels(exported):
     assert described["input"] == {"kind": "image", **PixelSpec(SIZE_PX, SIZE_PX).to_json()}
     assert described["pixels"] == PixelSpec(SIZE_PX, SIZE_PX).to_json()
     assert len(described.pop("crc32")) == 8
+    assert len(described.pop("model_sha256")) == 64
     answered = load_predictor(exported.savedmodel).described().to_export_json()
     assert json.loads(json.dumps(answered)) == described
     of_file = json.loads(zipfile.ZipFile(exported.tflite["float32"]).read("tfft.json"))

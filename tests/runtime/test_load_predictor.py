@@ -140,8 +140,9 @@ def test_a_model_with_one_bit_changed_is_refused(small_run, exported, tmp_path):
     with pytest.raises(ModelFileError, match=r"small.tflite is damaged: its model is not the one"):
         load_predictor(lite)
     saved = Path(shutil.copytree(exported.savedmodel, tmp_path / "1"))
-    flipped(saved / "saved_model.pb", 100_000)
-    with pytest.raises(ModelFileError, match=r"saved_model\.pb"):
+    graph = saved / "saved_model.pb"
+    flipped(graph, graph.read_bytes().index(b"label_labels.txt"))
+    with pytest.raises(ModelFileError, match=r"saved_model\.pb is damaged: it is not the one"):
         load_predictor(saved)
 
 

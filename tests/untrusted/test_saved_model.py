@@ -1,5 +1,7 @@
 """A SavedModel is looked through before it is loaded, wherever it is loaded."""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.cli.main import run
 from tfft.config.model import HubBackbone
 from tfft.errors import ModelFileError
+from tfft.system.formats import MODEL
 from tfft.untrusted.saved_model import scan_saved_model
 
 
@@ -39,7 +42,12 @@ def written(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def hostile(exported, written) -> Path:
-    return export_that_writes(exported.savedmodel, written.parent / "export", written)
+    export = export_that_writes(exported.savedmodel, written.parent / "export", written)
+    described = export / "assets.extra" / "tfft.json"
+    values = json.loads(described.read_text())
+    graph = hashlib.sha256((export / "saved_model.pb").read_bytes()).hexdigest()
+    MODEL.write(described, {**values, "model_sha256": graph})
+    return export
 
 
 @pytest.fixture

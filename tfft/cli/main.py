@@ -4,6 +4,7 @@ Only click and the table below are imported until a command is chosen, so that h
 """
 
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -15,7 +16,7 @@ import click
 
 from tfft import __version__
 from tfft.cli.output import leave_stdout, say
-from tfft.errors import TfftError, TfftWarning, UsageError, nearest
+from tfft.errors import TfftError, TfftWarning, UsageError, nearest, shortened
 from tfft.system.printable import printable_name
 from tfft.system.signals import Terminated, signals_interrupt
 
@@ -125,6 +126,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             raise
         say(f"tfft: no permission to open {printable_name(os.fsdecode(error.filename))}.")
+        return UsageError.exit_code
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG or error.filename is None:
+            raise
+        name = shortened(printable_name(os.fsdecode(error.filename)))
+        say(f"tfft: a path that was given is longer than any can be: {name}")
         return UsageError.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__

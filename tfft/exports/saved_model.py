@@ -8,7 +8,8 @@ from tfft.system.tensorflow import keras, tf
 
 from tfft.data.graph.tolerant import decode_tolerant
 from tfft.exports.outputs import answers_and_logits, labels_file
-from tfft.runtime.info import FILE_NAME, ModelInfo
+from tfft.runtime.info import DIGEST_KEY, FILE_NAME, ModelInfo
+from tfft.system.digests import file_sha256
 from tfft.system.formats import MODEL
 
 # Images that are decoded at once: each may need about ten times the memory of its pixels.
@@ -127,7 +128,9 @@ def write_saved_model(
     with tempfile.TemporaryDirectory() as label_files:
         servable = _Servable(model, info, Path(label_files), weights)
         tf.saved_model.save(servable, str(directory), signatures=servable.signatures())
-    MODEL.write(directory / "assets.extra" / FILE_NAME, info.to_export_json())
+    digest = file_sha256(directory / "saved_model.pb")
+    described = {**info.to_export_json(), DIGEST_KEY: digest}
+    MODEL.write(directory / "assets.extra" / FILE_NAME, described)
 
 
 def read_labels(directory: Path, head: str) -> tuple[str, ...]:

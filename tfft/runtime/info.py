@@ -11,7 +11,8 @@ from tfft.system.formats import MODEL, described
 from tfft.system.names import is_name
 
 FILE_NAME = "tfft.json"
-# In the description of a .tflite file: SHA-256 of the file without the archive at its end.
+# In the description of an export: SHA-256 of its saved_model.pb, or of a .tflite file without the
+# archive at its end.
 DIGEST_KEY = "model_sha256"
 # Keys of the `data` section with paths on the machine that trained.
 PLACES = ("path", "data_dir", "archives", "split_like")

@@ -16,6 +16,7 @@ from tfft.runtime.predictor import Predictor
 from tfft.runtime.served.address import is_address
 from tfft.runtime.served.transport import TIMEOUT_S
 from tfft.system.damage import reading
+from tfft.system.digests import file_sha256
 from tfft.system.files import json_value, read_json
 from tfft.system.paths import expanded
 from tfft.system.readable import command_text
@@ -134,9 +135,16 @@ def read_saved_model_info(directory: Path) -> ModelInfo:
     """Reads the description of a SavedModel from its extra assets.
 
     Raises:
-        ModelFileError: It has no description.
+        ModelFileError: It has no description, or is damaged.
     """
-    info = _info(directory / "assets.extra" / FILE_NAME)
+    file, graph = directory / "assets.extra" / FILE_NAME, directory / "saved_model.pb"
+    info = _info(file)
+    # TensorFlow compares the checksums of variables, and none of the graph.
+    if read_json(file).get(DIGEST_KEY) not in (None, file_sha256(graph)):
+        raise ModelFileError(
+            f"{graph} is damaged: it is not the one that was exported. Put back a copy, or export "
+            "the run again"
+        )
     place = directory.absolute()
     return with_local_info(info, place.parent, place.name)
 

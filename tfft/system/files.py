@@ -25,6 +25,8 @@ from tfft.system.damage import reading
 from tfft.system.disks import error_of_system, full_disk
 from tfft.system.paths import expanded
 
+# The array with the names of all others.
+_NAMES = "__names__"
 # More than any count, size or time has.
 _MOST_DIGITS = 30
 
@@ -247,6 +249,7 @@ def _explanation(error: OSError, path: Path) -> str:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray | int]) -> None:
     """Writes arrays to `path` as an uncompressed ``.npz`` file, whole or not at all."""
     named: Any = dict(arrays)  # savez has parameters of its own, of other types
+    named[_NAMES] = np.array(sorted(arrays))
     with atomic_path(path) as temporary:
         np.savez(temporary, **named)
 
@@ -263,7 +266,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         path.open("rb") as stream,
         np.load(stream, allow_pickle=False) as archive,
     ):
-        return {name: archive[name] for name in archive.files}
+        found = {name: archive[name] for name in archive.files}
+        # Damage in the list of an archive may hide a member.
+        if found.pop(_NAMES, np.array(sorted(found))).tolist() != sorted(found):
+            raise ValueError("arrays in it are missing")
+        return found
 
 
 def lock_or_none(path: Path, kind: int) -> int | None:

@@ -14,13 +14,14 @@ from tfft.config.loading.overrides import Override, Overrides, apply_overrides, 
 from tfft.config.loading.source import (
     Document,
     bundled_recipes,
+    is_too_long,
     plain_value,
     read_yaml,
     recipe_text,
 )
 from tfft.config.loading.validate import validated
 from tfft.config.model import BackboneConfig
-from tfft.errors import BackboneError, RecipeError, nearest
+from tfft.errors import BackboneError, RecipeError, nearest, shortened
 from tfft.system.paths import expanded
 
 _FORMS = (
@@ -140,6 +141,8 @@ def _divided(text: str) -> list[str]:
 
 def _document(text: str, weights: str | None = None) -> Document:
     """Returns the sections that a text stands for: the backbone's, and a recipe's pixels."""
+    if is_too_long(text):
+        raise BackboneError(f"no backbone has a name so long. Received: {shortened(text)}")
     name, _, rest = text.partition(":")
     path = expanded(text)
     specs = {spec.name: spec for spec in backbone_specs()}

@@ -4,6 +4,7 @@ A small and strict YAML: version 1.2's numbers and booleans (``1e-4`` is a numbe
 word), no tags, no duplicate keys, bounded in size and depth.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,9 +22,9 @@ Path = tuple[str | int, ...]
 
 _MAX_BYTES = 1 << 20
 _LONGEST_PROBLEM = 300
+_LONGEST_PATH, _LONGEST_NAME = 4000, 255
 _MAX_NODES = 20_000
 MAX_DEPTH = 30
-_LONGEST_PATH = 1000
 _BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NULL = re.compile(r"null|Null|NULL|~|")
 # What is longer is no count; Python refuses to read integers of thousands of digits.
@@ -71,7 +72,7 @@ def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
     """
     bundled = bundled_recipes()
     path = bundled.get(str(name_or_path)) or expanded(name_or_path)
-    if len(str(name_or_path)) > _LONGEST_PATH:
+    if is_too_long(str(path)):
         raise RecipeError(f"no recipe has a name so long. Received: {shortened(str(path))}")
     if path.is_dir():
         raise RecipeError(
@@ -97,6 +98,13 @@ def recipe_text(name_or_path: str | FilePath) -> tuple[FilePath, str]:
             f"{path}:{line}: not UTF-8: the byte 0x{content[error.start]:02x}. Save the file as "
             "UTF-8"
         ) from error
+
+
+def is_too_long(path: str) -> bool:
+    """Says whether a path is longer than systems let paths and names in them be."""
+    return len(path) > _LONGEST_PATH or any(
+        len(os.fsencode(name)) > _LONGEST_NAME for name in path.split("/")
+    )
 
 
 def read_yaml(text: str, source: str) -> Document:

@@ -234,6 +234,9 @@ def _examples(tfds: Any, builder: Any, split: str, features: _Features) -> Any:
             read_config=tfds.ReadConfig(interleave_cycle_length=1, add_tfds_id=True),
         )
     except ValueError as error:
+        if split.partition("[")[0] in available:
+            with _reading_set(builder.name, builder.data_dir):
+                raise
         raise DataError(
             f"{builder.name} has no split {split!r}; it has {', '.join(available)}. Set "
             f"data.test_split to null to cut the test images from the training split."
