@@ -16,7 +16,8 @@ them it held. The tests in the last column fail if one of them does not. CI runs
 these are the counts of the full sizes:
 
 ```sh
-TFFT_FAULTS_TALLY=$PWD/tests/faults/tallies.json .venv/bin/python -m pytest tests/faults && make docs
+export TFFT_FAULTS_TALLY=$PWD/tests/faults/tallies.json
+.venv/bin/python -m pytest tests/faults && make docs
 ```
 
 What a stranger's file can and cannot do is told in [SECURITY.md](../SECURITY.md).
