@@ -39,5 +39,6 @@ def tally(kind: str, promise: str, *, tried: int, held: int) -> None:
         stream.seek(0)
         rows = [other for other in json.loads(stream.read() or "[]") if other["promise"] != promise]
         rows = sorted([*rows, row], key=lambda row: (KINDS.index(row["kind"]), row["promise"]))
+        text = json.dumps(rows, indent=1) + "\n"  # first: what cannot be written must cost no row
         stream.truncate(0)
-        stream.write(json.dumps(rows, indent=1) + "\n")
+        stream.write(text)

@@ -165,13 +165,14 @@ def test_a_run_counts_no_image_elsewhere_than_where_it_was(tried: int, tmp_path:
         index = pictures.source().index
         found, changes = read_kept_splits(tmp_path).recalled(index, np.ones(len(index), bool))
         named = {*changes.new, *changes.changed}
-        held += (
+        held += bool(
             all(
                 split == was.get(row[1]) if split else row[0] in named
                 for row, split in zip(pictures.rows, found.tolist(), strict=True)
             )
             and all(found.tolist().count(split) <= count for split, count in images.items())
-            and (found != "").sum() + len(changes.gone) + len(changes.changed) == len(rows)
+            and np.count_nonzero(found != "") + len(changes.gone) + len(changes.changed)
+            == len(rows)
         )
     tally(
         "runs",
