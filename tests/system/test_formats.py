@@ -19,19 +19,20 @@ def test_what_is_written_has_the_number_and_is_read_without_it(name, tmp_path):
     ALL[name].write(file, {"key": {}})
     written = json.loads(file.read_text())
     assert len(written.pop("crc32")) == 8
-    assert written == {"format": 1, "key": {}}
+    assert written == {"format": ALL[name].number, "key": {}}
     assert ALL[name].read(file) == {"key": {}}
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_newer_number_is_refused_with_both_numbers_and_what_to_do(name, tmp_path):
     file = tmp_path / "file.json"
-    file.write_text('{"format": 2, "key": "value"}')
+    number = ALL[name].number
+    file.write_text(json.dumps({"format": number + 1, "key": "value"}))
     with pytest.raises(NewerFormatError) as refused:
         ALL[name].read(file)
     assert str(refused.value) == (
-        f"{file} is {ALL[name].what} in format 2; tfft {__version__} reads formats up to 1. "
-        "Upgrade tfft: pip install --upgrade tfft"
+        f"{file} is {ALL[name].what} in format {number + 1}; tfft {__version__} reads formats "
+        f"up to {number}. Upgrade tfft: pip install --upgrade tfft"
     )
     assert refused.value.exit_code == 2
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import DataError
@@ -98,7 +98,7 @@ def check(
 @click.argument("source", metavar="RECIPE|DIR|RUN")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="FILE",
     required=True,
     help="CSV file to write. It must not exist.",

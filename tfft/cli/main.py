@@ -122,17 +122,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except TfftError as error:
         say(f"tfft: {error}")
         return error.exit_code
-    except PermissionError as error:  # of a path that was given, and whose folders are closed
-        if error.filename is None:
-            raise
-        say(f"tfft: no permission to open {printable_name(os.fsdecode(error.filename))}.")
-        return UsageError.exit_code
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG or error.filename is None:
-            raise
-        name = shortened(printable_name(os.fsdecode(error.filename)))
-        say(f"tfft: a path that was given is longer than any can be: {name}")
-        return UsageError.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         notes = getattr(interrupt, "__notes__", [])  # they say how to continue
@@ -140,15 +129,29 @@ def run(arguments: Sequence[str] | None = None) -> int:
         say(f"tfft: stopped{by}.", *notes)
         return interrupt.exit_code if isinstance(interrupt, Terminated) else EXIT_INTERRUPTED
     except Exception as error:
-        from tfft.system.disks import full_disk
-
-        message = full_disk(error)
-        if not message:
+        fault = _fault_of_system(error)
+        if fault is None:
             raise
-        say(f"tfft: {message}")
+        say(f"tfft: {fault}")
         leave_stdout()
-        return TfftError.exit_code
+        return fault.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _fault_of_system(error: Exception) -> TfftError | None:
+    """Returns what is said of a path that was given or of a full disk; None where it is a bug."""
+    from tfft.system.disks import full_disk
+
+    if message := full_disk(error):
+        return TfftError(message)
+    if not isinstance(error, OSError) or error.filename is None:
+        return None
+    name = shortened(printable_name(os.fsdecode(error.filename)))
+    if isinstance(error, PermissionError):  # of a path that was given, and whose folders are closed
+        return UsageError(f"no permission to open {name}.")
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"a path that was given is longer than any can be: {name}")
+    return None
 
 
 @contextlib.contextmanager
