@@ -91,8 +91,8 @@ def test_no_cut_parts_copies_or_groups_and_each_class_keeps_training_images(trie
         held += are_whole(pictures, splits) and trained == {row[2] for row in pictures.rows}
     tally(
         "data",
-        "copies of an image, and images of one group, are on one side of every cut, and each class "
-        "keeps an image to train on",
+        "Copies of an image, and images of one group, are on one side of every cut, and each class "
+        "keeps an image to train on.",
         tried=tried,
         held=held,
     )
@@ -113,7 +113,7 @@ def test_an_image_keeps_its_split_when_others_are_added(tried: int):
         held += after[: len(before)] == before and are_whole(pictures, after)
     tally(
         "data",
-        "an image keeps its split when others are added to a set of 400",
+        "An image keeps its split when others are added to a set of 400.",
         tried=tried,
         held=held,
     )
@@ -176,8 +176,8 @@ def test_a_run_counts_no_image_elsewhere_than_where_it_was(tried: int, tmp_path:
         )
     tally(
         "runs",
-        "after images were removed, renamed, changed, copied and added, a run counts each of its "
-        "own in the split that it was in, and names the others",
+        "After images were removed, renamed, changed, copied and added, a run counts each of its "
+        "own in the split that it was in, and names the others.",
         tried=tried,
         held=held,
     )
@@ -213,7 +213,7 @@ def test_a_damaged_list_of_splits_is_said_or_moves_no_image(tried: int, tmp_path
         )
     tally(
         "runs",
-        "a damaged splits.csv of a run is named, or moves no image from one split to another",
+        "A damaged `splits.csv` of a run is named, or moves no image to another split.",
         tried=tried,
         held=held,
     )
