@@ -58,9 +58,9 @@ def _use_plan(place: Path) -> None:
 
 
 def _use_metrics(place: Path) -> None:
-    run = Run(place / "runs" / "finished")
+    run, recipe = open_run(place / "runs" / "finished")
     refits_validation(run)
-    _finished(run, SILENT).lines()
+    _finished(run, recipe, SILENT).lines()
     metrics = METRICS.read(run.metrics_file)
     facts._kept(metrics["best"], PLAN.read(run.plan_file), True)
 

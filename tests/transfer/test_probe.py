@@ -10,6 +10,8 @@ from tfft.errors import DataError, UsageError
 from tfft.metrics.commonest import CommonestClass
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.system.pictures import require_picture
+from tfft.system.progress import SILENT
+from tfft.transfer.prepare import load_of_recipe
 from tfft.transfer.probes.probe import BlockProbe, Probe, probe_recipe, probe_run
 from tfft.transfer.probes.probe_plot import write_plot
 from tfft.transfer.train import train
@@ -58,7 +60,7 @@ def test_each_block_of_a_recipe_and_of_a_run_is_probed(tmp_path: Path):
     write_backbone(photos)
     recipe = shapes_recipe(photos, {**HEADS, "unfreeze": "all"}, keep_best=False)
     probe = probe_recipe(recipe)
-    assert probe.validation_images == 18
+    assert probe.validation_images == load_of_recipe(recipe, SILENT).counts["validation"]
     assert [block.features for block in probe.blocks][-1] == FEATURES
     shares = [block.share_of_compute for block in probe.blocks]
     assert shares == sorted(shares)

@@ -103,7 +103,7 @@ def serve_check(
         >>> check = tfft.serve_check(url, "runs/classifier")
         >>> check.require()  # raises a GateError if an answer differs by more than the tolerance
         >>> check.images, list(check.signatures)
-        (12, ['serve_bytes', 'serving_default'])
+        (11, ['serve_bytes', 'serving_default'])
     """
     from tfft.exports.serving import serve_check as checking
 
