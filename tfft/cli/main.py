@@ -146,11 +146,11 @@ def _fault_of_system(error: Exception) -> TfftError | None:
         return TfftError(message)
     if not isinstance(error, OSError) or error.filename is None:
         return None
-    name = shortened(printable_name(os.fsdecode(error.filename)))
+    name = printable_name(os.fsdecode(error.filename))
     if isinstance(error, PermissionError):  # of a path that was given, and whose folders are closed
         return UsageError(f"no permission to open {name}.")
     if error.errno == errno.ENAMETOOLONG:
-        return UsageError(f"a path that was given is longer than any can be: {name}")
+        return UsageError(f"a path that was given is longer than any can be: {shortened(name)}")
     return None
 
 
