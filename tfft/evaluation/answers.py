@@ -19,6 +19,7 @@ from tfft.evaluation.predict import predict_index
 from tfft.runs.run import no_run, require_run
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
+from tfft.system.digests import file_sha256
 from tfft.system.files import read_arrays, write_arrays
 from tfft.system.formats import ANSWERS
 from tfft.system.progress import Progress
@@ -135,8 +136,7 @@ def load_answers(run: Path, split: str) -> Answers:
 
 def answers_key(predictor: Predictor, index: ImageIndex) -> str:
     """Returns the SHA-256 of what determines the answers: the model, its pixels, the images."""
-    with Path(predictor.path).open("rb") as file:
-        model = hashlib.file_digest(file, "sha256").hexdigest()
+    model = file_sha256(Path(predictor.path))
     parts = [model, predictor.info.pixels.to_json(), index.fingerprint()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
