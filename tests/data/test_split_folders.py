@@ -97,6 +97,13 @@ def test_a_split_behind_a_broken_link_is_named(photos):
     assert [bad.path for bad in source.unreadable] == ["test"]
 
 
+def test_a_link_that_leads_back_to_itself_hides_no_split(photos):
+    root = photos("train/cat", "train/dog", "test/cat", "test/dog")
+    (root / "train" / "loop").symlink_to("loop")
+    assert set(split_folders(root)) == {"train", "test"}
+    assert [bad.path for bad in images_in_folders(root).unreadable] == ["train/loop"]
+
+
 def test_classes_one_folder_deeper_are_pointed_to(photos):
     root = photos("images/cat", "images/dog")
     with pytest.raises(DataError, match=r"one class only, 'images': .* give .*/images$"):

@@ -194,10 +194,15 @@ def _folders_in(directory: Path) -> set[str]:
     """Returns the names of the folders in a directory, in lower case; none if it is not listed."""
     try:
         with os.scandir(directory) as entries:
-            found = {entry.name.lower() for entry in entries if entry.is_dir()}
+            found = {entry.name.lower() for entry in entries if _leads_to_folder(entry)}
     except OSError:
         return set()
     return {name for name in found if not name.startswith(".")}
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Says whether an entry is a folder or a link to one; a link that leads nowhere is neither."""
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry))  # noqa: PTH112
 
 
 def _visible(directory: Path) -> list[Path]:
