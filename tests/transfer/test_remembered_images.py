@@ -97,6 +97,16 @@ def test_what_is_gone_or_changed_is_named_and_what_was_trained_on_never_counted(
     assert not trained_on & {digest.tobytes().hex() for digest in index.digests}
 
 
+def test_a_list_that_lost_its_end_is_refused(run: Run):
+    """Its last images would be taken for new ones."""
+    whole = run.splits_file.read_text()
+    run.splits_file.write_text("".join(whole.splitlines(keepends=True)[:-3]))
+    with pytest.raises(DataError, match=r"splits\.csv is damaged, or was changed since"):
+        run.kept_splits()
+    run.splits_file.write_text(whole)
+    assert len(run.kept_splits().ids) == 90
+
+
 @pytest.mark.slow
 def test_other_images_are_counted_without_those_that_were_trained_on(run: Run, trained: Path):
     tested = images_of(run, "test")

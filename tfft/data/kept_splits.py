@@ -10,7 +10,9 @@ import numpy as np
 from tfft.data.dataset import SPLITS, Changes, ImageData
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError
+from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path
+from tfft.system.formats import RUN
 
 # In a run, and in what is given as one.
 FILE_NAME = "splits.csv"
@@ -109,7 +111,8 @@ def read_kept_splits(path: Path) -> KeptSplits:
         path: The file, or the directory of a run.
 
     Raises:
-        DataError: There is no such file, or it is none.
+        DataError: There is no such file, it is none, or it is not the one that the run wrote.
+        TfftError: The record of the run cannot be read.
     """
     file = path / FILE_NAME if path.is_dir() else path
     if path.is_dir() and not file.is_file():
@@ -120,6 +123,7 @@ def read_kept_splits(path: Path) -> KeptSplits:
         )
     rows: list[tuple[str, str, str]] = []
     try:
+        _require_as_recorded(file)
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             columns = reader.fieldnames or []
@@ -144,6 +148,18 @@ def read_kept_splits(path: Path) -> KeptSplits:
         raise DataError(f"{file} is no CSV file: {error}") from error
     names, splits, digests = zip(*rows, strict=True) if rows else ((), (), ())
     return KeptSplits(names, splits, digests)
+
+
+def _require_as_recorded(file: Path) -> None:
+    """Requires of the list of a run that it is whole: without its end it would still be a list."""
+    if file.name == FILE_NAME:
+        recorded = RUN.read_if_there(file.with_name("run.json")).get("splits_sha256")
+        if recorded and recorded != file_sha256(file):
+            raise DataError(
+                f"{file} is damaged, or was changed since the run began. Put back a copy, or "
+                "remove it: the images are then split as the recipe says, in the same way if they "
+                "are the same images"
+            )
 
 
 def write_kept_splits(path: Path, data: ImageData) -> None:

@@ -203,6 +203,7 @@ class _Run:
     started: str = ""
     finished: str = ""
     seed: int = 0
+    splits_sha256: str = ""
     tfft: str = ""
     python: str = ""
     packages: dict[str, str | None] = field(default_factory=dict)

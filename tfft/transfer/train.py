@@ -29,6 +29,7 @@ from tfft.runs.finding import Finding
 from tfft.runs.history import history_digest
 from tfft.runs.hold import held
 from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
+from tfft.system.digests import file_sha256
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
 from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
 from tfft.system.progress import SILENT, Progress
@@ -160,7 +161,13 @@ def _train(
             write_kept_splits(run.splits_file, prepared.data)
         PLAN.write(run.plan_file, plan.to_json())
         BACKBONE.write(run.path / FILE_NAME, backbone_to_json(prepared.classifier.backbone))
-        record(run, status="running", data=prepared.data.to_json(), seed=recipe.seed)
+        record(
+            run,
+            status="running",
+            data=prepared.data.to_json(),
+            splits_sha256=file_sha256(run.splits_file),
+            seed=recipe.seed,
+        )
         if not state.saves:
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
