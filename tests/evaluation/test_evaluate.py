@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tfft.errors import DataError, ModelFileError
+from tfft.errors import DataError, ModelFileError, RecipeError, UsageError
 from tfft.evaluation.answers import load_answers
 from tfft.evaluation.evaluate import evaluate
 from tfft.runtime.load import load_predictor
@@ -103,6 +103,34 @@ def test_a_class_that_the_model_does_not_know_is_named(small_run, pictures, tmp_
     shutil.copytree(pictures / "red", tmp_path / "some" / "reed")
     with pytest.raises(DataError, match=r"'reed' Did you mean 'red'\?"):
         evaluate(small_run, data=tmp_path / "some")
+
+
+@pytest.mark.parametrize("name", ["list.csv", "photo.jpg"])
+def test_a_file_that_lists_no_images_is_a_data_error(small_run, tmp_path, name):
+    (tmp_path / name).write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(DataError, match=rf"{name}"):
+        evaluate(small_run, data=tmp_path / name)
+
+
+def test_files_that_are_no_images_stop_it_unless_it_is_told_to_skip_them(
+    small_run, pictures, tmp_path
+):
+    some = Path(shutil.copytree(pictures, tmp_path / "some"))
+    (some / "red" / "bad.png").write_bytes(b"no image")
+    with pytest.raises(
+        DataError, match=r"red/bad\.png: .*\nRepair .* set data\.on_bad_image to skip"
+    ):
+        evaluate(small_run, data=some, split="all")
+    skipped = {"data.on_bad_image": "skip"}
+    evaluation = evaluate(small_run, data=some, split="all", overrides=skipped)
+    assert evaluation.examples == 24
+    assert any(
+        note.startswith("left out: 1 file, such as red/bad.png") for note in evaluation.notes
+    )
+    with pytest.raises(RecipeError, match=r"unknown key"):
+        evaluate(small_run, data=some, overrides=["train.batch_size=3"])
+    with pytest.raises(UsageError, match=r"--set is for the images that --data names"):
+        evaluate(small_run, overrides=skipped)
 
 
 def test_data_with_splits_are_evaluated_on_the_one_asked_for(small_run, pictures, tmp_path):

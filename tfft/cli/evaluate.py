@@ -9,6 +9,7 @@ from tfft.cli.evaluation_table import evaluation_tables
 from tfft.cli.options import (
     allow_op_option,
     data_option,
+    data_set_option,
     info_option,
     json_option,
     quiet_option,
@@ -28,6 +29,7 @@ from tfft.errors import GateError
     help="train, validation, test or all.",
 )
 @data_option
+@data_set_option
 @click.option(
     "--min-top1",
     type=click.FloatRange(0.0, 1.0),
@@ -49,6 +51,7 @@ def command(
     model: str,
     split: str,
     data: Path | None,
+    overrides: tuple[str, ...],
     min_top1: float | None,
     signature: str | None,
     info: Path | None,
@@ -62,6 +65,7 @@ def command(
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
     http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. Without --data, it is measured on the
     data that it was trained on. Other data without splits of their own are used whole.
+    Files among them that are no readable images stop it, unless --set data.on_bad_image=skip.
 
     \b
     Example:
@@ -74,7 +78,9 @@ def command(
             predictor = tfft.load_predictor(
                 model, signature=signature, info=info, timeout_s=timeout, allow_ops=allow_ops
             )
-            evaluation = tfft.evaluate(predictor, split=split, data=data, progress=progress)
+            evaluation = tfft.evaluate(
+                predictor, split=split, data=data, overrides=overrides, progress=progress
+            )
         if as_json:
             print_json(results, evaluation.to_json())
         else:

@@ -28,6 +28,14 @@ set_option = click.option(
     help="Set a value of the recipe, such as train.phases.0.epochs=5. Can be repeated.",
 )
 
+data_set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set how the images of --data are read, such as data.on_bad_image=skip. Can be repeated.",
+)
+
 data_option = click.option(
     "--data",
     type=PathType(),

@@ -9,6 +9,7 @@ import tfft
 from tfft.cli.options import (
     allow_op_option,
     data_option,
+    data_set_option,
     json_option,
     quiet_option,
     timeout_option,
@@ -28,6 +29,7 @@ from tfft.cli.progress import shown_progress
     help="Signature to ask. Can be repeated. Default: serve_bytes and serving_default.",
 )
 @data_option
+@data_set_option
 @click.option("--split", default="test", show_default=True, help="train, validation, test or all.")
 @click.option(
     "--images", type=click.IntRange(min=1), default=256, show_default=True, help="Number of images."
@@ -49,6 +51,7 @@ def command(
     against: str,
     signatures: tuple[str, ...],
     data: Path | None,
+    overrides: tuple[str, ...],
     split: str,
     images: int,
     tolerance: float,
@@ -74,6 +77,7 @@ def command(
                 against,
                 signatures=signatures or None,
                 data=data,
+                overrides=overrides,
                 split=split,
                 images=images,
                 tolerance=tolerance,

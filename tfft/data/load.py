@@ -69,7 +69,7 @@ def load_data(
         corrupt = {k: image for k, image in corrupt.items() if passes and image.path in ids}
         unreadable = tuple(image for image in source.unreadable if image.path in ids)
         source = replace(source, unreadable=unreadable)
-    _stop_at(config, source, bad, conflicts, corrupt)
+    _stop_at(config, source, bad, conflicts, corrupt, of_run=kept is not None)
     if conflicts and config.on_label_conflict == "warn":
         progress.message("\n".join(_conflict_lines(conflicts, _CONFLICTS_SHOWN)))
     elif conflicts:
@@ -222,6 +222,8 @@ def _stop_at(
     bad: dict[int, BadImage],
     conflicts: dict[int, BadImage],
     corrupt: dict[int, BadImage],
+    *,
+    of_run: bool,
 ) -> None:
     """Raises one error that names every file that the configuration does not let pass."""
     lines = []
@@ -232,7 +234,9 @@ def _stop_at(
         lines.append(f"{what} no usable image, of {found} in {source.name}:")
         lines += [f"  {image.path}: {image.reason}" for image in unusable]
         lines.append(
-            "Repair or remove them, or set data.on_bad_image to skip to go on without them."
+            "Put them back as they were, or remove them: an evaluation leaves them out then."
+            if of_run
+            else "Repair or remove them, or set data.on_bad_image to skip to go on without them."
         )
     if conflicts and config.on_label_conflict == "stop":
         lines += _conflict_lines(conflicts)

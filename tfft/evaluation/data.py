@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from tfft.config.base import Section
 from tfft.config.data import DataConfig
+from tfft.config.loading.overrides import Overrides, apply_overrides, parse_overrides
+from tfft.config.loading.source import Document
+from tfft.config.loading.validate import validated
 from tfft.data.dataset import ImageData
 from tfft.data.examples import exact_targets
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import hexadecimal, read_kept_splits
 from tfft.data.load import load_data
 from tfft.data.sources.folder import split_folders
-from tfft.errors import DataError, ModelFileError, nearest
+from tfft.errors import DataError, ModelFileError, UsageError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
 from tfft.system.readable import counted
@@ -24,8 +28,16 @@ _TELLS = "For the URL of a server, --info RUN says it; otherwise evaluate the ru
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
 
 
+class _Images(Section):
+    data: DataConfig
+
+
 def evaluation_images(
-    info: ModelInfo, split: str, data: Path | None, progress: Progress
+    info: ModelInfo,
+    split: str,
+    data: Path | None,
+    progress: Progress,
+    overrides: Overrides = (),
 ) -> tuple[ImageIndex, ImageData, str]:
     """Returns the images to evaluate on, the data they are from, and the name of the split.
 
@@ -37,19 +49,27 @@ def evaluation_images(
             that the model was trained on, or chosen by, are left out if it keeps which they were,
             unless `split` is ``train`` or ``all``.
         progress: Where progress is reported.
+        overrides: Values of the `data` section by which other data are read, such as
+            ``data.on_bad_image=skip``.
 
     Raises:
         DataError: There is no such split.
         ModelFileError: The model does not say what it was trained on.
+        RecipeError: An override is not of the `data` section, or its value is wrong.
+        UsageError: The model's own data are given overrides.
     """
     if data is None or str(data.absolute()) == (info.data or {}).get("path"):
-        loaded, others = recorded_data(info, progress), None
+        if overrides:
+            raise UsageError(
+                "--set is for the images that --data names: those that the model was trained on "
+                "are read as they were"
+            )
+        loaded, others, has_splits = recorded_data(info, progress), None, True
     else:
-        kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
-        uncut = {} if _has_splits(data) else {"test_fraction": 0.0, "validation_fraction": 0.0}
-        config = _DATA.validate_python({"kind": kind, "path": data.absolute(), **uncut})
-        loaded, others = load_data(config, progress, _wanted(info)), data
-    wanted, split = split, "all" if others and not _has_splits(others) else split
+        others, has_splits = data, _has_splits(data)
+        config = _config_of_images(data, has_splits, overrides)
+        loaded = load_data(config, progress, _wanted(info))
+    wanted, split = split, split if has_splits else "all"
     if split != "all" and split not in loaded.splits:
         changed = loaded.changes.lines() if loaded.changes else []
         raise DataError(
@@ -64,19 +84,28 @@ def evaluation_images(
     parts = loaded.splits
     images = together(list(parts.values())) if split == "all" else parts[split]
     if others and wanted not in ("train", "all"):
-        images, notes = _never_seen(info, others, images)
+        images, notes = _never_seen(info, others, has_splits, images)
         for note in notes:
             progress.message(note)
         loaded = replace(loaded, notes=loaded.notes + notes)
     return images, loaded, split
 
 
+def _config_of_images(data: Path, has_splits: bool, overrides: Overrides) -> DataConfig:
+    """Returns the `data` section of a directory or manifest; without splits it is not cut."""
+    kind = "manifest" if data.suffix.lower() == ".csv" else "image_folder"
+    uncut = {} if has_splits else {"test_fraction": 0.0, "validation_fraction": 0.0}
+    document = Document({"data": {"kind": kind, "path": str(data.absolute()), **uncut}})
+    document, faults = apply_overrides(document, parse_overrides(overrides), _Images)
+    return validated(_Images, document, faults).data
+
+
 def _never_seen(
-    info: ModelInfo, data: Path, images: ImageIndex
+    info: ModelInfo, data: Path, has_splits: bool, images: ImageIndex
 ) -> tuple[ImageIndex, tuple[str, ...]]:
     """Returns those of other images that the model never saw, as far as it says, and remarks."""
     if info.splits is None:
-        if not _is_place_hidden(info) or _has_splits(data):
+        if not _is_place_hidden(info) or has_splits:
             return images, ()
         return images, (
             f"all images of {data} are counted, including any that the model was trained "
@@ -181,12 +210,14 @@ def _wanted(info: ModelInfo) -> dict[str, str]:
 
 
 def _has_splits(data: Path) -> bool:
+    """Says whether images come in splits; what is wrong with their list is said when it is read."""
     if data.is_dir():
         return bool(split_folders(data))
-    if not data.is_file():
+    try:
+        with data.open(encoding="utf-8-sig", newline="") as stream:
+            return "split" in next(csv.reader(stream), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
         return False
-    with data.open(encoding="utf-8-sig", newline="") as stream:
-        return "split" in next(csv.reader(stream), [])
 
 
 def together(parts: Sequence[ImageIndex]) -> ImageIndex:

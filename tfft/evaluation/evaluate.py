@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfft.config.loading.overrides import Overrides
 from tfft.data.dataset import ImageData
 from tfft.errors import DataError
 from tfft.evaluation.answers import Answers, answers_key, run_directory, save_answers
@@ -68,6 +69,7 @@ def evaluate(
     *,
     split: str = "test",
     data: Path | None = None,
+    overrides: Overrides = (),
     batch_size: int = 32,
     progress: Progress = SILENT,
 ) -> Evaluation:
@@ -83,15 +85,19 @@ def evaluate(
         split: ``train``, ``validation``, ``test`` or ``all``.
         data: Directory with one folder for each class, or a manifest; default: the data that the
             model was trained on. Other data without splits of their own are used whole.
+        overrides: Values of the `data` section by which `data` are read, such as
+            ``data.on_bad_image=skip``.
         batch_size: Number of images that are predicted at a time.
         progress: Where progress is reported.
 
     Raises:
         ModelFileError: `model` is no model.
         DataError: There is no such split, or it has classes that the model does not know.
+        RecipeError: An override is not of the `data` section, or its value is wrong.
+        UsageError: There are overrides without other data.
     """
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
-    index, loaded, split = evaluation_images(predictor.info, split, data, progress)
+    index, loaded, split = evaluation_images(predictor.info, split, data, progress, overrides)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
     run = run_directory(predictor)
     if data is None and run is not None:

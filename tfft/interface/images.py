@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
 from tfft.interface.common import recipe_or_images
+from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -103,17 +104,18 @@ def split_data(
     from tfft.data.split_list import write_split_list
     from tfft.runs.run import Run, open_run, require_same_data
 
-    if not Run(Path(source)).record_file.is_file():
+    path, file = expanded(source), expanded(output)
+    if not Run(path).record_file.is_file():
         loaded = recipe_or_images(source, data, overrides)
         images = load_data(loaded.data, progress, targets_of(loaded.heads))
-        return write_split_list(Path(output), images, loaded.data)
+        return write_split_list(file, images, loaded.data)
     if data is not None or overrides:
         raise UsageError(f"{source} is a run: its data are its own, and take no --data or --set")
-    run, loaded = open_run(Path(source))
+    run, loaded = open_run(path)
     images = load_data(loaded.data, progress, targets_of(loaded.heads), run.kept_splits())
     if images.changes is None:
         require_same_data(run, images)
-    return write_split_list(Path(output), images, loaded.data)
+    return write_split_list(file, images, loaded.data)
 
 
 def check_data(

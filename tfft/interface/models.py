@@ -27,6 +27,7 @@ def evaluate(
     *,
     split: str = "test",
     data: str | Path | None = None,
+    overrides: "Overrides" = (),
     batch_size: int = 32,
     allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
@@ -42,6 +43,8 @@ def evaluate(
         split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``.
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
             Other data without splits of their own are taken whole.
+        overrides: Values of the `data` section by which `data` are read:
+            ``{"data.on_bad_image": "skip"}``; default: none.
         batch_size: Number of images at a time; default: 32.
         allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
@@ -53,6 +56,8 @@ def evaluate(
         ModelFileError: `model` is none of these.
         DataError: The images are not there, have no such split, or have classes that the model does
             not know.
+        RecipeError: An override is not of the `data` section, or its value is wrong.
+        UsageError: There are overrides without other data.
         ServerError: The server does not answer.
 
     Example:
@@ -67,7 +72,12 @@ def evaluate(
 
     with also_allowing(allow_ops):
         return evaluation.evaluate(
-            model, split=split, data=optional_path(data), batch_size=batch_size, progress=progress
+            model,
+            split=split,
+            data=optional_path(data),
+            overrides=overrides,
+            batch_size=batch_size,
+            progress=progress,
         )
 
 
@@ -297,7 +307,6 @@ def benchmark(
     from tfft.runtime.served.address import is_address
     from tfft.runtime.timing import time_model
     from tfft.system.machine import processors
-    from tfft.system.paths import expanded
 
     for model in models:  # before minutes are spent on others
         if not is_address(str(model)):

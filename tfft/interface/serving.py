@@ -13,6 +13,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
+    from tfft.config.loading.overrides import Overrides
     from tfft.exports.serving.publish import Published
     from tfft.exports.serving.serve_check import ServeCheck
 
@@ -65,6 +66,7 @@ def serve_check(
     *,
     signatures: Sequence[str] | None = None,
     data: str | Path | None = None,
+    overrides: "Overrides" = (),
     split: str = "test",
     images: int = 256,
     tolerance: float = 1e-3,
@@ -80,6 +82,8 @@ def serve_check(
         against: The run, or any other MODEL.
         signatures: Signatures to ask; default: ``serve_bytes`` and ``serving_default``.
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
+        overrides: Values of the `data` section by which `data` are read:
+            ``{"data.on_bad_image": "skip"}``; default: none.
         split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``.
         images: Number of images, spread over the classes; default: 256, or as many as there are.
         tolerance: Largest difference of an answer that `ServeCheck.require` lets pass; default:
@@ -95,6 +99,8 @@ def serve_check(
         ModelFileError: The server has no such model, or `against` is not a MODEL.
         ServerError: The server does not answer.
         DataError: The images are not there.
+        RecipeError: An override is not of the `data` section, or its value is wrong.
+        UsageError: There are overrides without other data.
         GateError: The served model has other heads or class names.
 
     Example:
@@ -113,6 +119,7 @@ def serve_check(
             against,
             signatures=signatures or checking.CHECKED_SIGNATURES,
             data=optional_path(data),
+            overrides=overrides,
             split=split,
             images=images,
             tolerance=tolerance,

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.config.loading.overrides import Overrides
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
 from tfft.evaluation.data import evaluation_images
@@ -85,6 +86,7 @@ def serve_check(
     *,
     signatures: Sequence[str] = CHECKED_SIGNATURES,
     data: Path | None = None,
+    overrides: Overrides = (),
     split: str = "test",
     images: int = 256,
     tolerance: float = 1e-3,
@@ -98,6 +100,8 @@ def serve_check(
         against: Run, or any other MODEL.
         signatures: Signatures of the served model to compare.
         data: Directory with one folder for each class, or a manifest; default: the recorded data.
+        overrides: Values of the `data` section by which `data` are read, such as
+            ``data.on_bad_image=skip``.
         split: Split of the data.
         images: Number of images, spread over the classes.
         tolerance: Largest difference that is allowed.
@@ -111,7 +115,7 @@ def serve_check(
         GateError: The served model has other heads or class names.
     """
     reference = load_predictor(against)
-    index, _, _ = evaluation_images(reference.info, split, data, progress)
+    index, _, _ = evaluation_images(reference.info, split, data, progress, overrides)
     index = index.take(spread_over_classes(index.targets["label"], images))
     served = {s: load_predictor(model, signature=s, timeout_s=timeout_s) for s in signatures}
     for predictor in served.values():
