@@ -29,6 +29,7 @@ def printed() -> list[str]:
             cut_shapes=((1280,),),
             cache_bytes=4_000_000,
             reason="a solved phase needs the features of all images",
+            engine="xnnpack",
         ),
         PhasePlan(
             number=2,
@@ -51,6 +52,8 @@ def printed() -> list[str]:
             cut_shapes=((7, 7, 64),),
             cache_bytes=0,
             reason="images are mixed (mix: mixup)",
+            engine="keras",
+            engine_reason="behind the mixing of images",
             seconds=PhaseSeconds(cached=None, uncached=5400.0),
         ),
     )
@@ -86,10 +89,11 @@ def test_each_block_and_head_has_its_parameters_and_what_each_phase_does(printed
 
 
 def test_each_phase_says_what_it_trains_where_it_cuts_and_what_it_caches_and_why(printed):
-    assert printed[-2:] == [
-        "phase 1: 110 parameters trained, cut after top; 1280 numbers per image cached, "
-        "4.0 MB "
-        "(a solved phase needs the features of all images)",
-        "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps per epoch; "
-        "nothing cached (images are mixed (mix: mixup)); about 90 min",
-    ]
+    first = next(row for row, line in enumerate(printed) if line.startswith("phase 1: "))
+    assert " ".join(printed[first:]) == (
+        "phase 1: 110 parameters trained, cut after top; 1280 numbers per image cached, 4.0 MB "
+        "(a solved phase needs the features of all images); frozen part: XNNPACK "
+        "phase 2: 4,610 parameters trained, cut after stem, 1,200 steps per epoch; nothing cached "
+        "(images are mixed (mix: mixup)); frozen part: Keras graph (behind the mixing of images); "
+        "about 90 min"
+    )

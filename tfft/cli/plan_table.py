@@ -43,7 +43,8 @@ def plan_notes(plan: "FreezePlan") -> Text:
         steps = f", {phase.steps_per_epoch:,} steps per epoch" if phase.steps_per_epoch else ""
         notes.append(
             f"phase {phase.number}: {phase.trained_parameters:,} parameters trained, {where}"
-            f"{steps}; {_cache_text(phase)} ({phase.reason}){_seconds_text(phase)}"
+            f"{steps}; {_cache_text(phase)} ({phase.reason}){_engine_text(phase)}"
+            f"{_seconds_text(phase)}"
         )
     if plan.runs_whole:
         notes.append(
@@ -84,6 +85,15 @@ def _cache_text(phase: "PhasePlan") -> str:
     size = phase.cache_bytes
     amount = f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
     return f"{shapes} numbers per image cached, {amount}"
+
+
+def _engine_text(phase: "PhasePlan") -> str:
+    """What computes the frozen part, if there is one."""
+    if phase.engine is None:
+        return ""
+    if phase.engine == "xnnpack":
+        return "; frozen part: XNNPACK"
+    return f"; frozen part: Keras graph ({phase.engine_reason})"
 
 
 def _seconds_text(phase: "PhasePlan") -> str:

@@ -208,6 +208,7 @@ class _Run:
     python: str = ""
     packages: dict[str, str | None] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    engines: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

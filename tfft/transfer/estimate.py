@@ -6,7 +6,7 @@ counted. On a CPU they share the processors, so their times add up.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -95,6 +95,7 @@ class Stopwatch:
         self._batch_size = min(batch_size, len(self._sample))
         self._targets = targets
         self._progress = progress
+        self._computing: dict[int, float] = {}
         (batch,) = self._sample.exact_batches(self._batch_size).take(1)
         self._inputs: tf.Tensor = batch["inputs"]
         self._labels = {head: batch["targets"][name] for head, name in targets.items()}
@@ -115,46 +116,56 @@ class Stopwatch:
             for phase in plan.phases:
                 building = 0.0
                 if phase.cached and phase.number not in made:
-                    building = self._building_s(phase, plan)
+                    building = self._building_s(phase, plan.images)
                     shared = plans_of_one_pass(plan.phases, phase, max_gb)
                     made |= {other.number for other in shared}
-                phases.append(replace(phase, seconds=self._seconds(phase, plan, building)))
+                phases.append(replace(phase, seconds=self._seconds(phase, plan.images, building)))
                 task.advance()
         finally:
             task.close()
         return replace(plan, phases=tuple(phases))
 
-    def _seconds(self, plan: PhasePlan, whole: FreezePlan, building: float) -> PhaseSeconds:
+    def _seconds(self, plan: PhasePlan, images: Mapping[str, int], building: float) -> PhaseSeconds:
         phase = plan.config
         if not isinstance(phase, GradientPhase):
             return PhaseSeconds(building, None)
-        trained = whole.images["train"] * plan.steps / plan.steps_per_epoch
-        validated = whole.images["validation"] * plan.epochs
+        trained = images["train"] * plan.steps / plan.steps_per_epoch
+        validated = images["validation"] * plan.epochs
         cut = self._classifier.cut(plan.unchanged_blocks)
-        step, evaluation = self._steps_s(phase, cut, (self._inputs,))
-        uncached = trained * (self._decoding_s(phase.augment) + step)
-        uncached += validated * (self._decoding_s("none") + evaluation)
+        tensors = tuple(
+            tf.cast(tensor, "float32") if tensor.dtype.is_floating else tensor
+            for tensor in cut.below((self._inputs,))
+        )
+        above = self._steps_s(phase, Cut(None, cut.suffix), tensors)
+        if plan.engine == "xnnpack":
+            whole = [seconds + self._computing_s(plan.frozen_blocks) for seconds in above]
+        else:
+            whole = self._steps_s(phase, cut, (self._inputs,)) if cut.prefix else above
+        uncached = trained * (self._decoding_s(phase.augment) + whole[0])
+        uncached += validated * (self._decoding_s("none") + whole[1])
         if not plan.cached:
             return PhaseSeconds(None, uncached)
-        tensors = cut.below((self._inputs,))
-        above = Cut(None, cut.suffix)
-        step, evaluation = self._steps_s(
-            phase, above, tuple(tf.cast(t, "float32") for t in tensors)
-        )
-        return PhaseSeconds(building + trained * step + validated * evaluation, uncached)
+        return PhaseSeconds(building + trained * above[0] + validated * above[1], uncached)
 
-    def _building_s(self, plan: PhasePlan, whole: FreezePlan) -> float:
+    def _building_s(self, plan: PhasePlan, images: Mapping[str, int]) -> float:
         """Seconds it takes to compute the tensors that a phase reads from the cache."""
-        batches = [self._inputs.numpy()] * _BATCHES
-        frozen = fastest_function(self._classifier.below([plan.frozen_blocks]), batches[0])
-        list(frozen(batches))
-        started = time.perf_counter()
-        list(frozen(batches))
-        computing = (time.perf_counter() - started) / (_BATCHES * self._batch_size)
+        computing = self._computing_s(plan.frozen_blocks)
         augmentation = getattr(plan.config, "augment", "none") if plan.views else "none"
-        seconds = whole.images["train"] * max(plan.views, 1)
+        seconds = images["train"] * max(plan.views, 1)
         seconds *= computing + self._decoding_s(augmentation)
-        return seconds + whole.images["validation"] * (computing + self._decoding_s("none"))
+        return seconds + images["validation"] * (computing + self._decoding_s("none"))
+
+    def _computing_s(self, frozen_blocks: int) -> float:
+        """Seconds per image of a frozen part, as it is computed beside the steps."""
+        if frozen_blocks not in self._computing:
+            batches = [self._inputs.numpy()] * _BATCHES
+            frozen = fastest_function(self._classifier.below([frozen_blocks]), batches[0])
+            list(frozen(batches))
+            started = time.perf_counter()
+            list(frozen(batches))
+            seconds = time.perf_counter() - started
+            self._computing[frozen_blocks] = seconds / (_BATCHES * self._batch_size)
+        return self._computing[frozen_blocks]
 
     def _steps_s(
         self, phase: GradientPhase, cut: Cut, inputs: tuple[tf.Tensor, ...]

@@ -6,6 +6,8 @@ Keras graph.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from tfft.system.tensorflow import keras, tf
 
@@ -14,6 +16,7 @@ import numpy as np
 from tfft.errors import TfftError
 from tfft.runtime.tflite.convert_frozen import convert_frozen
 from tfft.runtime.tflite.runner import TfliteWorkers
+from tfft.transfer.device import on_gpu
 
 # Largest difference from Keras, relative to the largest output, that float rounding explains.
 AGREEMENT = 1e-4
@@ -21,15 +24,33 @@ AGREEMENT = 1e-4
 # nothing over 32.
 _TFLITE_BATCH = 4
 
-# Batches of inputs [n, ...], as the model takes them, to the tensors at the cut of each in turn,
-# [n, ...] each.
-FrozenFunction = Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
+# What computes a frozen part: TFLite with XNNPACK, or the compiled Keras graph.
+Engine = Literal["xnnpack", "keras"]
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenFunction:
+    """A frozen part as a function.
+
+    Called with batches of inputs [n, ...], as the model takes them, it yields the tensors at the
+    cut of each batch in turn, [n, ...] each.
+
+    Attributes:
+        engine: What computes it.
+        outputs: The function.
+    """
+
+    engine: Engine
+    outputs: Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
+
+    def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+        return self.outputs(batches)
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
     """Returns the prefix as a function by the module's rule, checked on `sample` [n, ...]."""
-    compiled = _compiled(prefix)
-    if tf.config.list_physical_devices("GPU") or any(o.dtype != "float32" for o in prefix.outputs):
+    compiled = FrozenFunction("keras", _compiled(prefix))
+    if on_gpu() or any(o.dtype != "float32" for o in prefix.outputs):
         return compiled
     try:
         workers = TfliteWorkers(convert_frozen(prefix, _TFLITE_BATCH))
@@ -40,10 +61,12 @@ def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
         a.shape == e.shape and np.abs(a - e).max() <= AGREEMENT * max(np.abs(e).max(), 1e-6)
         for a, e in zip(actual, expected, strict=True)
     )
-    return workers.map if agree else compiled
+    return FrozenFunction("xnnpack", workers.map) if agree else compiled
 
 
-def _compiled(prefix: keras.Model) -> FrozenFunction:
+def _compiled(
+    prefix: keras.Model,
+) -> Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]:
     @tf.function(reduce_retracing=True, autograph=False)
     def forward(inputs: tf.Tensor) -> list[tf.Tensor]:
         outputs = tf.nest.flatten(prefix(inputs, training=False))

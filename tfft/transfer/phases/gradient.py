@@ -11,6 +11,7 @@ from tfft.errors import NotFiniteError
 from tfft.model.assemble import Cut
 from tfft.transfer.checkpoints import NOT_FINITE_ADVICE, TrainingState
 from tfft.transfer.phases.cached_inputs import cached_inputs
+from tfft.transfer.phases.frozen_function import frozen_function
 from tfft.transfer.phases.inputs import PhaseInputs
 from tfft.transfer.phases.session import Session, Totals, columns, end_epoch, validate
 from tfft.transfer.plan.learning_rates import learning_rates
@@ -55,7 +56,8 @@ def prepare_phase(
     trained = unfrozen(classifier, phase.unfreeze)
     set_batch_norm(classifier, trained, phase.batch_norm)
     cut = classifier.cut(plan.unchanged_blocks)
-    if plan.cached:
+    frozen = None if plan.cached else frozen_function(session, plan, cut, new)
+    if plan.cached or frozen is not None:
         cut = Cut(None, cut.suffix)
     rules = update_rules(classifier, phase, trained)
     variables = [variable for variable, _ in rules]
@@ -78,7 +80,7 @@ def prepare_phase(
         seed=session.recipe.seed,
         after_update=average.update if average else None,
     )
-    inputs = cached_inputs(session, plan) if plan.cached else session.stream(phase.augment)
+    inputs = cached_inputs(session, plan) if plan.cached else session.stream(phase.augment, frozen)
     return PreparedPhase(inputs, step, EvaluationStep(cut, classifier.heads), average)
 
 

@@ -1,9 +1,11 @@
 """Inputs of a phase: a stream of examples, or tensors that were computed once."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from tfft.system.tensorflow import tf
@@ -12,6 +14,7 @@ import numpy as np
 
 from tfft.cache.tensors import Rows, row_bytes
 from tfft.data.examples import Examples, Order
+from tfft.transfer.frozen.function import FrozenFunction
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 
 # Rows are gathered for so many steps at a time, or so many bytes, so that memory does not grow with
@@ -69,7 +72,8 @@ class ExampleStream:
     """Draws (and augments) the examples anew in each epoch.
 
     Batches go on from epoch to epoch, and from one validation to the next, so that what decodes
-    them is set up once.
+    them is set up once. With a function for what is frozen, the steps get its outputs: it runs on
+    the next batches, and further ones are decoded, while a step trains.
 
     Args:
         train: Training examples.
@@ -79,6 +83,7 @@ class ExampleStream:
         order: The order of the training examples in each epoch.
         augmentation: Preset that augments the training examples.
         seed: Seed of the augmentation.
+        frozen: Computes the tensors at the cut; None: the step takes the examples themselves.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class ExampleStream:
         order: Order,
         augmentation: str,
         seed: int,
+        frozen: FrozenFunction | None = None,
     ) -> None:
         self._train = train
         self._validation = validation
@@ -98,6 +104,7 @@ class ExampleStream:
         self._order = order
         self._augmentation = augmentation
         self._seed = seed
+        self._frozen = frozen
         self._training: Iterator[Mapping[str, Any]] = iter(())
         self._next: tuple[int, int] | None = None
         self._validating: Iterator[Mapping[str, Any]] | None = None
@@ -116,25 +123,42 @@ class ExampleStream:
             )
             self._training = iter(batches)
         self._next = None  # unknown until all of it is taken
-        for rate in learning_rates[first_step:]:
-            batch = next(self._training)
-            count = int(batch["positions"].shape[0])
-            yield Piece(1, count, step.on_batch(self._batch(batch), tf.constant(rate)))
+        rates = learning_rates[first_step:]
+        batches = self._at_cut(islice(self._training, len(rates)))
+        for rate, batch in zip(rates, batches, strict=True):
+            images = len(batch[0][0])
+            yield Piece(1, images, step.on_batch(batch, tf.constant(rate)))
         self._next = (epoch + 1, 0)
 
     def validate(self, step: EvaluationStep) -> Iterator[tf.Tensor]:
         if self._validating is None:
             batches = self._validation.exact_batches(self._batch_size)
             self._validating = iter(batches.repeat())
-        for _ in range(math.ceil(len(self._validation) / self._batch_size)):
-            yield step.on_batch(self._batch(next(self._validating)))
+        steps = math.ceil(len(self._validation) / self._batch_size)
+        for batch in self._at_cut(islice(self._validating, steps)):
+            yield step.on_batch(batch)
 
     def close(self) -> None:
         self._training, self._validating = iter(()), None
 
-    def _batch(self, batch: Mapping[str, Any]) -> Batch:
-        targets = {head: batch["targets"][target] for head, target in self._targets.items()}
-        return (batch["inputs"],), targets
+    def _at_cut(self, drawn: Iterable[Mapping[str, Any]]) -> Iterator[Batch]:
+        """Yields what a step takes of each batch that is drawn."""
+        if self._frozen is None:
+            for batch in drawn:
+                yield (batch["inputs"],), self._by_head(batch)
+            return
+        targets: deque[dict[str, tf.Tensor]] = deque()
+
+        def inputs() -> Iterator[np.ndarray]:
+            for batch in drawn:
+                targets.append(self._by_head(batch))
+                yield batch["inputs"].numpy()
+
+        for tensors in self._frozen(inputs()):
+            yield tuple(tf.constant(tensor) for tensor in tensors), targets.popleft()
+
+    def _by_head(self, batch: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        return {head: batch["targets"][target] for head, target in self._targets.items()}
 
 
 @dataclass(frozen=True, eq=False)

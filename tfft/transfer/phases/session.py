@@ -21,6 +21,7 @@ from tfft.runs.history import History
 from tfft.runs.run import Run
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.checkpoints import NOT_FINITE_ADVICE, Checkpoints, TrainingState
+from tfft.transfer.frozen.function import FrozenFunction
 from tfft.transfer.phases.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.plan.plan import FreezePlan, make_plan
 from tfft.transfer.prepare import Prepared, prepare
@@ -99,8 +100,8 @@ class Session:
             return balanced_order(self.train.targets["label"], seed, epoch)
         return uniform_order(len(self.train), seed, epoch)
 
-    def stream(self, augmentation: str) -> ExampleStream:
-        """Returns the inputs of a phase that is not cached."""
+    def stream(self, augmentation: str, frozen: FrozenFunction | None = None) -> ExampleStream:
+        """Returns the inputs of a phase that is not cached, as `ExampleStream` takes them."""
         return ExampleStream(
             self.train,
             self.validation,
@@ -109,6 +110,7 @@ class Session:
             self.order,
             augmentation,
             self.recipe.seed,
+            frozen,
         )
 
 

@@ -11,8 +11,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tfft.system.tensorflow import tf
-
 import numpy as np
 
 from tfft.backbones.split import crossing_tensors, multiply_adds
@@ -20,11 +18,10 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
 from tfft.system.caches import cache_place
+from tfft.transfer.device import seconds_to_compute
 
-# Of a plain solid-state disk, and of machines at the fast end of their kind: what is cached then
-# pays on slower ones too. Decoding is that of a photo of 0.2 megapixels on one core.
+# Of a plain solid-state disk. Decoding is that of a photo of 0.2 megapixels on one fast core.
 _READ_BYTES_PER_S = 500e6
-_MULTIPLY_ADDS_PER_S = {"CPU": 50e9, "GPU": 5e12}
 _DECODE_S = 0.5e-3
 
 
@@ -144,8 +141,7 @@ def _does_not_pay(
         return "one pass over the images is not worth a cache"
     if classifier.backbone.opaque:
         return ""  # what is inside a module is not known, and never next to nothing
-    device = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    computing = multiply_adds(classifier.backbone, frozen_blocks) / _MULTIPLY_ADDS_PER_S[device]
+    computing = seconds_to_compute(multiply_adds(classifier.backbone, frozen_blocks))
     if row_bytes / _READ_BYTES_PER_S > _DECODE_S + computing:
         return f"reading {row_bytes / 1e6:.2g} MB an image is slower than computing them"
     return ""

@@ -10,7 +10,9 @@ from tfft.config.train import GradientPhase, Phase
 from tfft.errors import RecipeError
 from tfft.model.assemble import Classifier
 from tfft.system.readable import Readable, by_name, counted
+from tfft.transfer.frozen.function import Engine
 from tfft.transfer.plan.cache_rule import cache_decision
+from tfft.transfer.plan.engine_rule import engine_decision
 from tfft.transfer.plan.faults import plan_faults
 from tfft.transfer.plan.learning_rates import block_factors
 from tfft.transfer.plan.unfreeze import unfrozen
@@ -65,6 +67,9 @@ class PhasePlan:
         cut_shapes: Shapes of the tensors at the cut, of one image.
         cache_bytes: Bytes of the cache for training and validation images; 0 without one.
         reason: Why the cache is used or not.
+        engine: What is to compute the frozen part, ``xnnpack`` or ``keras``; None: nothing is
+            frozen. The run's ``run.json`` says what did.
+        engine_reason: Why it is not XNNPACK; empty if it is.
         seconds: Estimated seconds with and without the cache, if they were measured.
     """
 
@@ -83,6 +88,8 @@ class PhasePlan:
     cut_shapes: tuple[tuple[int, ...], ...]
     cache_bytes: int
     reason: str
+    engine: Engine | None = None
+    engine_reason: str = ""
     seconds: PhaseSeconds | None = None
 
     @property
@@ -225,11 +232,14 @@ def _phase(
     )
     if decided not in (None, cache.cached):
         cache = replace(cache, cached=decided, reason="as it was when the run was started")
+    fixed = frozen > 0 and not (gradient and adapting)
+    passes = steps * recipe.train.batch_size
+    engine = engine_decision(recipe.train, phase, cached=cache.cached, passes=passes)
     return PhasePlan(
         number=len(earlier) + 1,
         config=phase,
         frozen_blocks=frozen,
-        cut=blocks[frozen - 1].name if frozen and not (gradient and adapting) else None,
+        cut=blocks[frozen - 1].name if fixed else None,
         trained_by_block=trained,
         trained_parameters=sum(trained) + new,
         block_factors=tuple(block_factors(phase, len(blocks)))
@@ -243,6 +253,8 @@ def _phase(
         cut_shapes=cache.shapes,
         cache_bytes=cache.bytes if cache.cached else 0,
         reason=cache.reason,
+        engine=engine.engine if fixed else None,
+        engine_reason=engine.reason if fixed else "",
     )
 
 

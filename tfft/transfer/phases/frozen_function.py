@@ -1,0 +1,46 @@
+"""What computes the frozen part of a phase that is not cached, beside its steps."""
+
+from tfft.model.assemble import Cut
+from tfft.runs.run import changed_record
+from tfft.system.formats import RUN
+from tfft.transfer.frozen.function import Engine, FrozenFunction, fastest_function
+from tfft.transfer.phases.session import Session
+from tfft.transfer.plan.plan import PhasePlan
+
+# Examples on which it is compared with Keras: the same ones in a run that is resumed.
+_SAMPLE = 8
+
+
+def frozen_function(
+    session: Session, plan: PhasePlan, cut: Cut, new: bool
+) -> FrozenFunction | None:
+    """Returns the function for the part below a cut; None: it stays in the graph of the steps.
+
+    The run keeps what was decided, so that it goes on with the same numbers when it is resumed.
+
+    Args:
+        session: What the phases share.
+        plan: The plan of the phase.
+        cut: The model in two parts.
+        new: Whether the phase starts with its first step; False: it is resumed.
+    """
+    if cut.prefix is None:
+        return None
+    kept = RUN.read(session.run.record_file).get("engines", {}).get(str(plan.number))
+    if kept is None and not new:  # started by a version that knew the graph only
+        kept = "keras"
+    if plan.engine != "xnnpack" or kept == "keras":
+        found = None
+    else:
+        sample = next(iter(session.train.take(range(_SAMPLE)).exact_batches(_SAMPLE)))
+        function = fastest_function(cut.prefix, sample["inputs"].numpy())
+        found = function if function.engine == "xnnpack" else None
+    engine: Engine = found.engine if found else "keras"
+    if kept not in (None, engine):
+        session.progress.message(
+            f"phase {plan.number} was started with {kept} for its frozen part and goes on with "
+            f"{engine}: its weights will be those of a run without a break only to rounding"
+        )
+    with changed_record(session.run) as recorded:
+        recorded.setdefault("engines", {})[str(plan.number)] = engine
+    return found

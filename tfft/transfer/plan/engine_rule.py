@@ -1,0 +1,55 @@
+"""The rule by which a frozen part is computed by XNNPACK or in the compiled Keras graph.
+
+XNNPACK, through TFLite, takes about half of the processors' time and gives the same numbers to
+rounding. The graph computes what only it can, and what is so little that it is done before the part
+is converted.
+"""
+
+from dataclasses import dataclass
+
+from tfft.system.tensorflow import tf
+
+from tfft.config.train import GradientPhase, Phase, TrainConfig
+from tfft.transfer.device import on_gpu
+from tfft.transfer.frozen.function import Engine
+
+# Images that pass through a frozen part in the time that it takes to convert it.
+_WORTH_CONVERTING = 500
+
+
+@dataclass(frozen=True)
+class EngineDecision:
+    """What is to compute the frozen part of a phase.
+
+    Attributes:
+        engine: XNNPACK computes the part only if it converts and agrees with Keras.
+        reason: Why it is not XNNPACK; "" if it is.
+    """
+
+    engine: Engine
+    reason: str = ""
+
+
+def engine_decision(
+    train: TrainConfig, phase: Phase, *, cached: bool, passes: int
+) -> EngineDecision:
+    """Decides on one phase that has a frozen part.
+
+    Args:
+        train: The `train` section of the recipe.
+        phase: A phase of it.
+        cached: Whether the part is computed once, for the cache.
+        passes: Number of images that pass through the part in the phase.
+    """
+    reason = ""
+    if on_gpu():
+        reason = "on a GPU"
+    elif train.mixed_precision != "float32":
+        reason = "in mixed precision"
+    elif not cached and isinstance(phase, GradientPhase) and phase.mix is not None:
+        reason = "behind the mixing of images"
+    elif not cached and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        reason = "on several devices"
+    elif not cached and passes < _WORTH_CONVERTING:
+        reason = "too few images to convert it for"
+    return EngineDecision("keras" if reason else "xnnpack", reason)
