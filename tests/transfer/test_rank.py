@@ -1,6 +1,7 @@
 """Ranking backbones on pictures: features once, the probe first."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hub_modules import save_module, small_network
@@ -80,6 +81,25 @@ def test_a_backbone_that_cannot_be_had_is_left_out_before_any_features_are_compu
     assert ranking.to_json()["failed"] == ranking.failed
     assert told.said.index("checking backbones") < told.said.index(f"{gone} is left out")
     assert told.said.index(f"{gone} is left out") < told.said.index("features of train images")
+
+
+@pytest.mark.parametrize(("parameters", "times"), [(10, 1), (10**9, 2)])
+def test_a_backbone_is_built_once_unless_it_is_too_large_to_be_kept(
+    monkeypatch, pictures: Path, parameters: int, times: int
+):
+    built = []
+
+    def build(config, *others):
+        built.append(config.name)
+        return SimpleNamespace(model=SimpleNamespace(count_params=lambda: parameters))
+
+    def ranked(recipe, named, backbone, data, progress):
+        return RankedBackbone(named.text, 32, 1, 1, 1, 0, 0, 1, Interval(0, 1), 0, 0, 0)
+
+    monkeypatch.setattr("tfft.transfer.probes.rank.build_backbone", build)
+    monkeypatch.setattr("tfft.transfer.probes.rank._ranked", ranked)
+    assert len(tfft.rank(_RANDOM, data=pictures, overrides=_PIXELS).backbones) == 2
+    assert sorted(built) == times * ["EfficientNetLite0"] + times * ["MobileNet"]
 
 
 def test_what_can_rank_no_backbone_names_them_all(pictures: Path, tmp_path: Path):

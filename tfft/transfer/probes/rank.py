@@ -35,6 +35,8 @@ from tfft.transfer.frozen.part import frozen_part, read_outputs
 
 # Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.
 PROBE_CANDIDATES = (0.01, 0.1, 1.0)
+# Parameters of the backbones that are kept once they are built: 1 GB. Others are built again.
+_KEPT_PARAMETERS = 250_000_000
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def rank(
         DataError: The images are not what the recipe says, or none are for validation.
         BackboneError: None of them can be ranked; the message says why for each.
     """
-    failed = _unbuildable(recipe, backbones, progress)
+    failed: dict[str, str] = {}
+    built = _build_all(recipe, backbones, failed, progress)
     data = load_data(recipe.data, progress)
     if not len(data.splits.get("validation", ())):
         raise DataError("a ranking needs validation images: set data.validation_fraction above 0")
@@ -140,7 +143,8 @@ def rank(
     for named in backbones:
         if named.text not in failed:
             with _noted(named, failed, progress):
-                ranked.append(_ranked(recipe, named, data, progress))
+                backbone = built.pop(named.text, None) or _build(recipe, named, progress)
+                ranked.append(_ranked(recipe, named, backbone, data, progress))
     _require_any(ranked, failed)
     names = data.class_names["label"]
     train, validation = (data.splits[s].targets["label"] for s in ("train", "validation"))
@@ -154,21 +158,30 @@ def rank(
     )
 
 
-def _unbuildable(
-    recipe: Recipe, backbones: Sequence[NamedBackbone], progress: Progress
-) -> dict[str, str]:
-    """Builds each backbone once, so that no features are computed before what fails is known."""
-    failed: dict[str, str] = {}
+def _build_all(
+    recipe: Recipe, backbones: Sequence[NamedBackbone], failed: dict[str, str], progress: Progress
+) -> dict[str, Backbone]:
+    """Builds each backbone, so that what fails is known before any features are computed.
+
+    Returns:
+        As many of them, by their texts, as memory is set aside for.
+    """
+    kept: dict[str, Backbone] = {}
+    room = _KEPT_PARAMETERS
     task = progress.start("checking backbones", len(backbones), "backbones")
     try:
         for named in backbones:
             with _noted(named, failed, progress):
-                _built(recipe, named, progress)
+                backbone = _build(recipe, named, progress)
+                parameters = backbone.model.count_params()
+                if parameters <= room:
+                    kept[named.text] = backbone
+                    room -= parameters
             task.advance()
     finally:
         task.close()
     _require_any([named for named in backbones if named.text not in failed], failed)
-    return failed
+    return kept
 
 
 @contextmanager
@@ -191,16 +204,19 @@ def _require_any(left: Sequence[object], failed: dict[str, str]) -> None:
         raise BackboneError("\n".join(f"{name}: {why}" for name, why in failed.items()))
 
 
-def _built(recipe: Recipe, named: NamedBackbone, progress: Progress) -> Backbone:
+def _build(recipe: Recipe, named: NamedBackbone, progress: Progress) -> Backbone:
     image = named.image or recipe.image
     return build_backbone(named.config, image.model_px, recipe.seed, progress)
 
 
 def _ranked(
-    recipe: Recipe, named: NamedBackbone, data: ImageData, progress: Progress
+    recipe: Recipe,
+    named: NamedBackbone,
+    backbone: Backbone,
+    data: ImageData,
+    progress: Progress,
 ) -> RankedBackbone:
     image = named.image or recipe.image
-    backbone = _built(recipe, named, progress)
     size_px = backbone.model.input_shape[1]
     classes = data.class_names["label"]
     head: HeadsConfig = {"label": ClassificationHead()}
