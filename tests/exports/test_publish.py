@@ -33,16 +33,19 @@ while not stopped:
             }
 print(json.dumps({"polls": polls, "seen": seen}))
 """
-_PUBLISH = "import sys; from tfft import publish; publish(sys.argv[1], sys.argv[2])"
+_PUBLISH = """
+import sys
+from tfft import publish
+publish(sys.argv[1], sys.argv[2])
+assert "tensorflow" not in sys.modules
+"""
 # Publishes again and again, killed at its first touch of the file system, then at its second, and
 # so on, until one gets to its end; prints how many were killed.
 _KILLED_AT_EACH_STEP = """
 import os, signal, sys
 from pathlib import Path
 from tfft.exports.serving.publish import publish
-from tfft.untrusted.saved_model import scan_saved_model
 model, base = map(Path, sys.argv[1:])
-scan_saved_model(model, "the model")  # so that TensorFlow is there before the forks
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "shutil.copyfile")
 def killed_at(step):
     touched = 0

@@ -10,6 +10,7 @@ from tfft.system.tensorflow import tf
 import numpy as np
 import pytest
 from hub_modules import LAYOUTS, save_module, small_network
+from tensorflow.core.protobuf import saved_model_pb2
 from untrusted.hostile_graphs import (
     PLACES,
     changed,
@@ -25,6 +26,7 @@ from tfft.cli.main import run
 from tfft.config.model import HubBackbone
 from tfft.errors import ModelFileError
 from tfft.system.formats import MODEL
+from tfft.untrusted.graph_messages import SavedModel
 from tfft.untrusted.saved_model import scan_saved_model
 
 
@@ -197,6 +199,27 @@ class TestTheSaverIsNoWayAround:
             call.input[0] = "path"
 
         self.refused(module, tmp_path / "module", change)
+
+
+def test_the_messages_that_are_looked_at_are_those_of_tensorflow():
+    pending = [(SavedModel.DESCRIPTOR, saved_model_pb2.SavedModel.DESCRIPTOR)]
+    seen = set()
+    while pending:
+        own, theirs = pending.pop()
+        seen.add(own.name)
+        for name, field in own.fields_by_name.items():
+            its = theirs.fields_by_name[name]
+            kind = its.TYPE_INT32 if its.type == its.TYPE_ENUM else its.type
+            assert (field.number, field.type, field.is_repeated) == (
+                its.number,
+                kind,
+                its.is_repeated,
+            )
+            if field.message_type and field.message_type.name not in seen:
+                pending.append((field.message_type, its.message_type))
+        if own.oneofs:  # a field that is unknown here would not take the place of one that is known
+            assert set(own.fields_by_name) == set(theirs.fields_by_name)
+    assert {"NodeDef", "FunctionDef", "AttrEntry", "OutputsEntry", "NameAttrList"} <= seen
 
 
 @pytest.mark.parametrize("name", ["saved_model.pbtxt", "saved_model.cpb"])

@@ -1,6 +1,7 @@
 """Looks through a SavedModel before it is loaded: a graph is a program, and may do anything.
 
-Refused is all that `tfft.untrusted.operations` does not allow, by name.
+What `tfft.untrusted.operations` does not allow is refused by name. TensorFlow is started only for a
+graph that calls a function as if it were an operation.
 """
 
 from collections import defaultdict
@@ -8,15 +9,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-import tfft.system.tensorflow  # noqa: F401 - starts it, before its internals are imported
-
 from google.protobuf.message import DecodeError
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-# The registry of all operations in this process.
-from tensorflow.python.framework import op_def_registry
 
 from tfft.errors import ModelFileError
+from tfft.untrusted.graph_messages import SavedModel
 from tfft.untrusted.operations import (
     ALLOWED_OPERATIONS,
     CHECKPOINT_OPERATIONS,
@@ -53,7 +49,7 @@ def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) ->
     refused, missing = defaultdict(set), defaultdict(set)
     for place, node in _nodes(meta_graph):
         of_saver = place in saving and node.op in CHECKPOINT_OPERATIONS
-        if not of_saver and not _is_allowed(node.op, allowed, functions):
+        if not of_saver and node.op not in allowed and not _is_call(node.op, functions):
             refused[node.op].add(place)
         for name in _called(node):
             if name not in functions:
@@ -115,10 +111,19 @@ def _nodes(meta_graph: Any) -> Iterator[tuple[str, Any]]:
             yield function.signature.name, node
 
 
-def _is_allowed(operation: str, allowed: Collection[str], functions: Collection[str]) -> bool:
-    # A function can be called as if it were an operation; its own nodes are looked through too.
-    is_call = operation in functions and op_def_registry.get(operation) is None
-    return is_call or operation in allowed
+def _is_call(operation: str, functions: Collection[str]) -> bool:
+    """Returns whether a node calls a function of the graph as if that were an operation.
+
+    The function's own nodes are looked through too; an operation of TensorFlow that has the same
+    name would be run in its place.
+    """
+    if operation not in functions:
+        return False
+    import tfft.system.tensorflow  # noqa: F401 - starts it, before its internals are imported
+
+    from tensorflow.python.framework import op_def_registry
+
+    return op_def_registry.get(operation) is None
 
 
 def _called(node: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from tfft.runtime.load import find_saved_model, read_saved_model_info
 from tfft.system.files import atomic_directory, explained_os_errors
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable
+from tfft.untrusted.saved_model import scan_saved_model
 
 # TF Serving ignores names that are not a number.
 _PREFIX = ".tfft-publish-"
@@ -74,9 +75,6 @@ def publish(
     read_saved_model_info(source)
     if version is not None and version < 1:
         raise UsageError(f"a version is a number from 1 on. Received: {version}")
-    # Imported here: it starts TensorFlow, which a wrong command line needs not wait for.
-    from tfft.untrusted.saved_model import scan_saved_model
-
     scan_saved_model(source, str(source))
     with explained_os_errors(base_path):
         base_path.mkdir(parents=True, exist_ok=True)
