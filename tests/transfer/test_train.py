@@ -31,6 +31,7 @@ from tfft.errors import (
 )
 from tfft.runs.run import Run, create_run
 from tfft.transfer import checkpoints as state
+from tfft.transfer import train as training
 from tfft.transfer.estimate import dry_run
 from tfft.transfer.train import resume, train
 
@@ -216,6 +217,26 @@ def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
         train(shapes_recipe(photos, HEADS, ALL), run=tmp_path / "cut", progress=Interrupting(6))
     assert all(np.isfinite(value).all() for value in weights_of(tmp_path / "cut").values())
     assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_while_its_model_is_written_says_how_to_go_on(
+    photos: Path, tmp_path: Path, solved: Run, monkeypatch
+):
+    stops, write = [KeyboardInterrupt()], training.atomic_path
+
+    def stopped_once(path: Path):
+        if stops:
+            raise stops.pop()
+        return write(path)
+
+    monkeypatch.setattr(training, "atomic_path", stopped_once)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        train(shapes_recipe(photos, LINEAR), run=tmp_path / "run")
+    assert "can be used as it is" in stopped.value.__notes__[0]
+    assert stopped.value.__notes__[1].startswith("Go on with: tfft train --resume")
+    assert Run(tmp_path / "run").status == "interrupted"
+    assert resume(tmp_path / "run").metrics == solved.metrics
 
 
 def test_resuming_a_finished_run_changes_nothing_and_needs_no_data(tmp_path: Path, solved: Run):

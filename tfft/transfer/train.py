@@ -172,8 +172,8 @@ def _train(
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
             run_phase(session, phase, state)
-    finished = _finish(session, prepared, state)
-    record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
+        finished = _finish(session, prepared, state)
+        record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
 
 
