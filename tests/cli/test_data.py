@@ -40,3 +40,10 @@ def test_its_json_has_the_same(photos, capsys):
 def test_what_is_found_is_told_before_images_are_used(photos, capsys):
     assert run(["data", "prepare", str(photos)]) == 0
     assert "readme.txt is ignored: it is in no class folder" in capsys.readouterr().err
+
+
+def test_the_paths_that_it_names_are_not_broken_into_lines(photos, capsys):
+    bad = photos / "red" / f"{' '.join(['holiday'] * 25)}.jpg"
+    bad.write_bytes(b"no image")
+    assert run(["data", "check", str(photos), "--quiet"]) == 2
+    assert f"red/{bad.name}: " in capsys.readouterr().out

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfft.cli.main import run as command_line
 from tfft.errors import ModelFileError, TfftError
-from tfft.evaluation.calibrate import calibrate
+from tfft.evaluation.calibrate import Calibration, HeadCalibration, calibrate
 from tfft.evaluation.data import recorded_data
 from tfft.runtime.load import load_predictor
 from tfft.system.files import read_arrays, write_arrays, write_json
@@ -42,6 +43,16 @@ def test_it_is_kept_with_the_run_and_no_image_is_predicted_twice(run):
     (run / "evaluation" / "validation.npz").unlink()
     assert calibrate(run) == calibration
     assert not (run / "evaluation" / "validation.npz").exists()
+
+
+def test_its_table_tells_before_from_after(monkeypatch, capsys):
+    heads = {"label": HeadCalibration(1.5, True, 0.4, 0.3, 0.2, 0.1)}
+    fitted = Calibration(6, heads, "", held_out=False)
+    monkeypatch.setattr("tfft.calibrate", lambda run, progress: fitted)
+    assert command_line(["calibrate", "run", "--quiet"]) == 0
+    columns = capsys.readouterr().out.splitlines()[2].split("  ")
+    names = [name.strip() for name in columns if name.strip()]
+    assert len(names) == len(set(names)) == 6
 
 
 def test_a_calibration_of_another_model_is_fitted_again(run):

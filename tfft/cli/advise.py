@@ -7,7 +7,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import print_result, results_stream
 from tfft.cli.probe import probe_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
@@ -54,13 +54,11 @@ def command(
         with shown_progress(quiet) as progress:
             advice = tfft.advise(recipe, data=data, overrides=overrides, progress=progress)
         advice.write(output)
-        if as_json:
-            print_json(results, {**advice.to_json(), "recipe": str(output)})
-            return
-        words = f"{advice.strategy}: {advice.reason}"
+        words = Text(f"{advice.strategy}: {advice.reason}")
         following = (
             f"recipe: {output}\n"
             f"next: {command_text('train', output)}\n"
             f"was it worth it: {command_text('compare', 'scratch', output, '--recipe', output)}"
         )
-        print_rich(results, probe_table(advice.depth), Text(words), following)
+        value = {**advice.to_json(), "recipe": str(output)}
+        print_result(results, as_json, value, probe_table(advice.depth), words, following)

@@ -10,7 +10,15 @@ from rich.text import Text
 import tfft
 from tfft.backbones.availability import BackboneListing, list_backbones
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream, say
+from tfft.cli.output import (
+    aligned,
+    new_table,
+    print_json,
+    print_result,
+    print_rich,
+    results_stream,
+    say,
+)
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError, UsageError, nearest
 
@@ -127,14 +135,11 @@ def describe(
             found = tfft.describe_backbone(
                 backbone, size_px=size_px, overrides=overrides, progress=progress
             )
-        if as_json:
-            print_json(results, found.to_json())
-        else:
-            blocks = new_table(["block"], ["parameters", "BatchNorms", "parts"])
-            for block in found.blocks:
-                counts = (block.parameters, block.batch_norms, len(block.parts))
-                blocks.add_row(block.name, *(f"{count:,}" for count in counts))
-            print_rich(results, aligned(_about(found)), blocks)
+        blocks = new_table(["block"], ["parameters", "BatchNorms", "parts"])
+        for block in found.blocks:
+            counts = (block.parameters, block.batch_norms, len(block.parts))
+            blocks.add_row(block.name, *(f"{count:,}" for count in counts))
+        print_result(results, as_json, found.to_json(), aligned(_about(found)), blocks)
 
 
 @command.command()
@@ -157,10 +162,7 @@ def check(
             checks = tfft.check_backbone(
                 backbone, size_px=size_px, overrides=overrides, progress=progress
             )
-        if as_json:
-            print_json(results, [check.to_json() for check in checks])
-        else:
-            print_rich(results, _checks_table(checks))
+        print_result(results, as_json, [check.to_json() for check in checks], _checks_table(checks))
     failed = [check.what for check in checks if not check.passed]
     if failed:
         raise GateError(f"{backbone} did not pass: {', '.join(failed)}")

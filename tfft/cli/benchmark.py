@@ -8,7 +8,7 @@ import click
 
 import tfft
 from tfft.cli.options import allow_op_option, json_option, quiet_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -91,10 +91,9 @@ def command(
                 allow_ops=allow_ops,
                 progress=progress,
             )
-        if as_json:
-            print_json(results, [timing.to_json() for timing in timings])
-        else:
-            print_rich(results, *timings_tables(timings))
+        print_result(
+            results, as_json, [timing.to_json() for timing in timings], *timings_tables(timings)
+        )
 
 
 def timings_tables(timings: "Sequence[Timing]") -> "Iterator[str | Table]":

@@ -10,7 +10,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import json_option, quiet_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_result, print_rich, results_stream
 from tfft.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,12 +45,10 @@ def list_command(as_json: bool, quiet: bool) -> None:
     """
     entries = tfft.cache_entries()
     with results_stream() as results:
-        if as_json:
-            print_json(results, [_to_json(entry) for entry in entries])
-        else:
-            size = _size(sum(entry.bytes for entry in entries))
-            total = Text(f"{_count(len(entries))}, {size} in {tfft.cache_path()}")
-            print_rich(results, *([_table(entries)] if entries else []), total)
+        size = _size(sum(entry.bytes for entry in entries))
+        total = f"{_count(len(entries))}, {size} in {tfft.cache_path()}"
+        listed = [_to_json(entry) for entry in entries]
+        print_result(results, as_json, listed, *([_table(entries)] if entries else []), total)
 
 
 @command.command("clean")

@@ -8,7 +8,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import PathType, json_option, quiet_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -35,18 +35,19 @@ def command(run: Path, as_json: bool, quiet: bool) -> None:
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             calibration = tfft.calibrate(run, progress=progress)
-        if as_json:
-            print_json(results, calibration.to_json())
-        else:
-            table = new_table(
-                ["head"],
-                ["temperature", "-log likelihood", "calibrated", "calibration error", "calibrated"],
-                f"on {calibration.examples:,} validation images",
-            )
-            for name, head in calibration.heads.items():
-                metrics = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
-                table.add_row(name, f"{head.temperature:.4f}", *(f"{m:.4f}" for m in metrics))
-            print_rich(results, table, *_remarks(calibration))
+        table = new_table(
+            ["head"],
+            [
+                "temperature",
+                *("-log likelihood before", "-log likelihood after"),
+                *("calibration error before", "calibration error after"),
+            ],
+            f"on {calibration.examples:,} validation images",
+        )
+        for name, head in calibration.heads.items():
+            metrics = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
+            table.add_row(name, f"{head.temperature:.4f}", *(f"{m:.4f}" for m in metrics))
+        print_result(results, as_json, calibration.to_json(), table, *_remarks(calibration))
 
 
 def _remarks(calibration: "Calibration") -> list[Text]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_result, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import DataError
 from tfft.system.readable import counted
@@ -49,7 +49,7 @@ def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: b
         counts = {split: len(index) for split, index in prepared.splits.items()}
         title = f"{prepared.name}, {len(prepared.class_names['label'])} classes"
         skipped = (f"skipped {image.path}: {image.reason}" for image in prepared.skipped)
-        print_rich(results, _splits_table(title, counts), *_texts(list(skipped)))
+        print_rich(results, _splits_table(title, counts), *_unwrapped(list(skipped)))
 
 
 @command.command()
@@ -63,10 +63,9 @@ def check(
 ) -> None:
     """Read every image and name those that cannot be used.
 
-    Also shown are images that occur more than once, how unequal the classes are, and which have too
-    few images to be tested.
-
-    The exit code is 2 if there are any, even if the recipe would skip them.
+    The exit code is 2 if a file cannot be used, even if the recipe would skip it. Also shown are
+    images that occur more than once, how unequal the classes are, and which classes have no test
+    image.
 
     \b
     Example:
@@ -77,19 +76,23 @@ def check(
         with shown_progress(quiet) as progress:
             report = tfft.check_data(source, data=data, overrides=overrides, progress=progress)
         unusable = (*report.conflicts, *report.bad)
-        if as_json:
-            print_json(results, report.to_json())
-        else:
-            counts = {split: sum(classes.values()) for split, classes in report.counts.items()}
-            formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
-            print_rich(
-                results,
-                _splits_table(f"{report.name}: {formats}", counts),
-                _classes_table(report),
-                *_texts([*report.size_lines(), *report.notes]),
-                *_texts(_first(report.duplicate_lines())),
-                *_texts([f"{image.path}: {image.reason}" for image in unusable]),
-            )
+        counts = {split: sum(classes.values()) for split, classes in report.counts.items()}
+        formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
+        remarks = "\n".join([*report.size_lines(), *report.notes])
+        copies = report.duplicate_lines()
+        if len(copies) > _DUPLICATES:
+            more = f"and {len(copies) - _DUPLICATES:,} more, see --json"
+            copies = [*copies[:_DUPLICATES], more]
+        print_result(
+            results,
+            as_json,
+            report.to_json(),
+            _splits_table(f"{report.name}: {formats}", counts),
+            _classes_table(report),
+            *([Text(remarks)] if remarks else []),
+            *_unwrapped(copies),
+            *_unwrapped([f"{image.path}: {image.reason}" for image in unusable]),
+        )
     if report.bad:
         raise DataError(f"{counted(len(report.bad), 'file')} of {report.name} cannot be used.")
 
@@ -130,11 +133,8 @@ def split(
             written = tfft.split_data(
                 source, output=output, data=data, overrides=overrides, progress=progress
             )
-        if as_json:
-            print_json(results, written.to_json())
-        else:
-            title = f"{written.name}, in {written.path}"
-            print_rich(results, _splits_table(title, written.counts), Text(written.use))
+        table = _splits_table(f"{written.name}, in {written.path}", written.counts)
+        print_result(results, as_json, written.to_json(), table, written.use)
 
 
 def _splits_table(title: str, counts: dict[str, int]) -> Table:
@@ -160,10 +160,6 @@ def _classes_table(report: "DataReport") -> Table:
     return table
 
 
-def _first(lines: Sequence[str]) -> list[str]:
-    more = len(lines) - _DUPLICATES
-    return [*lines[:_DUPLICATES], *([f"and {more:,} more, see --json"] if more > 0 else [])]
-
-
-def _texts(lines: Sequence[str]) -> list[Text]:
-    return [Text("\n".join(lines))] if lines else []
+def _unwrapped(lines: Sequence[str]) -> list[str]:
+    """Returns lines with paths in them, which can be copied, as a part to print; none of none."""
+    return ["\n".join(lines)] if lines else []

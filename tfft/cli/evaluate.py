@@ -15,7 +15,7 @@ from tfft.cli.options import (
     quiet_option,
     timeout_option,
 )
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError
 
@@ -81,10 +81,7 @@ def command(
             evaluation = tfft.evaluate(
                 predictor, split=split, data=data, overrides=overrides, progress=progress
             )
-        if as_json:
-            print_json(results, evaluation.to_json())
-        else:
-            print_rich(results, *evaluation_tables(evaluation))
+        print_result(results, as_json, evaluation.to_json(), *evaluation_tables(evaluation))
     below = [
         f"head {head}: top-1 {metrics['top1']:.4f} is below --min-top1 {min_top1}"
         for head, metrics in evaluation.metrics.items()

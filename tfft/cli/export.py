@@ -9,7 +9,7 @@ from rich.table import Table
 
 import tfft
 from tfft.cli.options import PathType, json_option, quiet_option
-from tfft.cli.output import aligned, new_table, print_json, print_rich, results_stream
+from tfft.cli.output import aligned, new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.config.recipe import Precision
 from tfft.errors import GateError, nearest
@@ -146,12 +146,15 @@ def command(
                 if error.result is None:
                     raise
                 refusal, written = error, cast("Export", error.result)
-        if as_json:
-            print_json(results, written.to_json())
-        else:
-            checks = written.checks
-            tables = (_agreement_table(checks), _size_table(checks), _tried_table(checks))
-            print_rich(results, _files(written), *(table for table in tables if table.row_count))
+        checks = written.checks
+        measured = {name: row for name in checks if (row := _size_and_speed(checks[name]))}
+        tables = (
+            _numbers_table("against the Keras model", dict(_check_rows(checks))),
+            _numbers_table("size and speed", measured),
+            _tried_table(checks),
+        )
+        filled = (table for table in tables if table.row_count)
+        print_result(results, as_json, written.to_json(), _files(written), *filled)
     if refusal is not None:
         raise refusal
 
@@ -162,17 +165,6 @@ def _files(written: "Export") -> str:
     files |= {f"TFLite {name}": str(path) for name, path in written.tflite.items()}
     files |= {f"TFLite {name}": "refused" for name in written.refused}
     return aligned(files)
-
-
-def _agreement_table(checks: Mapping[str, Any]) -> Table:
-    """Returns how well each file and signature agrees with the Keras model."""
-    return _numbers_table("against the Keras model", dict(_check_rows(checks)))
-
-
-def _size_table(checks: Mapping[str, Any]) -> Table:
-    """Returns size, memory and speed of the files for which they were measured."""
-    measured = {checked: _size_and_speed(check) for checked, check in checks.items()}
-    return _numbers_table("size and speed", {name: row for name, row in measured.items() if row})
 
 
 def _numbers_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:

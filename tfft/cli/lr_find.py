@@ -15,7 +15,7 @@ from tfft.cli.options import (
     recipe_argument,
     set_option,
 )
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ def command(
             from tfft.studies.curves import draw_range_test
 
             draw_range_test(found.learning_rates, found.losses, found.suggestion, plot)
-        if as_json:
-            print_json(results, found.to_json())
-        else:
-            print_rich(results, *_parts(found, plot))
+        print_result(results, as_json, found.to_json(), *_parts(found, plot))
 
 
 def _parts(found: "RangeTest", plot: Path | None) -> list[Text | str]:

@@ -137,6 +137,21 @@ def aligned(lines: Mapping[str, str]) -> str:
     return "\n".join(f"{name:<{broad}}  {value}" for name, value in lines.items())
 
 
+def print_result(stream: TextIO, as_json: bool, value: Any, *parts: "Table | Text | str") -> None:
+    """Prints a result: as one JSON document, or its parts as `print_rich` does.
+
+    Args:
+        stream: Stream to print to.
+        as_json: Whether JSON was asked for.
+        value: The result as JSON values.
+        parts: The result as tables and text.
+    """
+    if as_json:
+        print_json(stream, value)
+    else:
+        print_rich(stream, *parts)
+
+
 def print_rich(stream: TextIO, *parts: "Table | Text | str") -> None:
     """Prints tables and text with a blank line between them; only a terminal limits their width.
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -60,10 +60,9 @@ def command(
             found = tfft.probe(
                 source, data=data, overrides=overrides, head=head, plot=plot, progress=progress
             )
-        if as_json:
-            print_json(results, found.to_json())
-        else:
-            print_rich(results, probe_table(found), _conclusion(found, plot))
+        print_result(
+            results, as_json, found.to_json(), probe_table(found), *_conclusion(found, plot)
+        )
 
 
 def probe_table(probe: "Probe") -> Table:
@@ -86,7 +85,7 @@ def probe_table(probe: "Probe") -> Table:
     return table
 
 
-def _conclusion(probe: "Probe", plot: Path | None) -> Text:
+def _conclusion(probe: "Probe", plot: Path | None) -> list[Text | str]:
     lines = [
         f"best: {probe.best.block}; the first that is not shown to be worse: "
         f"{probe.sufficient.block}"
@@ -95,6 +94,4 @@ def _conclusion(probe: "Probe", plot: Path | None) -> Text:
         lines.append(f"the best top-1, {probe.doubt}")
     if probe.blocks_above:
         lines.append(f"to train those above it: unfreeze: {{last_blocks: {probe.blocks_above}}}")
-    if plot is not None:
-        lines.append(f"picture: {plot}")
-    return Text("\n".join(lines))
+    return [Text("\n".join(lines)), *([f"picture: {plot}"] if plot else [])]

@@ -6,7 +6,7 @@ import click
 
 import tfft
 from tfft.cli.options import PathType, allow_op_option, json_option, quiet_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 
@@ -45,7 +45,4 @@ def command(
             published = tfft.publish(
                 model, base_path, version=version, allow_ops=allow_ops, progress=progress
             )
-        if as_json:
-            print_json(results, published.to_json())
-        else:
-            print_rich(results, str(published.path))
+        print_result(results, as_json, published.to_json(), str(published.path))

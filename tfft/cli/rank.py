@@ -9,7 +9,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, set_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import TfftError
 
@@ -62,12 +62,9 @@ def command(
             ranking = tfft.rank(
                 backbones, recipe=recipe, data=data, overrides=overrides, progress=progress
             )
-        if as_json:
-            print_json(results, ranking.to_json())
-        else:
-            hint = _HINT.format(validation=ranking.images["validation"])
-            doubt = f"The best probe, {ranking.doubt}.\n" if ranking.doubt else ""
-            print_rich(results, _table(ranking), Text(f"{doubt}{hint}"))
+        doubt = f"The best probe, {ranking.doubt}.\n" if ranking.doubt else ""
+        hint = Text(doubt + _HINT.format(validation=ranking.images["validation"]))
+        print_result(results, as_json, ranking.to_json(), _table(ranking), hint)
     if ranking.failed:
         raise TfftError("\n".join(f"{name} failed: {why}" for name, why in ranking.failed.items()))
 

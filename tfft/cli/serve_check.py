@@ -14,7 +14,7 @@ from tfft.cli.options import (
     quiet_option,
     timeout_option,
 )
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 
@@ -85,10 +85,7 @@ def command(
                 allow_ops=allow_ops,
                 progress=progress,
             )
-        if as_json:
-            print_json(results, check.to_json())
-        else:
-            print_rich(results, _table(check.signatures, check.images))
+        print_result(results, as_json, check.to_json(), _table(check.signatures, check.images))
     check.require()
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
-from tfft.cli.output import new_table, print_json, print_rich, results_stream
+from tfft.cli.output import new_table, print_json, print_result, print_rich, results_stream
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
@@ -84,10 +84,7 @@ def command(
                 plan = tfft.plan(
                     str(recipe), data=data, overrides=overrides, measure=True, progress=progress
                 )
-            if as_json:
-                print_json(results, plan.to_json())
-            else:
-                print_rich(results, plan_table(plan), plan_notes(plan))
+            print_result(results, as_json, plan.to_json(), plan_table(plan), plan_notes(plan))
             return
         with shown_progress(quiet) as progress:
             if resume is not None:

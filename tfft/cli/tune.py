@@ -7,7 +7,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
-from tfft.cli.output import print_json, print_rich, results_stream
+from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.system.readable import command_text
 
@@ -65,9 +65,7 @@ def command(
                 name=name,
                 progress=progress,
             )
-        if as_json:
-            print_json(results, tuned.to_json())
-            return
         values = "\n".join(f"  {path}: {value}" for path, value in tuned.values.items())
         following = f"recipe: {tuned.recipe}\nnext: {command_text('train', tuned.recipe)}"
-        print_rich(results, Text(tuned.text), *([values] if values else []), following)
+        parts = (Text(tuned.text), *([values] if values else []), following)
+        print_result(results, as_json, tuned.to_json(), *parts)
