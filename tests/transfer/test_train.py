@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+from tfft.system.tensorflow import ONEDNN
+
 import numpy as np
 import pytest
 from progresses import Interrupting, Listening
@@ -30,10 +32,11 @@ from tfft.errors import (
     UsageError,
 )
 from tfft.runs.run import Run, create_run
+from tfft.system.formats import RUN
 from tfft.transfer import checkpoints as state
 from tfft.transfer import train as training
 from tfft.transfer.estimate import dry_run
-from tfft.transfer.train import resume, train
+from tfft.transfer.train import onednn_so_far, resume, train
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,24 @@ def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, solv
     assert sum(record["data"]["images"].values()) == 90
     assert [row["phase"] for row in _history(run.path)] == ["1"]
     assert 0 <= run.metrics["label"]["top1"] <= 1
+
+
+def test_a_run_says_whether_it_was_on_and_one_that_goes_on_otherwise_says_so(
+    solved: Run, tmp_path: Path
+):
+    assert RUN.read(solved.record_file)["onednn"] == ONEDNN
+    run, heard = Run(tmp_path), Listening()
+    other = {"on": "off", "off": "on"}[ONEDNN]
+    for before, after, said in (
+        ({}, ONEDNN, False),
+        ({"onednn": ONEDNN}, ONEDNN, False),
+        ({"onednn": other}, f"{other}, then {ONEDNN}", True),
+        ({"onednn": f"{other}, then {ONEDNN}"}, f"{other}, then {ONEDNN}", False),
+    ):
+        RUN.write(run.record_file, before)
+        heard.messages.clear()
+        assert onednn_so_far(run, heard) == after
+        assert bool(heard.messages) == said
 
 
 def test_a_run_remembers_what_was_said_about_its_images(solved: Run):

@@ -100,7 +100,8 @@ def _circumstances(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     where = f"on {machine['processors']} processors" if machine.get("processors") else ""
     seed = f"seed {record['seed']}" if "seed" in record else ""
     status = record.get("status", "")
-    parts = [" to ".join(when), where, seed, "" if status == "finished" else status]
+    onednn = f"oneDNN {record['onednn']}" if record.get("onednn") else ""
+    parts = [" to ".join(when), where, onednn, seed, "" if status == "finished" else status]
     packages = {"tfft": record.get("tfft"), "Python": record.get("python")}
     recorded = record.get("packages", {})
     packages |= {name: recorded.get(name) for name in ("tensorflow", "keras")}

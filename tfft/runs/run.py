@@ -85,6 +85,18 @@ class Run(Readable):
         return "killed" if recorded in ("started", "running") else str(recorded)
 
     @property
+    def onednn(self) -> str | None:
+        """Whether the last process that trained it computed with oneDNN: ``on`` or ``off``.
+
+        None where the run does not say.
+        """
+        try:
+            said = RUN.read_if_there(self.record_file).get("onednn", "")
+        except TfftError:
+            return None
+        return said.split()[-1] if said else None
+
+    @property
     def recipe_file(self) -> Path:
         return self.path / "recipe.yaml"
 

@@ -19,7 +19,9 @@ from typing import Any, TextIO
 
 from tfft.errors import TfftError
 from tfft.evaluation.evaluate import evaluate
+from tfft.runs.run import Run
 from tfft.studies.process import COST_FILE, INTERRUPTED
+from tfft.system import onednn
 from tfft.system.formats import COST
 from tfft.system.printable import printable
 from tfft.system.signals import signals_interrupt
@@ -55,6 +57,8 @@ def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
         TfftError: As training and evaluation do.
     """
     from tfft.config.loading.load import load_recipe
+
+    onednn.keep(Run(run).onednn)
     from tfft.transfer import train as training
 
     started = time.perf_counter()

@@ -17,6 +17,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tfft.system.tensorflow import ONEDNN
+
 from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
@@ -32,6 +34,7 @@ from tfft.runs.run import Run, new_run, open_run, record, require_free, require_
 from tfft.system.digests import file_sha256
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
 from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
+from tfft.system.onednn import VARIABLE
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import command_text, counted
 from tfft.transfer.baselines import baselines_of
@@ -167,6 +170,7 @@ def _train(
             data=prepared.data.to_json(),
             splits_sha256=file_sha256(run.splits_file),
             seed=recipe.seed,
+            onednn=onednn_so_far(run, progress),
         )
         if not state.saves:
             start_from_source_classes(session, state)
@@ -175,6 +179,19 @@ def _train(
         finished = _finish(session, prepared, state)
         record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     return finished
+
+
+def onednn_so_far(run: Run, progress: Progress) -> str:
+    """Returns whether the run has been computed with oneDNN, and says so where that changes."""
+    before = RUN.read(run.record_file).get("onednn", "")
+    if run.onednn in (None, ONEDNN):
+        return before or ONEDNN
+    progress.message(
+        f"{run.path} was computed with oneDNN {run.onednn} so far and goes on with it {ONEDNN}, as "
+        f"{VARIABLE} or this machine has it: its weights will be those of a run without a break "
+        "only to rounding"
+    )
+    return f"{before}, then {ONEDNN}"
 
 
 def run_phase(session: Session, plan: PhasePlan, state: TrainingState) -> None:
