@@ -65,13 +65,15 @@ def test_a_pattern_that_matches_nothing_is_an_error(photos):
 def test_what_a_folder_holds_besides_images_is_said(photos):
     notes = Notes()
     find_images(["p"], notes)
-    assert notes.lines() == ("p/notes.txt is passed over: its name has not the suffix of an image",)
+    assert notes.lines() == (
+        "p/notes.txt is passed over: its name does not end as that of an image",
+    )
     for number in range(3):
         (photos / f"p/{number}.tiff").touch()
     notes = Notes()
     find_images(["p"], notes)
     assert notes.lines() == (
-        "4 files are passed over, such as p/0.tiff: their names have not the suffix of an image",
+        "4 files are passed over, such as p/0.tiff: their names do not end as those of images",
     )
 
 

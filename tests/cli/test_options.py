@@ -7,7 +7,7 @@ import click
 import pytest
 
 from tfft.cli import main as command_line
-from tfft.cli.options import PathType
+from tfft.cli.options import Number, PathType
 from tfft.config.loading.load import load_recipe
 from tfft.errors import UsageError
 
@@ -28,6 +28,17 @@ def test_every_path_of_every_command_may_begin_with_a_tilde():
     paths = [type_ for type_ in types if isinstance(type_, click.Path)]
     assert len(paths) > 15
     assert {type(path) for path in paths} == {PathType}
+
+
+def test_every_number_of_every_command_is_finite(capsys: pytest.CaptureFixture[str]):
+    types = [p.type for command in _commands(command_line.cli) for p in command.params]
+    numbers = [type_ for type_ in types if isinstance(type_, click.types.FloatParamType)]
+    assert len(numbers) > 8
+    assert {type(number) for number in numbers} == {Number}
+    for text in ("nan", "inf", "1e999"):
+        assert command_line.run(["evaluate", "gone", "--min-top1", text]) == 2
+        assert command_line.run(["predict", "gone", "a.jpg", "--timeout", text]) == 2
+    assert "'--timeout': nan is not a finite number." in capsys.readouterr().err
 
 
 def test_an_option_with_an_equals_sign_means_the_home_directory_by_a_tilde(

@@ -62,6 +62,13 @@ def test_a_data_directory_that_is_not_there(tfft):
     assert "gone" in failure(tfft("train", "classifier", "--data", "gone", timeout=60), 2)
 
 
+def test_data_that_are_not_there_are_not_taken_for_a_recipe(tfft):
+    message = failure(tfft("data", "check", "no/such/folder"), 2)
+    assert (
+        "there is no folder, manifest or recipe of this path. Received: no/such/folder" in message
+    )
+
+
 def test_own_photos_need_data(tfft):
     assert "--data" in failure(tfft("train", "classifier", timeout=60), 2)
 

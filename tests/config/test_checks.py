@@ -132,3 +132,10 @@ def test_every_fault_of_a_backbone_s_arguments_is_named():
         "backbone.arguments.alhpa: MobileNet has no argument of this name. Did you mean 'alpha'? "
         "Allowed: alpha, depth_multiplier. Received: 'alhpa'",
     ]
+
+
+def test_a_size_that_is_too_large_blames_no_other():
+    with pytest.raises(RecipeError) as raised:
+        recipe_with(image={"size_px": 99_999, "resize_px": 256})
+    assert str(raised.value).startswith("image.size_px: must be at most 4,096")
+    assert "resize_px" not in str(raised.value)

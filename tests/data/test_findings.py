@@ -3,6 +3,7 @@
 from sample_pictures import encoded, picture
 
 from tfft.config.data import ImageFolderData
+from tfft.data.dataset import DataReport
 from tfft.data.load import check_data, load_data
 from tfft.data.notes import Kind, Notes
 
@@ -105,3 +106,9 @@ def test_many_classes_without_images_are_one_note(tmp_path):
         )
     notes = check_data(folder(tmp_path)).notes
     assert notes == ("no test image of: 5 classes, such as class 0",)
+
+
+def test_classes_of_equal_sizes_are_said_to_be_so():
+    counts = {"train": {"cat": 2, "dog": 3}, "test": {"cat": 1}}
+    report = DataReport("photos", counts, bad=())
+    assert report.size_lines() == ["3 images in each class"]

@@ -166,3 +166,14 @@ def test_a_description_of_another_model_is_refused(form, small_run, exported):
         kind(path, replace(info, heads={"label": head}))
     with pytest.raises(ModelFileError, match=r"takes images of the shape \[32, 32, 3\]"):
         kind(path, replace(info, input=PixelSpec(16, 32)))
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_out_is_a_number_of_seconds(timeout_s):
+    with pytest.raises(UsageError, match="a time-out is a number of seconds above 0"):
+        load_predictor("http://localhost:1/v1/models/x", timeout_s=timeout_s)
+
+
+def test_a_file_is_read_though_stdout_is_closed(exported, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert load_predictor(exported.tflite["float32"]).info.name == "colours"

@@ -18,6 +18,7 @@ from tfft.system.files import read_arrays, read_json
         (zipfile.BadZipFile("Bad CRC-32"), ": Bad CRC-32."),
         (OSError("signature not found"), ": signature not found."),
         (KeyError("vars"), "."),
+        (ValueError("not opened:\n- as gz: no\n- as xz: no"), ": not opened."),
         (RecursionError("too deep"), "."),
         (AttributeError("'NoneType' object has no attribute 'shape'"), "."),
         (MemoryError(), "."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 import tfft
-from tfft.cli.options import allow_op_option, json_option, quiet_option
+from tfft.cli.options import Number, allow_op_option, json_option, quiet_option
 from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -48,7 +48,7 @@ def numbers_of(_context: click.Context, _parameter: click.Parameter, value: str)
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.01),
+    type=Number(min=0.01),
     default=2.0,
     show_default=True,
     help="Time spent on warm calls for each line of the table.",

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import json_option, quiet_option
+from tfft.cli.options import Number, json_option, quiet_option
 from tfft.cli.output import new_table, print_json, print_result, print_rich, results_stream
 from tfft.errors import UsageError
 
@@ -57,7 +57,7 @@ def list_command(as_json: bool, quiet: bool) -> None:
 )
 @click.option(
     "--max-gb",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Remove the least recently used entries until the rest fits.",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")

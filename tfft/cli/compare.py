@@ -7,7 +7,7 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.options import Number, data_option, json_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import TfftError, UsageError
@@ -57,7 +57,7 @@ def _fractions(context: click.Context, parameter: click.Parameter, value: str) -
 )
 @click.option(
     "--target",
-    type=click.FloatRange(0.0, 1.0),
+    type=Number(0.0, 1.0),
     metavar="X",
     help="Validation top-1 whose time to reach is measured. Default: what every arm reaches.",
 )

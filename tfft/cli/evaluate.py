@@ -7,6 +7,7 @@ import click
 import tfft
 from tfft.cli.evaluation_table import evaluation_tables
 from tfft.cli.options import (
+    Number,
     allow_op_option,
     data_option,
     data_set_option,
@@ -32,7 +33,7 @@ from tfft.errors import GateError
 @data_set_option
 @click.option(
     "--min-top1",
-    type=click.FloatRange(0.0, 1.0),
+    type=Number(0.0, 1.0),
     metavar="X",
     help="Exit with code 3 if the top-1 accuracy of a head is below X.",
 )
@@ -83,7 +84,7 @@ def command(
             )
         print_result(results, as_json, evaluation.to_json(), *evaluation_tables(evaluation))
     below = [
-        f"head {head}: top-1 {metrics['top1']:.4f} is below --min-top1 {min_top1}"
+        f"head {head}: top-1 {metrics['top1']:.6g} is below --min-top1 {min_top1:g}"
         for head, metrics in evaluation.metrics.items()
         if min_top1 is not None and metrics.get("top1", 1.0) < min_top1
     ]

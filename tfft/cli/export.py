@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 import tfft
-from tfft.cli.options import PathType, json_option, quiet_option
+from tfft.cli.options import Number, PathType, json_option, quiet_option
 from tfft.cli.output import aligned, new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.config.recipe import Precision
@@ -79,7 +79,7 @@ def precisions_of(
 )
 @click.option(
     "--max-accuracy-drop",
-    type=click.FloatRange(0.0, 1.0),
+    type=Number(0.0, 1.0),
     metavar="SHARE",
     help="Refuse smaller files (TFLite, SavedModels with 16-bit weights) that lose more accuracy "
     "than this. Default: the recipe's, or else 0.01.",

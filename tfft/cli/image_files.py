@@ -13,8 +13,8 @@ from tfft.system.printable import printable_name
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 _OTHER = Kind(
-    "{} is passed over: its name has not the suffix of an image",
-    "{count:,} files are passed over, such as {}: their names have not the suffix of an image",
+    "{} is passed over: its name does not end as that of an image",
+    "{count:,} files are passed over, such as {}: their names do not end as those of images",
 )
 _REPEATED = Kind(
     "{} is passed over: it is a link to a folder that is listed already",

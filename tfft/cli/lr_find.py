@@ -8,6 +8,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.options import (
+    Number,
     PathType,
     data_option,
     json_option,
@@ -32,10 +33,29 @@ if TYPE_CHECKING:
     metavar="N",
     help="Number of the phase, 1 for the first. Default: the first one with a learning rate.",
 )
-@click.option("--lowest", default=1e-6, show_default=True, metavar="X", help="Rate to start with.")
-@click.option("--highest", default=1.0, show_default=True, metavar="X", help="Rate to end with.")
 @click.option(
-    "--steps", default=100, show_default=True, metavar="N", help="Largest number of batches."
+    "--lowest",
+    type=Number(min=0.0, min_open=True),
+    default=1e-6,
+    show_default=True,
+    metavar="X",
+    help="Rate to start with.",
+)
+@click.option(
+    "--highest",
+    type=Number(min=0.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Rate to end with.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=10),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Largest number of batches, 10 or more.",
 )
 @click.option(
     "--plot",

@@ -1,5 +1,6 @@
 """Options that several commands share, each defined once."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ class PathType(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return super().convert(expanded(value), param, ctx)
+
+
+class Number(click.FloatRange):
+    """A finite number within bounds: ``nan`` passes every comparison, ``inf`` is never reached."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 recipe_argument = click.argument("recipe", metavar="RECIPE")
@@ -53,7 +64,7 @@ info_option = click.option(
 
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=Number(min=0.0, min_open=True),
     metavar="SECONDS",
     help="Time a server may take for one request, with its repetitions.  [default: 60]",
 )

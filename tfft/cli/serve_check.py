@@ -7,6 +7,7 @@ from rich.table import Table
 
 import tfft
 from tfft.cli.options import (
+    Number,
     allow_op_option,
     data_option,
     data_set_option,
@@ -36,7 +37,7 @@ from tfft.cli.progress import shown_progress
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0.0),
+    type=Number(min=0.0),
     default=1e-3,
     show_default=True,
     metavar="X",

@@ -184,6 +184,8 @@ class DataReport(Readable):
         if (sizes := class_sizes(self.counts)) is None:
             return []
         least, most, ratio = sizes["smallest"], sizes["largest"], sizes["ratio"]
+        if ratio == 1:
+            return [f"{counted(least['images'], 'image')} in each class"]
         times = f", {ratio:g} times as many" if ratio else ""
         return [
             f"{least['images']:,} ({least['name']}) to {most['images']:,} ({most['name']}) images "

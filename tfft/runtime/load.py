@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -50,9 +51,12 @@ def load_predictor(
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
-        UsageError: An argument does not apply to this kind of model.
+        UsageError: An argument does not apply to this kind of model, or `timeout_s` is not a
+            number above 0.
         ServerError: The server does not answer.
     """
+    if timeout_s is not None and not (timeout_s > 0 and math.isfinite(timeout_s)):
+        raise UsageError(f"a time-out is a number of seconds above 0. Received: {timeout_s}")
     if is_address(str(model)):
         from tfft.runtime.served.predictor import ServedPredictor
 

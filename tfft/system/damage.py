@@ -56,6 +56,6 @@ def reason(error: BaseException) -> str:
 
 
 def _sentences(source: str | Path, what: str, error: BaseException, advice: str) -> str:
-    because = reason(error).rstrip(".")
+    because = reason(error).rstrip(".:")
     statement = f"{source} is damaged, or is not {what}" + (f": {because}" if because else "")
     return f"{statement}. {advice}" if advice else statement

@@ -15,8 +15,7 @@ def descriptors_kept_aside(*descriptors: int, shown_on_error: bool = False) -> I
         descriptors: Descriptors to keep aside: 1 for standard output, 2 for standard error.
         shown_on_error: Whether what was kept aside is written to standard error on an exception.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     originals = {descriptor: os.dup(descriptor) for descriptor in descriptors}
     with tempfile.TemporaryFile() as aside:
         for descriptor in descriptors:
@@ -29,8 +28,13 @@ def descriptors_kept_aside(*descriptors: int, shown_on_error: bool = False) -> I
                 os.write(originals.get(2, 2), aside.read())
             raise
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _flush()
             for descriptor, original in originals.items():
                 os.dup2(original, descriptor)
                 os.close(original)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed since before the process began
+            stream.flush()

@@ -102,7 +102,7 @@ def find_learning_rate(
 
     Source: Smith 2017, "Cyclical Learning Rates for Training Neural Networks".
     """
-    if not 0 < lowest < highest or steps < 10:
+    if not 0 < lowest < highest < math.inf or steps < 10:
         raise UsageError(
             "a range test needs 0 < lowest < highest and 10 steps or more. "
             f"Received: lowest {lowest:g}, highest {highest:g}, {steps} steps"

@@ -20,6 +20,10 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
+_WHAT = (
+    "backbone.handle is a directory with a saved_model.pb, an archive of one "
+    f"({', '.join(ARCHIVE_ENDINGS)}) or an address (https://…)"
+)
 # Far more than any published module needs, far less than would fill a disk unnoticed.
 _MAX_BYTES = 8 << 30
 _MAX_FILES = 10_000
@@ -66,9 +70,7 @@ def find_module(handle: str, sha256: str | None, progress: Progress = SILENT) ->
         return _checked(path, handle, sha256)
     if not path.is_file():
         raise BackboneError(
-            "backbone.handle must be a directory with a saved_model.pb, an archive of one "
-            f"({', '.join(ARCHIVE_ENDINGS)}) or an address (https://…), and there is nothing at "
-            f"this path. Received: {handle}"
+            f"there is nothing at the path of the backbone's module. {_WHAT}. Received: {handle}"
         )
     digest = file_sha256(path)
     _require_digest(digest, sha256, handle)
@@ -155,7 +157,7 @@ def _find_root(directory: Path, handle: str) -> Path:
 def _unpack(archive: Path, directory: Path) -> None:
     """Unpacks an archive of plain files and directories; any other is refused before it starts."""
     with (
-        reading(archive, "an archive that can be unpacked", error=BackboneError),
+        reading(archive, "an archive that can be unpacked", _WHAT, error=BackboneError),
         tarfile.open(archive) as tar,
     ):
         members = tar.getmembers()

@@ -85,7 +85,7 @@ def _image(image: ImageConfig) -> Found:
             ("image", "resize_px"),
             "belongs to fit: crop; with fit: stretch there is only size_px",
         )
-    elif image.size_px is not None and image.resize_px < image.size_px:
+    elif image.resize_px < (image.size_px or 0) <= _MOST_PX:
         yield (
             ("image", "resize_px"),
             f"must be at least size_px ({image.size_px}), which is cut from it. "

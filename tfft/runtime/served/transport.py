@@ -15,6 +15,8 @@ from tfft.system.printable import printable
 _Answer = TypeVar("_Answer")
 
 TIMEOUT_S = 60.0
+# Longer than any server takes, and short enough for the clocks of all libraries.
+_MOST_TIMEOUT_S = 1e6
 # A server that has answered may be restarting; one that never has probably does not exist.
 _PATIENCE_S = 30.0
 _FIRST_PATIENCE_S = 2.0
@@ -72,7 +74,8 @@ class Retries:
 
     Args:
         server: Name of the server in error messages.
-        timeout_s: Time in seconds that a request may take with all its repetitions.
+        timeout_s: Time in seconds that a request may take with all its repetitions, at most
+            1,000,000.
         patience_s: Time in seconds in which a request is repeated.
         first_patience_s: The same time until the server has answered once.
     """
@@ -85,7 +88,7 @@ class Retries:
         first_patience_s: float = _FIRST_PATIENCE_S,
     ) -> None:
         self._server = server
-        self._timeout_s = timeout_s
+        self._timeout_s = min(timeout_s, _MOST_TIMEOUT_S)
         self._patience_s = patience_s
         self._first_patience_s = first_patience_s
         self._has_answered = False
