@@ -291,8 +291,12 @@ def attempt(
     """Plants a fault in a copy of the tree; returns the first test that fails, or None."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "tree"
-        left_out = shutil.ignore_patterns(".git", ".venv", "runs", "work", "__pycache__")
-        shutil.copytree(tree, copy, ignore=left_out)
+        copy.mkdir()
+        for part in tree.iterdir():
+            if part.is_file():
+                shutil.copy(part, copy)
+            elif part.name not in (".git", ".venv", "runs", "work"):
+                shutil.copytree(part, copy / part.name)
         target = copy / path.relative_to(tree)
         lines = target.read_text(encoding="utf-8").splitlines()
         indent = lines[row - 1][: len(lines[row - 1]) - len(lines[row - 1].lstrip())]
