@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from forked import Started
 from tally import tally
-from transfer.shapes import HEADS, shapes_recipe, write_backbone, write_photos
+from transfer.shapes import HEADS, write_recipe
 
-from tfft.config.loading.load import dump_recipe
 from tfft.exports.versions import saved_versions
 from tfft.runs.exports import recorded_exports
 from tfft.runs.run import Run
@@ -20,11 +19,7 @@ _S = 300
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = write_photos(tmp_path_factory.mktemp("photos"))
-    write_backbone(photos)
-    path = photos.with_name("recipe.yaml")
-    path.write_text(dump_recipe(shapes_recipe(photos, HEADS)))
-    return path
+    return write_recipe(tmp_path_factory.mktemp("recipe"), HEADS)
 
 
 def _all_at_once(commands: list[list[object]], cwd: Path) -> list[tuple[int, str]]:

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from forked import Started, tfft
 from tally import tally
-from transfer.shapes import ALL, HEADS, shapes_recipe, weights_of, write_backbone, write_photos
+from transfer.shapes import ALL, HEADS, weights_of, write_recipe
 
-from tfft.config.loading.load import dump_recipe
 from tfft.runs.run import Run
 
 pytestmark = pytest.mark.slow
@@ -22,12 +21,8 @@ _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    photos = write_photos(tmp_path_factory.mktemp("photos"))
-    write_backbone(photos)
-    path = photos.with_name("recipe.yaml")
     phases = {**HEADS, "epochs": 10}, {**ALL, "epochs": 20}
-    path.write_text(dump_recipe(shapes_recipe(photos, *phases, checkpoint_seconds=1.0)))
-    return path
+    return write_recipe(tmp_path_factory.mktemp("recipe"), *phases, checkpoint_seconds=1.0)
 
 
 @pytest.fixture(scope="module")

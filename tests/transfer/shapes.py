@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tfft.config.loading.load import dump_recipe
 from tfft.config.recipe import Recipe
 
 SIZE_PX = 32
@@ -92,6 +93,16 @@ def shapes_recipe(photos: Path, *phases: dict, **train_section: object) -> Recip
             "train": {"phases": phases, "batch_size": 16, **train_section},
         }
     )
+
+
+def write_recipe(root: Path, *phases: dict, **train_section: object) -> Path:
+    """Writes the photos, the backbone and a recipe on both as a file."""
+    photos = root / "photos"
+    photos.mkdir()
+    write_backbone(write_photos(photos))
+    path = root / "recipe.yaml"
+    path.write_text(dump_recipe(shapes_recipe(photos, *phases, **train_section)))
+    return path
 
 
 def weights_of(run: Path) -> dict[str, np.ndarray]:

@@ -10,9 +10,8 @@ import pytest
 import train_and_die
 from faults.tally import tally
 from forked import PROCESSES
-from shapes import THREE_PHASES, shapes_recipe, weights_of, write_backbone, write_photos
+from shapes import THREE_PHASES, weights_of, write_recipe
 
-from tfft.config.loading.load import dump_recipe
 from tfft.runs.run import Run
 
 pytestmark = pytest.mark.slow
@@ -23,11 +22,8 @@ _MOST_PIECES = 6
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three phases, with a checkpoint after each step."""
-    photos = write_photos(tmp_path_factory.mktemp("photos"))
-    write_backbone(photos)
-    path = photos.with_name("recipe.yaml")
-    path.write_text(dump_recipe(shapes_recipe(photos, *THREE_PHASES, checkpoint_seconds=1e-9)))
-    return path
+    root = tmp_path_factory.mktemp("recipe")
+    return write_recipe(root, *THREE_PHASES, checkpoint_seconds=1e-9)
 
 
 @pytest.fixture(scope="module")

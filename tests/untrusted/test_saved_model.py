@@ -318,7 +318,9 @@ class TestAsAModel:
             "benchmark": ["--threads", "1", "--seconds", "0.01"],
         }[command]
         assert run([command, str(hostile), *rest]) == 2
-        assert "--allow-op WriteFile for a MODEL" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "TFFT_ALLOW_OPS=WriteFile in the environment of any command" in said
+        assert "--allow-op WriteFile of a command that takes a MODEL" in said
         assert not written.exists()
         assert run([command, str(hostile), *rest, "--allow-op", "WriteFile"]) == 0
         assert written.exists() == (command != "publish")
