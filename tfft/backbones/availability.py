@@ -32,16 +32,16 @@ class BackboneListing:
 
 def list_backbones() -> tuple[BackboneListing, ...]:
     """Returns every backbone of the catalog, and where its ImageNet weights are."""
-    return tuple(_listing(spec) for spec in backbone_specs())
-
-
-def _listing(spec: BackboneSpec) -> BackboneListing:
-    if spec.kind == "lite":
-        file = find_lite0_file()
-        weights = () if file is None else (file,)
-        return BackboneListing(spec, weights, bool(weights), "install tfft[offline]")
-    present = tuple(path for file in spec.weights if (path := cached_path(file)).is_file())
-    default = weights_file(spec, resolve_arguments(spec, {}), spec.default_size_px)
-    if default is None:
-        return BackboneListing(spec, present, False, "")
-    return BackboneListing(spec, present, cached_path(default) in present, default.url)
+    listings = []
+    for spec in backbone_specs():
+        if spec.kind == "lite":
+            file = find_lite0_file()
+            weights = () if file is None else (file,)
+            listings.append(BackboneListing(spec, weights, bool(weights), "install tfft[offline]"))
+            continue
+        present = tuple(path for file in spec.weights if (path := cached_path(file)).is_file())
+        default = weights_file(spec, resolve_arguments(spec, {}), spec.default_size_px)
+        is_there = default is not None and cached_path(default) in present
+        obtain = "" if default is None else default.url
+        listings.append(BackboneListing(spec, present, is_there, obtain))
+    return tuple(listings)

@@ -66,7 +66,12 @@ def load_weights_file(
         if "layer_names" in group.attrs or "layer_names0" in group.attrs:
             _load_by_order(model, _stored_layers(group), path, normalization)
             return
-        weights = {place: array for place, array in stored.items() if _is_weight(place)}
+        # The state of a dropout layer's random generator is saved too, but is not a weight.
+        weights = {
+            place: array
+            for place, array in stored.items()
+            if "/vars/" in f"/{place}" and "seed_generator" not in place
+        }
         _require_keras3_fit(model, weights, path)
     _load_keras3(model, path)
 
@@ -182,12 +187,6 @@ def _without_normalization(
     return kept
 
 
-def _is_weight(place: str) -> bool:
-    """Returns whether a data set of a Keras 3 file is a weight: one in a group called `vars`."""
-    # The state of a dropout layer's random generator is saved too, but is not a weight.
-    return "/vars/" in f"/{place}" and "seed_generator" not in place
-
-
 def _require_keras3_fit(model: keras.Model, stored: Mapping[str, h5py.Dataset], path: Path) -> None:
     """Requires that a Keras 3 file has as many weights of each shape and type as the model.
 
@@ -223,7 +222,10 @@ def _load_keras3(model: keras.Model, path: Path) -> None:
             warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
             model.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        raise BackboneError(f"{path} does not fit {model.name}: {_keras3_misfit(error)}") from error
+        # Without the arrays that Keras's message shows.
+        layers = _LAYER_IN_MESSAGE.findall(str(error))
+        why = _unfilled(layers) if layers else str(error).partition("\n")[0]
+        raise BackboneError(f"{path} does not fit {model.name}: {why}") from error
     require_finite(model.weights, path)
 
 
@@ -255,12 +257,6 @@ def _npz_misfits(
 def _lines(faults: Sequence[str]) -> str:
     shown = "\n".join(f"  {fault}" for fault in faults[:_SHOWN])
     return f"{shown}\n  … and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else shown
-
-
-def _keras3_misfit(error: Exception) -> str:
-    """Names the layers that could not be loaded, without the arrays that Keras's message shows."""
-    layers = _LAYER_IN_MESSAGE.findall(str(error))
-    return _unfilled(layers) if layers else str(error).partition("\n")[0]
 
 
 def _unfilled(layers: Sequence[str]) -> str:

@@ -83,7 +83,9 @@ def _fault(spec: BackboneSpec, name: str, value: object) -> str | None:
         )
     if not _has_type(value, argument):
         return f"{name} of {spec.name} must be {argument.type.__name__}. Received: {value!r}"
-    if not _in_range(value, argument):
+    least = argument.minimum
+    above = least is None or (value > least if argument.type is float else value >= least)
+    if not above:
         bound = "above" if argument.type is float else "at least"
         return f"{name} of {spec.name} must be {bound} {argument.minimum}. Received: {value!r}"
     return None
@@ -94,12 +96,6 @@ def _has_type(value: object, argument: ArgumentSpec) -> bool:
         return isinstance(value, bool)
     numbers = (int, float) if argument.type is float else (int,)
     return isinstance(value, numbers) and not isinstance(value, bool)
-
-
-def _in_range(value: Any, argument: ArgumentSpec) -> bool:
-    if argument.minimum is None:
-        return True
-    return value > argument.minimum if argument.type is float else value >= argument.minimum
 
 
 def weights_file(

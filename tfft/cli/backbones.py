@@ -1,6 +1,6 @@
 """`tfft backbones`: the backbones to transfer from, what they consist of, whether they work."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +24,6 @@ from tfft.errors import GateError, UsageError, nearest
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
-    from tfft.studies.backbone_check import CheckResult
 
 
 class _ListByDefault(click.Group):
@@ -162,7 +161,12 @@ def check(
             checks = tfft.check_backbone(
                 backbone, size_px=size_px, overrides=overrides, progress=progress
             )
-        print_result(results, as_json, [check.to_json() for check in checks], _checks_table(checks))
+        table = new_table(["check", ""], ["seconds"])
+        table.add_column("")
+        for tried in checks:
+            passed = "passed" if tried.passed else "FAILED"
+            table.add_row(tried.what, passed, f"{tried.seconds:.1f}", Text(tried.measured))
+        print_result(results, as_json, [tried.to_json() for tried in checks], table)
     failed = [check.what for check in checks if not check.passed]
     if failed:
         raise GateError(f"{backbone} did not pass: {', '.join(failed)}")
@@ -182,15 +186,6 @@ def _about(found: "BackboneDescription") -> dict[str, str]:
         "sha256": found.sha256 or "",
     }
     return {name: value for name, value in lines.items() if value}
-
-
-def _checks_table(checks: "Sequence[CheckResult]") -> Table:
-    table = new_table(["check", ""], ["seconds"])
-    table.add_column("")
-    for check in checks:
-        passed = "passed" if check.passed else "FAILED"
-        table.add_row(check.what, passed, f"{check.seconds:.1f}", Text(check.measured))
-    return table
 
 
 def _to_json(backbone: BackboneListing) -> dict[str, Any]:

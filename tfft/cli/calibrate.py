@@ -1,7 +1,6 @@
 """`tfft calibrate`: the temperatures of a run's classification heads."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -10,9 +9,6 @@ import tfft
 from tfft.cli.options import PathType, json_option, quiet_option
 from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
-
-if TYPE_CHECKING:
-    from tfft.evaluation.calibrate import Calibration
 
 
 @click.command()
@@ -47,16 +43,13 @@ def command(run: Path, as_json: bool, quiet: bool) -> None:
         for name, head in calibration.heads.items():
             metrics = (head.nll_before, head.nll_after, head.ece_before, head.ece_after)
             table.add_row(name, f"{head.temperature:.4f}", *(f"{m:.4f}" for m in metrics))
-        print_result(results, as_json, calibration.to_json(), table, *_remarks(calibration))
-
-
-def _remarks(calibration: "Calibration") -> list[Text]:
-    unfitted = [name for name, head in calibration.heads.items() if not head.fitted]
-    texts = [
-        f"{name}: no temperature is best on these images (every answer is right, or none better "
-        "than chance): it stays 1"
-        for name in unfitted
-    ]
-    if calibration.held_out:
-        texts.append("fitted to the weights from before the refit on the validation images")
-    return [Text("\n".join(texts))] if texts else []
+        texts = [
+            f"{name}: no temperature is best on these images (every answer is right, or none is "
+            "better than chance): it stays 1"
+            for name, head in calibration.heads.items()
+            if not head.fitted
+        ]
+        if calibration.held_out:
+            texts.append("fitted to the weights from before the refit on the validation images")
+        remarks = [Text("\n".join(texts))] if texts else []
+        print_result(results, as_json, calibration.to_json(), table, *remarks)

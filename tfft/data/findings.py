@@ -1,6 +1,6 @@
 """What the splits of a data set show: equal images, unequal classes, untested classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tfft.data.index import ImageIndex
@@ -69,7 +69,12 @@ def gap_notes(counts: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
         "no training image of: {}": unlearnt,
         "no test image of: {}": untested(counts),
     }
-    return tuple(text.format(_several(names)) for text, names in missing.items() if names)
+    named = {
+        text: ", ".join(names) if len(names) < 4 else f"{len(names):,} classes, such as {names[0]}"
+        for text, names in missing.items()
+        if names
+    }
+    return tuple(text.format(names) for text, names in named.items())
 
 
 def copy_notes(splits: Mapping[str, ImageIndex]) -> tuple[str, ...]:
@@ -90,9 +95,3 @@ def leak_notes(splits: Mapping[str, ImageIndex]) -> tuple[str, ...]:
         f"images in more than one split, which flatters the metrics: {len(across):,}, such as "
         f"{places}",
     )
-
-
-def _several(names: Sequence[str]) -> str:
-    if len(names) < 4:
-        return ", ".join(names)
-    return f"{len(names):,} classes, such as {names[0]}"

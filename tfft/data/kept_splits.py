@@ -1,6 +1,7 @@
 """The split of each image as a file: of a run, which remembers its images by it, or to keep."""
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ FILE_NAME = "splits.csv"
 # The split of training images that `data.fraction` or `data.limit_per_class` leave out.
 UNUSED = "unused"
 _NEEDED = ("split", "sha256")
+_SHA256 = re.compile("[0-9a-f]{64}")
 # Which split an image is of that is in several: above all it was trained on.
 _FIRST = (UNUSED, "train", "validation", "test")
 
@@ -136,7 +138,7 @@ def read_kept_splits(path: Path) -> KeptSplits:
                 )
             for line in reader:
                 image, split, digest = (line.get(key) or "" for key in (name, *_NEEDED))
-                if split not in (*SPLITS, UNUSED) or not _is_sha256(digest):
+                if split not in (*SPLITS, UNUSED) or not _SHA256.fullmatch(digest):
                     raise DataError(
                         f"{file}:{reader.line_num}: not the split and the sha256 of an image. "
                         f"Received: {split!r:.40}, {digest!r:.80}"
@@ -201,7 +203,3 @@ def digests_of(index: ImageIndex) -> np.ndarray:
     if index.digests is None:
         raise ValueError("these images have not been scanned")
     return index.digests
-
-
-def _is_sha256(text: str) -> bool:
-    return len(text) == 64 and set(text) <= set("0123456789abcdef")

@@ -1,6 +1,6 @@
 """From the data section of a recipe to images that are known to be readable, in their splits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -90,7 +90,10 @@ def load_data(
         + of_splits
         + gap_notes(_counts(parts, source.class_names, only_found=kept is not None))
         + leak_notes(parts)
-        + _skip_notes(skipped)
+        + tuple(
+            f"left out: {counted(len(skipped), 'file')}, such as {image.path}: {image.reason}"
+            for image in skipped[:1]
+        )
         + _corrupt_notes(config, corrupt)
     )
     for note in notes:
@@ -289,14 +292,6 @@ def _parts(index: ImageIndex, splits: np.ndarray) -> dict[str, ImageIndex]:
     """Returns the index of each split that has images."""
     found = {split: np.flatnonzero(splits == split) for split in SPLITS}
     return {split: index.take(places) for split, places in found.items() if len(places)}
-
-
-def _skip_notes(skipped: Sequence[BadImage]) -> tuple[str, ...]:
-    """Says how many files are left out, with an example."""
-    if not skipped:
-        return ()
-    example = f"{skipped[0].path}: {skipped[0].reason}"
-    return (f"left out: {counted(len(skipped), 'file')}, such as {example}",)
 
 
 def _counts(

@@ -80,7 +80,11 @@ def stratified_part(
     chosen = np.zeros(len(ids), bool)
     if fraction == 0:
         return chosen
-    ranked = {int(label): _ranked(ids, labels, label, seed) for label in np.unique(labels)}
+    hashes = [_hash(f"{seed}:{name}") for name in ids]
+    ranked = {
+        int(label): sorted(np.flatnonzero(labels == label).tolist(), key=hashes.__getitem__)
+        for label in np.unique(labels)
+    }
     counts = _counts({label: len(ranks) for label, ranks in ranked.items()}, fraction)
     for label, ranks in ranked.items():
         chosen[ranks[: counts[label]]] = True
@@ -133,11 +137,6 @@ def _numbered(pieces: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
-
-
-def _ranked(ids: Sequence[str], labels: np.ndarray, label: int, seed: int) -> list[int]:
-    positions = np.flatnonzero(labels == label).tolist()
-    return sorted(positions, key=lambda i: _hash(f"{seed}:{ids[i]}"))
 
 
 def _counts(sizes: dict[int, int], fraction: float) -> dict[int, int]:

@@ -118,9 +118,11 @@ def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibrati
         )
     index = data.splits["validation"]
     key = answers_key(predictor, index)
-    kept = _kept(run.calibration_file, key)
-    if kept is not None:
-        return kept
+    if run.calibration_file.is_file():
+        values = CALIBRATION.read(run.calibration_file)
+        kept = described(Calibration, values, run.calibration_file, CALIBRATION.what)
+        if kept.model == key:
+            return kept
     before_refit = _before_refit(run, len(index))
     answers = before_refit or answers_of_run(predictor, "validation", index, progress)
     targets = targets_of_model(predictor.info, index, data.class_names)
@@ -168,10 +170,3 @@ def _of_head(probabilities: np.ndarray, labels: np.ndarray) -> HeadCalibration:
         ece_before=expected_calibration_error(probabilities, labels),
         ece_after=expected_calibration_error(scaled, labels),
     )
-
-
-def _kept(path: Path, key: str) -> Calibration | None:
-    if not path.is_file():
-        return None
-    kept = described(Calibration, CALIBRATION.read(path), path, CALIBRATION.what)
-    return kept if kept.model == key else None

@@ -192,8 +192,11 @@ def _inflated(
         for row_bytes, rows in (*sizes[:-1], (last_bytes, last_rows - 1), (last_bytes, 1)):
             at_once = max(_INFLATED_AT_ONCE // row_bytes, 1)
             for start in range(0, rows, at_once):
-                count = min(at_once, rows - start)
-                yield _checked(pieces.inflated(inflater, count * row_bytes), row_bytes)
+                wanted = row_bytes * min(at_once, rows - start)
+                inflated = pieces.inflated(inflater, wanted)
+                if max(inflated[::row_bytes]) > _HIGHEST_FILTER:
+                    raise _broken("its image data are damaged")
+                yield inflated
         pieces.finish(inflater)
     except zlib.error as error:
         raise _broken("its image data are damaged") from error
@@ -210,12 +213,6 @@ def _row_bytes(header: _Header) -> list[tuple[int, int]]:
         if columns > 0 and rows > 0:
             sizes.append((1 + (columns * pixel_bits + 7) // 8, rows))
     return sizes
-
-
-def _checked(rows: bytes, row_bytes: int) -> bytes:
-    if max(rows[::row_bytes]) > _HIGHEST_FILTER:
-        raise _broken("its image data are damaged")
-    return rows
 
 
 class _Pieces:

@@ -47,7 +47,9 @@ def plain_webp(encoded: bytes) -> bytes:
     image = _chunk(name, content)
     if is_extended and webp_size(bytes(12) + image) != webp_size(encoded):
         raise _broken("its header announces another size than its image has")
-    return _file(image, alpha, encoded[24:30])
+    if alpha:
+        image = _chunk(b"VP8X", bytes([_ALPHA, 0, 0, 0]) + encoded[24:30]) + alpha + image
+    return b"RIFF" + struct.pack("<I", 4 + len(image)) + b"WEBP" + image
 
 
 def _image_chunk(encoded: bytes, riff_size: int) -> tuple[int, bytes]:
@@ -67,13 +69,6 @@ def _image_chunk(encoded: bytes, riff_size: int) -> tuple[int, bytes]:
             alpha = _chunk(name, encoded[position + 8 : position + 8 + size])
         position = end
     raise _broken("the file is truncated")
-
-
-def _file(image: bytes, alpha: bytes, canvas: bytes) -> bytes:
-    chunks = image
-    if alpha:
-        chunks = _chunk(b"VP8X", bytes([_ALPHA, 0, 0, 0]) + canvas) + alpha + image
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

@@ -136,7 +136,12 @@ def run_study(study: Study, progress: Progress = SILENT) -> Study:
                 f"seed {cell.seed}"
             )
             try:
-                _run_cell(cell, title, progress)
+                if cell.recipe is None:
+                    _evaluate_taken(cell.run, progress)
+                    continue
+                if not is_finished(cell.run):
+                    progress.message(title)
+                run_worker(cell.recipe, cell.run, "test", title=title, progress=progress)
             except WorkerError as error:
                 progress.message(f"{title} failed: {error}")
                 failed[str(cell.run)] = str(error)
@@ -159,15 +164,6 @@ def require_images(recipe: Recipe, split: str, progress: Progress) -> None:
         raise DataError(
             f"{data.name} has no {split} images, by which runs are judged: {_TO_GET_IMAGES[split]}"
         )
-
-
-def _run_cell(cell: Cell, title: str, progress: Progress) -> None:
-    if cell.recipe is None:
-        _evaluate_taken(cell.run, progress)
-    else:
-        if not is_finished(cell.run):
-            progress.message(title)
-        run_worker(cell.recipe, cell.run, "test", title=title, progress=progress)
 
 
 def _evaluate_taken(run: Path, progress: Progress) -> None:

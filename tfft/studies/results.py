@@ -199,23 +199,19 @@ def summarize(
             if found:
                 found.sort(key=lambda outcome: outcome.seed)
                 groups.append(_Group(arm, fraction, tuple(found)))
+    commonest, images = None, len(outcomes[0].right)
+    if (right := outcomes[0].commonest) is not None:
+        commonest = CommonestClass("", right / images, wilson_interval(right, images))
     targets = {g.fraction: target or _common_target(groups, g.fraction) for g in groups}
     return Results(
         head,
-        len(outcomes[0].right),
+        images,
         targets,
         tuple(_row(group, targets[group.fraction]) for group in groups),
         tuple(c for fraction in targets for c in _with_scratch(groups, fraction)),
         tuple(c for fraction in targets for c in _with_best(groups, fraction)),
-        _commonest(outcomes[0]),
+        commonest,
     )
-
-
-def _commonest(outcome: Outcome) -> CommonestClass | None:
-    if outcome.commonest is None:
-        return None
-    right, images = outcome.commonest, len(outcome.right)
-    return CommonestClass("", right / images, wilson_interval(right, images))
 
 
 def _require_same_images(outcomes: Sequence[Outcome]) -> None:

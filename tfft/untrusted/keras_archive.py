@@ -39,7 +39,7 @@ def check_keras_archive(archive: zipfile.ZipFile, what: str) -> None:
     for member in members:
         _check_member(member, what)
     held = sum(member.compress_size for member in members)
-    if held > _size(archive.fp):
+    if archive.fp is not None and held > archive.fp.seek(0, io.SEEK_END):
         raise ModelFileError(f"{what} is not loaded: files in it share the same bytes")
     if _WEIGHTS in names:
         with _opened(archive, _WEIGHTS) as stream, h5py.File(stream, "r") as file:
@@ -71,13 +71,6 @@ def _opened(archive: zipfile.ZipFile, name: str) -> Any:
     lengths = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
     start = member.header_offset + _LOCAL_HEADER_BYTES + sum(lengths)
     return _Part(file, start, member.file_size)
-
-
-def _size(file: Any) -> int:
-    place = file.tell()
-    size = file.seek(0, io.SEEK_END)
-    file.seek(place)
-    return size
 
 
 class _Part(io.RawIOBase):

@@ -74,26 +74,22 @@ def read_torch_arrays(content: bytes) -> dict[str, np.ndarray]:
         BackboneError: The file does not have this form, or asks for anything but tensors.
     """
     try:
-        return _read(content)
+        stream = io.BytesIO(content)
+        if _Machine().run(stream) != _MAGIC_NUMBER or _Machine().run(stream) != _PROTOCOL_VERSION:
+            raise ValueError("its head is not that of a legacy torch file")
+        # Byte order and type sizes of the writer: it was little-endian, as is checked below.
+        _Machine().run(stream)
+        machine = _Machine(max_storage_bytes=len(content))
+        tensors = machine.run(stream)
+        _fill(machine.storages, _Machine().run(stream), content, stream.tell())
+        if not isinstance(tensors, dict):
+            raise ValueError("it does not hold a dict")
+        strange = [name for name, value in tensors.items() if not isinstance(value, _Tensor)]
+        if strange:
+            raise ValueError(f"these are not tensors: {', '.join(strange[:5])}")
+        return {name: tensor.array() for name, tensor in tensors.items()}
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise BackboneError(f"this is not a torch file of plain tensors: {error}") from error
-
-
-def _read(content: bytes) -> dict[str, np.ndarray]:
-    stream = io.BytesIO(content)
-    if _Machine().run(stream) != _MAGIC_NUMBER or _Machine().run(stream) != _PROTOCOL_VERSION:
-        raise ValueError("its head is not that of a legacy torch file")
-    # Byte order and type sizes of the writer: it was little-endian, as is checked below.
-    _Machine().run(stream)
-    machine = _Machine(max_storage_bytes=len(content))
-    tensors = machine.run(stream)
-    _fill(machine.storages, _Machine().run(stream), content, stream.tell())
-    if not isinstance(tensors, dict):
-        raise ValueError("it does not hold a dict")
-    strange = [name for name, value in tensors.items() if not isinstance(value, _Tensor)]
-    if strange:
-        raise ValueError(f"these are not tensors: {', '.join(strange[:5])}")
-    return {name: tensor.array() for name, tensor in tensors.items()}
 
 
 def _fill(storages: dict[str, _Storage], keys: list[str], content: bytes, start: int) -> None:

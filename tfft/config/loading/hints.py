@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfft.catalog.backbones import backbone_specs
+from tfft.catalog.spec import BackboneSpec
 from tfft.config.loading.source import Path
 from tfft.config.train import GradientPhase
 
@@ -210,14 +211,16 @@ def section_form(path: Path, value: Any) -> str:
 
 def kind_of_backbone(name: Any) -> str:
     """Returns the kind of the backbone of this name in the catalog, whatever its case; or ""."""
-    kinds = {spec.name.lower(): spec.kind for spec in backbone_specs()}
-    return kinds.get(str(name).lower(), "")
+    spec = _spec_called(str(name))
+    return spec.kind if spec else ""
+
+
+def _spec_called(name: str) -> BackboneSpec | None:
+    return {spec.name.lower(): spec for spec in backbone_specs()}.get(name.lower())
 
 
 def _backbone_form(text: str) -> str:
-    names = {spec.name.lower(): spec for spec in backbone_specs()}
-    spec = names.get(text.lower())
-    if spec is not None:
+    if spec := _spec_called(text):
         return f"{{kind: {spec.kind}, name: {spec.name}}}"
     if text.endswith(".keras") or text.startswith("runs/"):
         return f"{{kind: keras, path: {text}}}"

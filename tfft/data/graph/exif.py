@@ -19,8 +19,11 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
     def orientation() -> tf.Tensor:
         start = _exif_start(encoded)
+        rest = tf.strings.length(encoded)  # more than is left, which `substr` cuts
         return tf.cond(
-            start > 0, lambda: _tiff_orientation(_from(encoded, start)), lambda: tf.constant(1)
+            start > 0,
+            lambda: _tiff_orientation(tf.strings.substr(encoded, start, rest)),
+            lambda: tf.constant(1),
         )
 
     return tf.cond(tf.size(pieces) > 1, orientation, lambda: tf.constant(1))
@@ -113,7 +116,3 @@ def _slice(text: tf.Tensor, start: tf.Tensor | int, length: tf.Tensor | int) -> 
     size = tf.cast(tf.strings.length(text), tf.int64)
     start = tf.minimum(tf.cast(start, tf.int64), size)
     return tf.strings.substr(text, start, tf.cast(length, tf.int64))
-
-
-def _from(text: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    return tf.strings.substr(text, start, tf.strings.length(text))

@@ -119,10 +119,21 @@ class _Found:
     def add_split(self, split: str, root: Path) -> None:
         """Adds the images below a directory of class folders."""
         for child in _visible(root):
-            if child.is_dir():
-                self._add_class(split, child)
-            else:
+            if not child.is_dir():
                 self.pass_over(_NO_CLASS, child)
+                continue
+            listing = list_files(child)
+            faults = listing.unlisted | listing.faults
+            if not (listing.files or faults or listing.repeated):
+                self.notes.add(_EMPTY, self.name(child))
+            if any(file.parent != child for file in listing.files):
+                self.notes.add(_DEEP, self.name(child))
+            for link in listing.repeated:
+                self.notes.add(_REPEATED, self.name(link))
+            self.unreadable += [BadImage(self.name(p), why) for p, why in faults.items()]
+            self.files += listing.files
+            self.classes += [child.name] * len(listing.files)
+            self.splits += [split] * len(listing.files)
 
     def pass_over(self, why: Kind, path: Path) -> None:
         """Says why a file or a folder is ignored; what is neither may have led to images."""
@@ -131,20 +142,6 @@ class _Found:
             self.unreadable.append(BadImage(self.name(path), fault))
         else:
             self.notes.add(why, self.name(path))
-
-    def _add_class(self, split: str, folder: Path) -> None:
-        listing = list_files(folder)
-        faults = listing.unlisted | listing.faults
-        if not (listing.files or faults or listing.repeated):
-            self.notes.add(_EMPTY, self.name(folder))
-        if any(file.parent != folder for file in listing.files):
-            self.notes.add(_DEEP, self.name(folder))
-        for link in listing.repeated:
-            self.notes.add(_REPEATED, self.name(link))
-        self.unreadable += [BadImage(self.name(p), why) for p, why in faults.items()]
-        self.files += listing.files
-        self.classes += [folder.name] * len(listing.files)
-        self.splits += [split] * len(listing.files)
 
 
 def split_folders(path: Path) -> dict[str, Path]:
@@ -229,10 +226,14 @@ def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
             f"or train, validation and test folders of such{unreadable}"
         )
     if len(names) == 1:
+        deeper, inside = "", sorted(_folders_in(path / names[0]))
+        if len(inside) > 1:
+            shown = printable_name(" and ".join(inside[:2]))
+            folder = path / names[0]
+            deeper = f". It holds folders such as {shown}: if they are the classes, give {folder}"
         raise DataError(
-            f"{path} has one class only, {names[0]!r}: there is nothing to tell apart"
-            + _deeper_classes(path / names[0])
-            + unreadable
+            f"{path} has one class only, {names[0]!r}: there is nothing to tell apart{deeper}"
+            f"{unreadable}"
         )
     pairs = zip(found.classes, found.splits, strict=True)
     trained = {name for name, split in pairs if split == "train"}
@@ -242,12 +243,3 @@ def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
             f"{', '.join(untrained)}{unreadable}"
         )
     return names
-
-
-def _deeper_classes(folder: Path) -> str:
-    """Returns that the folders of the only class may be the classes, "" if there are none."""
-    inside = sorted(_folders_in(folder))
-    if len(inside) < 2:
-        return ""
-    names = printable_name(" and ".join(inside[:2]))
-    return f". It holds folders such as {names}: if they are the classes, give {folder}"

@@ -77,8 +77,29 @@ def kept_source(path: Path) -> Source | None:
             stamps = [size_and_time(Path(file)) for file in described.files]
     except TfftError:
         return None
-    fits = stamps == described.stamps and _fits(described, arrays)
-    return _source(described, arrays) if fits else None
+    if stamps != described.stamps or not _fits(described, arrays):
+        return None
+    return Source(
+        name=described.name,
+        index=ImageIndex(
+            files=described.files,
+            file_ids=arrays["file_ids"],
+            offsets=arrays["offsets"],
+            lengths=arrays["lengths"],
+            ids=described.ids,
+            targets={
+                name.removeprefix("target_"): values
+                for name, values in arrays.items()
+                if name.startswith("target_")
+            },
+            box_targets=described.box_targets,
+            boxes=arrays.get("boxes"),
+        ),
+        splits=arrays["splits"],
+        class_names=described.class_names,
+        licence=described.licence,
+        notes=described.notes,
+    )
 
 
 def _fits(described: _Described, arrays: dict[str, np.ndarray]) -> bool:
@@ -103,30 +124,6 @@ def _fits(described: _Described, arrays: dict[str, np.ndarray]) -> bool:
     if labels.dtype.kind != "i" or not all(label in classes for label in labels.tolist()):
         return False
     return bool((ends <= sizes[places[0]]).all()) if count else True
-
-
-def _source(described: _Described, arrays: dict[str, np.ndarray]) -> Source:
-    return Source(
-        name=described.name,
-        index=ImageIndex(
-            files=described.files,
-            file_ids=arrays["file_ids"],
-            offsets=arrays["offsets"],
-            lengths=arrays["lengths"],
-            ids=described.ids,
-            targets={
-                name.removeprefix("target_"): values
-                for name, values in arrays.items()
-                if name.startswith("target_")
-            },
-            box_targets=described.box_targets,
-            boxes=arrays.get("boxes"),
-        ),
-        splits=arrays["splits"],
-        class_names=described.class_names,
-        licence=described.licence,
-        notes=described.notes,
-    )
 
 
 def size_and_time(path: Path) -> list[int]:

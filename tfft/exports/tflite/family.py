@@ -106,7 +106,10 @@ def export_tflite(
                 }
                 task.advance(1)
             if passed:
-                _put_in_place(passed, directory, family.checks)
+                with atomic_directory(directory) as temporary:
+                    for file in passed:
+                        shutil.copyfile(file, temporary / file.name)
+                    CHECKS.write(temporary / "checks.json", family.checks)
     finally:
         task.close()
     return family
@@ -196,10 +199,3 @@ def _judge(precision: str, path: Path, comparison: Comparison, config: TfliteCon
         comparison.require_same(what, OTHER_DECODER)
     else:
         require_accuracy(comparison, what, config.max_accuracy_drop)
-
-
-def _put_in_place(files: Sequence[Path], directory: Path, checks: dict[str, Any]) -> None:
-    with atomic_directory(directory) as temporary:
-        for file in files:
-            shutil.copyfile(file, temporary / file.name)
-        CHECKS.write(temporary / "checks.json", checks)
