@@ -60,7 +60,7 @@ PHASES = [{"solver": "linear"}]
             "data.validationSplit: unknown key: the share of validation images is "
             "data.validation_fraction.",
         ),
-        ({"lr-scheduler": 1}, "lr-scheduler: unknown key: the course of the learning rate is"),
+        ({"lr-scheduler": 1}, "lr-scheduler: unknown key: the learning-rate schedule is"),
     ],
 )
 def test_a_key_of_keras_is_answered_by_its_place_in_a_recipe(sections, hint):

@@ -111,6 +111,9 @@ def test_a_probe_at_chance_is_no_ground_for_advice():
     roses = commonest_class(np.array([1, 1, 0]), np.repeat([0, 1, 2], [11, 15, 12]), "abc")
     probes = Probes(1000, 3, 38, 0.42, 0.40, commonest=roses)
     _, reason = recommend(probes)
-    assert "0.420 is not shown to be better than always answering the commonest class, b" in reason
+    assert (
+        "0.420 is not shown to be better than always answering with the commonest class, b"
+        in reason
+    )
     assert "tfft data check" in reason
     assert "not shown" not in recommend(replace(probes, probe_top1=0.8))[1]

@@ -65,7 +65,7 @@ def test_a_gain_negative_transfer_and_no_difference_are_told_apart(tmp_path):
 def test_a_gain_that_ends_at_chance_is_called_that(tmp_path):
     (verdict,) = verdicts(collect(make_study(tmp_path / "a", {"scratch": 0.02, "full": 0.11})))
     assert verdict.kind == "gain"
-    assert "is not shown to be better than always answering the commonest class (0.100" in (
+    assert "is not shown to be better than always answering with the commonest class (0.100" in (
         verdict.text
     )
     (verdict,) = verdicts(collect(make_study(tmp_path / "b", {"scratch": 0.02, "full": 0.60})))

@@ -160,4 +160,7 @@ def test_a_winner_at_chance_is_not_praised(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = load_recipe("quickstart", overrides={"train.strategy": "feature_extraction"})
     tuned = tune(recipe, trials=1)
-    assert "0.333 is not shown to be better than always answering the commonest class" in tuned.text
+    assert (
+        "0.333 is not shown to be better than always answering with the commonest class"
+        in tuned.text
+    )

@@ -34,7 +34,7 @@ def test_the_first_block_that_is_not_shown_to_be_worse_is_where_to_cut():
 
 def test_a_best_block_at_chance_is_not_praised():
     roses = CommonestClass("rose", 0.4, Interval(0.335, 0.469))
-    assert "always answering the commonest class, rose" in str(
+    assert "always answering with the commonest class, rose" in str(
         replace(_probe(stem=80, top=90), commonest=roses)
     )
     assert "commonest" not in str(replace(_probe(stem=80, top=98), commonest=roses))

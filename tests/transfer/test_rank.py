@@ -131,7 +131,7 @@ def test_a_best_backbone_at_chance_is_not_praised(monkeypatch, capsys):
     assert run(["rank", "--backbones", "Small"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     doubt = (
-        "0.420 is not shown to be better than always answering the commonest class, rose "
+        "0.420 is not shown to be better than always answering with the commonest class, rose "
         "(0.395, by chance up to 0.553)"
     )
     assert f"The best probe, {doubt}." in said

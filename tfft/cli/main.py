@@ -139,7 +139,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fault_of_system(error: Exception) -> TfftError | None:
-    """Returns what is said of a path that was given or of a full disk; None where it is a bug."""
+    """Returns the error for a path that was given or a full disk; None for a bug."""
     from tfft.system.disks import full_disk
 
     if message := full_disk(error):
@@ -147,7 +147,7 @@ def _fault_of_system(error: Exception) -> TfftError | None:
     if not isinstance(error, OSError) or error.filename is None:
         return None
     name = printable_name(os.fsdecode(error.filename))
-    if isinstance(error, PermissionError):  # of a path that was given, and whose folders are closed
+    if isinstance(error, PermissionError):  # on the way to a path that was given
         return UsageError(f"no permission to open {name}.")
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"a path that was given is longer than any can be: {shortened(name)}")

@@ -56,7 +56,7 @@ class _Stdout(io.FileIO):
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:  # its reader has seen enough
+        except BrokenPipeError:  # its reader is gone, as with `| head`
             raise
         except OSError as error:
             raise TfftError(f"cannot print the results: {error.strerror}") from error

@@ -45,7 +45,7 @@ class Changes:
     changed: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """Returns what is to be said of them, a line for each kind that there is."""
+        """Returns a line for each kind of change that there is."""
         texts = {
             "new since the training, not counted": self.new,
             "gone since the training": self.gone,

@@ -1,4 +1,4 @@
-"""The split of each image as a file: of a run, which remembers its images by it, or to keep."""
+"""The split of each image as a CSV file, by which a run remembers its images."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ FILE_NAME = "splits.csv"
 UNUSED = "unused"
 _NEEDED = ("split", "sha256")
 _SHA256 = re.compile("[0-9a-f]{64}")
-# Which split an image is of that is in several: above all it was trained on.
+# Which split counts for an image that is in several: the first of these.
 _FIRST = (UNUSED, "train", "validation", "test")
 
 
@@ -113,7 +113,8 @@ def read_kept_splits(path: Path) -> KeptSplits:
         path: The file, or the directory of a run.
 
     Raises:
-        DataError: There is no such file, it is none, or it is not the one that the run wrote.
+        DataError: There is no such file, it is not a list of splits, or it is not the one that the
+            run wrote.
         TfftError: The record of the run cannot be read.
     """
     file = path / FILE_NAME if path.is_dir() else path

@@ -24,7 +24,7 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
 from tfft.system.readable import counted
 
-_TELLS = "For the URL of a server, --info RUN says it; otherwise evaluate the run."
+_TELLS = "For the URL of a server, name its run by --info; otherwise evaluate the run itself."
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
 
 

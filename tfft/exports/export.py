@@ -113,7 +113,7 @@ def export(
         GateError: A file does not answer as the Keras model does and is not put in place. The
             error's `result` is an `Export` of the files that are, unless the SavedModel failed.
         ModelFileError: `run` is not a run, or has no model.
-        UsageError: There is no such format, `name` is none, or an override is not of the export
+        UsageError: There is no such format, `name` is not one, or an override is not of the export
             section.
         TfftError: The disk is full, or `output` cannot be written to.
     """
@@ -183,7 +183,7 @@ def _note(
     except TfftError as error:  # such as a run that may only be read
         places = ", ".join(str(path) for path in files.values())
         warnings.warn(
-            f"{places} in place, but not noted in the run: {error}", TfftWarning, stacklevel=2
+            f"{places}: in place, but not recorded in the run. {error}", TfftWarning, stacklevel=2
         )
 
 

@@ -105,10 +105,10 @@ def plain_jpeg(encoded: bytes) -> bytes:
 def decoded_corruption(plain: bytes) -> str:
     """Decodes a JPEG to an eighth of its size, and says what is corrupt in its image data.
 
-    Decoders fill up what is missing and pass over what is left, and tell nobody. So the decoder is
-    given the data of a sequential image in pieces: all but their end, their end, the end mark. It
-    must ask for the second, and must not need the third. What lies within eight bytes of the end
-    isn't seen, nor what is wrong in images of several scans.
+    Decoders fill up what is missing and pass over what is left without reporting it. So the
+    decoder is given the data of a sequential image in pieces: all but their end, their end, the end
+    mark. It must ask for the second, and must not need the third. What lies within eight bytes of
+    the end isn't seen, nor what is wrong in images of several scans.
 
     Args:
         plain: A file as `plain_jpeg` returns it.

@@ -1,4 +1,4 @@
-"""The answer that takes no look at an image: the commonest class."""
+"""The baseline that does not look at the images: always answering with the commonest class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tfft.metrics.intervals import Interval, wilson_interval
 
 @dataclass(frozen=True)
 class CommonestClass:
-    """What always answering the commonest class reaches.
+    """What always answering with the commonest class reaches.
 
     Attributes:
         label: Name of the class; empty if it is not known.
@@ -23,12 +23,12 @@ class CommonestClass:
     interval: Interval
 
     def doubt(self, top1: float) -> str:
-        """Says that a top-1 on the same images is no better; empty if it is beyond chance."""
+        """Says that a top-1 on the same images is not shown to be better; "" if it is shown."""
         if top1 > self.interval.high:
             return ""
         label = f", {self.label}" if self.label else ""
         return (
-            f"{top1:.3f} is not shown to be better than always answering the commonest class"
+            f"{top1:.3f} is not shown to be better than always answering with the commonest class"
             f"{label} ({self.top1:.3f}, by chance up to {self.interval.high:.3f})"
         )
 
@@ -36,11 +36,11 @@ class CommonestClass:
 def commonest_class(
     known: np.ndarray, judged: np.ndarray, names: Sequence[str] = ()
 ) -> CommonestClass:
-    """Measures the commonest of known labels on other ones.
+    """Measures the commonest of the known labels on other images.
 
     Args:
-        known: Labels that are known, such as the training images', int64 [n].
-        judged: Labels that it is measured on, int64 [m], m > 0.
+        known: Known labels, such as those of the training images, int64 [n].
+        judged: Labels of the images that it is measured on, int64 [m], m > 0.
         names: Names of the classes.
     """
     commonest = int(np.bincount(known).argmax())

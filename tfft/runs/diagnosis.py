@@ -1,7 +1,7 @@
 """What the epochs of a run show: whether it diverged, learned anything, and how its curves ran.
 
-A run is praised only if nothing speaks against it: if it is better than always giving the same
-answer, and has epochs enough to judge.
+A run is called fine only if no rule finds a fault, it is better than always giving the same answer,
+and it has enough epochs to be judged.
 """
 
 import math
@@ -29,7 +29,7 @@ class Baseline:
     """What a head reaches that gives every image the same answer, taken from the training targets.
 
     Attributes:
-        answer: The answer, as a phrase such as ``the commonest class, rose``.
+        answer: The answer, such as ``the commonest class, rose``, to follow "answering with".
         metric: Name of the metric that the head is judged by, as in the history: ``top1``.
         metric_text: The same where a person reads it: ``top-1``.
         value: The metric of that answer on the validation images.
@@ -77,13 +77,13 @@ def diagnose(
     sound = [row for row in history if int(row["phase"]) not in diverged]
     if history and int(history[-1]["phase"]) not in diverged:
         findings += _learned_nothing(sound, recipe, baselines)
-    praised = not findings
+    is_sound = not findings
     head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
     curves = of_curves(sound, head, recipe, validation_images) if head else []
     if diverged or curves:
         return findings + curves
     too_few = _too_few_epochs(history, recipe)
-    return findings + (too_few or (_fine(history, head) if head and praised else []))
+    return findings + (too_few or (_fine(history, head) if head and is_sound else []))
 
 
 def _diverged(
@@ -150,12 +150,12 @@ def _learned_nothing(
         yield Finding(
             "learned_nothing",
             int(kept[2]["phase"]),
-            f"learned nothing that {images} show{_of_head(head, recipe)}: "
-            f"{baseline.metric_text} {kept[0]:.3g} and loss {kept[1]:.3g}, while "
-            f"{baseline.answer}, given for each image, has {baseline.value:.3g} and "
-            f"{baseline.loss:.3g}, and {baseline.chance:.3g} can be chance. Check the labels and "
-            "the images (tfft data check), and the learning rate (tfft lr-find); train for more "
-            "epochs, unfreeze more blocks, or validate on more images.",
+            f"nothing learned that {images} can show{_of_head(head, recipe)}: "
+            f"{baseline.metric_text} {kept[0]:.3g} and loss {kept[1]:.3g}, where always answering "
+            f"with {baseline.answer} has {baseline.value:.3g} and {baseline.loss:.3g}, and "
+            f"{baseline.chance:.3g} may be chance. Check the labels and the images (tfft data "
+            "check), and the learning rate (tfft lr-find); train for more epochs, unfreeze more "
+            "blocks, or validate on more images.",
         )
 
 

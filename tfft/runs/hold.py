@@ -19,7 +19,7 @@ from tfft.errors import TfftWarning, UsageError
 from tfft.system.files import NO_LOCKS, explained_os_errors
 
 LOCK_FILE = "lock"
-# Who only asks whether a run is held locks it for a moment, too.
+# A process that only asks whether a run is held locks it for a moment, too.
 _ATTEMPTS, _BETWEEN_S = 5, 0.05
 
 

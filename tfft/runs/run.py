@@ -73,12 +73,13 @@ class Run(Readable):
         """How far the run has come: one of these words.
 
         ``not started``; ``running``: a process trains it; ``finished``; ``interrupted``: stopped by
-        Ctrl-C, SIGTERM or SIGHUP; ``killed``: its process ended without a word; ``not finite``: a
-        loss or a weight was NaN or infinite; ``failed``: an error ended it; ``unreadable``.
+        Ctrl-C, SIGTERM or SIGHUP; ``killed``: its process ended without recording why;
+        ``not finite``: a loss or a weight was NaN or infinite; ``failed``: an error ended it;
+        ``unreadable``.
         """
         try:
             recorded = RUN.read_if_there(self.record_file).get("status", "not started")
-        except TfftError:  # in a console nothing is worse than a representation that fails
+        except TfftError:  # a run must have a representation in a console
             return "unreadable"
         if holder(self.path):
             return "running"
@@ -204,7 +205,7 @@ def require_run(path: Path) -> Run:
 
 
 def no_run(path: str | Path, missing: str = "") -> ModelFileError:
-    """Returns the error for a path that was given as a run and is none.
+    """Returns the error for a path that was given as a run and is not one.
 
     Args:
         path: What was given.

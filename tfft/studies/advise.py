@@ -44,7 +44,7 @@ class Probes:
         carries_to: The first block whose output is not shown to be worse than the best block's.
         carries_top1: Validation top-1 of a linear head on the output of that block.
         blocks_above: Number of blocks above that block.
-        commonest: What always answering the commonest class reaches on the validation images.
+        commonest: What always answering with the commonest class reaches on the validation images.
     """
 
     train_images: int

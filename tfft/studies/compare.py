@@ -83,8 +83,8 @@ def plan_study(
             where it stopped.
 
     Raises:
-        UsageError: A number is out of its range, `name` is none, or finished runs share no part of
-            the data.
+        UsageError: A number is out of its range, `name` is not one, or finished runs share no part
+            of the data.
     """
     if seeds < 1:
         raise UsageError(f"a comparison needs at least 1 seed. Received: {seeds}")

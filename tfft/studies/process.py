@@ -112,11 +112,11 @@ def run_worker(
     if process.returncode == INTERRUPTED:
         raise TfftError(f"{run} was stopped by a signal. The same command goes on with it.")
     if process.returncode:
-        raise WorkerError(error or _unsaid(process.returncode, log))
+        raise WorkerError(error or _why_it_failed(process.returncode, log))
 
 
-def _unsaid(returncode: int, log: Path) -> str:
-    """Returns why a worker failed that sent no error: it was killed, or what its log ends with."""
+def _why_it_failed(returncode: int, log: Path) -> str:
+    """Returns why a worker that sent no error failed: it was killed, or the end of its log."""
     whole = f"The whole log: {log}"
     if killed := killed_text(returncode):
         return (

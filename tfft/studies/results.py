@@ -107,8 +107,8 @@ class Results:
         rows: One row for each fraction and arm.
         with_scratch: Each arm against the first one from scratch; empty without such an arm.
         with_best: Each arm against the best of its fraction.
-        commonest: What always answering the commonest class reaches on the test images; None if
-            the outcomes do not say.
+        commonest: What always answering with the commonest class reaches on the test images; None
+            if the outcomes do not say.
     """
 
     head: str

@@ -63,7 +63,7 @@ class Search:
         return load_answers(run, "validation").right(self.head)
 
     def commonest(self, run: Path) -> CommonestClass:
-        """What always answering the commonest class of the validation images reaches on them."""
+        """What always answering with the commonest class reaches on the validation images."""
         labels = load_answers(run, "validation").targets[self.head]
         return commonest_class(labels, labels)
 

@@ -102,8 +102,8 @@ def tune(
         progress: Where the work is reported.
 
     Raises:
-        UsageError: Optuna is not installed, `name` is none, another process runs the study, or the
-            study is one of another recipe.
+        UsageError: Optuna is not installed, `name` is not one, another process runs the study, or
+            the study is one of another recipe.
         DataError: There are no validation images.
         RecipeError: A value of the search space does not fit the recipe, or the recipe has no
             classification head.

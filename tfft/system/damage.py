@@ -5,10 +5,9 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfft.errors import TfftError
+from tfft.errors import TfftError, shortened
 
-# What a library raises when it stumbles over bytes that it did not expect: its text is about the
-# library's own code.
+# What a library raises by mistake on bytes that it did not expect: its text is about its own code.
 _STUMBLES = (AttributeError, TypeError, LookupError, AssertionError, RecursionError, SyntaxError)
 _LONGEST = 200
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -20,8 +19,8 @@ def reading(
 ) -> Iterator[None]:
     """Turns whatever a library raises while it reads a file into one error that names the file.
 
-    Readers of formats raise nearly anything about bytes that nobody wrote so. Only the call of the
-    library belongs inside: a fault of tfft's own code must keep its traceback.
+    Readers raise almost any exception on bytes that no writer would have written. Only the call of
+    the library belongs inside: a fault of tfft's own code must keep its traceback.
 
     Args:
         source: File or address that is read, for the message.
@@ -51,8 +50,7 @@ def reading(
 def reason(error: BaseException) -> str:
     """Returns the first line of what a library says about a file, "" where it says nothing."""
     text = "" if isinstance(error, _STUMBLES) else str(error).strip()
-    line = text.splitlines()[0].strip() if text else ""
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return shortened(text.splitlines()[0].strip(), _LONGEST) if text else ""
 
 
 def _sentences(source: str | Path, what: str, error: BaseException, advice: str) -> str:

@@ -1,4 +1,4 @@
-"""Disks that are full: how the system and libraries tell of one, and what is said."""
+"""Full disks: how the system and libraries report one, and the message about it."""
 
 import contextlib
 import errno
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfft.errors import TfftError
 
-# How libraries tell of an error of the system.
+# How libraries report an error of the system in their own text.
 _TOLD = {
     errno.ENOSPC: (os.strerror(errno.ENOSPC), "database or disk is full"),
     errno.EDQUOT: (os.strerror(errno.EDQUOT),),
@@ -17,12 +17,12 @@ _TOLD = {
     errno.EROFS: (os.strerror(errno.EROFS),),
     errno.EACCES: (os.strerror(errno.EACCES),),
 }
-# A disk with no more than this is full: what was begun and removed again frees some.
+# A disk with no more free space is full: a file that was begun and removed again frees a little.
 _NEXT_TO_NOTHING_BYTES = 1 << 20
 
 
 def error_of_system(error: BaseException) -> OSError | None:
-    """Returns the error of the system that an exception is or tells of in its text, if any."""
+    """Returns the error of the system that an exception is, or reports in its text, if any."""
     if isinstance(error, OSError) and error.errno is not None:
         return error
     for number, words in _TOLD.items():
@@ -32,7 +32,7 @@ def error_of_system(error: BaseException) -> OSError | None:
 
 
 def full_disk(error: BaseException, path: Path | None = None) -> str:
-    """Returns one message about a disk that is full; "" if that is not what an exception tells.
+    """Returns a message about a full disk; "" if that is not what an exception reports.
 
     Args:
         error: The exception.

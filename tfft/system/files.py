@@ -1,4 +1,4 @@
-"""Files that are whole or absent, locks on them, and where those lie that can be made again.
+"""Files that are whole or absent, locks on them, and where files lie that can be made again.
 
 Everything is written beside its place and renamed.
 """
@@ -218,8 +218,8 @@ def _finite(digits: str) -> float:
 def explained_os_errors(path: Path) -> Iterator[None]:
     """Turns an error of the system while writing to `path` into one clear `TfftError`.
 
-    Also one that only the text of an error of TensorFlow, HDF5 or SQLite tells of, which write
-    files on their own.
+    TensorFlow, HDF5 and SQLite write files themselves; an error that only their text reports is one
+    of the system, too.
     """
     try:
         yield

@@ -39,7 +39,7 @@ class Format:
     Attributes:
         what: What such a file is, for messages: ``"the record of a run"``.
         readers: By number, the reader that turns the values of that format into those of the next.
-        values: Types of the values that are read, a dataclass; others may have any.
+        values: Dataclass with the types of the values that are read; others may be of any type.
     """
 
     what: str
@@ -48,11 +48,11 @@ class Format:
 
     @property
     def number(self) -> int:
-        """The current number: that of what is written."""
+        """The number of the format in which files are written."""
         return len(self.readers)
 
     def stamped(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns values with the number, which comes first, as they are written."""
+        """Returns values as they are written, with the number of the format first."""
         return {KEY: self.number, **values}
 
     def upgraded(self, values: Any, source: str | Path) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Format:
         """Reads a JSON file; see `upgraded`.
 
         Returns:
-            The values; a key that is missing, at any depth, raises a `ModelFileError` and no
+            The values; a missing key, at any depth, raises a `ModelFileError` in place of a
             `KeyError`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The files below a directory. Nothing that lies there is passed over without a word."""
+"""The files below a directory. Whatever else lies there is named, too, unless it is hidden."""
 
 import errno
 import os

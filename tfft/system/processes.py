@@ -1,4 +1,4 @@
-"""How processes end that cannot say it themselves."""
+"""Why a process ended that could not say so itself."""
 
 import signal
 

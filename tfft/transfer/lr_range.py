@@ -27,8 +27,9 @@ from tfft.transfer.train import run_phase
 _SMOOTHING = 0.9
 # The test ends when the smoothed loss is this many times its lowest value.
 _DIVERGED = 4.0
-# A loss that falls by less than so many of its usual steps, up or down, does not fall: losses that
-# only differ by batch do so in one of ten simulated tests of 100 steps, without it in four.
+# A loss that falls by fewer than this many of its usual steps (up or down) counts as not falling.
+# In simulated tests of 100 steps a loss that only differs by batch passes for falling in one of
+# ten; without this rule, in four.
 _FALL = 10.0
 # The first steps say more of the batches than of the rate.
 _IGNORED = 0.1

@@ -1,4 +1,4 @@
-"""What people write who come from Keras, PyTorch or timm, and where tfft has it."""
+"""Keys that people know from Keras, PyTorch or timm, and where tfft has what they mean."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ _UNFREEZE = (
     "what is trained is train.phases.N.unfreeze: none, all, {last_blocks: N} or {patterns: […]}"
 )
 _AUGMENT = "augmentation is train.phases.N.augment"
-_SCHEDULE = "the course of the learning rate is train.phases.N.schedule"
+_SCHEDULE = "the learning-rate schedule is train.phases.N.schedule"
 _STOP = "early stopping is train.phases.N.early_stop: {patience_epochs: N}"
 _PRECISION = "precision is train.mixed_precision"
 _WHERE = "images are under data: {kind: image_folder, path: DIR}, or given by --data DIR"
@@ -51,7 +51,7 @@ _KEYS: Mapping[str, str] = {
     "opt": "the optimizer is train.optimizer: {name: adamw}",
     "momentum": "momentum is in train.optimizer: {name: sgd, momentum: 0.9}",
     "weightdecay": f"weight decay is in {_PHASES}, as weight_decay",
-    "clipnorm": "the bound on the gradients is train.optimizer.clip_norm",
+    "clipnorm": "gradient clipping is train.optimizer.clip_norm",
     "phases": "phases are in train.phases",
     "strategy": "the strategy is train.strategy",
     "schedule": _SCHEDULE,
@@ -75,8 +75,8 @@ _KEYS: Mapping[str, str] = {
     "augmentations": _AUGMENT,
     "dataaugmentation": _AUGMENT,
     "transforms": _AUGMENT,
-    "mixup": "mixtures are train.phases.N.mix: {kind: mixup}",
-    "cutmix": "mixtures are train.phases.N.mix: {kind: cutmix}",
+    "mixup": "mixing of images is train.phases.N.mix: {kind: mixup}",
+    "cutmix": "mixing of images is train.phases.N.mix: {kind: cutmix}",
     "patience": _STOP,
     "earlystop": _STOP,
     "earlystopping": _STOP,

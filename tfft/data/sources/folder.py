@@ -147,12 +147,12 @@ class _Found:
 def split_folders(path: Path) -> dict[str, Path]:
     """Returns the folders of a directory that are splits, by split; none where they are classes.
 
-    They are splits if one that is called as the training split is called (`split_called`) holds
-    folders; a class may bear such a name.
+    They are splits if one with a name of the training split (`split_called`) holds folders; a class
+    may have such a name, too.
 
     Raises:
-        DataError: Two folders are called as one split is, or folders look like splits, by their
-            names or since they hold the same classes, and are not all called so.
+        DataError: Two folders have a name of the same split; or folders look like splits, by their
+            names or because they hold the same classes, and not all of them have such a name.
     """
     inside = {child: _folders_in(child) for child in _visible(path) if child.is_dir()}
     called = {folder: split_called(folder.name) for folder in inside}
@@ -203,7 +203,7 @@ def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _visible(directory: Path) -> list[Path]:
-    """Returns what lies in a directory, sorted; nothing if it is none.
+    """Returns what lies in a directory, sorted; nothing if it is not a directory.
 
     Raises:
         DataError: It cannot be listed.

@@ -52,7 +52,7 @@ class Probe(Readable):
         validation_images: Number of images the metrics are of; they also chose the regularisation
             of each probe.
         blocks: Probes, from input to output.
-        commonest: What always answering the commonest class reaches on these images.
+        commonest: What always answering with the commonest class reaches on these images.
     """
 
     backbone: str

@@ -82,7 +82,7 @@ class Ranking(Readable):
         classes: Number of classes.
         backbones: The backbones, the best probe first.
         failed: Why a backbone has no place in the ranking, by its name.
-        commonest: What always answering the commonest class reaches on the validation images.
+        commonest: What always answering with the commonest class reaches on the validation images.
     """
 
     data: str
