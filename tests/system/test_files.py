@@ -1,5 +1,7 @@
 """Directories that are whole or absent, also when a process is killed while it fills one."""
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tfft.errors import TfftError
-from tfft.system.files import atomic_directory
+from tfft.system.files import atomic_directory, lock_or_none, remove_abandoned
 
 _FILLING = """
 import sys, time
@@ -78,3 +80,17 @@ def test_a_directory_is_never_replaced(tmp_path: Path):
     with pytest.raises(TfftError, match="exists already"), atomic_directory(tmp_path / "1"):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["1", "old"]
+
+
+def test_what_cannot_be_removed_is_not_left_locked(tmp_path, monkeypatch):
+    left = tmp_path / ".model.keras.tfft-abandoned"
+    left.touch()
+
+    def refused(path, missing_ok=False):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    remove_abandoned(tmp_path)
+    lock = lock_or_none(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert lock is not None
+    os.close(lock)

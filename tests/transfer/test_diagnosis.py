@@ -213,8 +213,8 @@ def test_what_is_no_better_than_the_commonest_class_has_learned_nothing():
     found = {f.kind: f.text for f in diagnose(AT_CHANCE, recipe(), 38, ROSES)}
     assert "fine" not in found
     assert (
-        "nothing learned that 38 validation images can show: top-1 0.395 and loss 1.09, where "
-        "always answering with the commonest class, rose, has 0.395 and 1.09, and 0.553 may be "
+        "nothing learned that 38 validation images can show: top-1 0.395 and loss 1.09, "
+        "against 0.395 and 1.09 of always answering with the commonest class, rose; 0.553 may be "
         "chance."
     ) in found["learned_nothing"]
 

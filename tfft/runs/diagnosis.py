@@ -151,11 +151,11 @@ def _learned_nothing(
             "learned_nothing",
             int(kept[2]["phase"]),
             f"nothing learned that {images} can show{_of_head(head, recipe)}: "
-            f"{baseline.metric_text} {kept[0]:.3g} and loss {kept[1]:.3g}, where always answering "
-            f"with {baseline.answer} has {baseline.value:.3g} and {baseline.loss:.3g}, and "
-            f"{baseline.chance:.3g} may be chance. Check the labels and the images (tfft data "
-            "check), and the learning rate (tfft lr-find); train for more epochs, unfreeze more "
-            "blocks, or validate on more images.",
+            f"{baseline.metric_text} {kept[0]:.3g} and loss {kept[1]:.3g}, against "
+            f"{baseline.value:.3g} and {baseline.loss:.3g} of always answering with "
+            f"{baseline.answer}; {baseline.chance:.3g} may be chance. Check the labels and the "
+            "images (tfft data check), and the learning rate (tfft lr-find); train for more "
+            "epochs, unfreeze more blocks, or validate on more images.",
         )
 
 

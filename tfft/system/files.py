@@ -68,8 +68,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             sync(path.parent)
         finally:
-            temporary.unlink(missing_ok=True)
             os.close(lock)
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -145,11 +145,13 @@ def remove_abandoned(directory: Path, pattern: str = f".*{TEMPORARY}*") -> None:
             lock = lock_or_none(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if lock is None:  # a process is writing it
                 continue
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
-            os.close(lock)
+            try:
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
+            finally:
+                os.close(lock)
 
 
 def require_writable(directory: Path) -> None:
@@ -159,8 +161,8 @@ def require_writable(directory: Path) -> None:
         TfftError: A file is in the way, or permission is missing.
     """
     place = Path(directory).absolute()
-    there = next(parent for parent in (place, *place.parents) if parent.exists())
     with explained_os_errors(directory):
+        there = next(parent for parent in (place, *place.parents) if parent.exists())
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{there} is no directory")
         if not os.access(there, os.W_OK | os.X_OK):

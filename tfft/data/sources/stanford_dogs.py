@@ -14,6 +14,7 @@ import shutil
 import tarfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,18 @@ from tfft.system.files import (
     write_json,
 )
 from tfft.system.progress import Progress
+from tfft.system.typed import typed
 
 _ARCHIVES = ("annotation.tar", "images.tar", "lists.tar")
 _LISTS = {"train": "train_list.mat", "test": "test_list.mat"}
+
+
+@dataclass(frozen=True)
+class _Checksums:
+    """What is kept of the archives: size and modification time of each, and its sha256."""
+
+    stamps: dict[str, list[int]]
+    sha256: dict[str, str]
 
 
 class StanfordDogsArchives:
@@ -130,10 +140,10 @@ class StanfordDogsArchives:
         stamps = {name: size_and_time(self._directory / name) for name in _ARCHIVES}
         key = hashlib.sha256(str(self._directory).encode()).hexdigest()[:32]
         path = cache_place("scans", f"archives-{key}.json")
-        with contextlib.suppress(TfftError):
-            kept = read_json(path)
-            if isinstance(kept, dict) and kept.get("stamps") == stamps and "sha256" in kept:
-                return kept["sha256"]
+        with contextlib.suppress(TfftError, ValueError):
+            kept = typed(_Checksums, read_json(path))
+            if kept.stamps == stamps and kept.sha256.keys() == stamps.keys():
+                return kept.sha256
         sums = {name: file_sha256(self._directory / name) for name in _ARCHIVES}
         with optional_write():
             write_json(path, {"stamps": stamps, "sha256": sums})
