@@ -72,7 +72,7 @@ def resolve_arguments(spec: BackboneSpec, arguments: Mapping[str, Any]) -> dict[
     }
 
 
-def _fault(spec: BackboneSpec, name: str, value: object) -> str | None:
+def _fault(spec: BackboneSpec, name: str, value: Any) -> str | None:
     argument = spec.arguments.get(name)
     if argument is None:
         allowed = ", ".join(spec.arguments) or "none"
