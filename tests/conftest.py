@@ -44,8 +44,9 @@ _LONGEST = (
     "data/test_pipeline.py",
     "exports/test_tflite_family.py",
 )
-# Resident memory above which a file's end is worth the second that a full collection takes.
-_MUCH_MEMORY_BYTES = 1.25e9
+# Growth of resident memory since the last full collection that is worth the second of another.
+_MUCH_MEMORY_BYTES = 0.4e9
+_MEMORY_THEN = pytest.StashKey[int]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,14 +55,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+def pytest_collection_finish() -> None:
+    """Spares each garbage collection to come what was imported, which stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """After a file that took much memory, gives it back: models are circles, which stay long."""
-    if nextitem is not None and nextitem.path == item.path:
+    """After files that took much memory, gives it back: models are circles, which stay long."""
+    if sys.platform != "linux" or (nextitem is not None and nextitem.path == item.path):
         return
-    if sys.platform == "linux" and _resident_bytes() > _MUCH_MEMORY_BYTES:
+    stash = item.config.stash
+    if _resident_bytes() > stash.get(_MEMORY_THEN, 0) + _MUCH_MEMORY_BYTES:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+        stash[_MEMORY_THEN] = _resident_bytes()
 
 
 def _resident_bytes() -> int:

@@ -60,7 +60,7 @@ class _Servable(tf.Module):
             "describe": (self.description, tf.TensorSpec([None], tf.string, "names")),
         }
         return {
-            name: tf.function(method).get_concrete_function(spec)
+            name: tf.function(method, autograph=False).get_concrete_function(spec)
             for name, (method, spec) in specs.items()
         }
 

@@ -7,8 +7,10 @@ they are decoded.
 from tfft.system.tensorflow import tf
 
 from tfft.data.graph.gif import gif_size
+from tfft.data.graph.traced import traced_once
 
 
+@traced_once
 def announced_bytes(encoded: tf.Tensor) -> tf.Tensor:
     """Returns how many bytes the decoded image takes by its header, int64 scalar.
 

@@ -9,6 +9,7 @@ from tfft.system.tensorflow import tf
 from tfft.data.graph.bmp import decode_bmp
 from tfft.data.graph.exif import exif_orientation, turned_upright
 from tfft.data.graph.gif import decode_gif
+from tfft.data.graph.traced import traced_once
 from tfft.images.channels import LUMA, has_alpha
 from tfft.images.spec import PixelSpec
 
@@ -40,12 +41,20 @@ def decode_upright(encoded: tf.Tensor, alpha: bool = False) -> tf.Tensor:
 
     With `alpha` there is a fourth channel, as of `tfft.images.decode.decode_image`.
     """
+    return _decode_with_alpha(encoded) if alpha else _decode_colours(encoded)
+
+
+@traced_once
+def _decode_colours(encoded: tf.Tensor) -> tf.Tensor:
     image = tf.cond(
         _is_jpeg(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_other(encoded)
     )
-    image = tf.ensure_shape(image, [None, None, 3])
-    if not alpha:
-        return image
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+@traced_once
+def _decode_with_alpha(encoded: tf.Tensor) -> tf.Tensor:
+    image = _decode_colours(encoded)
     return tf.concat([image, _decode_alpha(encoded, tf.shape(image))], axis=-1)
 
 
@@ -129,6 +138,7 @@ def box_pixels(
     return top, left, bottom, right
 
 
+@traced_once
 def is_upright_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """Returns whether an encoded image is a JPEG that needs no turning, bool scalar."""
     return tf.cond(

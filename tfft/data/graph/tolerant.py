@@ -5,10 +5,12 @@ from tfft.system.tensorflow import tf
 from tfft.data.graph.announced import announced_bytes
 from tfft.data.graph.decode import decode_exact
 from tfft.data.graph.jpeg import lacks_scans
+from tfft.data.graph.traced import traced_once
 from tfft.images.formats import MAX_PIXELS
 from tfft.images.spec import PixelSpec
 
 
+@traced_once
 def unless_refused(encoded: tf.Tensor) -> tf.Tensor:
     """Returns an encoded image (string scalar), or "" where its header is reason to refuse it.
 
