@@ -255,3 +255,11 @@ def test_what_was_set_is_shown_in_short():
 def test_what_is_no_unicode_is_refused():
     with pytest.raises(UsageError, match=r"--set takes Unicode. Received: 'name=\\udcff'"):
         load("name=\udcff")
+
+
+def test_which_images_is_said_once(tmp_path):
+    for override in ("data.path=elsewhere", "data.kind=digits", "data={kind: digits}"):
+        with pytest.raises(RecipeError, match="--data says which images; leave out one of the two"):
+            load_recipe("classifier", data=tmp_path, overrides=[override])
+    loaded = load_recipe("classifier", data=tmp_path, overrides=["data.test_fraction=0.4"])
+    assert loaded.data.test_fraction == 0.4

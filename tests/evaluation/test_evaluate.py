@@ -142,6 +142,12 @@ def test_data_with_splits_are_evaluated_on_the_one_asked_for(small_run, pictures
     assert evaluate(small_run, data=tmp_path / "own").examples == 6
 
 
+def test_a_split_of_data_that_have_none_is_refused(small_run, pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "own")
+    with pytest.raises(DataError, match="has no splits; without --split all of it is used"):
+        evaluate(small_run, data=tmp_path / "own", split="validation")
+
+
 def test_a_split_that_is_not_there_names_those_that_are(small_run):
     with pytest.raises(DataError, match="it has train, validation, test, or all"):
         evaluate(small_run, split="tset")

@@ -46,7 +46,9 @@ for free in sizes:
     words = ("train", "--resume", run) if (run / "recipe.yaml").exists() else ("train", recipe)
     words = words if words[1] == "--resume" else (*words, "--run", run)
     code, text = said(*words)
-    print("train", free, held(code, text, code == 0) and not list(run.rglob(".*.tfft-*")), text)
+    told = code == 0 or not (run / "run.json").exists() or f"--resume {run}" in text
+    whole = told and not list(run.rglob(".*.tfft-*"))
+    print("train", free, held(code, text, code == 0) and whole, text)
     fill.unlink()
 print("resume", 0, said("train", "--resume", run)[0] == 0 and Run(run).status == "finished")
 for free in sizes:

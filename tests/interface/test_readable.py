@@ -1,5 +1,7 @@
 """What is printed of the results of the Python interface: `print(result)`, and in a console."""
 
+import shlex
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,7 +26,7 @@ from tfft.studies.backbone_check import CheckResult
 from tfft.studies.report import StudyReport
 from tfft.studies.tune import Tuned
 from tfft.system.files import write_json
-from tfft.system.readable import Readable
+from tfft.system.readable import Readable, install_command
 from tfft.transfer.lr_range import RangeTest
 from tfft.transfer.plan.plan import FreezePlan, PartPlan, PhasePlan
 from tfft.transfer.probes.probe import BlockProbe, Probe
@@ -306,3 +308,10 @@ def test_verdicts_of_a_comparison_are_printed(monkeypatch):
     verdict = SimpleNamespace(text="At 100 %: gain.")
     monkeypatch.setattr("tfft.studies.report.verdicts", lambda results: [verdict])
     assert str(study).splitlines()[1] == "  At 100 %: gain."
+
+
+def test_the_command_that_installs_an_extra_is_of_this_python_and_this_tfft():
+    python, *words = shlex.split(install_command("tune"))
+    assert python == sys.executable
+    assert words[:4] == ["-m", "pip", "install", "-e"]
+    assert Path(words[4].removesuffix("[tune]"), "pyproject.toml").is_file()

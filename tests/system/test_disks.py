@@ -68,3 +68,9 @@ def test_a_file_larger_than_allowed_is_not_written_and_the_one_before_it_stays(t
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["before"]
+
+
+def test_a_disk_that_can_only_be_read_is_not_a_matter_of_permissions(tmp_path: Path):
+    said = r"nothing can be written on its disk\. Choose another place\.$"
+    with pytest.raises(TfftError, match=said), explained_os_errors(tmp_path / "1"):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))

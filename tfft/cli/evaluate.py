@@ -25,9 +25,7 @@ from tfft.errors import GateError
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--split",
-    default="test",
-    show_default=True,
-    help="train, validation, test or all.",
+    help="train, validation, test or all.  [default: test; all of other data without splits]",
 )
 @data_option
 @data_set_option
@@ -50,7 +48,7 @@ from tfft.errors import GateError
 @quiet_option
 def command(
     model: str,
-    split: str,
+    split: str | None,
     data: Path | None,
     overrides: tuple[str, ...],
     min_top1: float | None,
@@ -65,7 +63,7 @@ def command(
 
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
     http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. Without --data, it is measured on the
-    data that it was trained on. Other data without splits of their own are used whole.
+    data that it was trained on.
     Files among them that are no readable images stop it, unless --set data.on_bad_image=skip.
 
     \b

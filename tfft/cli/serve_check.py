@@ -31,7 +31,10 @@ from tfft.cli.progress import shown_progress
 )
 @data_option
 @data_set_option
-@click.option("--split", default="test", show_default=True, help="train, validation, test or all.")
+@click.option(
+    "--split",
+    help="train, validation, test or all.  [default: test; all of other data without splits]",
+)
 @click.option(
     "--images", type=click.IntRange(min=1), default=256, show_default=True, help="Number of images."
 )
@@ -53,7 +56,7 @@ def command(
     signatures: tuple[str, ...],
     data: Path | None,
     overrides: tuple[str, ...],
-    split: str,
+    split: str | None,
     images: int,
     tolerance: float,
     timeout: float | None,

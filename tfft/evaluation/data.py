@@ -34,7 +34,7 @@ class _Images(Section):
 
 def evaluation_images(
     info: ModelInfo,
-    split: str,
+    split: str | None,
     data: Path | None,
     progress: Progress,
     overrides: Overrides = (),
@@ -43,11 +43,11 @@ def evaluation_images(
 
     Args:
         info: Description of the model.
-        split: ``train``, ``validation``, ``test``, or ``all`` for all of them.
-        data: Directory or manifest; None: the data that the model was trained on. Other data
-            without splits of their own are used whole, whatever `split` says. Images of other data
-            that the model was trained on, or chosen by, are left out if it keeps which they were,
-            unless `split` is ``train`` or ``all``.
+        split: ``train``, ``validation``, ``test``, or ``all`` for all of them; None: ``test``, and
+            all of other data that have no splits.
+        data: Directory or manifest; None: the data that the model was trained on. Images of other
+            data that the model was trained on, or chosen by, are left out if it keeps which they
+            were, unless `split` is ``train`` or ``all``.
         progress: Where progress is reported.
         overrides: Values of the `data` section by which other data are read, such as
             ``data.on_bad_image=skip``.
@@ -69,7 +69,12 @@ def evaluation_images(
         others, has_splits = data, _has_splits(data)
         config = _config_of_images(data, has_splits, overrides)
         loaded = load_data(config, progress, _wanted(info))
-    wanted, split = split, split if has_splits else "all"
+    if not has_splits and split not in (None, "all"):
+        raise DataError(
+            f"{loaded.name} has no splits; without --split all of it is used. Received: {split}"
+        )
+    wanted = split or "test"
+    split = wanted if has_splits else "all"
     if split != "all" and split not in loaded.splits:
         changed = loaded.changes.lines() if loaded.changes else []
         raise DataError(

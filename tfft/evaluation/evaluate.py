@@ -67,7 +67,7 @@ class Evaluation(Readable):
 def evaluate(
     model: str | Path | Predictor,
     *,
-    split: str = "test",
+    split: str | None = None,
     data: Path | None = None,
     overrides: Overrides = (),
     batch_size: int = 32,
@@ -82,9 +82,10 @@ def evaluate(
     Args:
         model: Run directory, ``.keras`` file, SavedModel directory, ``.tflite`` file, URL of a
             served model, or a predictor.
-        split: ``train``, ``validation``, ``test`` or ``all``.
+        split: ``train``, ``validation``, ``test`` or ``all``; default: ``test``, and all of other
+            data that have no splits.
         data: Directory with one folder for each class, or a manifest; default: the data that the
-            model was trained on. Other data without splits of their own are used whole.
+            model was trained on.
         overrides: Values of the `data` section by which `data` are read, such as
             ``data.on_bad_image=skip``.
         batch_size: Number of images that are predicted at a time.

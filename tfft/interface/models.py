@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: "str | Path | Predictor",
     *,
-    split: str = "test",
+    split: str | None = None,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
     batch_size: int = 32,
@@ -40,9 +40,9 @@ def evaluate(
     Args:
         model: A run directory, a ``.keras`` file, a SavedModel directory, a ``.tflite`` file, the
             URL of a served model, or a predictor.
-        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``.
+        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``, and all
+            of other data that have no splits.
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
-            Other data without splits of their own are taken whole.
         overrides: Values of the `data` section by which `data` are read:
             ``{"data.on_bad_image": "skip"}``; default: none.
         batch_size: Number of images at a time; default: 32.

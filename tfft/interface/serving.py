@@ -67,7 +67,7 @@ def serve_check(
     signatures: Sequence[str] | None = None,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
-    split: str = "test",
+    split: str | None = None,
     images: int = 256,
     tolerance: float = 1e-3,
     timeout_s: float | None = None,
@@ -84,7 +84,8 @@ def serve_check(
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
         overrides: Values of the `data` section by which `data` are read:
             ``{"data.on_bad_image": "skip"}``; default: none.
-        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``.
+        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``, and all
+            of other data that have no splits.
         images: Number of images, spread over the classes; default: 256, or as many as there are.
         tolerance: Largest difference of an answer that `ServeCheck.require` lets pass; default:
             0.001.

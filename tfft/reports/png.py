@@ -7,6 +7,7 @@ from tfft.errors import UsageError
 from tfft.reports.drawing import Figure
 from tfft.reports.page import figure_style
 from tfft.system.files import atomic_path, require_writable
+from tfft.system.readable import install_command
 
 _SCALE = 2
 
@@ -47,6 +48,6 @@ def _renderer() -> Callable[..., bytes]:
         from resvg_py import svg_to_bytes
     except ImportError as error:
         raise UsageError(
-            "--png needs the extra `plots`: python -m pip install 'tfft[plots]'"
+            f"--png needs the extra `plots`: {install_command('plots')} ({error})"
         ) from error
     return svg_to_bytes

@@ -31,7 +31,7 @@ from tfft.system.files import write_text
 from tfft.system.formats import STUDY
 from tfft.system.names import require_name
 from tfft.system.progress import SILENT, Progress
-from tfft.system.readable import Readable, counted
+from tfft.system.readable import Readable, counted, install_command
 
 _LEVEL = 0.05
 # Number of trials that are never pruned, since later ones are compared with them.
@@ -132,7 +132,7 @@ def _require_optuna() -> ModuleType:
         import optuna
     except ImportError as error:
         raise UsageError(
-            f"a search needs the extra `tune`: pip install 'tfft[tune]' ({error})"
+            f"a search needs the extra `tune`: {install_command('tune')} ({error})"
         ) from error
     optuna.logging.set_verbosity(logging.WARNING)
     return optuna

@@ -241,7 +241,9 @@ def _explanation(error: OSError, path: Path) -> str:
         named = Path(os.fsdecode(error.filename)).absolute()
         if not named.is_relative_to(path.absolute().parent):  # read while `path` was written
             return f"cannot open {named}: {error.strerror}"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno == errno.EROFS:
+        return f"cannot write {path}: nothing can be written on its disk. Choose another place."
+    if error.errno in (errno.EACCES, errno.EPERM):
         return f"no permission to write {path}. Choose another place, or change its permissions."
     if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
         return f"{path} exists already and is not replaced."

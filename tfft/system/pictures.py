@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
 from tfft.system.files import atomic_path
+from tfft.system.readable import install_command
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ def require_plots() -> ModuleType:
         from matplotlib import figure
     except ImportError as error:
         raise UsageError(
-            f"pictures need the extra `plots`: pip install 'tfft[plots]' ({error})"
+            f"pictures need the extra `plots`: {install_command('plots')} ({error})"
         ) from error
     return figure
 

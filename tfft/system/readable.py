@@ -1,7 +1,9 @@
 """Results that say what they are where a person prints them: a few lines, never an array."""
 
 import shlex
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tfft.system.printable import printable
@@ -71,6 +73,15 @@ def by_name(counts: Mapping[str, int]) -> str:
 def command_text(*words: object) -> str:
     """Returns the command `tfft WORDS` as a shell takes it: ``tfft export 'runs/my dogs'``."""
     return shlex.join(["tfft", *map(str, words)])
+
+
+def install_command(extra: str) -> str:
+    """Returns the command that installs an extra of tfft where this tfft is installed."""
+    clone = Path(__file__).parents[2]
+    tfft = (
+        ["-e", f"{clone}[{extra}]"] if (clone / "pyproject.toml").is_file() else [f"tfft[{extra}]"]
+    )
+    return shlex.join([sys.executable, "-m", "pip", "install", *tfft])
 
 
 def _is_number(value: Any) -> bool:

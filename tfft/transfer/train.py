@@ -32,6 +32,7 @@ from tfft.runs.history import history_digest
 from tfft.runs.hold import held
 from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
 from tfft.system.digests import file_sha256
+from tfft.system.disks import full_disk
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
 from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
 from tfft.system.onednn import VARIABLE
@@ -261,6 +262,9 @@ def _recorded_if_stopped(
     except TfftError as error:
         with suppress(TfftError):  # on a full disk this cannot be noted either
             record(run, status="failed", error=str(error))
+        if error.__cause__ is not None and full_disk(error.__cause__):
+            go_on = f"The run goes on with: {command_text('train', '--resume', run.path)}"
+            raise TfftError(f"{error} {go_on}") from error
         raise
     finally:
         session.history.close()

@@ -18,6 +18,7 @@ from tfft.system.files import atomic_directory
 from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
+from tfft.system.readable import install_command
 
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
 _WHAT = (
@@ -187,7 +188,8 @@ def _resolve(handle: str, progress: Progress) -> Path:
     except ImportError as error:
         raise BackboneError(
             f"{handle} is resolved by tensorflow-hub, which is not installed or cannot be "
-            f"imported ({error}). Install tfft[hub], or download the module and give its path."
+            f"imported ({error}). Install it: {install_command('hub')}; or download the module and "
+            "give its path."
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "reason", None) or error

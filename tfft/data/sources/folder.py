@@ -240,6 +240,7 @@ def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
     if untrained := [name for name in names if name not in trained]:
         raise DataError(
             f"{path} has no training images of the class{'es' * (len(untrained) > 1)} "
-            f"{', '.join(untrained)}{unreadable}"
+            f"{', '.join(untrained)}. Put some there, or remove the class from the other splits"
+            f"{unreadable}"
         )
     return names

@@ -87,7 +87,7 @@ def serve_check(
     signatures: Sequence[str] = CHECKED_SIGNATURES,
     data: Path | None = None,
     overrides: Overrides = (),
-    split: str = "test",
+    split: str | None = None,
     images: int = 256,
     tolerance: float = 1e-3,
     timeout_s: float | None = None,
@@ -102,7 +102,7 @@ def serve_check(
         data: Directory with one folder for each class, or a manifest; default: the recorded data.
         overrides: Values of the `data` section by which `data` are read, such as
             ``data.on_bad_image=skip``.
-        split: Split of the data.
+        split: Split of the data; default: ``test``, and all of other data that have no splits.
         images: Number of images, spread over the classes.
         tolerance: Largest difference that is allowed.
         timeout_s: How long one request may take, in seconds.
