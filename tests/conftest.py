@@ -93,6 +93,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("tfft-cache")
     before = os.environ.get("TFFT_CACHE_DIR")
     os.environ["TFFT_CACHE_DIR"] = str(path)
+    # Each small model would be converted at the end of its training; tests of that take this back.
+    os.environ.setdefault("TFFT_ENGINE", "keras")
     yield path
     if before is None:
         del os.environ["TFFT_CACHE_DIR"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfft.cache.converted import Conversion, converted_directory, keep_conversion
 from tfft.cache.store import Content, make_entry
 
 
@@ -69,3 +70,17 @@ def test_cleaning_says_what_it_needs_to_know(tfft, cache, options: list[str]):
     assert done.returncode == 2
     assert "--older-than" in done.stderr
     assert len(list(cache.iterdir())) == 2
+
+
+def test_converted_models_are_listed_and_go_last(tfft, cache):
+    about = {"what": "converted model", "backbone": "Small", "recipe": "colours"}
+    keep_conversion("ab" * 32, Conversion(bytes(600_000), ("label",)), about)
+    first = tfft("cache", "list").stdout.splitlines()[2].split()
+    assert first[:5] == ["converted", "model", "Small", "colours", "0.6"]
+    assert (
+        len(json.loads(tfft("cache", "clean", "--max-gb", "0.0007", "--json").stdout)["removed"])
+        == 2
+    )
+    assert [entry.name for entry in converted_directory().iterdir()] == ["ab" * 32]
+    tfft("cache", "clean", "--all")
+    assert not any(converted_directory().iterdir())

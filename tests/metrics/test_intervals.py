@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tfft.metrics.intervals import bootstrap_interval, seeds_interval
+from tfft.metrics.intervals import bootstrap_interval, seeds_interval, wilson_interval
 
 
 @pytest.mark.parametrize("levels", [2, 500], ids=["drawn as counts", "drawn one by one"])
@@ -37,3 +37,10 @@ def test_an_interval_lies_among_the_values_and_moves_with_them(right, shift):
     assert 0.0 <= interval.low <= interval.high <= 1.0
     moved = bootstrap_interval(values + shift, resamples=200)
     assert moved == pytest.approx(tuple(end + shift for end in interval), abs=1e-9)
+
+
+@given(st.integers(1, 10_000), st.floats(0.0, 1.0))
+def test_the_interval_of_a_share_is_that_of_scipy(trials, share):
+    successes = round(share * trials)
+    theirs = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(successes, trials) == pytest.approx((theirs.low, theirs.high), abs=1e-12)

@@ -6,7 +6,7 @@ import pytest
 
 from tfft.errors import ModelFileError, TfftError
 from tfft.runtime.tflite.convert import convert_to_tflite, operators
-from tfft.runtime.tflite.runner import TfliteFunction, TfliteWorkers
+from tfft.runtime.tflite.runner import ParallelTflite, TfliteFunction, TfliteWorkers
 
 
 def _model() -> keras.Model:
@@ -53,3 +53,13 @@ def test_a_model_that_tflite_cannot_hold_is_refused():
 def test_what_is_no_tflite_file_is_refused():
     with pytest.raises(ModelFileError, match="not a TFLite model"):
         TfliteFunction(b"no model at all, only text that is long enough")
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 33])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_on_all_processors_the_outputs_are_those_of_one_interpreter(rows: int, threads: int):
+    content = convert_to_tflite(_model(), batch_size=4)
+    images = np.random.default_rng(0).normal(size=(rows, 5)).astype(np.float32)
+    expected = TfliteFunction(content)(images)
+    for output, other in zip(ParallelTflite(content, threads)(images), expected, strict=True):
+        np.testing.assert_array_equal(output, other)

@@ -23,6 +23,7 @@ from shapes import (
     write_photos,
 )
 
+import tfft.runtime.convert_model as converting
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.errors import (
     DataError,
@@ -32,6 +33,7 @@ from tfft.errors import (
     UsageError,
 )
 from tfft.runs.run import Run, create_run
+from tfft.runtime.load import load_predictor
 from tfft.system.formats import RUN
 from tfft.transfer import checkpoints as state
 from tfft.transfer import train as training
@@ -68,8 +70,10 @@ def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def solved(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of one solved phase: its backbone is as it was loaded."""
-    return train(shapes_recipe(photos, LINEAR), run=tmp_path_factory.mktemp("solved") / "run")
+    """A run of one solved phase: its backbone is as it was loaded. It is converted at its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFFT_ENGINE", "auto")
+        return train(shapes_recipe(photos, LINEAR), run=tmp_path_factory.mktemp("solved") / "run")
 
 
 def test_a_run_has_all_that_is_needed_to_use_and_to_repeat_it(photos: Path, solved: Run):
@@ -103,6 +107,12 @@ def test_a_run_says_whether_it_was_on_and_one_that_goes_on_otherwise_says_so(
         heard.messages.clear()
         assert onednn_so_far(run, heard) == after
         assert bool(heard.messages) == said
+
+
+def test_a_finished_run_is_converted_so_that_it_answers_without_keras(solved: Run, monkeypatch):
+    monkeypatch.setattr(converting, "convert_model", lambda *_: pytest.fail("not converted yet"))
+    predictor = load_predictor(solved.path, engine="auto")
+    assert predictor.kind == "converted"
 
 
 def test_a_run_remembers_what_was_said_about_its_images(solved: Run):

@@ -23,8 +23,9 @@ _UNITS_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 def command() -> None:
     """List and clean the cache of features.
 
-    The cache holds features and activations that backbones computed from images. Each entry can be
-    made again; training removes the least recently used ones when train.cache.max_gb is reached.
+    The cache holds features and activations that backbones computed from images, and models that
+    were converted so that they answer sooner. Each entry can be made again; training removes the
+    least recently used features when train.cache.max_gb is reached.
 
     \b
     Example:
@@ -116,13 +117,13 @@ def _table(entries: list["Listed"]) -> Table:
     table = new_table(["what", "backbone", "images", "recipe"], ["size"])
     table.add_column("last used")
     for entry in entries:
-        about = entry.about
+        about = entry.about or dict.fromkeys(("what", "backbone", "recipe"), "?")
         used = "in use" if entry.in_use else f"{_time(entry):%Y-%m-%d %H:%M}"
         table.add_row(
-            str(about.get("what", "?")),
-            str(about.get("backbone", "?")),
+            str(about.get("what", "")),
+            str(about.get("backbone", "")),
             _images(about),
-            str(about.get("recipe", "?")),
+            str(about.get("recipe", "")),
             _size(entry.bytes),
             used,
         )
@@ -131,7 +132,7 @@ def _table(entries: list["Listed"]) -> Table:
 
 def _images(about: dict[str, Any]) -> str:
     if "images" not in about:
-        return "?"
+        return ""
     view = about.get("view")
     seen = f", view {view['number'] + 1} ({view['augmentation']})" if view else ""
     return f"{about['images']:,} {about.get('split', '')}{seen}"

@@ -1,6 +1,7 @@
 """`tfft evaluate`: the metrics of a model on a split, and a gate on its accuracy."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,7 @@ from tfft.cli.options import (
     allow_op_option,
     data_option,
     data_set_option,
+    engine_option,
     info_option,
     json_option,
     quiet_option,
@@ -19,6 +21,11 @@ from tfft.cli.options import (
 from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import GateError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tfft.evaluation.evaluate import Evaluation
 
 
 @click.command()
@@ -43,6 +50,7 @@ from tfft.errors import GateError
 )
 @info_option
 @timeout_option
+@engine_option
 @allow_op_option
 @json_option
 @quiet_option
@@ -55,6 +63,7 @@ def command(
     signature: str | None,
     info: Path | None,
     timeout: float | None,
+    engine: str | None,
     allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -75,12 +84,18 @@ def command(
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             predictor = tfft.load_predictor(
-                model, signature=signature, info=info, timeout_s=timeout, allow_ops=allow_ops
+                model,
+                signature=signature,
+                info=info,
+                timeout_s=timeout,
+                allow_ops=allow_ops,
+                engine=engine,
             )
             evaluation = tfft.evaluate(
                 predictor, split=split, data=data, overrides=overrides, progress=progress
             )
-        print_result(results, as_json, evaluation.to_json(), *evaluation_tables(evaluation))
+        tables = (*evaluation_tables(evaluation), *_remarks(evaluation))
+        print_result(results, as_json, evaluation.to_json(), *tables)
     below = [
         f"head {head}: top-1 {metrics['top1']:.6g} is below --min-top1 {min_top1:g}"
         for head, metrics in evaluation.metrics.items()
@@ -88,3 +103,11 @@ def command(
     ]
     if below:
         raise GateError("\n".join(below))
+
+
+def _remarks(evaluation: "Evaluation") -> "list[Text]":
+    if evaluation.engine != "converted":
+        return []
+    from rich.text import Text
+
+    return [Text("Answered by the converted model; --engine keras asks Keras itself.")]

@@ -78,6 +78,13 @@ allow_op_option = click.option(
     "repeated.",
 )
 
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["auto", "keras"]),
+    help="What answers for a run or a .keras file: its converted model where that agrees with "
+    "Keras (auto), or Keras itself.  [default: auto, or $TFFT_ENGINE]",
+)
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document (docs/json.md)."
 )

@@ -1,4 +1,4 @@
-"""`tfft predict`: what is in images, by any model. A .tflite file needs no TensorFlow."""
+"""`tfft predict`: what is in images, by any model. Few of them need TensorFlow."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +14,7 @@ import tfft
 from tfft.cli.image_files import find_images
 from tfft.cli.options import (
     allow_op_option,
+    engine_option,
     info_option,
     json_option,
     quiet_option,
@@ -49,6 +50,7 @@ _DECODERS = 4
 )
 @info_option
 @timeout_option
+@engine_option
 @allow_op_option
 @json_option
 @quiet_option
@@ -58,6 +60,7 @@ def command(
     top: int,
     info: Path | None,
     timeout: float | None,
+    engine: str | None,
     allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -83,7 +86,7 @@ def command(
         silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
             predictor = tfft.load_predictor(
-                model, info=info, timeout_s=timeout, allow_ops=allow_ops
+                model, info=info, timeout_s=timeout, allow_ops=allow_ops, engine=engine
             )
             answers = predict_files(predictor, paths, top, progress)
             print_answers = _print_json if as_json else _print_lines

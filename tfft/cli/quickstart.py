@@ -103,7 +103,7 @@ def check_each(
     checked = []
     for name, path in models.items():
         progress.message(f"evaluate: {command_text('evaluate', path)}")
-        predictor = tfft.load_predictor(path)
+        predictor = tfft.load_predictor(path, engine="keras")
         evaluation = tfft.evaluate(predictor, progress=progress)
         answers = predict_files(predictor, paths, 1, SILENT)
         labels = [answer["predictions"][_HEAD][0]["label"] for answer in answers]

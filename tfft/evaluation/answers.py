@@ -54,14 +54,14 @@ class Answers:
 
 
 def load_run(run: Path) -> "KerasPredictor":
-    """Loads the Keras model of a run.
+    """Loads the Keras model of a run itself, also where a converted one would answer for it.
 
     Raises:
         ModelFileError: `run` is not a run, or has no model.
     """
     from tfft.runtime.keras_predictor import KerasPredictor
 
-    predictor = load_predictor(require_run(run).path)
+    predictor = load_predictor(require_run(run).path, engine="keras")
     if not isinstance(predictor, KerasPredictor):
         raise no_run(run, "model.keras")
     return predictor

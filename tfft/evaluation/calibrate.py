@@ -104,7 +104,7 @@ def calibrate(model: Path | Predictor, progress: Progress = SILENT) -> Calibrati
     """
     predictor = load_predictor(model) if isinstance(model, Path) else model
     directory = run_directory(predictor)
-    if predictor.kind != "keras" or directory is None:
+    if predictor.kind not in ("keras", "converted") or directory is None:
         raise no_run(predictor.path)
     run = Run(directory)
     heads = [n for n, head in predictor.info.heads.items() if head.kind == "classification"]

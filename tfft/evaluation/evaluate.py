@@ -32,6 +32,7 @@ class Evaluation(Readable):
         examples: Number of images.
         metrics: Metrics by head, as `tfft.metrics.heads.head_metrics` gives them.
         notes: Remarks about the images.
+        engine: What answered, the `kind` of the predictor: ``keras``, ``converted``, ….
     """
 
     model: str
@@ -39,6 +40,7 @@ class Evaluation(Readable):
     examples: int
     metrics: dict[str, dict[str, Any]]
     notes: tuple[str, ...] = ()
+    engine: str = ""
 
     def lines(self) -> list[str]:
         metrics = main_metrics(self.metrics)
@@ -61,6 +63,7 @@ class Evaluation(Readable):
                 for head, metrics in self.metrics.items()
             },
             "notes": list(self.notes),
+            "engine": self.engine,
         }
 
 
@@ -108,7 +111,9 @@ def evaluate(
         name: head_metrics(head, answers[name], targets[name])
         for name, head in predictor.info.heads.items()
     }
-    evaluation = Evaluation(str(run or predictor.path), split, len(index), metrics, loaded.notes)
+    evaluation = Evaluation(
+        str(run or predictor.path), split, len(index), metrics, loaded.notes, predictor.kind
+    )
     if data is None and run is not None:
         EVALUATION.write(run / "evaluation" / f"{split}.json", evaluation.to_json())
         key = answers_key(predictor, index)

@@ -1,4 +1,4 @@
-"""The Python interface to the cache of what is computed once.
+"""The Python interface to the caches of what is computed once: features and converted models.
 
 Each function imports what it needs when it is called, so that ``import tfft`` is fast.
 """
@@ -29,7 +29,7 @@ def cache_path() -> Path:
 
 
 def cache_entries() -> "list[Listed]":
-    """Lists what lies in the cache.
+    """Lists what lies in the cache: features, activations and converted models.
 
     Returns:
         The entries, those first that were used last.
@@ -40,9 +40,11 @@ def cache_entries() -> "list[Listed]":
         >>> sum(entry.bytes for entry in entries) > 0
         True
     """
+    from tfft.cache.converted import converted_directory
     from tfft.cache.room import list_entries
 
-    return list_entries(cache_path())
+    entries = list_entries(cache_path()) + list_entries(converted_directory())
+    return sorted(entries, key=lambda entry: entry.used, reverse=True)
 
 
 def clean_cache(
@@ -53,8 +55,8 @@ def clean_cache(
     An entry that a process reads stays. What was removed is computed again when it is needed.
 
     Args:
-        max_gb: Gigabytes that may stay; those entries go first that were not used for longest.
-            Default: no bound.
+        max_gb: Gigabytes that may stay; those entries go first that were not used for longest, and
+            converted models, which are small, after all others. Default: no bound.
         older_than_s: Seconds since the last use after which an entry goes. Default: no bound.
 
     Returns:
@@ -64,12 +66,14 @@ def clean_cache(
         >>> import tfft
         >>> removed = tfft.clean_cache(max_gb=20, older_than_s=30 * 86_400)
     """
-    from tfft.cache.room import remove_entries, remove_incomplete
+    from tfft.cache.converted import converted_directory
+    from tfft.cache.room import list_entries, remove_entries, remove_incomplete
 
-    remove_incomplete(cache_path())
-    unbounded = float("inf")
-    return remove_entries(
-        cache_path(),
-        max_bytes=unbounded if max_gb is None else max_gb * 1e9,
-        older_than_s=unbounded if older_than_s is None else older_than_s,
-    )
+    left = float("inf") if max_gb is None else max_gb * 1e9
+    age = float("inf") if older_than_s is None else older_than_s
+    removed = []
+    for directory in (converted_directory(), cache_path()):
+        remove_incomplete(directory)
+        removed += remove_entries(directory, max_bytes=max(left, 0.0), older_than_s=age)
+        left -= sum(entry.bytes for entry in list_entries(directory))
+    return removed

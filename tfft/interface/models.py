@@ -224,8 +224,13 @@ def load_predictor(
     info: str | Path | None = None,
     timeout_s: float | None = None,
     allow_ops: Sequence[str] = (),
+    engine: str | None = None,
 ) -> "Predictor":
-    """Loads a MODEL for prediction; a ``.tflite`` file or an ``http`` URL without TensorFlow.
+    """Loads a MODEL for prediction; without TensorFlow, unless it is a SavedModel or not converted.
+
+    A run or a ``.keras`` file answers through the TFLite file that it was converted to, which is
+    kept in the cache, if its answers agree with those of Keras within 1e-4. It is converted at the
+    end of its training, or when it is loaded for the first time.
 
     A SavedModel is a program: before it is loaded, alone or within a ``.keras`` file, its graph is
     looked through, and refused if it has operations that tfft does not know as harmless.
@@ -240,6 +245,8 @@ def load_predictor(
         timeout_s: Seconds that one request to a server may take; default: 60.
         allow_ops: Names of operations that a SavedModel may have all the same, as its refusal names
             them (``("ReadFile",)``); default: none.
+        engine: What answers for a run or a ``.keras`` file: ``auto``, or ``keras`` for Keras
+            itself; default: the environment variable ``TFFT_ENGINE``, or else ``auto``.
 
     Returns:
         A predictor; the methods of `Predictor` are the same for every kind of model.
@@ -247,7 +254,7 @@ def load_predictor(
     Raises:
         ModelFileError: `model` is none of these, cannot be loaded, or has operations that are not
             allowed.
-        UsageError: An argument does not go with this kind of model.
+        UsageError: An argument does not go with this kind of model, or there is no such engine.
         ServerError: The server does not answer.
 
     Example:
@@ -262,7 +269,13 @@ def load_predictor(
     from tfft.runtime.load import load_predictor as load
 
     with also_allowing(allow_ops):
-        return load(model, signature=signature, info=optional_path(info), timeout_s=timeout_s)
+        return load(
+            model,
+            signature=signature,
+            info=optional_path(info),
+            timeout_s=timeout_s,
+            engine=engine,
+        )
 
 
 def benchmark(

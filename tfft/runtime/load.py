@@ -35,8 +35,12 @@ def load_predictor(
     info: Path | None = None,
     timeout_s: float | None = None,
     threads: int | None = None,
+    engine: str | None = None,
 ) -> Predictor:
-    """Loads a MODEL; a `.tflite` file or a model served over HTTP without importing TensorFlow.
+    """Loads a MODEL; without importing TensorFlow, unless it is a SavedModel or not converted yet.
+
+    A run or a ``.keras`` file answers through the TFLite file that it was converted to, if that
+    agrees with Keras; it is converted when it is loaded for the first time.
 
     Args:
         model: A run directory, a ``.keras`` file, a SavedModel directory or the directory of its
@@ -46,8 +50,10 @@ def load_predictor(
             describes a model whose server does not, and says where the images are that the model
             was trained on, which no server does.
         timeout_s: Time in seconds that one request to a server may take, with its repetitions.
-        threads: Number of threads of a ``.tflite`` file; default: one for each processor. Other
-            models use TensorFlow's threads.
+        threads: Number of threads of TFLite; default: one for each processor. What TensorFlow
+            computes uses its threads.
+        engine: What answers for a run or a ``.keras`` file: ``auto``, or ``keras`` for Keras
+            itself; default: the variable ``TFFT_ENGINE``, or else ``auto``.
 
     Raises:
         ModelFileError: `model` is none of these, or cannot be loaded.
@@ -80,12 +86,40 @@ def load_predictor(
         return TflitePredictor(path, read_tflite_info(path), threads)
     keras_file = path / "model.keras" if path.is_dir() else path
     if keras_file.suffix == ".keras" and keras_file.is_file():
-        from tfft.runtime.keras_predictor import KerasPredictor
-
-        return KerasPredictor(keras_file, _info(keras_file.with_name("model.json")))
+        return _of_keras_file(
+            keras_file, _info(keras_file.with_name("model.json")), engine, threads
+        )
     if (path / "run.json").is_file():
         raise ModelFileError(_no_model_yet(path))
     raise ModelFileError(f"{path} is not a model. A MODEL is {_ALLOWED}.")
+
+
+def _of_keras_file(
+    path: Path, info: ModelInfo, engine: str | None, threads: int | None
+) -> Predictor:
+    """Returns the predictor of a `.keras` file, which is converted if that was not tried before."""
+    from tfft.cache.converted import discard_conversion, kept_conversion
+    from tfft.runtime.converted_predictor import ConvertedPredictor, key_of_file, may_convert
+
+    is_wanted = may_convert(engine)
+    key = key_of_file(path) if is_wanted else ""
+    conversion = kept_conversion(key) if is_wanted else None
+    if conversion is not None and conversion.content is not None:
+        try:
+            return ConvertedPredictor(path, info, conversion, threads)
+        except ModelFileError:  # what is kept is not believed; Keras says what is wrong
+            discard_conversion(key)
+            conversion = None
+    from tfft.runtime.keras_predictor import KerasPredictor
+
+    original = KerasPredictor(path, info)
+    if is_wanted and conversion is None:
+        from tfft.runtime.convert_model import convert_model
+
+        conversion = convert_model(original.model, path, info)
+        if conversion is not None and conversion.content is not None:
+            return ConvertedPredictor(path, info, conversion, threads)
+    return original
 
 
 def _no_model_yet(run: Path) -> str:

@@ -17,7 +17,8 @@ class Predictor(Protocol):
 
     Attributes:
         info: The model's description.
-        kind: ``keras``, ``savedmodel``, ``tflite`` or ``served``.
+        kind: ``keras``, ``converted`` (a Keras model that answers through TFLite),
+            ``savedmodel``, ``tflite`` or ``served``.
         path: Path that it was loaded from, or URL of a served model.
         decoder: Decoder of the images in `answers_from_bytes`: ``tensorflow`` or ``pillow`` in
             this process, or the ``model`` itself.

@@ -38,7 +38,10 @@ def measure(wanted: dict[str, Any]) -> dict[str, Any]:
     before = _memory_mb("VmRSS")
     started = time.perf_counter()
     predictor = load_predictor(
-        wanted["model"], signature=wanted["signature"], threads=wanted["threads"]
+        wanted["model"],
+        signature=wanted["signature"],
+        threads=wanted["threads"],
+        engine="keras",
     )
     loaded = time.perf_counter()
     predictor.answers(_images(predictor, 1))

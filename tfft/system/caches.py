@@ -32,10 +32,21 @@ def cache_place(kind: str, name: str = "") -> Path:
         name: Name of the file or directory of the entry; default: the directory of all of its kind.
     """
     directory = cache_directory(kind)
-    if (name and (directory / name).exists()) or _is_writable(directory):
+    if (name and (directory / name).exists()) or is_writable(directory):
         return directory / name
     own = _own_directory(directory.parent)
     return (own / kind if own else directory) / name
+
+
+def is_writable(directory: Path) -> bool:
+    """Says whether entries can be made in a directory of the cache; makes it if it is missing."""
+    if not directory.is_absolute() and str(directory).startswith("~"):  # no home directory
+        return False
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return error.errno not in _NOT_WRITABLE  # a full disk is said where it is written to
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 @contextlib.contextmanager
@@ -45,16 +56,6 @@ def optional_write() -> Iterator[None]:
         yield
     except TfftError as error:
         warnings.warn(f"{error} The work goes on without.", TfftWarning, stacklevel=3)
-
-
-def _is_writable(directory: Path) -> bool:
-    if not directory.is_absolute() and str(directory).startswith("~"):  # no home directory
-        return False
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return error.errno not in _NOT_WRITABLE  # a full disk is said where it is written to
-    return os.access(directory, os.W_OK | os.X_OK)
 
 
 @functools.cache

@@ -326,6 +326,15 @@ class _CacheEntry:
     tensors: list[_Tensor] = field(default_factory=list)
 
 
+@dataclass
+class _Converted:
+    bytes: int
+    sha256: str
+    outputs: list[str]
+    reason: str
+    about: dict[str, Any] = field(default_factory=dict)
+
+
 # run.json; its recipe.yaml is a recipe, whose renamed keys `config.loading` reads. Runs of format 2
 # keep the split of each image (`data.kept_splits`), which the recipe alone says of older ones.
 RUN = Format("the record of a run", (_same, _same), _Run)
@@ -342,6 +351,7 @@ CALIBRATION = Format("a calibration", (_same,))
 # checks.json of an export, by form of the model.
 CHECKS = Format("the checks of an export", (_same,), dict[str, _Check])
 CACHE_ENTRY = Format("an entry of the cache", (_same,), _CacheEntry)
+CONVERTED = Format("a converted model of the cache", (_same,), _Converted)
 # study.json, which says that a directory is a study, and what studies leave in it.
 STUDY = Format("a study", (_same,))
 COST = Format("the cost of a run", (_same,), _Cost)

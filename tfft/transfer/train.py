@@ -8,7 +8,7 @@
    (`phases.solved`), on batches of images or on what is frozen, computed once
    (`phases.cached_inputs`, `frozen.part`). Checkpoints on the way hold all that goes on.
 5. **What is left**: the best weights as one model, what it says of itself, its metrics and what the
-   epochs show.
+   epochs show; and the model converted, for what is asked of it next (`runtime.convert_model`).
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,8 @@ from tfft.runs.finding import Finding
 from tfft.runs.history import history_digest
 from tfft.runs.hold import held
 from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
+from tfft.runtime.convert_model import convert_model
+from tfft.runtime.converted_predictor import may_convert
 from tfft.system.digests import file_sha256
 from tfft.system.disks import full_disk
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
@@ -45,7 +47,6 @@ from tfft.transfer.phases.session import Session, open_session
 from tfft.transfer.phases.solved import train_by_solver
 from tfft.transfer.phases.source_start import start_from_source_classes
 from tfft.transfer.plan.plan import FreezePlan, PhasePlan, make_plan
-from tfft.transfer.precision import warn_if_slower
 from tfft.transfer.prepare import (
     Prepared,
     load_of_recipe,
@@ -157,6 +158,7 @@ def _say_what_is_new(run: Run, recipe: Recipe, progress: Progress) -> None:
 def _train(
     recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Run:
+    is_converted = may_convert()
     session = open_session(recipe, run, prepared, plan, progress)
     state = session.checkpoints.restore() or TrainingState()
     if state.saves:
@@ -175,12 +177,14 @@ def _train(
             onednn=onednn_so_far(run, progress),
         )
         if not state.saves:
-            warn_if_slower(recipe, prepared, plan, progress)
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
             run_phase(session, phase, state)
         finished = _finish(session, prepared, state)
         record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
+    if is_converted:  # what is asked of the run next then starts neither TensorFlow nor Keras
+        model = model_in_float32(recipe, prepared)
+        convert_model(model, run.model_file, model_info(recipe, prepared))
     return finished
 
 

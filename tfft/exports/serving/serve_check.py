@@ -114,7 +114,7 @@ def serve_check(
         DataError: The images cannot be found.
         GateError: The served model has other heads or class names.
     """
-    reference = load_predictor(against)
+    reference = load_predictor(against, engine="keras")
     index, _, _ = evaluation_images(reference.info, split, data, progress, overrides)
     index = index.take(spread_over_classes(index.targets["label"], images))
     served = {s: load_predictor(model, signature=s, timeout_s=timeout_s) for s in signatures}

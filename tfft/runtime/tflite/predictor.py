@@ -15,7 +15,7 @@ from tfft.runtime.predictor import (
     logits_name,
     require_described,
 )
-from tfft.runtime.tflite.runner import TfliteFunction
+from tfft.runtime.tflite.runner import ParallelTflite
 
 
 class TflitePredictor(ReadablePredictor):
@@ -37,16 +37,18 @@ class TflitePredictor(ReadablePredictor):
     def __init__(self, path: Path, info: ModelInfo, threads: int | None = None) -> None:
         self.path = str(path)
         self.info = info
-        self._function = TfliteFunction(Path(path).read_bytes(), threads)
+        self._model = ParallelTflite(Path(path).read_bytes(), threads)
+        file = self._model.function
+        self._names = file.output_names
         wanted = {answer_name(head, info.heads) for head in info.heads}
-        if not wanted <= set(self._function.output_names):
+        if not wanted <= set(self._names):
             raise ModelFileError(
-                f"{path} has the outputs {', '.join(self._function.output_names)}, "
+                f"{path} has the outputs {', '.join(self._names)}, "
                 f"but its description names {', '.join(sorted(wanted))}"
             )
-        named = dict(zip(self._function.output_names, self._function.output_sizes, strict=True))
+        named = dict(zip(self._names, file.output_sizes, strict=True))
         sizes = {head: named[answer_name(head, info.heads)] for head in info.heads}
-        require_described(info, self.path, self._function.input_shape, sizes)
+        require_described(info, self.path, file.input_shape, sizes)
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         return encoded_batch_to_pixels(encoded, self.info.pixels, boxes)
@@ -72,4 +74,4 @@ class TflitePredictor(ReadablePredictor):
         return self.info.heads
 
     def _outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        return dict(zip(self._function.output_names, self._function(images), strict=True))
+        return dict(zip(self._names, self._model(images), strict=True))

@@ -30,6 +30,7 @@ class TfliteFunction:
         output_sizes: Size of the last dimension of each output, in their order.
         input_shape: Shape of the input without the batch.
         batch_size: Batch size of the file.
+        takes_floats: Whether the input is float32.
 
     Raises:
         ModelFileError: The content is not a TFLite model, or needs operators that are not built
@@ -47,7 +48,10 @@ class TfliteFunction:
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:
                 raise ModelFileError(f"not a TFLite model that runs here: {error}") from error
-        (self._input,) = self._interpreter.get_input_details()
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1:
+            raise ModelFileError(f"not a TFLite model that runs here: it has {len(inputs)} inputs")
+        (self._input,) = inputs
         # Names tell the outputs apart; the converter may have permuted them.
         if self._interpreter.get_signature_list():
             details = self._interpreter.get_signature_runner().get_output_details()
@@ -61,6 +65,7 @@ class TfliteFunction:
         )
         self.input_shape = tuple(int(size) for size in self._input["shape"][1:])
         self.batch_size = int(self._input["shape"][0])
+        self.takes_floats = self._input["dtype"] == np.float32
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Returns the outputs [n, ...] for input rows [n, ...]."""
@@ -94,28 +99,34 @@ class TfliteWorkers:
 
     Args:
         content: Content of the file.
-        workers: Number of interpreters; default: one for each processor, at most `_MOST_WORKERS`.
-            Where there are more processors than interpreters, each has several threads.
+        workers: Number of interpreters; default: one for each thread, at most `_MOST_WORKERS`.
+            Where there are more threads than interpreters, each has several.
+        threads: Number of threads of all together; default: one for each processor.
+
+    Attributes:
+        count: Number of interpreters.
 
     Raises:
         ModelFileError: The content is not a TFLite model, or needs operators that are not built
             in.
     """
 
-    def __init__(self, content: bytes, workers: int | None = None) -> None:
-        self._count = workers or min(processors(), _MOST_WORKERS)
-        threads = max(1, processors() // self._count)
+    def __init__(
+        self, content: bytes, workers: int | None = None, threads: int | None = None
+    ) -> None:
+        threads = threads or processors()
+        self.count = workers or min(threads, _MOST_WORKERS)
         self._free: SimpleQueue[TfliteFunction] = SimpleQueue()
-        for _ in range(self._count):
-            self._free.put(TfliteFunction(content, threads))
+        for _ in range(self.count):
+            self._free.put(TfliteFunction(content, max(1, threads // self.count)))
 
     def map(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
         """Yields the outputs of each batch of rows, in the order of the batches."""
         waiting: deque[Future[tuple[np.ndarray, ...]]] = deque()
-        with ThreadPoolExecutor(self._count) as executor:
+        with ThreadPoolExecutor(self.count) as executor:
             for rows in batches:
                 waiting.append(executor.submit(self._run, rows))
-                if len(waiting) > self._count:
+                if len(waiting) > self.count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -126,3 +137,37 @@ class TfliteWorkers:
             return function(rows)
         finally:
             self._free.put(function)
+
+
+class ParallelTflite:
+    """A TFLite model on all processors: a few rows in one interpreter, more in one for each thread.
+
+    A batch is soonest done by all threads together, many batches by each thread on its own.
+
+    Args:
+        content: Content of the file.
+        threads: Number of threads; default: one for each processor that this process may use.
+
+    Attributes:
+        function: The interpreter with all threads, and what it says of the file.
+
+    Raises:
+        ModelFileError: The content is not a TFLite model, or needs operators that are not built
+            in.
+    """
+
+    def __init__(self, content: bytes, threads: int | None = None) -> None:
+        self.function = TfliteFunction(content, threads)
+        self._content, self._threads = content, threads or processors()
+        self._workers: TfliteWorkers | None = None
+
+    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Returns the outputs [n, ...] for input rows [n, ...]."""
+        size = self.function.batch_size
+        if self._threads == 1 or len(rows) <= size:
+            return self.function(rows)
+        if self._workers is None:
+            self._workers = TfliteWorkers(self._content, threads=self._threads)
+        each = size * -(-len(rows) // (2 * self._workers.count * size))
+        parts = self._workers.map(rows[at : at + each] for at in range(0, len(rows), each))
+        return tuple(np.concatenate(of_output) for of_output in zip(*parts, strict=True))

@@ -1,8 +1,8 @@
 """The frozen part of a model as a fixed function, run by the fastest exact way on this machine.
 
 Rule: on a CPU, TFLite with XNNPACK, if the prefix converts and its outputs agree with Keras's on
-the first examples within `AGREEMENT`; otherwise, and on a GPU or in mixed precision, the compiled
-Keras graph.
+the first examples within float rounding; otherwise, and on a GPU or in mixed precision, the
+compiled Keras graph. The converted prefix is kept between runs, and compared again in each.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,15 +13,12 @@ from tfft.system.tensorflow import keras, tf
 
 import numpy as np
 
-from tfft.errors import TfftError
-from tfft.runtime.tflite.convert_frozen import convert_frozen
+from tfft.runtime.tflite.convert_frozen import agreeing_conversion, model_digest
 from tfft.runtime.tflite.runner import TfliteWorkers
 from tfft.transfer.device import on_gpu
 
-# Largest difference from Keras, relative to the largest output, that float rounding explains.
-AGREEMENT = 1e-4
 # Examples a call: measured fastest for TFLite with XNNPACK on a thread of its own; Keras gains
-# nothing over 32.
+# nothing over 32. So many examples are also compared.
 _TFLITE_BATCH = 4
 
 # What computes a frozen part: TFLite with XNNPACK, or the compiled Keras graph.
@@ -48,20 +45,20 @@ class FrozenFunction:
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
-    """Returns the prefix as a function by the module's rule, checked on `sample` [n, ...]."""
+    """Returns the prefix as a function by the module's rule, compared on `sample` [n, ...]."""
     compiled = FrozenFunction("keras", _compiled(prefix))
     if on_gpu() or any(o.dtype != "float32" for o in prefix.outputs):
         return compiled
-    try:
-        workers = TfliteWorkers(convert_frozen(prefix, _TFLITE_BATCH))
-    except TfftError:  # it needs operators that are not built into TFLite
-        return compiled
-    (expected,), (actual,) = compiled([sample]), workers.map([sample])
-    agree = all(
-        a.shape == e.shape and np.abs(a - e).max() <= AGREEMENT * max(np.abs(e).max(), 1e-6)
-        for a, e in zip(actual, expected, strict=True)
+    conversion = agreeing_conversion(
+        prefix,
+        _TFLITE_BATCH,
+        sample[:_TFLITE_BATCH],
+        identity=model_digest(prefix),
+        about={"what": "converted frozen part"},
     )
-    return FrozenFunction("xnnpack", workers.map) if agree else compiled
+    if conversion.content is None:
+        return compiled
+    return FrozenFunction("xnnpack", TfliteWorkers(conversion.content).map)
 
 
 def _compiled(
