@@ -99,14 +99,17 @@ def model_in_float32(recipe: Recipe, prepared: Prepared) -> keras.Model:
     classifier = prepared.classifier
     if recipe.train.mixed_precision == "float32":
         return classifier.model
-    untrained = recipe.backbone
-    if not isinstance(untrained, HubBackbone):
-        untrained = untrained.model_copy(update={"weights": "random"})
-    rebuilt = build_of_recipe(
-        recipe.model_copy(update={"backbone": untrained}), prepared.data, "float32", SILENT
-    )
+    rebuilt = build_of_recipe(without_weights(recipe), prepared.data, "float32", SILENT)
     rebuilt.model.set_weights(classifier.model.get_weights())
     return rebuilt.model
+
+
+def without_weights(recipe: Recipe) -> Recipe:
+    """Returns a recipe whose backbone reads no file of weights, if its structure needs none."""
+    if isinstance(recipe.backbone, HubBackbone):
+        return recipe
+    backbone = recipe.backbone.model_copy(update={"weights": "random"})
+    return recipe.model_copy(update={"backbone": backbone})
 
 
 def model_info(recipe: Recipe, prepared: Prepared) -> ModelInfo:

@@ -47,6 +47,7 @@ from tfft.transfer.phases.session import Session, open_session
 from tfft.transfer.phases.solved import train_by_solver
 from tfft.transfer.phases.source_start import start_from_source_classes
 from tfft.transfer.plan.plan import FreezePlan, PhasePlan, make_plan
+from tfft.transfer.precision import warn_if_slower
 from tfft.transfer.prepare import (
     Prepared,
     load_of_recipe,
@@ -177,6 +178,7 @@ def _train(
             onednn=onednn_so_far(run, progress),
         )
         if not state.saves:
+            warn_if_slower(recipe, prepared, plan, progress)
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
             run_phase(session, phase, state)

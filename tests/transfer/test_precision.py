@@ -1,0 +1,61 @@
+"""Mixed precision where it makes a machine slower: a warning with the factor, never an error."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+from shapes import HEADS, LINEAR, shapes_recipe, write_backbone, write_photos
+
+from tfft.errors import TfftWarning
+from tfft.system.progress import SILENT
+from tfft.transfer import precision
+from tfft.transfer.precision import warn_if_slower
+from tfft.transfer.train import train
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_photos(tmp_path_factory.mktemp("photos"))
+    write_backbone(root)
+    return root
+
+
+def _warnings_of(photos: Path, policy: str) -> list[str]:
+    recipe = shapes_recipe(photos, HEADS, mixed_precision=policy)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_if_slower(recipe, None, None, SILENT)  # what it is timed on is patched away
+    return [str(each.message) for each in caught if each.category is TfftWarning]
+
+
+def test_a_factor_is_named_where_mixed_precision_is_slower(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seconds = {"float32": 0.1, "mixed_bfloat16": 0.17, "mixed_float16": 0.09}
+    monkeypatch.setattr(precision, "_first_images", lambda _: (([0] * 8,), {}))
+    monkeypatch.setattr(precision, "_step_s", lambda _, __, ___, policy, ____: seconds[policy])
+    assert _warnings_of(photos, "float32") == _warnings_of(photos, "mixed_float16") == []
+    (said,) = _warnings_of(photos, "mixed_bfloat16")
+    assert "a step on 8 images takes 0.17 s, 1.7 times as long as in float32" in said
+    monkeypatch.setattr(precision, "on_gpu", lambda: True)
+    assert _warnings_of(photos, "mixed_bfloat16") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [{**HEADS, "unfreeze": {"last_blocks": 1}}, LINEAR])
+def test_the_step_is_timed_in_both_precisions_before_training(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: dict
+):
+    timed, time_step = {}, precision._step_s
+
+    def kept(recipe, prepared, plan, policy, batch) -> float:
+        timed[policy] = time_step(recipe, prepared, plan, policy, batch)
+        return timed[policy]
+
+    monkeypatch.setattr(precision, "_step_s", kept)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run = train(shapes_recipe(photos, phase, mixed_precision="mixed_bfloat16"), run=tmp_path)
+    slower = timed["mixed_bfloat16"] > timed["float32"]
+    assert any("train.mixed_precision" in str(each.message) for each in caught) == slower
+    assert run.status == "finished"
