@@ -215,6 +215,28 @@ def _entry(place: Path) -> Any:
     return found
 
 
+def _make_converted(place: Path, made: Made) -> None:
+    from tfft.cache.converted import Conversion, converted_directory, keep_conversion
+
+    content = np.random.default_rng(0).bytes(20_000)
+    keep_conversion("key", Conversion(content, ("label", "box")), {"what": "converted model"})
+    (converted_directory() / "key").rename(place / "entry")
+
+
+def _converted(place: Path) -> Any:
+    """Reads the entry, which is removed where it is damaged, from a copy of it."""
+    from tfft.cache.converted import converted_directory, kept_conversion
+
+    there = converted_directory() / "key"
+    shutil.rmtree(there, ignore_errors=True)
+    shutil.copytree(place / "entry", there)
+    found = kept_conversion("key")
+    if found is None:
+        assert not there.exists()
+        return None
+    return vars(found)
+
+
 def _make_module(place: Path, made: Made) -> None:
     from hub_modules import save_module, small_network
 
@@ -439,6 +461,15 @@ READERS = {
     "cache tensor": Reader(
         "caches", "a tensor of a cache entry", _make_entry, "entry/0.npy", _entry, absent=True
     ),
+    **{
+        f"converted {name}": Reader(
+            "caches", what, _make_converted, f"entry/{file}", _converted, absent=True
+        )
+        for name, what, file in (
+            ("model", "a converted model of the cache", "model.tflite"),
+            ("record", "the record of a converted model", "entry.json"),
+        )
+    },
     "module": Reader(
         "models",
         "a module of TF Hub",
