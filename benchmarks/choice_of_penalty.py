@@ -26,7 +26,10 @@ from tfft.config.loading.load import recipe_from_dict
 from tfft.config.train import LinearPhase
 from tfft.system.progress import SILENT
 from tfft.transfer.frozen.part import frozen_part, read_outputs
-from tfft.transfer.frozen.softmax_regression import LinearWeights, SoftmaxRegression
+from tfft.transfer.linear.head import regression_of
+from tfft.transfer.linear.inputs import on_principal_axes
+from tfft.transfer.linear.regression import LogisticRegression
+from tfft.transfer.linear.weights import LinearWeights
 from tfft.transfer.prepare import prepare
 
 PAGE = Path(__file__).parents[1] / "docs" / "strategies.md"
@@ -164,10 +167,13 @@ def perturbed(examples: Arrays, generator: np.random.Generator) -> Arrays:
     return (features * (1.0 + noise)).astype(np.float32), labels
 
 
-def regression_on(examples: Arrays) -> SoftmaxRegression:
+def regression_on(examples: Arrays) -> LogisticRegression:
     """The regression of labels on features."""
     features, labels = examples
-    return SoftmaxRegression(features, labels, int(labels.max()) + 1)
+    inputs = on_principal_axes(features)
+    found = regression_of("classification", inputs, labels, int(labels.max()) + 1)
+    assert isinstance(found, LogisticRegression)
+    return found
 
 
 def losses_and_hits(weights: LinearWeights, examples: Arrays) -> Arrays:

@@ -80,6 +80,31 @@ def test_pictures_are_not_changed_in_ways_that_lose_the_box(manifest: Path):
     ]
 
 
+def test_a_box_is_not_solved_and_top1_chooses_for_classes_only(manifest: Path):
+    with pytest.raises(RecipeError) as caught:
+        dry_run(scenes_recipe(manifest, _MOBILENET, {"solver": "linear", "choose_by": "top1"}))
+    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [
+        "train.phases.0.solver: linear solves heads for classes, labels and numbers, not the box "
+        "of where. Train it by steps: {unfreeze: none, epochs: 20, learning_rate: 1e-3}",
+        "train.phases.0.choose_by: top1 is a metric of classifications, not of look "
+        "(multi_label), size (regression), where (box). Use choose_by: loss",
+    ]
+
+
+@pytest.mark.slow
+def test_heads_for_classes_labels_and_numbers_are_solved(
+    manifest: Path, backbone: dict, tmp_path: Path
+):
+    whole = scenes_recipe(manifest, backbone, {"solver": "linear", "refit": True})
+    heads = {name: head for name, head in whole.heads.items() if name != "where"}
+    run = train(whole.model_copy(update={"heads": heads}), run=tmp_path / "run")
+    figures = run.metrics
+    assert figures["shape"]["top1"] >= 0.5
+    assert figures["look"]["f1"] > 0.7
+    assert figures["size"]["loss"] < 1.0  # of the variance
+    assert load_predictor(run.path).info.heads.keys() == heads.keys()
+
+
 def test_a_box_head_needs_more_than_one_place_to_look_at(manifest: Path):
     recipe = scenes_recipe(manifest, _MOBILENET, *_PHASES)
     small = recipe.model_copy(update={"image": recipe.image.model_copy(update={"size_px": 32})})

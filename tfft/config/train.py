@@ -184,17 +184,22 @@ class GradientPhase(Section):
 
 
 class LinearPhase(Section):
-    """A heads-only phase solved to convergence: logistic regression on the frozen features."""
+    """A heads-only phase solved to convergence on the frozen features.
+
+    Classes and labels are solved by logistic regression, numbers by ridge regression.
+    """
 
     solver: Literal["linear"]
     unfreeze: Literal["none"] = "none"
     inverse_regularization: tuple[PositiveFloat, ...] = Field(
         default=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         min_length=1,
-        description="candidates of scikit-learn's C on standardised features; validation chooses",
+        description="candidates of scikit-learn's C on standardised features (1/alpha of its ridge "
+        "regression); validation chooses",
     )
     choose_by: Literal["loss", "top1"] = Field(
-        default="loss", description="validation metric that chooses; the other one breaks ties"
+        default="loss",
+        description="validation metric that chooses; the other one breaks ties; top1 for classes",
     )
     refit: bool = Field(
         default=False,

@@ -8,11 +8,12 @@ import numpy as np
 from tfft.config.train import LinearPhase
 from tfft.model.assemble import Cut
 from tfft.model.heads import Head
+from tfft.runtime.predictor import softmax
 from tfft.system.files import write_arrays
 from tfft.system.formats import BEFORE_REFIT
 from tfft.transfer.checkpoints import TrainingState
-from tfft.transfer.frozen.linear_solver import solve_linear_head
-from tfft.transfer.frozen.softmax_regression import LinearWeights
+from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.weights import LinearWeights
 from tfft.transfer.phases.cached_inputs import cached_inputs
 from tfft.transfer.phases.inputs import CachedTensors
 from tfft.transfer.phases.session import Session, columns, end_epoch, validate
@@ -26,7 +27,7 @@ def train_by_solver(
     """Solves the heads on the cached features and records the phase as one epoch.
 
     Validation metrics are of the solution before it is refitted on the validation images. So are
-    the probabilities that the run keeps: a calibration needs images that nothing was solved on.
+    the answers that the run keeps: a calibration needs images that nothing was solved on.
     """
     cut = session.classifier.cut(plan.frozen_blocks)
     with closing(cached_inputs(session, plan)) as features:
@@ -54,7 +55,8 @@ def _solve_heads(
 
     Returns:
         By head, and empty without a refit: the weights solved on training and validation images
-        together, and the probabilities on validation images of the weights solved without them.
+        together; and of heads that classify, what the weights solved without them say about the
+        validation images, as probabilities.
     """
     pooled = {kind: i for i, kind in enumerate(session.classifier.poolings)}
     train, validation = features.train(0), features.validation
@@ -62,13 +64,13 @@ def _solve_heads(
     held_out: dict[str, np.ndarray] = {}
     for name, head in session.classifier.heads.items():
         column = pooled[head.config.pooling]
-        held_out_features = np.asarray(validation[column][:], np.float32)
         solution = solve_linear_head(
-            np.asarray(train[column][:], np.float32),
-            features.train_targets[name],
-            held_out_features,
-            features.validation_targets[name],
-            classes=head.size.outputs,
+            train[column],
+            _wanted(head, features.train_targets[name]),
+            validation[column],
+            _wanted(head, features.validation_targets[name]),
+            kind=head.config.kind,
+            outputs=head.size.outputs,
             class_weights=session.class_weights.get(name),
             candidates=phase.inverse_regularization,
             choose_by=phase.choose_by,
@@ -78,8 +80,16 @@ def _solve_heads(
         _assign(head, solution.chosen)
         if solution.refitted is not None:
             refitted[name] = solution.refitted
-            held_out[name] = solution.chosen(held_out_features)
+            if head.config.kind == "classification":
+                held_out[name] = softmax(solution.chosen.outputs(validation[column][:]))
     return refitted, held_out
+
+
+def _wanted(head: Head, targets: np.ndarray) -> np.ndarray:
+    """Returns what the head's dense layer should give: of a number, deviations from its mean."""
+    if head.config.kind != "regression":
+        return targets
+    return (targets - head.size.mean) / head.size.deviation
 
 
 def _assign(head: Head, weights: LinearWeights) -> None:

@@ -85,11 +85,17 @@ def _of_validation(phase: Phase, validation_images: int) -> Iterator[str]:
 def _of_methods(phase: Phase, recipe: Recipe) -> Iterator[str]:
     """Methods that the heads of the recipe, or its random weights, do not go with."""
     if isinstance(phase, LinearPhase):
-        others = [f"{n} ({h.kind})" for n, h in recipe.heads.items() if h.kind != "classification"]
-        if others:
+        boxes = ", ".join(name for name, head in recipe.heads.items() if head.kind == "box")
+        if boxes:
             yield (
-                f"solver: linear solves classification heads only, not {', '.join(others)}. Train "
-                "them by steps: {unfreeze: none, epochs: 20, learning_rate: 1e-3}"
+                f"solver: linear solves heads for classes, labels and numbers, not the box of "
+                f"{boxes}. Train it by steps: {{unfreeze: none, epochs: 20, learning_rate: 1e-3}}"
+            )
+        others = [f"{n} ({h.kind})" for n, h in recipe.heads.items() if h.kind != "classification"]
+        if phase.choose_by == "top1" and others:
+            yield (
+                f"choose_by: top1 is a metric of classifications, not of {', '.join(others)}. "
+                "Use choose_by: loss"
             )
         return
     if phase.l2sp and is_random(recipe.backbone):

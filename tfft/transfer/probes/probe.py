@@ -16,8 +16,8 @@ from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted, interval_text
-from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.frozen.part import pooled_blocks, read_outputs
+from tfft.transfer.linear.head import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare
 
 _CANDIDATES = (0.003, 0.03, 0.3)
@@ -156,7 +156,7 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
                 train.targets[target],
                 features[1][place],
                 validation.targets[target],
-                classes=classifier.heads[head].size.outputs,
+                outputs=classifier.heads[head].size.outputs,
                 candidates=_CANDIDATES,
                 choose_by="loss",
                 refit=False,

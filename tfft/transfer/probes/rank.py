@@ -30,8 +30,8 @@ from tfft.model.assemble import build_classifier, pixel_spec
 from tfft.model.heads import HeadSize
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, by_name, counted, interval_text
-from tfft.transfer.frozen.linear_solver import solve_linear_head
 from tfft.transfer.frozen.part import frozen_part, read_outputs
+from tfft.transfer.linear.head import solve_linear_head
 
 # Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.
 PROBE_CANDIDATES = (0.01, 0.1, 1.0)
@@ -244,7 +244,7 @@ def _ranked(
         labels,
         validation,
         truth,
-        classes=len(classes),
+        outputs=len(classes),
         candidates=PROBE_CANDIDATES,
         choose_by="loss",
         refit=False,
