@@ -38,8 +38,9 @@ from tfft.model.heads import HeadSize
 from tfft.system.files import cache_directory
 from tfft.system.machine import processors
 from tfft.transfer.frozen.function import fastest_function
-from tfft.transfer.phases.gradient import set_batch_norm
 from tfft.transfer.plan.unfreeze import unfrozen
+from tfft.transfer.step.batch_norm import set_batch_norm
+from tfft.transfer.step.folding import folded
 from tfft.transfer.step.optimizers import build_optimizer, inner_optimizer
 from tfft.transfer.step.step import TrainStep, read_sums
 from tfft.transfer.step.update_rules import update_rules
@@ -242,7 +243,7 @@ def _step(classifier: Classifier) -> TrainStep:
     rules = update_rules(classifier, phase, trained)
     inner_optimizer(optimizer).begin_phase(rules)
     variables = [variable for variable, _ in rules]
-    return TrainStep(classifier.cut(0), classifier.heads, optimizer, variables)
+    return TrainStep(folded(classifier.cut(0)), classifier.heads, optimizer, variables)
 
 
 def _as_in_torch(value: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ from tfft.transfer.plan.plan import (
 )
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.prepare import prepare
+from tfft.transfer.step.batch_norm import set_batch_norm
+from tfft.transfer.step.folding import folded
 from tfft.transfer.step.optimizers import PhaseOptimizer, inner_optimizer
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 from tfft.transfer.step.update_rules import update_rules
@@ -171,10 +173,12 @@ class Stopwatch:
         self, phase: GradientPhase, cut: Cut, inputs: tuple[tf.Tensor, ...]
     ) -> tuple[float, float]:
         """Seconds per image of a training step and of an evaluation step."""
-        rules = update_rules(self._classifier, phase, unfrozen(self._classifier, phase.unfreeze))
+        trained = unfrozen(self._classifier, phase.unfreeze)
+        set_batch_norm(self._classifier, trained, phase.batch_norm)
+        rules = update_rules(self._classifier, phase, trained)
         inner_optimizer(self._optimizer).begin_phase(rules)
         variables = [variable for variable, _ in rules]
-        heads = self._classifier.heads
+        cut, heads = folded(cut), self._classifier.heads
         # Mixing costs nothing beside the model, and its weights must not wander off.
         step = TrainStep(cut, heads, self._optimizer, variables)
         evaluation = EvaluationStep(cut, heads)

@@ -20,6 +20,8 @@ from tfft.transfer.phases.session import optimizer_of
 from tfft.transfer.plan.plan import FreezePlan
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.prepare import Prepared, build_of_recipe, without_weights
+from tfft.transfer.step.batch_norm import set_batch_norm
+from tfft.transfer.step.folding import folded
 from tfft.transfer.step.optimizers import inner_optimizer
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 from tfft.transfer.step.update_rules import update_rules
@@ -86,8 +88,10 @@ def _step(
     phase = widest.config
     assert isinstance(phase, GradientPhase)
     optimizer = optimizer_of(recipe, classifier)
-    rules = update_rules(classifier, phase, unfrozen(classifier, phase.unfreeze))
+    trained = unfrozen(classifier, phase.unfreeze)
+    set_batch_norm(classifier, trained, phase.batch_norm)
+    rules = update_rules(classifier, phase, trained)
     inner_optimizer(optimizer).begin_phase(rules)
-    cut = classifier.cut(widest.unchanged_blocks)
+    cut = folded(classifier.cut(widest.unchanged_blocks))
     step = TrainStep(cut, classifier.heads, optimizer, [variable for variable, _ in rules])
     return lambda: step.on_batch(batch, tf.constant(phase.learning_rate)).numpy()

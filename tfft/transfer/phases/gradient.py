@@ -19,6 +19,7 @@ from tfft.transfer.plan.plan import PhasePlan
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.average import WeightAverage
 from tfft.transfer.step.batch_norm import set_batch_norm
+from tfft.transfer.step.folding import folded
 from tfft.transfer.step.optimizers import inner_optimizer
 from tfft.transfer.step.step import EvaluationStep, TrainStep
 from tfft.transfer.step.update_rules import update_rules
@@ -59,6 +60,7 @@ def prepare_phase(
     frozen = None if plan.cached else frozen_function(session, plan, cut, new)
     if plan.cached or frozen is not None:
         cut = Cut(None, cut.suffix)
+    cut = folded(cut)
     rules = update_rules(classifier, phase, trained)
     variables = [variable for variable, _ in rules]
     inner_optimizer(session.optimizer).begin_phase(rules)
