@@ -71,7 +71,12 @@ def machine() -> dict[str, Any]:
 
 
 def run_tfft(
-    *arguments: str, cache: Path, log: Path | None = None, program: str = TFFT
+    *arguments: str,
+    cache: Path,
+    log: Path | None = None,
+    program: str = TFFT,
+    python: Sequence[str] = (sys.executable,),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Runs ``tfft ARGUMENTS --json`` in its own process.
 
@@ -80,12 +85,14 @@ def run_tfft(
         cache: Cache directory of the command.
         log: File to which stderr is appended.
         program: Python that starts the command line.
+        python: The interpreter, with options; default: that of this process.
+        environment: Further variables of the command's environment.
 
     Returns:
         As `run_json`.
     """
-    command = [sys.executable, "-c", program, *arguments, "--json"]
-    return run_json(command, {"TFFT_CACHE_DIR": str(cache)}, log)
+    command = [*python, "-c", program, *arguments, "--json"]
+    return run_json(command, {**environment, "TFFT_CACHE_DIR": str(cache)}, log)
 
 
 def run_json(

@@ -1,6 +1,6 @@
 """Transfer learning as the Keras guide writes it: the whole model on every image in each epoch.
 
-`caching.py` runs it for comparison, in its own process; it prints one JSON document. It uses
+`crops.py` runs it for comparison, in its own process; it prints one JSON document. It uses
 nothing of tfft: `tf.data` over files, augmentation layers in the model, a frozen base
 called with ``training=False``, `compile` and `fit`.
 
@@ -67,27 +67,33 @@ def freeze(base: keras.Model, train_from: str) -> None:
         raise SystemExit(f"no layer {train_from} in {[layer.name for layer in base.layers]}")
 
 
-class Times(keras.callbacks.Callback):
-    """Wall-clock seconds of each epoch including its validation, without the very first batch.
+def now() -> np.ndarray:
+    """Seconds by the clock, and those of the processors that this process has had."""
+    return np.array([time.perf_counter(), time.process_time()])
 
-    The graph is compiled with that batch; its time counts as set-up.
+
+class Times(keras.callbacks.Callback):
+    """Seconds of each epoch including its validation, without the very first batch.
+
+    The graph is compiled with that batch; its time counts as set-up. Each is a pair, as `now`
+    gives it.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.first_batch: float | None = None
-        self.seconds: list[float] = []
+        self.first_batch: np.ndarray | None = None
+        self.seconds: list[np.ndarray] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._started = time.perf_counter()
+        self._started = now()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if self.first_batch is None:
-            now = time.perf_counter()
-            self.first_batch, self._started = now - self._started, now
+            after = now()
+            self.first_batch, self._started = after - self._started, after
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.seconds.append(time.perf_counter() - self._started)
+        self.seconds.append(now() - self._started)
 
 
 def main() -> None:
@@ -117,7 +123,7 @@ def main() -> None:
         metrics=["accuracy"],
     )
     times = Times()
-    setup = time.perf_counter() - STARTED
+    setup = now() - np.array([STARTED, 0.0])
     validation = data.get("validation")
     model.fit(
         data["train"],
@@ -126,7 +132,14 @@ def main() -> None:
         callbacks=[times],
         verbose=0,
     )
-    report = {"setup_seconds": setup + (times.first_batch or 0), "epoch_seconds": times.seconds}
+    if times.first_batch is not None:
+        setup += times.first_batch
+    report = {
+        "setup_seconds": float(setup[0]),
+        "setup_cpu_seconds": float(setup[1]),
+        "epoch_seconds": [float(each[0]) for each in times.seconds],
+        "epoch_cpu_seconds": [float(each[1]) for each in times.seconds],
+    }
     if options.evaluate:
         report["top1"] = float(model.evaluate(data["test"], verbose=0)[1])
     json.dump(report, sys.stdout)
