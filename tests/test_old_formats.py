@@ -14,8 +14,9 @@ import pytest
 from old_formats.pictures import SIZE_PX, write_pictures
 
 from tfft.backbones.keras_models.keras_file import load_keras_file
-from tfft.cache.room import list_entries
-from tfft.cache.store import Content, activation_directory, open_entry
+from tfft.cache.room import list_entries, remove_entries
+from tfft.cache.segment import Content
+from tfft.cache.store import activation_directory, open_rows, try_rows
 from tfft.errors import NewerFormatError
 from tfft.evaluation.answers import answers_key, kept_answers, load_answers
 from tfft.evaluation.calibrate import calibrate
@@ -152,19 +153,14 @@ def test_a_study_goes_on_with_its_runs(old):
     assert json.loads((file.parent / "study.json").read_text())["format"] == 1
 
 
-def test_an_entry_of_the_cache_is_listed_and_opened(old):
-    entries = list_entries(activation_directory())
+def test_an_entry_of_the_cache_is_listed_as_of_no_use_and_removed(old, tmp_path):
+    place = tmp_path / "activations"
+    shutil.copytree(activation_directory(), place)
+    entries = list_entries(place)
     assert sorted(entry.about["images"] for entry in entries) == [5, 13]
-    for entry in entries:
-        stored = np.load(entry.path / "0.npy")
-        identity = json.loads((entry.path / "entry.json").read_text())["identity"]
-        content = Content(identity, {}, [stored.shape])
-        # Its key follows from where its backbone lies, which has been moved.
-        entry.path.rename(entry.path.with_name(content.key))
-        opened = open_entry(content)
-        assert opened is not None
-        np.testing.assert_array_equal(opened.tensors[0][:], stored)
-        opened.close()
+    assert {entry.examples for entry in entries} == {None}
+    assert len(remove_entries(place, max_bytes=0)) == 2
+    assert list(place.iterdir()) == []
 
 
 def test_a_keras_file_with_a_module_answers_as_it_did(old):
@@ -201,17 +197,17 @@ def test_newer_answers_are_not_computed_over(own):
     assert file.read_bytes() == before
 
 
-def test_a_newer_entry_of_the_cache_stays(old):
-    entry = list_entries(activation_directory())[0].path
-    before = (entry / "entry.json").read_bytes()
-    identity = json.loads(before)["identity"]
-    content = Content(identity, {}, [np.load(entry / "0.npy").shape])
-    entry = entry.rename(entry.with_name(content.key))
-    made_newer(entry / "entry.json")
-    with pytest.raises(NewerFormatError, match="format 2"):
-        open_entry(content)
+def test_a_newer_entry_of_the_cache_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path))
+    content, key = Content({"of": "a"}, {}, [()]), np.zeros((1, 32), np.uint8)
+    try_rows(content, key, lambda writers: writers[0].append(np.zeros(1)), max_bytes=1e9)
+    (entry,) = activation_directory().iterdir()
+    values = json.loads((entry / "entry.json").read_text())
+    del values["crc32"]
+    (entry / "entry.json").write_text(json.dumps({**values, "format": 3}))
+    with pytest.raises(NewerFormatError, match="format 3"):
+        open_rows(content, key)
     assert (entry / "0.npy").is_file()
-    (entry / "entry.json").write_bytes(before)
 
 
 def test_a_newer_study_is_refused_and_stays(old):

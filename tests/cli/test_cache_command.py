@@ -3,44 +3,76 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tfft.cache.converted import Conversion, converted_directory, keep_conversion
-from tfft.cache.store import Content, make_entry
+from tfft.cache.segment import Content
+from tfft.cache.store import completed_rows
+from tfft.cache.tensors import TensorWriter
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with an entry of today and one of 40 days ago."""
+    """A cache with features of two backbones, of today and of 40 days ago."""
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
+    place = tmp_path / "cache" / "activations"
     for name, days in (("new", 0), ("old", 40)):
-        about = {"what": "features", "backbone": "Small", "recipe": name}
-        about |= {"split": "train", "images": 1000, "view": None}
-        content = Content({"of": name}, about, [(1000, 250)])
-        make_entry(content, lambda w: w[0].append(np.zeros((1000, 250))), max_bytes=1e9).close()
+        made = make_features(name, 1000)
         used = time.time() - days * 86_400
-        os.utime(tmp_path / "cache" / "activations" / content.key / "entry.json", (used, used))
-    return tmp_path / "cache" / "activations"
+        for segment in place.glob(f"{made.name}*"):
+            os.utime(segment / "entry.json", (used, used))
+    return place
 
 
-def test_the_list_says_what_each_entry_is_and_the_sum(tfft, cache):
+def make_features(backbone: str, count: int, first: int = 0) -> Content:
+    about = {"what": "features", "backbone": backbone, "weights": "imagenet, 5eed", "view": ""}
+    about["inputs"] = "image 8 x 8 x 3, fit crop"
+    content = Content({"of": backbone}, about, [(250,)])
+    keys = np.zeros((count, 32), np.uint8)
+    keys[:, :4] = np.arange(first, first + count, dtype=">u4")[:, None].view(np.uint8)
+
+    def fill(missing: np.ndarray, writers: Sequence[TensorWriter]) -> None:
+        writers[0].append(np.zeros((len(missing), 250)))
+
+    completed_rows(content, keys, fill, max_bytes=1e9).close()
+    return content
+
+
+def test_the_list_says_what_was_computed_from_what(tfft, cache):
+    make_features("old", 100, first=1000)
+    make_features("old", 1, first=2000)
     done = tfft("cache", "list")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert [line[:5] for line in lines[2:4]] == [
-        ["features", "Small", "1,000", "train", "new"],
-        ["features", "Small", "1,000", "train", "old"],
+    described = ["imagenet,", "5eed", "image", "8", "x", "8", "x", "3,", "fit", "crop"]
+    assert [line[:15] for line in lines[2:4]] == [
+        ["features", "old", *described, "1,101", "1.2", "MB"],
+        ["features", "new", *described, "1,000", "1.0", "MB"],
     ]
-    assert done.stdout.splitlines()[-1] == f"2 entries, 2.0 MB in {cache}"
+    assert done.stdout.splitlines()[-1] == f"4 entries, 2.2 MB in {cache}"
 
 
 def test_the_list_as_json(tfft, cache):
     entries = json.loads(tfft("cache", "list", "--json").stdout)
-    assert [entry["recipe"] for entry in entries] == ["new", "old"]
+    assert [entry["backbone"] for entry in entries] == ["new", "old"]
+    assert [entry["examples"] for entry in entries] == [1000, 1000]
     assert Path(entries[0]["path"]).parent == cache
     assert not entries[0]["in_use"]
+
+
+def test_an_entry_of_an_older_format_is_listed_and_removed(tfft, cache):
+    older = cache / ("ab" * 32)
+    older.mkdir()
+    (older / "0.npy").write_bytes(b"numbers")
+    about = {"what": "features", "backbone": "Small", "recipe": "r", "split": "train", "images": 5}
+    record = {"format": 1, "identity": {}, "about": about, "tensors": [{"crc32": 1}]}
+    (older / "entry.json").write_text(json.dumps(record))
+    assert "older format, not used" in " ".join(tfft("cache", "list").stdout.split())
+    tfft("cache", "clean", "--all")
+    assert not older.exists()
 
 
 def test_an_empty_cache(tfft, tmp_path, monkeypatch):
@@ -61,7 +93,7 @@ def test_cleaning_removes_what_is_asked_for(tfft, cache, options: list[str], lef
     done = tfft("cache", "clean", *options)
     assert done.stdout.endswith(f"left: {len(left)}\n")
     entries = json.loads(tfft("cache", "list", "--json").stdout)
-    assert [entry["recipe"] for entry in entries] == left
+    assert [entry["backbone"] for entry in entries] == left
 
 
 @pytest.mark.parametrize("options", [[], ["--older-than", "soon"]])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfft.data.examples import balanced_order, uniform_order
-from tfft.data.graph.pipeline import repetitions
+from tfft.data.index import repetitions
 
 
 def test_a_uniform_epoch_is_a_permutation_of_its_own():

@@ -182,36 +182,42 @@ def _kept_answers(place: Path) -> Any:
 
 
 def _content() -> Any:
-    from tfft.cache.store import Content
+    from tfft.cache.segment import Content
 
-    return Content({"weights": "a"}, {"what": "a"}, [(40, 6), (40,)])
+    return Content({"weights": "a"}, {"what": "a"}, [(6,), ()])
+
+
+def _keys() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (40, 32), dtype=np.uint8)
 
 
 def _make_entry(place: Path, made: Made) -> None:
-    from tfft.cache.store import make_entry
+    from tfft.cache.store import activation_directory, try_rows
 
     def fill(writers: Any) -> None:
         numbers = np.random.default_rng(0).normal(size=(40, 6))
         writers[0].append(numbers)
         writers[1].append(numbers[:, 0])
 
-    make_entry(_content(), fill, max_bytes=1e9).close()
-    (place / "activations" / _content().key).rename(place / "entry")
+    assert try_rows(_content(), _keys(), fill, max_bytes=1e9)
+    (entry,) = activation_directory().iterdir()
+    entry.rename(place / "entry")
 
 
 def _entry(place: Path) -> Any:
     """Opens the entry, which is removed where it is damaged, from a copy of it."""
-    from tfft.cache.store import activation_directory, open_entry
+    from tfft.cache.segment import comparable
+    from tfft.cache.store import activation_directory, open_rows
 
-    there = activation_directory() / _content().key
+    there = activation_directory() / _content().segment_name(comparable(_keys()))
     shutil.rmtree(there, ignore_errors=True)
     shutil.copytree(place / "entry", there)
-    entry = open_entry(_content())
-    if entry is None:
-        assert not there.exists()
+    rows = open_rows(_content(), _keys())
+    if len(rows.missing):
+        assert len(rows.missing) == 40
         return None
-    found = [tensor[:] for tensor in entry.tensors]
-    entry.close()
+    found = [tensor[:] for tensor in rows.tensors]
+    rows.close()
     return found
 
 
@@ -455,6 +461,14 @@ READERS = {
         "the record of a cache entry",
         _make_entry,
         "entry/entry.json",
+        _entry,
+        absent=True,
+    ),
+    "cache rows": Reader(
+        "caches",
+        "the list of rows of a cache entry",
+        _make_entry,
+        "entry/rows.npz",
         _entry,
         absent=True,
     ),

@@ -271,9 +271,9 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "FAILED: forward, Not finite",
     ),
     "cache entry": (
-        Listed(Path("cache/abc"), 2_500_000, 0.0, True, {"backbone": "A", "images": 7}),
-        "<Listed abc: 2.5 MB, in use>",
-        "abc: 2.5 MB, in use\n  backbone A, images 7",
+        Listed(Path("cache/abc"), 2_500_000, 0.0, True, {"backbone": "A", "view": ""}, 7),
+        "<Listed abc: 7 examples, 2.5 MB, in use>",
+        "abc: 7 examples, 2.5 MB, in use\n  backbone A",
     ),
 }
 

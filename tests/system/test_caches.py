@@ -21,7 +21,7 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    caches._own_directory.cache_clear()
+    monkeypatch.setattr(caches, "_OWN", {})
     return tmp_path
 
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from tfft.backbones.build import build_backbone
+from tfft.cache.converted import Conversion
 from tfft.config.data import ImageConfig
 from tfft.config.model import ApplicationBackbone, ClassificationHead
 from tfft.config.train import SgdOptimizer
 from tfft.data.examples import uniform_order
 from tfft.model.assemble import Classifier, Cut, build_classifier
 from tfft.model.heads import HeadSize
+from tfft.transfer.frozen import function
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.phases.inputs import CachedTensors
 from tfft.transfer.step.optimizers import build_optimizer
@@ -134,3 +136,28 @@ def test_two_cuts_inside_the_smallest_member_of_each_family(name: str, share_bel
 @pytest.mark.slow
 def test_several_tensors_cross_a_cut_of_nasnet():
     assert len(_classifier("NASNetMobile").cut(9).below([np.zeros((1, 32, 32, 3), "f4")])) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["xnnpack", "keras"])
+@pytest.mark.parametrize("name", _SMALL)
+def test_a_row_of_the_cache_does_not_depend_on_what_was_computed_with_it(
+    name: str, engine: str, monkeypatch: pytest.MonkeyPatch
+):
+    if engine == "keras":
+        refused = Conversion(None, reason="TFLite cannot hold it")
+        monkeypatch.setattr(function, "agreeing_conversion", lambda *_, **__: refused)
+    size_px = 32
+    images = np.random.default_rng(0).uniform(0, 255, (37, size_px, size_px, 3)).astype(np.float32)
+    classifier = _classifier(name)
+    frozen = fastest_function(classifier.below([len(classifier.backbone.blocks), 2]), images[:8])
+    assert frozen.engine == engine
+
+    def computed(order: np.ndarray) -> list[np.ndarray]:
+        batches = [images[order[start : start + 32]] for start in range(0, len(order), 32)]
+        return [np.concatenate(tensors) for tensors in zip(*frozen(batches), strict=True)]
+
+    every = computed(np.arange(37))
+    for order in (np.array([36]), np.arange(20)[::-1], np.array([4, 4, 30, 11, 2])):
+        for one_pass, alone in zip(every, computed(order), strict=True):
+            np.testing.assert_array_equal(alone, one_pass[order])

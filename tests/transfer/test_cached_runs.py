@@ -30,7 +30,7 @@ class _Heard:
         self._left = interrupted_piece
 
     def start(self, description: str, total: int | None, unit: str = "images"):
-        if " of train images" in description or " of validation images" in description:
+        if " of training images" in description or " of validation images" in description:
             self.computed.append(description)
         return self
 
@@ -53,7 +53,7 @@ def test_a_schedule_ends_with_the_weights_of_uncached_training_and_runs_the_back
     first, second = _Heard(), _Heard()
     recipe = shapes_recipe(photos, HEADS, _LAST, keep_best=False)
     cached = train(recipe, run=tmp_path / "cached", progress=first)
-    assert first.computed == ["features of train images", "features of validation images"]
+    assert first.computed == ["features of training images", "features of validation images"]
     again = train(recipe, run=tmp_path / "again", progress=second)
     assert second.computed == []
     assert sum("from the cache" in message for message in second.messages) == 4

@@ -1,6 +1,11 @@
 """Which phases are cached, what for, and what one pass over the images yields."""
 
+import hashlib
+import shutil
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from tfft.data.examples import Images
 from tfft.data.index import index_of_files
 from tfft.errors import RecipeError
 from tfft.images.spec import PixelSpec
+from tfft.system.progress import SILENT, Progress
 from tfft.transfer.frozen.part import CutContent, FrozenPart, View
 from tfft.transfer.plan.plan import FreezePlan, make_plan, plans_of_one_pass
 
@@ -102,24 +108,102 @@ def test_one_pass_serves_later_phases_whose_frozen_part_stays_as_it_is():
     assert shared(_LINEAR, _LAST, max_gb=1e-6) == [1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def examples(pictures) -> Images:
-    files = sorted(pictures.rglob("*.png"))
+    files = sorted(file for file in pictures.rglob("*") if file.is_file())
     names, labels = [file.name for file in files], np.zeros(len(files), np.int64)
-    return Images(index_of_files(files, names, labels), PixelSpec(SIZE_PX, SIZE_PX))
+    digests = b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
+    index = index_of_files(files, names, labels)
+    index = replace(index, digests=np.frombuffer(digests, np.uint8).reshape(-1, 32))
+    return Images(index, PixelSpec(SIZE_PX, SIZE_PX))
 
 
-def _frozen(*cuts: int) -> FrozenPart:
-    contents = [CutContent({"cut": cut}, {"what": f"cut {cut}"}, 1) for cut in cuts]
-    return FrozenPart(small_classifier().below(cuts), contents, _recipe(_HEADS).train.cache)
+class _Told:
+    """Progress that keeps what it is told, and how many examples are computed."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.messages: list[str] = []
+        self.computed = 0
+
+    def start(self, description: str, total: int | None, unit: str = "images") -> "_Told":
+        return self
+
+    def advance(self, steps: int = 1, **figures: float) -> None:
+        self.computed += steps
+
+    def close(self) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
 
 
-def _read(frozen: FrozenPart, examples: Images, view: View | None = None) -> np.ndarray:
-    entry = frozen.outputs(examples, "train", view)
-    try:
-        return entry.tensors[0][:]
-    finally:
-        entry.close()
+def _frozen(*cuts: int, told: Progress = SILENT) -> FrozenPart:
+    about = [{"what": "features" if cut == 2 else f"cut {cut}"} for cut in cuts]
+    contents = [CutContent({"cut": cut}, text, 1) for cut, text in zip(cuts, about, strict=True)]
+    config = _recipe(_HEADS).train.cache
+    return FrozenPart(small_classifier().below(cuts), contents, config, told)
+
+
+def _read(
+    frozen: FrozenPart, examples: Images, view: View | None = None, split: str = "train"
+) -> np.ndarray:
+    with closing(frozen.outputs(examples, split, view)) as rows:
+        return rows.tensors[0][:]
+
+
+@pytest.fixture(scope="module")
+def computed(examples: Images, tmp_path_factory) -> tuple[Path, np.ndarray, FrozenPart, _Told]:
+    """A cache with the features of the first 20 of 24 examples, those of all, and what made them.
+
+    Its progress is told of all that is computed.
+    """
+    place, told = tmp_path_factory.mktemp("computed"), _Told()
+    frozen = _frozen(2, told=told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFFT_CACHE_DIR", str(place / "all"))
+        every = _read(frozen, examples)
+        patch.setenv("TFFT_CACHE_DIR", str(place / "some"))
+        _read(frozen, examples.take(np.arange(20)))
+    return place / "some", every, frozen, told
+
+
+@pytest.mark.parametrize(
+    ("positions", "split", "computed_now", "said"),
+    [
+        (range(20), "train", 0, "20 training images: features from the cache"),
+        (range(19, 9, -1), "train", 0, "10 training images: features from the cache"),
+        ((3, 7, 3), "validation", 0, "3 validation images: features from the cache"),
+        ((21, 5, 21, 23), "train", 2, "4 training images: 2 features from the cache, 2 computed"),
+    ],
+    ids=["same", "fewer, in another order", "another split", "added, one of them twice"],
+)
+def test_only_examples_without_features_are_computed_as_one_pass_would_have(
+    examples, computed, tmp_path, monkeypatch, positions, split, computed_now, said
+):
+    place, every, frozen, told = computed
+    told.forget()
+    shutil.copytree(place, tmp_path / "cache")
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
+    features = _read(frozen, examples.take(np.array(positions)), split=split)
+    np.testing.assert_array_equal(features, every[list(positions)])
+    assert told.computed == computed_now
+    assert told.messages == [said]
+
+
+def test_labels_names_and_places_do_not_decide_features(examples, computed, tmp_path, monkeypatch):
+    place, every, frozen, told = computed
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(place))
+    told.forget()
+    moved = [Path(shutil.copy(file, tmp_path)) for file in reversed(examples.index.files[:20])]
+    index = index_of_files(moved, [file.stem for file in moved], np.ones(20))
+    digests = np.ascontiguousarray(examples.index.digests[:20][::-1])
+    again = Images(replace(index, digests=digests), examples.pixels)
+    np.testing.assert_array_equal(_read(frozen, again), every[:20][::-1])
+    assert told.computed == 0
 
 
 def test_a_pass_keeps_the_tensors_of_every_cut(examples, tmp_path, monkeypatch):
@@ -143,3 +227,8 @@ def test_views_differ_from_each_other_and_stay_the_same(examples, tmp_path, monk
     first, second = views("a")
     assert not np.allclose(first, second)
     np.testing.assert_array_equal(views("b"), [first, second])
+    told, order = _Told(), np.array([5, 3, 3, 0])
+    again = _read(_frozen(1, told=told), examples.take(order), View("random_crop", 3, 0))
+    assert told.computed == 1  # a copy is seen differently
+    np.testing.assert_array_equal(again[[0, 1, 3]], first[[5, 3, 0]])
+    assert not np.allclose(again[2], again[1])

@@ -67,8 +67,14 @@ class Sentences:
         targets = {name: values[positions] for name, values in self.targets.items()}
         return replace(self, tokens=self.tokens[positions], targets=targets)
 
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self.tokens.tobytes()).hexdigest()
+    def identity(self) -> Mapping[str, object]:
+        return {"tokens": _LENGTH}
+
+    def keys(self) -> np.ndarray:
+        digests = [hashlib.sha256(row.tobytes()).digest() for row in self.tokens]
+        return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+    view_keys = keys
 
     def exact_targets(self) -> Mapping[str, np.ndarray]:
         return self.targets

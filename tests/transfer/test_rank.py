@@ -80,7 +80,7 @@ def test_a_backbone_that_cannot_be_had_is_left_out_before_any_features_are_compu
     assert "gone.weights.h5" in ranking.failed[gone]
     assert ranking.to_json()["failed"] == ranking.failed
     assert told.said.index("checking backbones") < told.said.index(f"{gone} is left out")
-    assert told.said.index(f"{gone} is left out") < told.said.index("features of train images")
+    assert told.said.index(f"{gone} is left out") < told.said.index("features of training images")
 
 
 @pytest.mark.parametrize(("parameters", "times"), [(10, 1), (10**9, 2)])

@@ -12,13 +12,17 @@ from typing import Any
 from tfft.errors import TfftError
 from tfft.system.files import lock_or_none
 from tfft.system.formats import CACHE_ENTRY
-from tfft.system.readable import Readable
+from tfft.system.readable import Readable, counted
 
 ENTRY_FILE = "entry.json"
 BUILDING = ".building"
 # In a directory that is being built: the number of bytes that it will take.
 PROMISED_FILE = "promised"
 _REMOVING = ".removing"
+
+
+class NoRoomError(TfftError):
+    """The bound of the cache, or its disk, is too small for what is to be written."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,6 +35,8 @@ class Listed(Readable):
         used: Time of the last use, seconds since the epoch.
         in_use: Whether a process is reading it now.
         about: Description that was stored when it was made; empty if it cannot be read.
+        examples: Number of examples whose tensors it holds; None for a converted model, and for an
+            entry of an older format, which is not used any more.
     """
 
     path: Path
@@ -38,11 +44,14 @@ class Listed(Readable):
     used: float
     in_use: bool
     about: dict[str, Any]
+    examples: int | None = None
 
     def lines(self) -> list[str]:
-        about = ", ".join(f"{key} {value}" for key, value in self.about.items())
+        about = ", ".join(f"{key} {value}" for key, value in self.about.items() if value)
+        held = "" if self.examples is None else f"{counted(self.examples, 'example')}, "
         in_use = ", in use" if self.in_use else ""
-        return [f"{self.path.name}: {self.bytes / 1e6:.1f} MB{in_use}", *([about] if about else [])]
+        size = f"{self.bytes / 1e6:.1f} MB"
+        return [f"{self.path.name}: {held}{size}{in_use}", *([about] if about else [])]
 
 
 def list_entries(directory: Path) -> list[Listed]:
@@ -57,7 +66,9 @@ def list_entries(directory: Path) -> list[Listed]:
         lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if lock is not None:
             os.close(lock)
-        found.append(Listed(path, size, used, lock is None, _about(path)))
+        record = _record(path)
+        about = dict(record.get("about", {}))
+        found.append(Listed(path, size, used, lock is None, about, record.get("examples")))
     return sorted(found, key=lambda entry: entry.used, reverse=True)
 
 
@@ -67,29 +78,42 @@ def make_room(directory: Path, needed: int, max_bytes: float) -> None:
     Entries that are in use stay.
 
     Raises:
-        TfftError: The bound of the cache or the disk is too small.
+        NoRoomError: The bound of the cache or the disk is too small.
     """
     remove_incomplete(directory)
     if needed > max_bytes:
-        raise TfftError(_too_small(directory, needed, max_bytes))
-    promised = 0  # bytes that entries will take which other runs are making now
-    for file in directory.glob(f".*{BUILDING}/{PROMISED_FILE}"):
-        with contextlib.suppress(FileNotFoundError, ValueError):  # just finished, or just begun
-            promised += int(file.read_text())
+        raise NoRoomError(_too_small(directory, needed, max_bytes))
+    promised = _promised(directory)
     remove_entries(directory, max_bytes=max_bytes - needed - promised)
     left = promised + sum(entry.bytes for entry in list_entries(directory))
     if left + needed > max_bytes:
-        raise TfftError(
+        raise NoRoomError(
             f"{_too_small(directory, needed, max_bytes)} {left / 1e9:.3g} GB in it are in use by "
             "other runs."
         )
     free = shutil.disk_usage(directory).free
     if free < needed:
-        raise TfftError(
+        raise NoRoomError(
             f"the disk is too full for the cache: {needed / 1e9:.3g} GB are needed in {directory}, "
             f"and {free / 1e9:.3g} GB are free. Free some space (tfft cache clean), put the cache "
             "elsewhere ($TFFT_CACHE_DIR), or set train.cache.mode: off."
         )
+
+
+def has_room(directory: Path, needed: int, max_bytes: float) -> bool:
+    """Says whether `needed` more bytes fit beside all entries, also those that are being made."""
+    needed += _promised(directory)
+    there = sum(entry.bytes for entry in list_entries(directory))
+    return there + needed <= max_bytes and needed <= shutil.disk_usage(directory).free
+
+
+def _promised(directory: Path) -> int:
+    """Returns how many bytes the entries will take that are being made now."""
+    promised = 0
+    for file in directory.glob(f".*{BUILDING}/{PROMISED_FILE}"):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # just finished, or just begun
+            promised += int(file.read_text())
+    return promised
 
 
 def remove_entries(
@@ -109,7 +133,7 @@ def remove_entries(
     left, now = sum(entry.bytes for entry in entries), time.time()
     removed = []
     for entry in reversed(entries):
-        if (left > max_bytes or now - entry.used > older_than_s) and _remove(entry.path):
+        if (left > max_bytes or now - entry.used > older_than_s) and remove(entry.path):
             left -= entry.bytes
             removed.append(entry)
     return removed
@@ -148,8 +172,8 @@ def discard(entry: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _remove(path: Path) -> bool:
-    """Removes an entry unless it is in use."""
+def remove(path: Path) -> bool:
+    """Removes an entry unless it is in use; returns whether it is gone."""
     lock = lock_or_none(path / ENTRY_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if lock is None:
         return False
@@ -162,9 +186,9 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _about(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> dict[str, Any]:
     try:
-        return dict(CACHE_ENTRY.read_if_there(path / ENTRY_FILE).get("about", {}))
+        return CACHE_ENTRY.read_if_there(path / ENTRY_FILE)
     except TfftError:
         return {}
 

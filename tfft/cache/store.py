@@ -1,251 +1,386 @@
-"""A store of tensors on disk, keyed by everything that decides their content.
+"""Rows of tensors on disk, one for each example, computed once.
 
-An entry is a directory ``<key>`` with a ``.npy`` file for each tensor and ``entry.json``. It is
-filled as ``.<key>.building``, which its builder keeps locked, then renamed: it is whole or absent.
-A second run that needs the same entry waits for the first, and takes over if the first one dies.
-A reader keeps a shared lock on ``entry.json``, so that the entry is not removed while it is read.
-The system frees the locks of a process that is killed.
+What the rows are of is a `Content`; an example is known by a key of 32 bytes. The rows of a content
+lie in segments (`tfft.cache.segment`), each with those that one run lacked. A run opens the rows
+that are there, and makes a segment of those that are missing. Small segments go into the new one,
+so that there are never many (as in a log-structured merge tree).
+
+Two runs that lack the same rows at the same time: one makes them, the other waits. Two that lack
+rows in part the same: both make theirs. Nothing is waited for with a segment half made or open, so
+that no two runs wait for each other.
 """
 
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tfft.cache.room import BUILDING, ENTRY_FILE, PROMISED_FILE, discard, make_room
-from tfft.cache.tensors import StoredTensor, TensorWriter
-from tfft.errors import NewerFormatError, TfftError
-from tfft.system.caches import cache_place
-from tfft.system.files import (
-    cache_directory,
-    explained_os_errors,
-    lock_or_none,
-    sync,
+from tfft.cache.room import (
+    BUILDING,
+    PROMISED_FILE,
+    NoRoomError,
+    discard,
+    has_room,
+    make_room,
+    remove,
 )
-from tfft.system.formats import CACHE_ENTRY
+from tfft.cache.segment import (
+    Content,
+    Fill,
+    Segment,
+    comparable,
+    open_segment,
+    table_bytes,
+    write_segment,
+)
+from tfft.cache.tensors import GatheredTensor, Rows, TensorWriter
+from tfft.errors import NewerFormatError, TfftError
+from tfft.system.caches import cache_place, cache_places
+from tfft.system.files import cache_directory, explained_os_errors, lock_or_none
 from tfft.system.progress import SILENT, Progress
 
-# Part of every key: a change to what is stored, or to how, makes a new key.
-_FORMAT = 2
+# A segment goes into a new one of at least half its size, so that a row is written again no more
+# often than the number of rows doubles; one that is larger than this stays as it is.
+_GROWTH = 2
+_LARGEST_MERGED_BYTES = 256 * 2**20
+_COPIED_BYTES = 4 * 2**20
+# How often rows are made that are gone when they are opened.
+_ATTEMPTS = 10
 
 
-@dataclass(frozen=True)
-class Content:
-    """What an entry holds.
+@dataclass(eq=False)
+class StoredRows:
+    """The rows of some examples that are in the cache; their segments stay until it is closed.
 
     Attributes:
-        identity: Everything that decides the content, as JSON values.
-        about: Description for people, as JSON values.
-        shapes: Shapes of the tensors; the first dimension is the number of images.
-        dtype: Data type of the tensors.
+        content: What the rows are.
+        keys: Keys of the examples, as `comparable` gives them, [n].
+        segments: The segments that rows were found in.
+        segment_of: int32 [n], which of them each row is in; -1 where it is missing.
+        row_of: int64 [n], which row of it each one is.
     """
 
-    identity: Mapping[str, object]
-    about: Mapping[str, object]
-    shapes: Sequence[tuple[int, ...]]
-    dtype: str = "float32"
+    content: Content
+    keys: np.ndarray
+    segments: list[Segment] = field(default_factory=list)
+    segment_of: np.ndarray = field(init=False)
+    row_of: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.segment_of = np.full(len(self.keys), -1, np.int32)
+        self.row_of = np.full(len(self.keys), -1, np.int64)
 
     @property
-    def key(self) -> str:
-        """The name of the entry: hexadecimal SHA-256 of the identity."""
-        text = json.dumps({"format": _FORMAT, **self.identity, "dtype": self.dtype}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    def tensors(self) -> tuple[Rows, ...]:
+        """The tensors, a row an example in the order of the keys; none may be missing."""
+        if not len(self.keys):
+            kind = np.dtype(self.content.dtype)
+            return tuple(np.empty((0, *shape), kind) for shape in self.content.shapes)
+        of_segments = zip(*(segment.tensors for segment in self.segments), strict=True)
+        return tuple(GatheredTensor(each, self.segment_of, self.row_of) for each in of_segments)
 
     @property
-    def bytes(self) -> int:
-        """Size of the tensors on disk."""
-        return sum(int(np.prod(shape)) for shape in self.shapes) * np.dtype(self.dtype).itemsize
+    def missing(self) -> np.ndarray:
+        """Positions of the examples without a row, int64 [m]; of equal ones the first."""
+        places = np.flatnonzero(self.segment_of < 0)
+        _, first = np.unique(self.keys[places], return_index=True)
+        return places[np.sort(first)]
 
+    def add(self, segment: Segment) -> bool:
+        """Takes the rows that a segment has and others have not, and closes it if there are none.
 
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """An entry that is open for reading; it is not removed until it is closed."""
-
-    tensors: tuple[StoredTensor, ...]
-    lock: int
+        Returns:
+            False if one of these rows is damaged; the segment is then left as it is.
+        """
+        places = np.flatnonzero(self.segment_of < 0)
+        rows = segment.rows_of(self.keys[places])
+        places, rows = places[rows >= 0], rows[rows >= 0]
+        if not segment.is_intact(np.unique(rows)):
+            return False
+        if not len(places):
+            segment.close()
+            return True
+        self.segment_of[places], self.row_of[places] = len(self.segments), rows
+        self.segments.append(segment)
+        segment.mark_used()
+        return True
 
     def close(self) -> None:
-        """Closes the files and lets the entry be removed."""
-        for tensor in self.tensors:
-            tensor.close()
-        os.close(self.lock)
+        """Closes the segments, and lets them be removed."""
+        while self.segments:
+            self.segments.pop().close()
 
 
 def activation_directory() -> Path:
-    """Returns the directory of the entries."""
+    """Returns the directory of the cache."""
     return cache_directory("activations")
 
 
-def open_entry(content: Content) -> Entry | None:
-    """Opens an entry, or returns None if there is none.
+def open_rows(content: Content, keys: np.ndarray, progress: Progress = SILENT) -> StoredRows:
+    """Opens the rows of some examples that are in the cache.
 
-    Every byte is read once and checked. A damaged entry is removed and counts as absent. Others may
-    have written it: its files, shapes and types are those of `content`, whatever its record says.
+    What is opened is read once and checked. A segment with a damaged row is removed, and its rows
+    are missing.
+
+    Args:
+        content: What the rows are.
+        keys: Keys of the examples, uint8 [n, 32].
+        progress: Where it is said that something is damaged.
 
     Raises:
-        NewerFormatError: A newer version of tfft made it.
-        TfftError: It is damaged and cannot be removed.
+        NewerFormatError: A newer version of tfft made a segment.
     """
-    directory = cache_place("activations", content.key)
-    record = directory / ENTRY_FILE
-    is_entry = record.is_file() and not (directory.is_symlink() or record.is_symlink())
-    if not is_entry:
-        if os.path.lexists(directory):
-            discard(directory)
-        return None
-    lock = lock_or_none(record, fcntl.LOCK_SH)
-    if lock is None:  # removed meanwhile
-        return None
+    found = StoredRows(content, comparable(keys))
     try:
-        tensors = _checked_tensors(directory, content)
-    except NewerFormatError:  # not damaged, and another version of tfft uses it
-        os.close(lock)
+        with explained_os_errors(activation_directory()):
+            paths = _segments(content, cache_places("activations"))
+            for path in paths:
+                segment = _usable(path, content, progress)
+                if segment is not None and not found.add(segment):
+                    segment.close()
+                    _remove_damaged(path, progress)
+            _remove_replaced(found.segments, paths)
+    except BaseException:
+        found.close()
         raise
-    except TfftError:
-        os.close(lock)
-        discard(directory)
-        return None
-    with suppress(PermissionError):  # someone else's cache, which can only be read
-        os.utime(record)
-    return Entry(tensors, lock)
+    return found
 
 
-def make_entry(
+def completed_rows(
     content: Content,
-    fill: Callable[[Sequence[TensorWriter]], None],
+    keys: np.ndarray,
+    fill: Callable[[np.ndarray, Sequence[TensorWriter]], None],
     *,
     max_bytes: float,
     progress: Progress = SILENT,
-) -> Entry:
-    """Opens an entry, and makes it first if there is none.
+) -> StoredRows:
+    """Opens the rows of some examples, and makes those first that are missing.
 
     Args:
-        content: What the entry holds.
-        fill: Function that writes all rows of the tensors; not called if another run makes the
-            entry meanwhile.
+        content: What the rows are.
+        keys: Keys of the examples, uint8 [n, 32].
+        fill: Function that writes the rows of the examples at some positions, int64 [m]; not called
+            for what another run makes meanwhile.
         max_bytes: Bound of the whole cache.
-        progress: Where a message goes if another run is waited for.
+        progress: Where it is said that something is damaged, or that another run is waited for.
 
     Raises:
-        TfftError: The disk is full, the bound is too small, or the cache cannot be written to.
+        NoRoomError: The bound or the disk is too small.
+        TfftError: The disk is full, or the cache cannot be written to.
     """
-    while True:
-        entry = try_entry(content, fill, max_bytes=max_bytes)
-        if entry is not None:
-            return entry
-        _wait_for_builder(_building(content), progress)
+    for _ in range(_ATTEMPTS):
+        found = open_rows(content, keys, progress)
+        if not len(found.missing):
+            return found
+        with closing(found):
+            building = _being_made(content, keys, found, fill, max_bytes)
+        if building is not None:
+            _wait_for_builder(building, progress)
+    raise TfftError(
+        f"rows in {activation_directory()} were removed as often as they were made: the cache is "
+        "too small for all runs together, or its disk is damaged. Raise train.cache.max_gb"
+    )
 
 
-def try_entry(
-    content: Content, fill: Callable[[Sequence[TensorWriter]], None], *, max_bytes: float
-) -> Entry | None:
-    """Does what `make_entry` does, but returns None while another run is making the entry."""
-    directory = cache_place("activations", content.key)
-    building = _building(content)
-    with explained_os_errors(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        entry = open_entry(content)
-        if entry is not None:
-            return entry
+def _being_made(
+    content: Content,
+    keys: np.ndarray,
+    found: StoredRows,
+    fill: Callable[[np.ndarray, Sequence[TensorWriter]], None],
+    max_bytes: float,
+) -> Path | None:
+    """Makes what is missing; returns the directory in which another run is making the same."""
+
+    def make(missing: np.ndarray) -> Path | None:
+        lacking = keys[missing]
+        made = try_rows(content, lacking, partial(fill, missing), max_bytes=max_bytes)
+        return None if made else _building(_place(content, lacking))
+
+    try:
+        return make(found.missing)
+    except NoRoomError:
+        if not found.segments:
+            raise
+    # Rows that other runs needed lie beside those found, and fill the bound: without them all fits.
+    found.close()
+    return make(StoredRows(content, found.keys).missing)
+
+
+def try_rows(content: Content, keys: np.ndarray, fill: Fill, *, max_bytes: float) -> bool:
+    """Makes a segment of rows, unless another run has made it, or is making it now.
+
+    Args:
+        content: What the rows are.
+        keys: Distinct keys of the rows, uint8 [n, 32], in the order of `fill`.
+        fill: Function that writes the rows.
+        max_bytes: Bound of the whole cache.
+
+    Returns:
+        False if another run is making the segment.
+
+    Raises:
+        NoRoomError: The bound or the disk is too small.
+        TfftError: The disk is full, or the cache cannot be written to.
+    """
+    path = _place(content, keys)
+    building = _building(path)
+    with explained_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         building.mkdir(exist_ok=True)
         lock = lock_or_none(building, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if lock is None:
-            return None
+            return False
         try:
-            if directory.exists():  # another run made it meanwhile
-                return open_entry(content)
-            _build(content, fill, building, directory, max_bytes)
-            return _opened(directory, content)
+            if _is_made(path, content):
+                building.rmdir()
+            else:
+                _build(content, comparable(keys), fill, path, max_bytes)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
         finally:
             os.close(lock)
+    return True
 
 
-def _building(content: Content) -> Path:
-    """The directory in which the entry is filled."""
-    return cache_place("activations", content.key).with_name(f".{content.key}{BUILDING}")
+def _place(content: Content, keys: np.ndarray) -> Path:
+    return cache_place("activations") / content.segment_name(comparable(keys))
 
 
-def _build(
-    content: Content,
-    fill: Callable[[Sequence[TensorWriter]], None],
-    building: Path,
-    directory: Path,
-    max_bytes: float,
-) -> None:
-    """Fills the directory that this process has locked, and renames it."""
+def _building(path: Path) -> Path:
+    """The directory in which a segment is filled."""
+    return path.with_name(f".{path.name}{BUILDING}")
+
+
+def _is_made(path: Path, content: Content) -> bool:
+    """Whether a segment is there; what is damaged in its place is removed."""
     try:
-        for left in building.iterdir():
-            left.unlink()
-        make_room(directory.parent, content.bytes, max_bytes)
-        promised = building / PROMISED_FILE
-        promised.write_text(str(content.bytes))
-        with ExitStack() as stack:
-            writers = [
-                stack.enter_context(
-                    TensorWriter(building / f"{number}.npy", shape, np.dtype(content.dtype))
-                )
-                for number, shape in enumerate(content.shapes)
-            ]
-            fill(writers)
-        if any(w.rows != shape[0] for w, shape in zip(writers, content.shapes, strict=True)):
-            raise TfftError(f"{directory}: not every image was computed")
-        entry = {
-            "identity": dict(content.identity),
-            "about": dict(content.about),
-            "bytes": content.bytes,
-            "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "tensors": [{"file": f"{i}.npy", "crc32": w.crc32} for i, w in enumerate(writers)],
-        }
-        CACHE_ENTRY.write(building / ENTRY_FILE, entry)
-        promised.unlink()
-        building.rename(directory)
-        sync(directory.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
+        segment = open_segment(path, content)
+    except NewerFormatError:
         raise
-
-
-def _opened(directory: Path, content: Content) -> Entry:
-    """Opens an entry that this process has just written, without checking it again."""
-    lock = lock_or_none(directory / ENTRY_FILE, fcntl.LOCK_SH)
-    if lock is None:
-        raise TfftError(f"{directory} was removed as soon as it was written. Run again.")
-    return Entry(_tensors(directory, content), lock)
-
-
-def _checked_tensors(directory: Path, content: Content) -> tuple[StoredTensor, ...]:
-    recorded = [tensor["crc32"] for tensor in CACHE_ENTRY.read(directory / ENTRY_FILE)["tensors"]]
-    tensors = _tensors(directory, content)
-    with ThreadPoolExecutor(4) as executor:
-        if list(executor.map(StoredTensor.crc32, tensors)) == recorded:
-            return tensors
-    for tensor in tensors:
-        tensor.close()
-    raise TfftError(f"{directory} is damaged: its tensors have other checksums")
-
-
-def _tensors(directory: Path, content: Content) -> tuple[StoredTensor, ...]:
-    """Opens the files of an entry, which have the shapes and the type of its content."""
-    tensors: list[StoredTensor] = []
-    try:
-        for number, shape in enumerate(content.shapes):
-            path = directory / f"{number}.npy"
-            tensors.append(StoredTensor(path, shape, np.dtype(content.dtype)))
     except TfftError:
-        for tensor in tensors:
-            tensor.close()
+        discard(path)
+        return False
+    if segment is not None:
+        segment.close()
+    return segment is not None
+
+
+def _build(content: Content, keys: np.ndarray, fill: Fill, path: Path, max_bytes: float) -> None:
+    """Fills the directory that this process has locked: rows of small segments, then new ones."""
+    building = _building(path)
+    for left in building.iterdir():
+        left.unlink()
+    size = len(keys) * content.row_bytes
+    make_room(path.parent, size, max_bytes)
+    (building / PROMISED_FILE).write_text(str(size))
+    with ExitStack() as stack:
+        merged = _to_merge(content, path.parent, size, max_bytes)
+        for segment in merged:
+            stack.callback(segment.close)
+        copied = _distinct(keys, merged)
+        size += sum(map(len, copied)) * content.row_bytes
+        (building / PROMISED_FILE).write_text(str(size))
+
+        def fill_all(writers: Sequence[TensorWriter]) -> None:
+            for segment, places in zip(merged, copied, strict=True):
+                _copy(segment, segment.rows[places], writers)
+            fill(writers)
+
+        write_segment(
+            building,
+            path,
+            content,
+            np.concatenate([*(s.keys[p] for s, p in zip(merged, copied, strict=True)), keys]),
+            fill_all,
+            [segment.path.name for segment in merged],
+        )
+    for segment in merged:
+        remove(segment.path)  # if it is in use, the next run that opens the new one does
+
+
+def _to_merge(content: Content, directory: Path, size: int, max_bytes: float) -> list[Segment]:
+    """Opens the segments whose rows go into a new one of `size` bytes, as far as there is room."""
+    merged: list[Segment] = []
+    total = 0
+    for path in reversed(_segments(content, (directory,))):
+        try:
+            segment = open_segment(path, content)
+        except TfftError:  # who needs its rows sees to it
+            continue
+        if segment is None:
+            continue
+        small = segment.bytes <= min(_GROWTH * (size + total), _LARGEST_MERGED_BYTES)
+        total += segment.bytes
+        if not (small and has_room(directory, total, max_bytes)):
+            segment.close()
+            break
+        if segment.is_intact(segment.rows):
+            merged.append(segment)
+        else:
+            segment.close()
+    return merged
+
+
+def _distinct(keys: np.ndarray, segments: Sequence[Segment]) -> list[np.ndarray]:
+    """Returns which rows of each segment, by place among its keys, are in no other and not new."""
+    every = np.concatenate([keys, *(segment.keys for segment in segments)])
+    first = np.unique(every, return_index=True)[1]
+    start, found = len(keys), []
+    for segment in segments:
+        stop = start + len(segment.keys)
+        places = first[(first >= start) & (first < stop)] - start
+        found.append(places[np.argsort(segment.rows[places])])
+        start = stop
+    return found
+
+
+def _copy(segment: Segment, rows: np.ndarray, writers: Sequence[TensorWriter]) -> None:
+    for writer, tensor in zip(writers, segment.tensors, strict=True):
+        at_once = max(1, _COPIED_BYTES * len(tensor) // max(1, tensor.bytes))
+        for start in range(0, len(rows), at_once):
+            writer.append(tensor[rows[start : start + at_once]])
+
+
+def _segments(content: Content, places: Sequence[Path]) -> list[Path]:
+    """Returns the segments of a content, those with most rows first."""
+    found = []
+    for path in (path for place in places for path in place.glob(f"{content.name}*")):
+        with suppress(OSError):  # removed meanwhile
+            found.append((table_bytes(path), path))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _usable(path: Path, content: Content, progress: Progress) -> Segment | None:
+    """Opens a segment; one that is damaged is removed, and counts as absent."""
+    try:
+        return open_segment(path, content)
+    except NewerFormatError:  # not damaged, and another version of tfft uses it
         raise
-    return tuple(tensors)
+    except TfftError:
+        _remove_damaged(path, progress)
+        return None
+
+
+def _remove_damaged(path: Path, progress: Progress) -> None:
+    progress.message(f"a part of the cache is damaged and is computed again: {path}")
+    with suppress(TfftError):  # another user's, who can still open it
+        discard(path)
+
+
+def _remove_replaced(segments: Sequence[Segment], paths: Sequence[Path]) -> None:
+    """Removes segments that were in use when their rows went into another one."""
+    replaced = {name for segment in segments for name in segment.replaces}
+    for path in paths:
+        if path.name in replaced:
+            remove(path)
 
 
 def _wait_for_builder(building: Path, progress: Progress) -> None:

@@ -5,6 +5,7 @@ touching a map of a truncated file, or of one on a full disk, kills it.
 """
 
 import contextlib
+import itertools
 import math
 import os
 import zlib
@@ -30,8 +31,7 @@ class TensorWriter:
         dtype: Data type of the tensor; rows are converted to it.
 
     Attributes:
-        crc32: Checksum of the rows written so far.
-        rows: Number of rows written so far.
+        checksums: crc32 of each row written so far.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -39,8 +39,7 @@ class TensorWriter:
         self._file = path.open("wb")
         header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
-        self.crc32 = 0
-        self.rows = 0
+        self.checksums: list[int] = []
 
     def append(self, rows: np.ndarray) -> None:
         """Appends rows [n, ...].
@@ -55,10 +54,8 @@ class TensorWriter:
                 f"numbers up to {np.abs(rows).max():.3g} are too large for {self._dtype}. "
                 "Set train.cache.dtype: float32."
             )
-        content = _bytes_of(data)
-        self.crc32 = zlib.crc32(content, self.crc32)
-        self.rows += len(data)
-        self._file.write(content)
+        self.checksums += _checksums(data)
+        self._file.write(_bytes_of(data))
 
     def __enter__(self) -> "TensorWriter":
         return self
@@ -118,24 +115,40 @@ class StoredTensor:
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
         if isinstance(which, slice):
-            start, stop, _ = which.indices(len(self))
-            rows = np.empty((max(stop - start, 0), *self.shape[1:]), self.dtype)
-            self._read(_bytes_of(rows), start)
-            return rows
+            which = np.arange(*which.indices(len(self)))
         rows = np.empty((len(which), *self.shape[1:]), self.dtype)
-        flat = rows.reshape(len(which), -1)
-        # In the file's order: neighbours are then read together where they are not in memory yet.
-        for place in np.argsort(which):
-            self._read(_bytes_of(flat[place]), int(which[place]))
+        self.read_into(rows, np.arange(len(which)), which)
         return rows
 
-    def crc32(self) -> int:
-        """Reads all rows and returns their checksum."""
-        value, position = 0, self._start
-        while chunk := os.pread(self._descriptor, _AT_ONCE_BYTES, position):
-            value = zlib.crc32(chunk, value)
-            position += len(chunk)
-        return value
+    def read_into(self, target: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
+        """Reads rows into places of an array, in the file's order; neighbours in one go.
+
+        Args:
+            target: Array [m, ...] of the tensor's type, C-contiguous.
+            places: int64 [n], where in `target` each row goes.
+            rows: int64 [n], numbers of the rows.
+        """
+        order = np.argsort(rows, kind="stable")
+        rows, places = rows[order], places[order]
+        apart = (np.diff(rows) != 1) | (np.diff(places) != 1)
+        starts = np.flatnonzero(np.concatenate([[True], apart])) if len(rows) else rows
+        for start, stop in itertools.pairwise([*starts.tolist(), len(rows)]):
+            first = int(places[start])
+            self._read(_bytes_of(target[first : first + stop - start]), int(rows[start]))
+
+    def checksums(self, rows: np.ndarray) -> np.ndarray:
+        """Reads rows, a part of them at a time, and returns the crc32 of each, uint32 [n].
+
+        Args:
+            rows: int64 [n], numbers of the rows.
+        """
+        found = np.empty(len(rows), np.uint32)
+        order = np.argsort(rows)
+        at_once = max(1, _AT_ONCE_BYTES // max(1, self._row_bytes))
+        for start in range(0, len(rows), at_once):
+            part = order[start : start + at_once]
+            found[part] = _checksums(self[rows[part]])
+        return found
 
     def close(self) -> None:
         """Closes the file."""
@@ -150,13 +163,50 @@ class StoredTensor:
             done += count
 
 
+class GatheredTensor:
+    """Rows of several tensors as one tensor, read as those of a `StoredTensor` are.
+
+    Args:
+        tensors: Tensors whose rows have the same shape and type.
+        tensor_of: int32 [n], which of the tensors each row is in.
+        row_of: int64 [n], which row of it each one is.
+
+    Attributes:
+        shape: Shape of the whole tensor, [n, ...].
+        dtype: Data type of the tensor.
+    """
+
+    def __init__(
+        self, tensors: Sequence[StoredTensor], tensor_of: np.ndarray, row_of: np.ndarray
+    ) -> None:
+        self._tensors, self._tensor_of, self._row_of = tensors, tensor_of, row_of
+        self.shape: tuple[int, ...] = (len(row_of), *tensors[0].shape[1:])
+        self.dtype = tensors[0].dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        tensor_of, row_of = self._tensor_of[which], self._row_of[which]
+        rows = np.empty((len(row_of), *self.shape[1:]), self.dtype)
+        for number in np.unique(tensor_of):
+            places = np.flatnonzero(tensor_of == number)
+            self._tensors[number].read_into(rows, places, row_of[places])
+        return rows
+
+
 # Where a phase reads its rows from: memory or disk.
-Rows = np.ndarray | StoredTensor
+Rows = np.ndarray | GatheredTensor
 
 
 def row_bytes(tensors: Sequence[Rows]) -> int:
     """Returns the size of one row of all tensors together, in float32."""
     return sum(int(np.prod(tensor.shape[1:])) * 4 for tensor in tensors)
+
+
+def _checksums(rows: np.ndarray) -> list[int]:
+    content, size = _bytes_of(rows), rows[:1].nbytes
+    return [zlib.crc32(content[n * size : (n + 1) * size]) for n in range(len(rows))]
 
 
 def _bytes_of(rows: np.ndarray) -> Any:

@@ -1,5 +1,6 @@
 """`tfft cache`: the entries of the cache, and how to make room."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,9 @@ _UNITS_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 def command() -> None:
     """List and clean the cache of features.
 
-    The cache holds features and activations that backbones computed from images, and models that
-    were converted so that they answer sooner. Each entry can be made again; training removes the
-    least recently used features when train.cache.max_gb is reached.
+    The cache holds features and activations that backbones computed, each by the content of its
+    example, and models that were converted so that they answer sooner. All of it can be made again;
+    training removes the features that were not used for longest when train.cache.max_gb is reached.
 
     \b
     Example:
@@ -38,7 +39,7 @@ def command() -> None:
 @json_option
 @quiet_option
 def list_command(as_json: bool, quiet: bool) -> None:
-    """List the entries, the most recently used first.
+    """List what was computed by which weights from which inputs, the last used first.
 
     \b
     Example:
@@ -107,35 +108,32 @@ def _to_json(entry: "Listed") -> dict[str, Any]:
     return {
         "path": str(entry.path),
         "bytes": entry.bytes,
-        "used": _time(entry).isoformat(timespec="seconds"),
+        "used": _time(entry.used).isoformat(timespec="seconds"),
         "in_use": entry.in_use,
+        "examples": entry.examples,
         **entry.about,
     }
 
 
 def _table(entries: list["Listed"]) -> Table:
-    table = new_table(["what", "backbone", "images", "recipe"], ["size"])
-    table.add_column("last used")
+    """Returns a line for all entries that hold the same of different examples."""
+    alike: dict[str, list[Listed]] = {}
     for entry in entries:
-        about = entry.about or dict.fromkeys(("what", "backbone", "recipe"), "?")
-        used = "in use" if entry.in_use else f"{_time(entry):%Y-%m-%d %H:%M}"
+        alike.setdefault(json.dumps(entry.about, sort_keys=True), []).append(entry)
+    table = new_table(["what", "backbone", "weights", "inputs"], ["examples", "size"])
+    table.add_column("last used")
+    for found in alike.values():
+        about, last = found[0].about, max(entry.used for entry in found)
+        named = [entry.examples for entry in found if entry.examples is not None]
+        in_use = any(entry.in_use for entry in found)
         table.add_row(
-            str(about.get("what", "")),
-            str(about.get("backbone", "")),
-            _images(about),
-            str(about.get("recipe", "")),
-            _size(entry.bytes),
-            used,
+            str(about.get("what", "?")) + (f", view {about['view']}" if about.get("view") else ""),
+            *(str(about.get(name, "")) for name in ("backbone", "weights", "inputs")),
+            f"{sum(named):,}" if named else "older format, not used" if "images" in about else "",
+            _size(sum(entry.bytes for entry in found)),
+            "in use" if in_use else f"{_time(last):%Y-%m-%d %H:%M}",
         )
     return table
-
-
-def _images(about: dict[str, Any]) -> str:
-    if "images" not in about:
-        return ""
-    view = about.get("view")
-    seen = f", view {view['number'] + 1} ({view['augmentation']})" if view else ""
-    return f"{about['images']:,} {about.get('split', '')}{seen}"
 
 
 def _count(entries: int) -> str:
@@ -146,5 +144,5 @@ def _size(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _time(entry: "Listed") -> datetime:
-    return datetime.fromtimestamp(entry.used, UTC)
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

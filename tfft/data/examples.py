@@ -3,8 +3,6 @@
 Images here; anything else that can be drawn in batches elsewhere.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -41,8 +39,22 @@ class Examples(Protocol):
         """Returns the examples at `positions`, in that order."""
         ...
 
-    def fingerprint(self) -> str:
-        """Returns a sha256 of everything that decides the batches, the order included."""
+    def identity(self) -> Mapping[str, object]:
+        """Returns what decides the inputs of all examples alike, as JSON values."""
+        ...
+
+    def keys(self) -> np.ndarray:
+        """Returns what decides the inputs of each example beside that, uint8 [n, 32].
+
+        Examples with equal keys have equal inputs, whatever they are called and wherever they are.
+        """
+        ...
+
+    def view_keys(self) -> np.ndarray:
+        """Returns what decides an augmented view of each example, uint8 [n, 32].
+
+        Beside `identity`, augmentation, seed and epoch, and if an epoch visits the example once.
+        """
         ...
 
     def exact_targets(self) -> Mapping[str, np.ndarray]:
@@ -100,9 +112,16 @@ class Images:
     def take(self, positions: Sequence[int] | np.ndarray) -> "Images":
         return replace(self, index=self.index.take(positions))
 
-    def fingerprint(self) -> str:
-        parts = [self.index.fingerprint(), self.pixels.to_json()]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    def identity(self) -> Mapping[str, object]:
+        sizes = {name: self.pixels.to_json()[name] for name in ("height", "width", "channels")}
+        rest = {name: each for name, each in self.pixels.to_json().items() if name not in sizes}
+        return {"image": " x ".join(map(str, sizes.values())), **rest}
+
+    def keys(self) -> np.ndarray:
+        return self.index.keys()
+
+    def view_keys(self) -> np.ndarray:
+        return self.index.view_keys()
 
     def exact_targets(self) -> Mapping[str, np.ndarray]:
         return exact_targets(self.index, self.pixels) if len(self) else self.targets

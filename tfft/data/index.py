@@ -1,9 +1,9 @@
 """Where encoded images lie and what they are labelled: random access, nothing decoded."""
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
@@ -71,7 +71,7 @@ class ImageIndex:
         Names, order, targets, boxes and the images' own digests decide it; without digests, sizes
         and modification times stand for them.
         """
-        digest = hashlib.sha256()
+        digest = sha256()
         digest.update(json.dumps(self.ids).encode())
         digest.update(np.ascontiguousarray(self.lengths, np.int64).tobytes())
         for name in sorted(self.targets):
@@ -84,6 +84,55 @@ class ImageIndex:
             times = [Path(file).stat().st_mtime_ns for file in self.files]
             digest.update(np.asarray(times, np.int64)[self.file_ids].tobytes())
         return digest.hexdigest()
+
+    def keys(self) -> np.ndarray:
+        """Returns what decides the pixels of each image beside how they are made, uint8 [N, 32].
+
+        It is the sha256 of the image's bytes, and of the part that counts; without digests, of
+        where it lies, its size and its modification time. Equal images have equal keys.
+        """
+        if self.digests is not None:
+            digests = np.ascontiguousarray(self.digests, np.uint8)
+        else:
+            times = [Path(file).stat().st_mtime_ns for file in self.files]
+            places = zip(self.file_ids, self.offsets, self.lengths, strict=True)
+            digests = _digests(
+                json.dumps([self.files[file], times[file], int(offset), int(length)]).encode()
+                for file, offset, length in places
+            )
+        if self.boxes is None:
+            return digests
+        boxes = np.ascontiguousarray(self.boxes, np.float32)
+        pairs = zip(digests, boxes, strict=True)
+        return _digests(digest.tobytes() + box.tobytes() for digest, box in pairs)
+
+    def view_keys(self) -> np.ndarray:
+        """Returns what tells random views of the images apart, uint8 [N, 32].
+
+        It is the key of an image; where several have the same, each one after the first counts how
+        many came before it: copies are seen differently.
+        """
+        keys = self.keys().copy()
+        _, number = np.unique(keys.view("V32").reshape(-1), return_inverse=True)
+        before = repetitions(number)
+        for place in np.flatnonzero(before):
+            copy = keys[place].tobytes() + int(before[place]).to_bytes(8, "little")
+            keys[place] = np.frombuffer(sha256(copy).digest(), np.uint8)
+        return keys
+
+
+def repetitions(values: np.ndarray) -> np.ndarray:
+    """Returns how often each value came before in a sequence, int64 [n]."""
+    repetitions = np.zeros(len(values), np.int64)
+    _, counts = np.unique(values, return_counts=True)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    repetitions[np.argsort(values, kind="stable")] = np.arange(len(values)) - first
+    return repetitions
+
+
+def _digests(contents: Iterable[bytes]) -> np.ndarray:
+    joined = b"".join(sha256(content).digest() for content in contents)
+    return np.frombuffer(joined, np.uint8).reshape(-1, 32)
 
 
 def index_of_files(

@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import errno
-import functools
 import os
 import shutil
 import tempfile
@@ -18,6 +17,9 @@ from tfft.system.files import TEMPORARY, cache_directory, locked_temporary, remo
 _NOT_WRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 )
+
+# By cache that cannot be written to, the temporary one of this process.
+_OWN: dict[Path, Path | None] = {}
 
 
 def cache_place(kind: str, name: str = "") -> Path:
@@ -49,6 +51,15 @@ def is_writable(directory: Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK)
 
 
+def cache_places(kind: str) -> tuple[Path, ...]:
+    """Returns the directories that may hold entries of a kind: the cache and, if it was made, that
+    of this process.
+    """
+    directory = cache_directory(kind)
+    own = _OWN.get(directory.parent)
+    return (directory, own / kind) if own else (directory,)
+
+
 @contextlib.contextmanager
 def optional_write() -> Iterator[None]:
     """Lets the work go on where something cannot be kept for the next time; a warning says why."""
@@ -58,9 +69,14 @@ def optional_write() -> Iterator[None]:
         warnings.warn(f"{error} The work goes on without.", TfftWarning, stacklevel=3)
 
 
-@functools.cache
 def _own_directory(cache: Path) -> Path | None:
-    """Makes the temporary cache of this process; None if there is no temporary directory."""
+    """Returns the temporary cache of this process, which is made once; None if it cannot be."""
+    if cache not in _OWN:
+        _OWN[cache] = _new_own_directory(cache)
+    return _OWN[cache]
+
+
+def _new_own_directory(cache: Path) -> Path | None:
     prefix = f"tfft-cache-{os.getuid()}{TEMPORARY}"
     what = f"the cache {cache} cannot be written to"
     advice = "Set TFFT_CACHE_DIR to a directory that can be written to"
@@ -69,7 +85,7 @@ def _own_directory(cache: Path) -> Path | None:
         made, _ = locked_temporary(lambda: tempfile.mkdtemp(prefix=prefix))
     except OSError:
         warnings.warn(
-            f"{what}, and there is no temporary directory. {advice}.", TfftWarning, stacklevel=4
+            f"{what}, and there is no temporary directory. {advice}.", TfftWarning, stacklevel=5
         )
         return None
     atexit.register(shutil.rmtree, made, ignore_errors=True)
@@ -77,6 +93,6 @@ def _own_directory(cache: Path) -> Path | None:
         f"{what}: what is computed once is kept in {made} until this process ends. {advice}, to "
         "keep it.",
         TfftWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return made

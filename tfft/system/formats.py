@@ -316,14 +316,10 @@ class _Cost:
 
 
 @dataclass
-class _Tensor:
-    crc32: int
-
-
-@dataclass
 class _CacheEntry:
     about: dict[str, Any] = field(default_factory=dict)
-    tensors: list[_Tensor] = field(default_factory=list)
+    examples: int | None = None
+    replaces: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -350,7 +346,8 @@ EVALUATION = Format("an evaluation", (_same,))
 CALIBRATION = Format("a calibration", (_same,))
 # checks.json of an export, by form of the model.
 CHECKS = Format("the checks of an export", (_same,), dict[str, _Check])
-CACHE_ENTRY = Format("an entry of the cache", (_same,), _CacheEntry)
+# Entries of format 1, tensors of a list of images, are listed and removed, and not used any more.
+CACHE_ENTRY = Format("an entry of the cache", (_same, _same), _CacheEntry)
 CONVERTED = Format("a converted model of the cache", (_same,), _Converted)
 # study.json, which says that a directory is a study, and what studies leave in it.
 STUDY = Format("a study", (_same,))

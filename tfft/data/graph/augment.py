@@ -1,7 +1,7 @@
 """Augmentation as presets: pure functions of an image and a seed, without hidden state.
 
 Every preset takes the seed of one image in one epoch, so the pictures that a training step sees
-depend on (seed, epoch, position) alone, whatever the number of threads.
+depend on (seed, epoch, image) alone, whatever the number of threads.
 """
 
 from tfft.system.tensorflow import tf

@@ -14,7 +14,7 @@ from tfft.system.tensorflow import tf
 import numpy as np
 
 from tfft.data.graph.augment import augmented_view, boxes_in_part
-from tfft.data.index import ImageIndex
+from tfft.data.index import ImageIndex, repetitions
 from tfft.images.spec import PixelSpec
 
 # Batches that are ready before they are asked for; more only costs memory.
@@ -60,7 +60,7 @@ def training_batches(
         order: Function from an epoch to the positions in `index` that it visits, int64 [n]; one
             that is repeated gets another view each time.
         augmentation: A name of `tfft.config.data.Augmentation`.
-        seed: Seed of the augmentation.
+        seed: Seed of the augmentation; a view follows from it, the epoch and the image's content.
         epochs: Epochs, counted from 0 over the whole run; their orders are asked for as they come
             up.
         first_step: Number of batches of the first epoch to leave out, without decoding them.
@@ -70,6 +70,7 @@ def training_batches(
     """
     fold = tf.random.experimental.stateless_fold_in
     view = _view_function(pixels, augmentation)
+    numbers = tf.constant(_numbers(index) if augmentation != "none" else [0] * len(index), tf.int32)
 
     def visits_of(epoch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         positions, repetition = _visits(order(int(epoch)))
@@ -82,7 +83,7 @@ def training_batches(
         seeds = tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
 
         def seed_of(position: tf.Tensor, repetition: tf.Tensor) -> tf.Tensor:
-            return fold(fold(seeds, tf.cast(position, tf.int32)), tf.cast(repetition, tf.int32))
+            return fold(fold(seeds, numbers[position]), tf.cast(repetition, tf.int32))
 
         visited = tf.data.Dataset.from_tensor_slices(visits)
         return _batches(index, visited, batch_size, view, seed_of)
@@ -96,13 +97,12 @@ def _visits(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order.astype(np.int64), repetitions(order)
 
 
-def repetitions(order: np.ndarray) -> np.ndarray:
-    """Returns how often each position of an order came before in it, int64 [n]."""
-    repetitions = np.zeros(len(order), np.int64)
-    _, counts = np.unique(order, return_counts=True)
-    first = np.repeat(np.cumsum(counts) - counts, counts)
-    repetitions[np.argsort(order, kind="stable")] = np.arange(len(order)) - first
-    return repetitions
+def _numbers(index: ImageIndex) -> np.ndarray:
+    """Returns the number by which each image is augmented, int32 [n].
+
+    It is one of the image's content, so that an image is seen alike wherever it is among others.
+    """
+    return np.ascontiguousarray(index.view_keys()[:, :4]).view("<i4").reshape(-1)
 
 
 def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:

@@ -20,17 +20,19 @@ from tfft.transfer.device import on_gpu
 # Examples a call: measured fastest for TFLite with XNNPACK on a thread of its own; Keras gains
 # nothing over 32. So many examples are also compared.
 _TFLITE_BATCH = 4
+# Examples a call of the compiled graph, which may compute batches of other sizes otherwise.
+_KERAS_BATCH = 32
 
 # What computes a frozen part: TFLite with XNNPACK, or the compiled Keras graph.
 Engine = Literal["xnnpack", "keras"]
+# Batches of inputs [n, ...], as the model takes them, to the tensors at the cut of each in turn,
+# [n, ...] each.
+Outputs = Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
 
 
 @dataclass(frozen=True, eq=False)
 class FrozenFunction:
-    """A frozen part as a function.
-
-    Called with batches of inputs [n, ...], as the model takes them, it yields the tensors at the
-    cut of each batch in turn, [n, ...] each.
+    """A frozen part as a function, which is called as its `outputs` are.
 
     Attributes:
         engine: What computes it.
@@ -38,7 +40,7 @@ class FrozenFunction:
     """
 
     engine: Engine
-    outputs: Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
+    outputs: Outputs
 
     def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
         return self.outputs(batches)
@@ -46,7 +48,7 @@ class FrozenFunction:
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
     """Returns the prefix as a function by the module's rule, compared on `sample` [n, ...]."""
-    compiled = FrozenFunction("keras", _compiled(prefix))
+    compiled = FrozenFunction("keras", _in_whole_batches(_compiled(prefix)))
     if on_gpu() or any(o.dtype != "float32" for o in prefix.outputs):
         return compiled
     conversion = agreeing_conversion(
@@ -61,9 +63,19 @@ def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
     return FrozenFunction("xnnpack", TfliteWorkers(conversion.content).map)
 
 
-def _compiled(
-    prefix: keras.Model,
-) -> Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]:
+def _in_whole_batches(function: Outputs) -> Outputs:
+    """Returns a function that fills smaller batches up, so that all are computed alike."""
+
+    def run(batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
+        for inputs in batches:
+            filling = np.repeat(inputs[-1:], max(0, _KERAS_BATCH - len(inputs)), axis=0)
+            (outputs,) = function([np.concatenate([inputs, filling])])
+            yield [tensor[: len(inputs)] for tensor in outputs]
+
+    return run
+
+
+def _compiled(prefix: keras.Model) -> Outputs:
     @tf.function(reduce_retracing=True, autograph=False)
     def forward(inputs: tf.Tensor) -> list[tf.Tensor]:
         outputs = tf.nest.flatten(prefix(inputs, training=False))

@@ -1,7 +1,13 @@
-"""The part of a model below a cut: its outputs on all examples, computed once and cached."""
+"""The part of a model below a cut: its outputs on examples, each computed once and cached.
+
+A row of the cache is known by what decides it: the weights below the cut, the cut, how inputs are
+made, and the example itself. Batches are filled up to their size, so that a row does not depend on
+which other examples are computed with it, wherever the engine computes each example of a batch
+alike (TFLite with XNNPACK does).
+"""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -12,9 +18,10 @@ from tfft.system.tensorflow import keras
 
 import numpy as np
 
-from tfft.backbones.backbone import Backbone
 from tfft.backbones.split import crossing_tensors
-from tfft.cache.store import Content, Entry, make_entry, open_entry, try_entry
+from tfft.cache.room import NoRoomError
+from tfft.cache.segment import Content
+from tfft.cache.store import StoredRows, completed_rows, open_rows, try_rows
 from tfft.cache.tensors import TensorWriter
 from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig
@@ -22,6 +29,7 @@ from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier
 from tfft.model.front import new_input
 from tfft.system.progress import SILENT, Progress
+from tfft.transfer.device import on_gpu
 from tfft.transfer.frozen.function import FrozenFunction, fastest_function
 
 _STREAM_BATCH = 32
@@ -30,9 +38,8 @@ _SAMPLE = 8
 # What decodes the images and computes the outputs.
 _DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 _POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}
-
-# Computes tensors into the writers of each cut; None: they are there already.
-Computation = Callable[[Sequence[Sequence[TensorWriter] | None]], None]
+# Names of splits in messages.
+_SPLIT_NAMES = {"train": "training"}
 
 
 @dataclass(frozen=True)
@@ -52,17 +59,35 @@ class View:
 
 @dataclass(frozen=True)
 class CutContent:
-    """The tensors at one cut, as an entry of the cache.
+    """The tensors at one cut.
 
     Attributes:
-        identity: Everything beside the examples that decides the tensors: weights, cut, pixels.
-        about: Description shown by `tfft cache list`.
+        identity: Everything beside the examples that decides the tensors: weights, cut, packages.
+        about: Description shown by `tfft cache list`; ``what`` names the tensors.
         tensors: Number of tensors.
     """
 
     identity: Mapping[str, object]
     about: Mapping[str, object]
     tensors: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """The tensors of one cut that a pass over examples writes.
+
+    Attributes:
+        writers: Where each tensor is written.
+        lacking: bool [examples], whose rows are written.
+    """
+
+    writers: Sequence[TensorWriter]
+    lacking: np.ndarray
+
+    def write(self, tensors: Sequence[np.ndarray], part: slice) -> None:
+        """Writes tensors [n, ...] of a part of the examples."""
+        for writer, tensor in zip(self.writers, tensors, strict=True):
+            writer.append(tensor[self.lacking[part]])
 
 
 class FrozenPart:
@@ -88,8 +113,11 @@ class FrozenPart:
         self._progress = progress
         self._function: FrozenFunction | None = None
 
-    def outputs(self, examples: Examples, split: str, view: View | None = None) -> Entry:
+    def outputs(self, examples: Examples, split: str, view: View | None = None) -> StoredRows:
         """Returns the tensors at the first cut on every example, open for reading.
+
+        What the cache lacks is computed. In the same pass the other cuts get the tensors of these
+        examples that they lack, unless another run is making them.
 
         Args:
             examples: Examples; the rows of the tensors are in their order.
@@ -99,105 +127,118 @@ class FrozenPart:
         Raises:
             TfftError: The cache cannot be written, or its bound is too small.
         """
-        contents = self._contents(examples, split, view)
-        name = f"{split} images" if view is None else f"view {view.number + 1} of {split} images"
+        keys = examples.keys() if view is None else examples.view_keys()
+        contents = self._contents(examples, view)
         what = self._cuts[0].about["what"]
-        entry = open_entry(contents[0])
-        if entry is not None:
-            self._progress.message(f"{len(examples):,} {name}: {what} from the cache")
-            return entry
+        name = f"{_SPLIT_NAMES.get(split, split)} images"
+        if view is not None:
+            name = f"view {view.number + 1} of {name}"
+        computed = 0
 
-        def compute(writers: Sequence[Sequence[TensorWriter] | None]) -> None:
-            self._compute(examples, view, writers, f"{what} of {name}")
+        def fill(missing: np.ndarray, writers: Sequence[TensorWriter]) -> None:
+            nonlocal computed
+            batches = _inputs(examples, missing, view)
+            title = f"{what} of {name}"
+            first = _Wanted(writers, np.full(len(missing), True))
+            self._fill(contents, keys[missing], [first], batches, title)
+            computed += len(missing)
 
-        return self._make(contents, compute)
+        rows = completed_rows(
+            contents[0],
+            keys,
+            fill,
+            max_bytes=self._config.max_gb * 1e9,
+            progress=self._progress,
+        )
+        cached = len(keys) - computed
+        found = f"{cached:,} {what} from the cache, {computed:,} computed"
+        if not (cached and computed):
+            found = f"{what} {'computed' if computed else 'from the cache'}"
+        self._progress.message(f"{len(keys):,} {name}: {found}")
+        return rows
 
-    def _make(self, contents: Sequence[Content], compute: Computation) -> Entry:
-        """Makes the first entry, and in the same pass others that no run has made or is making.
-
-        Only the first is waited for, and with nothing else in hand: two runs never wait for each
-        other.
-        """
-        writers: list[Sequence[TensorWriter] | None] = [None] * len(contents)
-        max_bytes = self._config.max_gb * 1e9
-
-        def make(left: Sequence[int]) -> None:
-            if not left:
-                compute(writers)
-                return
-            filled = False
-
-            def fill(of_entry: Sequence[TensorWriter]) -> None:
-                nonlocal filled
-                filled = True
-                writers[left[0]] = of_entry
-                make(left[1:])
-
-            entry = try_entry(contents[left[0]], fill, max_bytes=max_bytes)
-            if entry is not None:
-                entry.close()
-            if not filled:
-                make(left[1:])
-
-        def fill_first(of_entry: Sequence[TensorWriter]) -> None:
-            writers[0] = of_entry
-            make(range(1, len(contents)))
-
-        return make_entry(contents[0], fill_first, max_bytes=max_bytes, progress=self._progress)
-
-    def _contents(self, examples: Examples, split: str, view: View | None) -> list[Content]:
-        seen = None if view is None else asdict(view)
+    def _contents(self, examples: Examples, view: View | None) -> list[Content]:
+        seen = {} if view is None else asdict(view)
         shared = {
-            "examples": examples.fingerprint(),
+            "inputs": dict(examples.identity()),
             "view": seen,
             "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
+            "device": "GPU" if on_gpu() else "CPU",
         }
         outputs = iter(self._prefix.outputs)
         return [
             Content(
                 {**cut.identity, **shared},
-                {**cut.about, "split": split, "images": len(examples), "view": seen},
-                [(len(examples), *next(outputs).shape[1:]) for _ in range(cut.tensors)],
+                {**cut.about, "inputs": _words(shared["inputs"]), "view": _words(seen)},
+                [tuple(next(outputs).shape[1:]) for _ in range(cut.tensors)],
                 self._config.dtype,
             )
             for cut in self._cuts
         ]
 
+    def _fill(
+        self,
+        contents: Sequence[Content],
+        keys: np.ndarray,
+        wanted: list[_Wanted | None],
+        batches: Iterator[np.ndarray],
+        title: str,
+    ) -> None:
+        """Writes what is wanted of each cut in one pass, when the last cut has been asked."""
+        if len(wanted) == len(contents):
+            self._compute(wanted, batches, len(keys), title)
+            return
+        content, is_filled = contents[len(wanted)], False
+        with closing(open_rows(content, keys, self._progress)) as found:
+            lacking = found.segment_of < 0
+
+        def fill(writers: Sequence[TensorWriter]) -> None:
+            nonlocal is_filled
+            is_filled = True
+            self._fill(contents, keys, [*wanted, _Wanted(writers, lacking)], batches, title)
+
+        if lacking.any():
+            try:
+                try_rows(content, keys[lacking], fill, max_bytes=self._config.max_gb * 1e9)
+            except NoRoomError:  # it was not asked for
+                if is_filled:
+                    raise
+        if not is_filled:
+            self._fill(contents, keys, [*wanted, None], batches, title)
+
     def _compute(
         self,
-        examples: Examples,
-        view: View | None,
-        writers: Sequence[Sequence[TensorWriter] | None],
-        description: str,
+        wanted: Sequence[_Wanted | None],
+        batches: Iterator[np.ndarray],
+        examples: int,
+        title: str,
     ) -> None:
-        """Writes the tensors of each cut that has writers, in one pass over the examples."""
-        by_output = [
-            writer
-            for cut, of_cut in zip(self._cuts, writers, strict=True)
-            for writer in of_cut or [None] * cut.tensors
-        ]
-        batches = _inputs(examples, view)
-        task = self._progress.start(description, len(examples))
+        task, done = self._progress.start(title, examples), 0
         try:
             for first in batches:
                 if self._function is None:
                     self._function = fastest_function(self._prefix, first[:_SAMPLE])
                 for outputs in self._function(chain([first], batches)):
-                    for writer, output in zip(by_output, outputs, strict=True):
-                        if writer is not None:
-                            writer.append(output)
-                    task.advance(len(outputs[0]))
+                    by_output = iter(outputs)
+                    count = len(outputs[0])
+                    for cut, of_cut in zip(self._cuts, wanted, strict=True):
+                        tensors = [next(by_output) for _ in range(cut.tensors)]
+                        if of_cut is not None:
+                            of_cut.write(tensors, slice(done, done + count))
+                    done += count
+                    task.advance(count)
         finally:
             task.close()
 
 
-def _inputs(examples: Examples, view: View | None) -> Iterator[np.ndarray]:
+def _inputs(examples: Examples, positions: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
+    """Yields the inputs of the examples at `positions` in batches, in their order."""
     if view is None:
-        batches = examples.exact_batches(_STREAM_BATCH)
+        batches = examples.take(positions).exact_batches(_STREAM_BATCH)
     else:
         batches = examples.training_batches(
             _STREAM_BATCH,
-            order=lambda _: np.arange(len(examples)),
+            order=lambda _: positions,
             augmentation=view.augmentation,
             seed=view.seed,
             epochs=range(view.number, view.number + 1),
@@ -225,7 +266,7 @@ def frozen_part(
         name = "features" if pooled else f"activations after {backbone.blocks[blocks - 1].name}"
         tensors = len(poolings) if pooled else len(crossing_tensors(backbone, blocks))
         identity = {**_identity(recipe, classifier, blocks), "poolings": poolings}
-        contents.append(CutContent(identity, _about(recipe, backbone, name), tensors))
+        contents.append(CutContent(identity, _about(recipe, identity, name), tensors))
     return FrozenPart(classifier.below(cuts), contents, recipe.train.cache, progress)
 
 
@@ -252,7 +293,7 @@ def pooled_blocks(
         **_identity(recipe, classifier, len(backbone.blocks)),
         "pooled_at_each_block": True,
     }
-    about = _about(recipe, backbone, "pooled activations of each block")
+    about = _about(recipe, identity, "pooled activations of each block")
     content = CutContent(identity, about, len(ends))
     return FrozenPart(keras.Model(inputs, prefix), [content], recipe.train.cache, progress)
 
@@ -263,8 +304,17 @@ def read_outputs(frozen: FrozenPart, examples: Examples, split: str) -> list[np.
         return [np.asarray(tensor[:], np.float32) for tensor in entry.tensors]
 
 
-def _about(recipe: Recipe, backbone: Backbone, what: str) -> dict[str, str]:
-    return {"what": what, "backbone": backbone.spec.name, "recipe": recipe.name}
+def _about(recipe: Recipe, identity: Mapping[str, Any], what: str) -> dict[str, str]:
+    weights = getattr(recipe.backbone, "weights", "pretrained")
+    return {
+        "what": what,
+        "backbone": identity["name"],
+        "weights": f"{weights}, {identity['weights'][:8]}",
+    }
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
 
 
 def _identity(recipe: Recipe, classifier: Classifier, blocks: int) -> dict[str, Any]:
@@ -281,8 +331,10 @@ def _identity(recipe: Recipe, classifier: Classifier, blocks: int) -> dict[str, 
             digest.update(f"{variable.shape} {variable.dtype}".encode())
             digest.update(variable.numpy().tobytes())
     return {
+        "name": backbone.spec.name,
         "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
-        "image": recipe.image.model_dump(mode="json"),
+        "adapter": recipe.image.adapter,
+        "backbone_input": list(backbone.model.input_shape[1:]),
         "preprocessing": backbone.spec.preprocessing,
         "blocks": blocks,
         "weights": digest.hexdigest(),

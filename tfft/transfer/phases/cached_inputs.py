@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfft.cache.store import Entry
+from tfft.cache.store import StoredRows
 from tfft.cache.tensors import Rows
 from tfft.data.examples import Examples
 from tfft.transfer.frozen.part import View, frozen_part
@@ -30,21 +30,21 @@ def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
         session.progress,
     )
     augmentation = getattr(plan.config, "augment", "none")
-    entries = _Entries(resident=plan.cache_bytes <= RESIDENT_BYTES)
+    rows = _OpenRows(resident=plan.cache_bytes <= RESIDENT_BYTES)
 
     def train(epoch: int) -> Sequence[Rows]:
         number = epoch % plan.views if plan.views else None
         view = None if number is None else View(augmentation, session.recipe.seed, number)
-        return entries.get(number, lambda: frozen.outputs(session.train, "train", view))
+        return rows.get(number, lambda: frozen.outputs(session.train, "train", view))
 
     try:
         if not plan.views:
             train(0)
-        validation = entries.get(
+        validation = rows.get(
             "validation", lambda: frozen.outputs(session.validation, "validation")
         )
     except BaseException:
-        entries.close()
+        rows.close()
         raise
     return CachedTensors(
         train,
@@ -53,27 +53,27 @@ def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
         _by_head(session, session.validation),
         session.recipe.train.batch_size,
         session.order,
-        entries.close,
+        rows.close,
     )
 
 
-class _Entries:
-    """Cache entries that a phase has open, held in memory if they are small."""
+class _OpenRows:
+    """Rows of the cache that a phase has open, held in memory if they are small."""
 
     def __init__(self, resident: bool) -> None:
         self._resident = resident
-        self._open: list[Entry] = []
+        self._open: list[StoredRows] = []
         self._found: dict[object, Sequence[Rows]] = {}
 
-    def get(self, name: object, make: Callable[[], Entry]) -> Sequence[Rows]:
+    def get(self, name: object, make: Callable[[], StoredRows]) -> Sequence[Rows]:
         if name not in self._found:
-            entry = make()
+            rows = make()
             if self._resident:
-                self._found[name] = [tensor[:] for tensor in entry.tensors]
-                entry.close()
+                self._found[name] = [tensor[:] for tensor in rows.tensors]
+                rows.close()
             else:
-                self._found[name] = entry.tensors
-                self._open.append(entry)
+                self._found[name] = rows.tensors
+                self._open.append(rows)
         return self._found[name]
 
     def close(self) -> None:
