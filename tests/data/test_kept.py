@@ -73,7 +73,11 @@ def test_a_kept_source_that_is_of_other_images_counts_as_none(source, name, valu
         ("formats", np.zeros(4)),
         ("digests", np.zeros((4, 32))),
         ("digests", np.zeros((3, 32), np.uint8)),
+        ("places", np.zeros((4, 32))),
+        ("places", np.zeros((3, 32), np.uint8)),
+        ("places", np.arange(128, 0, -1, np.uint8).reshape(4, 32)),
         ("texts", np.frombuffer(b"[[0, 0, 0, 0], []]", np.uint8)),
+        ("texts", np.frombuffer(b'[["", "", "", ""], []]', np.uint8)),
         ("texts", np.frombuffer(b"[" * 100_000, np.uint8)),
     ],
 )

@@ -1,12 +1,14 @@
 """Folders, manifests and digits: what is listed, and what is said of faults."""
 
 import os
+import shutil
 import sys
 
 import pytest
 from sample_pictures import encoded, picture
 
 from tfft.config.data import DigitsData, ImageFolderData, ManifestData, TfdsData
+from tfft.data import scan
 from tfft.data.load import check_data, load_data
 from tfft.errors import DataError
 
@@ -134,6 +136,39 @@ def test_the_scan_is_done_once_and_again_when_a_file_changes(photo_folder, own_c
     load_data(folder(photo_folder), fourth)
     scans = [told.started for told in (first, second, third, fourth)]
     assert scans == [["checking images"], [], ["checking images"], ["checking images"]]
+
+
+def test_only_new_bytes_are_decoded_again(photo_folder, monkeypatch):
+    decoded = []
+    inspect = scan.inspect_image
+    monkeypatch.setattr(
+        scan, "inspect_image", lambda each: (decoded.append(each), inspect(each))[1]
+    )
+    before = load_data(folder(photo_folder)).counts
+    assert len(decoded) == sum(before.values())
+    decoded.clear()
+    (photo_folder / "dog" / "0.jpg").rename(photo_folder / "cat" / "moved.jpg")
+    shutil.copy(photo_folder / "cat" / "0.jpg", photo_folder / "cat" / "a copy.jpg")
+    new = encoded(picture(33, 44), "JPEG")
+    (photo_folder / "dog" / "1.jpg").write_bytes(new)
+    (photo_folder / "cat" / "2.jpg").unlink()
+    told = Messages()
+    data = load_data(folder(photo_folder), told)
+    assert decoded == [new]
+    assert sum(data.counts.values()) == sum(before.values())
+    assert told.started == ["checking images"]
+
+
+def test_what_was_removed_is_known_when_it_comes_back(photo_folder, tmp_path):
+    load_data(folder(photo_folder))
+    away = (photo_folder / "dog" / "0.jpg").rename(tmp_path / "away.jpg")
+    load_data(folder(photo_folder))
+    (photo_folder / "dog" / "new.jpg").write_bytes(encoded(picture(33, 44), "JPEG"))
+    load_data(folder(photo_folder))
+    away.rename(photo_folder / "dog" / "0.jpg")
+    told = Messages()
+    load_data(folder(photo_folder), told)
+    assert told.started == []
 
 
 def test_the_fingerprint_is_of_the_images_and_not_of_where_they_lie(photo_folder, tmp_path_factory):

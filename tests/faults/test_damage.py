@@ -206,7 +206,7 @@ def _make_entry(place: Path, made: Made) -> None:
 
 def _entry(place: Path) -> Any:
     """Opens the entry, which is removed where it is damaged, from a copy of it."""
-    from tfft.cache.segment import comparable
+    from tfft.cache.keys import comparable
     from tfft.cache.store import activation_directory, open_rows
 
     there = activation_directory() / _content().segment_name(comparable(_keys()))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfft.cache.keys import KEY_BYTES, comparable, places_of
 from tfft.cache.room import ENTRY_FILE, PROMISED_FILE
 from tfft.cache.tensors import StoredTensor, TensorWriter
 from tfft.errors import TfftError
@@ -32,7 +33,6 @@ from tfft.system.formats import CACHE_ENTRY
 # Part of every name: a change to what is stored, or to how, makes a new one.
 _FORMAT = 3
 _TABLE_FILE = "rows.npz"
-_KEY_BYTES = 32
 _NAME_DIGITS = 32
 
 # Writes rows into the writer of each tensor.
@@ -73,11 +73,6 @@ class Content:
         return self.name + digest[:_NAME_DIGITS]
 
 
-def comparable(keys: np.ndarray) -> np.ndarray:
-    """Returns keys uint8 [n, 32] as values that can be sorted and searched, [n]."""
-    return np.ascontiguousarray(keys, np.uint8).view(f"V{_KEY_BYTES}").reshape(-1)
-
-
 @dataclass(frozen=True, eq=False)
 class Segment:
     """A segment that is open for reading; it is not removed until it is closed.
@@ -107,10 +102,8 @@ class Segment:
 
     def rows_of(self, keys: np.ndarray) -> np.ndarray:
         """Returns the row of each key, int64 [m]; -1 where there is none."""
-        if not len(self.keys):
-            return np.full(len(keys), -1)
-        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where(self.keys[places] == keys, self.rows[places], -1)
+        places = places_of(keys, self.keys)
+        return np.where(places < 0, -1, self.rows[places] if len(self.rows) else -1)
 
     def is_intact(self, rows: np.ndarray) -> bool:
         """Reads rows, int64 [n], and says whether they have their checksums."""
@@ -180,7 +173,7 @@ def _read_table(path: Path, tensors: int) -> tuple[np.ndarray, np.ndarray, np.nd
         if keys is None or rows is None or checksums is None:
             raise ValueError("arrays in it are missing")
         count = len(rows)
-        expected = {"uint8": (count, _KEY_BYTES), "int64": (count,), "uint32": (count, tensors)}
+        expected = {"uint8": (count, KEY_BYTES), "int64": (count,), "uint32": (count, tensors)}
         if {str(each.dtype): each.shape for each in (keys, rows, checksums)} != expected:
             raise ValueError("its arrays have other shapes or types")
         ordered = comparable(keys)
@@ -236,7 +229,7 @@ def write_segment(
         raise TfftError(f"{path}: not every example was computed")
     order = np.argsort(keys)
     table = {
-        "keys": keys[order].view(np.uint8).reshape(-1, _KEY_BYTES),
+        "keys": keys[order].view(np.uint8).reshape(-1, KEY_BYTES),
         "rows": order.astype(np.int64),
         "checksums": np.array([w.checksums for w in writers], np.uint32).reshape(-1, len(keys)).T,
     }

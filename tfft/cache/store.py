@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfft.cache.keys import comparable
 from tfft.cache.room import (
     BUILDING,
     PROMISED_FILE,
@@ -35,7 +36,6 @@ from tfft.cache.segment import (
     Content,
     Fill,
     Segment,
-    comparable,
     open_segment,
     table_bytes,
     write_segment,
