@@ -67,7 +67,8 @@ def test_an_entry_of_an_older_format_is_listed_and_removed(tfft, cache):
     older = cache / ("ab" * 32)
     older.mkdir()
     (older / "0.npy").write_bytes(b"numbers")
-    about = {"what": "features", "backbone": "Small", "recipe": "r", "split": "train", "images": 5}
+    view = {"augmentation": "flip", "seed": 0, "number": 1}
+    about = {"what": "features", "backbone": "Small", "recipe": "r", "images": 5, "view": view}
     record = {"format": 1, "identity": {}, "about": about, "tensors": [{"crc32": 1}]}
     (older / "entry.json").write_text(json.dumps(record))
     assert "older format, not used" in " ".join(tfft("cache", "list").stdout.split())

@@ -494,11 +494,13 @@ def test_a_process_killed_while_it_merges_loses_no_row(place: Path):
     assert [entry.examples for entry in list_entries(place)] == [8]
 
 
+@pytest.mark.parametrize("name", ["entry.json", "0.npy"])
 def test_a_damaged_segment_that_cannot_be_removed_is_one_clear_error(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     _make(_content()).close()
-    (_segments(place)[0] / "entry.json").write_text("{")
+    file = _segments(place)[0] / name
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
 
     def refused(self: Path, target: Path) -> Path:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))

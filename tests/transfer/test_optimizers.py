@@ -1,11 +1,16 @@
 """Optimizers whose state outlives a phase."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from shapes import HEADS, LINEAR, shapes_recipe
+from small_classifier import small_classifier
 
 from tfft.config.train import AdamOptimizer, AdamWOptimizer, SgdOptimizer
+from tfft.transfer.phases.session import optimizer_of
 from tfft.transfer.step.optimizers import UpdateRule, build_optimizer
 
 
@@ -43,6 +48,12 @@ def test_a_single_phase_is_bit_equal_to_keras(config, reference):
         expected.apply(_gradients(step, 3), theirs)
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(mine.numpy(), other.numpy())
+
+
+@pytest.mark.parametrize(("phase", "has_slots"), [(LINEAR, False), (HEADS, True)])
+def test_a_recipe_whose_phases_are_all_solved_has_no_slots(phase, has_slots: bool, tmp_path: Path):
+    optimizer = optimizer_of(shapes_recipe(tmp_path, phase), small_classifier())
+    assert (len(optimizer.variables) > 2) == has_slots
 
 
 def test_a_variable_that_joins_late_takes_a_first_step_of_the_learning_rate():

@@ -371,8 +371,12 @@ def _usable(path: Path, content: Content, progress: Progress) -> Segment | None:
 
 def _remove_damaged(path: Path, progress: Progress) -> None:
     progress.message(f"a part of the cache is damaged and is computed again: {path}")
-    with suppress(TfftError):  # another user's, who can still open it
+    try:
         discard(path)
+    except TfftError:
+        if path.parent == cache_place("activations"):
+            raise
+        # It can only be read, and is made elsewhere.
 
 
 def _remove_replaced(segments: Sequence[Segment], paths: Sequence[Path]) -> None:

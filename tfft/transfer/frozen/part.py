@@ -14,7 +14,7 @@ from importlib.metadata import version
 from itertools import chain
 from typing import Any
 
-from tfft.system.tensorflow import keras
+from tfft.system.tensorflow import ONEDNN, keras
 
 import numpy as np
 
@@ -164,6 +164,7 @@ class FrozenPart:
             "view": seen,
             "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
             "device": "GPU" if on_gpu() else "CPU",
+            "onednn": ONEDNN,
         }
         outputs = iter(self._prefix.outputs)
         return [

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
+from tfft.config.train import GradientPhase
 from tfft.data.examples import Examples, balanced_order, uniform_order
 from tfft.errors import NotFiniteError
 from tfft.model.assemble import Classifier
@@ -161,10 +162,11 @@ def prepare_session(recipe: Recipe, run: Run, progress: Progress = SILENT) -> Se
 
 
 def optimizer_of(recipe: Recipe, classifier: Classifier) -> PhaseOptimizer:
-    """Builds the optimizer of a recipe on all weights of its classifier."""
+    """Builds the optimizer of a recipe on all weights of its classifier; on none without steps."""
+    takes_steps = any(isinstance(phase, GradientPhase) for phase in recipe.train.phases)
     return build_optimizer(
         recipe.train.optimizer,
-        classifier.weights,
+        classifier.weights if takes_steps else (),
         loss_scaling=recipe.train.mixed_precision == "mixed_float16",
         keep_start=any(getattr(phase, "l2sp", None) for phase in recipe.train.phases),
     )
