@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from tfft.cache.keys import comparable
+from tfft.cache.merge import copy_rows, distinct_places, segments_to_merge
 from tfft.cache.room import (
     BUILDING,
     PROMISED_FILE,
     NoRoomError,
     discard,
-    has_room,
     make_room,
     remove,
 )
@@ -37,7 +37,7 @@ from tfft.cache.segment import (
     Fill,
     Segment,
     open_segment,
-    table_bytes,
+    segments_of,
     write_segment,
 )
 from tfft.cache.tensors import GatheredTensor, Rows, TensorWriter
@@ -46,11 +46,6 @@ from tfft.system.caches import cache_place, cache_places
 from tfft.system.files import cache_directory, explained_os_errors, lock_or_none
 from tfft.system.progress import SILENT, Progress
 
-# A segment goes into a new one of at least half its size, so that a row is written again no more
-# often than the number of rows doubles; one that is larger than this stays as it is.
-_GROWTH = 2
-_LARGEST_MERGED_BYTES = 256 * 2**20
-_COPIED_BYTES = 4 * 2**20
 # How often rows are made that are gone when they are opened.
 _ATTEMPTS = 10
 
@@ -140,7 +135,7 @@ def open_rows(content: Content, keys: np.ndarray, progress: Progress = SILENT) -
     found = StoredRows(content, comparable(keys))
     try:
         with explained_os_errors(activation_directory()):
-            paths = _segments(content, cache_places("activations"))
+            paths = segments_of(content, cache_places("activations"))
             for path in paths:
                 segment = _usable(path, content, progress)
                 if segment is not None and not found.add(segment):
@@ -282,16 +277,16 @@ def _build(content: Content, keys: np.ndarray, fill: Fill, path: Path, max_bytes
     make_room(path.parent, size, max_bytes)
     (building / PROMISED_FILE).write_text(str(size))
     with ExitStack() as stack:
-        merged = _to_merge(content, path.parent, size, max_bytes)
+        merged = segments_to_merge(content, path.parent, size, max_bytes)
         for segment in merged:
             stack.callback(segment.close)
-        copied = _distinct(keys, merged)
+        copied = distinct_places(keys, merged)
         size += sum(map(len, copied)) * content.row_bytes
         (building / PROMISED_FILE).write_text(str(size))
 
         def fill_all(writers: Sequence[TensorWriter]) -> None:
             for segment, places in zip(merged, copied, strict=True):
-                _copy(segment, segment.rows[places], writers)
+                copy_rows(segment, segment.rows[places], writers)
             fill(writers)
 
         write_segment(
@@ -304,58 +299,6 @@ def _build(content: Content, keys: np.ndarray, fill: Fill, path: Path, max_bytes
         )
     for segment in merged:
         remove(segment.path)  # if it is in use, the next run that opens the new one does
-
-
-def _to_merge(content: Content, directory: Path, size: int, max_bytes: float) -> list[Segment]:
-    """Opens the segments whose rows go into a new one of `size` bytes, as far as there is room."""
-    merged: list[Segment] = []
-    total = 0
-    for path in reversed(_segments(content, (directory,))):
-        try:
-            segment = open_segment(path, content)
-        except TfftError:  # who needs its rows sees to it
-            continue
-        if segment is None:
-            continue
-        small = segment.bytes <= min(_GROWTH * (size + total), _LARGEST_MERGED_BYTES)
-        total += segment.bytes
-        if not (small and has_room(directory, total, max_bytes)):
-            segment.close()
-            break
-        if segment.is_intact(segment.rows):
-            merged.append(segment)
-        else:
-            segment.close()
-    return merged
-
-
-def _distinct(keys: np.ndarray, segments: Sequence[Segment]) -> list[np.ndarray]:
-    """Returns which rows of each segment, by place among its keys, are in no other and not new."""
-    every = np.concatenate([keys, *(segment.keys for segment in segments)])
-    first = np.unique(every, return_index=True)[1]
-    start, found = len(keys), []
-    for segment in segments:
-        stop = start + len(segment.keys)
-        places = first[(first >= start) & (first < stop)] - start
-        found.append(places[np.argsort(segment.rows[places])])
-        start = stop
-    return found
-
-
-def _copy(segment: Segment, rows: np.ndarray, writers: Sequence[TensorWriter]) -> None:
-    for writer, tensor in zip(writers, segment.tensors, strict=True):
-        at_once = max(1, _COPIED_BYTES * len(tensor) // max(1, tensor.bytes))
-        for start in range(0, len(rows), at_once):
-            writer.append(tensor[rows[start : start + at_once]])
-
-
-def _segments(content: Content, places: Sequence[Path]) -> list[Path]:
-    """Returns the segments of a content, those with most rows first."""
-    found = []
-    for path in (path for place in places for path in place.glob(f"{content.name}*")):
-        with suppress(OSError):  # removed meanwhile
-            found.append((table_bytes(path), path))
-    return [path for _, path in sorted(found, reverse=True)]
 
 
 def _usable(path: Path, content: Content, progress: Progress) -> Segment | None:
