@@ -74,6 +74,14 @@ def test_one_seed_against_three_borrows_their_spread():
     assert lone.high - lone.low > np.diff(stats.norm.interval(0.95, 0, np.sqrt(0.16 / 300)))[0]
 
 
+def test_the_interval_of_single_seeds_is_the_paired_t_interval_over_images():
+    rng = np.random.default_rng(4)
+    right, other = rng.random(300) < 0.8, rng.random(300) < 0.7
+    expected = stats.ttest_rel(right.astype(float), other.astype(float)).confidence_interval(0.95)
+    found = accuracy_difference(right[None], other[None])
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
 def test_single_seeds_are_tested_by_mcnemar():
     one, other = answers(60, 20, 5, 15)
     found = accuracy_difference(one[None], other[None])

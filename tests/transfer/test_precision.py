@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import keras
 import pytest
 from shapes import HEADS, LINEAR, shapes_recipe, write_backbone, write_photos
 
@@ -10,6 +11,7 @@ from tfft.errors import TfftWarning
 from tfft.system.progress import SILENT
 from tfft.transfer import precision
 from tfft.transfer.precision import warn_if_slower
+from tfft.transfer.prepare import prepare
 from tfft.transfer.train import train
 
 
@@ -39,6 +41,12 @@ def test_a_factor_is_named_where_mixed_precision_is_slower(
     assert "a step on 8 images takes 0.17 s, 1.7 times as long as in float32" in said
     monkeypatch.setattr(precision, "on_gpu", lambda: True)
     assert _warnings_of(photos, "mixed_bfloat16") == []
+
+
+def test_a_model_in_another_precision_leaves_that_of_others_as_it_was(photos: Path):
+    recipe = shapes_recipe(photos, HEADS, mixed_precision="mixed_bfloat16")
+    prepare(recipe, SILENT)
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.slow

@@ -60,8 +60,9 @@ def _equalized(channel: tf.Tensor) -> tf.Tensor:
     levels = tf.cast(channel, tf.int32)
     counts = tf.math.bincount(tf.reshape(levels, [-1]), minlength=256, maxlength=256)
     below = tf.cast(tf.cumsum(counts, exclusive=True), tf.float32)
-    table = below * 255.0 / tf.cast(tf.maximum(tf.size(levels) - 1, 1), tf.float32)
-    return tf.gather(table, levels)
+    below_highest = tf.gather(below, tf.reduce_max(levels))
+    stretched = tf.gather(below, levels) * 255.0 / tf.maximum(below_highest, 1.0)
+    return tf.where(below_highest > 0.0, stretched, channel)  # one level stays what it is
 
 
 def _rotate(pixels: tf.Tensor, sign: tf.Tensor) -> tf.Tensor:
