@@ -75,6 +75,14 @@ def test_the_plan_says_what_the_cache_will_take():
     assert halved.cache_bytes == (3 * 100 + 20) * 6 * 2
 
 
+@pytest.mark.parametrize(("images", "read_again"), [(10**6, False), (10**8, True)])
+def test_the_plan_says_when_a_solver_reads_the_features_in_each_pass(images: int, read_again: bool):
+    counts = {"train": images, "validation": 0}
+    linear = {**_LINEAR, "inverse_regularization": [0.1]}
+    (plan,) = make_plan(_recipe(linear), small_classifier(), counts).phases
+    assert plan.reason.endswith("in each pass of the solver") == read_again
+
+
 def test_a_bound_too_small_for_a_phase_that_must_be_cached_is_a_fault():
     with pytest.raises(RecipeError, match=r"train.cache.max_gb: phase 1 needs .* GB"):
         _plan(_LINEAR, max_gb=1e-6)

@@ -1,1 +1,1 @@
-"""What a phase freezes, as a fixed function: its identity, its cached outputs, its solver."""
+"""What a phase freezes, as a fixed function: its identity and its cached outputs."""

@@ -128,9 +128,14 @@ def on_principal_axes(features: Rows, held_bytes: int | None = None) -> Inputs:
         Inputs that visit every row.
     """
     mean, scale = _mean_and_scale(features)
-    limit = HELD_BYTES if held_bytes is None else held_bytes
-    held = 4 * features.shape[0] * min(features.shape) <= limit
+    held = not are_read_again(*features.shape, held_bytes)
     return _on_axes((features,), mean, scale, held)
+
+
+def are_read_again(rows: int, features: int, held_bytes: int | None = None) -> bool:
+    """Whether so many rows are too many to be held, so that each pass reads them again."""
+    limit = HELD_BYTES if held_bytes is None else held_bytes
+    return 4 * rows * min(rows, features) > limit
 
 
 def _on_axes(sources: tuple[Rows, ...], mean: np.ndarray, scale: np.ndarray, held: bool) -> Inputs:

@@ -19,6 +19,7 @@ from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
 from tfft.system.caches import cache_place
 from tfft.transfer.device import seconds_to_compute
+from tfft.transfer.linear.inputs import are_read_again
 
 # Of a plain solid-state disk. Decoding is that of a photo of 0.2 megapixels on one fast core.
 _READ_BYTES_PER_S = 500e6
@@ -79,6 +80,8 @@ def cache_decision(
         reason = refused
     elif isinstance(phase, LinearPhase):
         reason = "a solved phase needs the features of all images"
+        if any(are_read_again(images["train"], math.prod(shape)) for shape in shapes):
+            reason += ", and reads them from the disk in each pass of the solver"
     elif recipe.train.cache.mode == "on":
         reason = "train.cache.mode: on"
     elif views:
