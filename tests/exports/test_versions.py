@@ -7,6 +7,7 @@ import pytest
 
 from tfft.errors import TfftError, TfftWarning
 from tfft.exports import export as exporting
+from tfft.exports import versions
 from tfft.exports.versions import claimed_version
 
 
@@ -18,6 +19,15 @@ def test_exports_at_the_same_time_claim_versions_of_their_own(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["2"]
     with claimed_version(tmp_path, [tmp_path]) as number:
         assert number == 3
+
+
+def test_a_version_that_was_written_since_they_were_listed_is_not_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "1").mkdir()
+    monkeypatch.setattr(versions, "next_version", lambda _: 1)
+    with claimed_version(tmp_path, [tmp_path]) as number:
+        assert number == 2
 
 
 def test_what_killed_exports_left_goes_whatever_its_version(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Where the cache cannot be written, the work goes on without, and says once what to set."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -50,6 +51,24 @@ def test_what_is_in_a_cache_that_can_only_be_read_is_used(
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert cache_place("hub", "a") == tmp_path / "cache" / "hub" / "a"
     with pytest.warns(TfftWarning):
+        assert not cache_place("hub", "b").is_relative_to(tmp_path)
+
+
+def test_a_cache_in_a_folder_that_may_not_be_entered_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stat = os.stat
+
+    def refused(path, *others, **options):
+        if str(path).startswith(str(tmp_path / "cache")):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *others, **options)
+
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    caches._own_directory.cache_clear()
+    monkeypatch.setattr(os, "stat", refused)
+    with pytest.warns(TfftWarning, match="cannot be written to"):
         assert not cache_place("hub", "b").is_relative_to(tmp_path)
 
 

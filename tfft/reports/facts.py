@@ -39,12 +39,17 @@ def facts(
     best = metrics.get("best", {})
     chosen = recipe.train.keep_best and bool(metrics.get("validation"))
     splits = ", ".join(f"{len(index):,} {split}" for split, index in data.splits.items())
+    predicts = [
+        ("" if len(info.heads) == 1 else f"{name}: ")
+        + _KINDS[head.kind].format(f"{len(head.class_names):,}")
+        for name, head in info.heads.items()
+    ]
     pixels = info.pixels
     fit = "each side stretched" if pixels.fit == "stretch" else "shorter side fitted, centre cut"
     return [
         ("Images", f"{data.name}: {splits}"),
         *([("Licence of the images", data.licence)] if data.licence else []),
-        ("Predicts", _predicts(info)),
+        ("Predicts", "; ".join(predicts)),
         ("Backbone", _backbone(info, recipe, plan)),
         *([("Licence of its weights", info.licence)] if info.licence else []),
         ("Pixels", f"{pixels.height} by {pixels.width}, {fit}, {pixels.interpolation}"),
@@ -66,14 +71,6 @@ def made_by(record: Mapping[str, Any]) -> str:
     path = Path(program)
     is_ours = path.name in ("tfft", "tfft.exe") or path.parts[-2:] == ("tfft", "__main__.py")
     return shlex.join(["tfft", *arguments]) if is_ours else ""
-
-
-def _predicts(info: ModelInfo) -> str:
-    texts = {
-        name: _KINDS[head.kind].format(f"{len(head.class_names):,}")
-        for name, head in info.heads.items()
-    }
-    return "; ".join(text if len(texts) == 1 else f"{name}: {text}" for name, text in texts.items())
 
 
 def _backbone(info: ModelInfo, recipe: Recipe, plan: Mapping[str, Any]) -> str:

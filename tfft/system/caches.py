@@ -34,7 +34,9 @@ def cache_place(kind: str, name: str = "") -> Path:
         name: Name of the file or directory of the entry; default: the directory of all of its kind.
     """
     directory = cache_directory(kind)
-    if (name and (directory / name).exists()) or is_writable(directory):
+    # Unlike Path.exists, os.path.exists never raises.
+    is_there = name and os.path.exists(directory / name)  # noqa: PTH110
+    if is_there or is_writable(directory):
         return directory / name
     own = _own_directory(directory.parent)
     return (own / kind if own else directory) / name

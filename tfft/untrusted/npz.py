@@ -41,18 +41,17 @@ def stored_arrays(archive: zipfile.ZipFile) -> dict[str, StoredArray]:
     Raises:
         ValueError: A member is not an array of numbers, or is not as long as its header says.
     """
-    return {name.removesuffix(".npy"): _stored_array(archive, name) for name in archive.namelist()}
-
-
-def _stored_array(archive: zipfile.ZipFile, member: str) -> StoredArray:
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"{member} is an array in a format that is not known")
-        shape, _, dtype = _HEADERS[version](stream)
-        announced = stream.tell() + math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        raise ValueError(f"{member} holds Python objects")
-    if announced != archive.getinfo(member).file_size:
-        raise ValueError(f"{member} is not as long as its shape {shape} says")
-    return StoredArray(archive, member, shape, dtype)
+    found = {}
+    for member in archive.namelist():
+        with archive.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            if version not in _HEADERS:
+                raise ValueError(f"{member} is an array in a format that is not known")
+            shape, _, dtype = _HEADERS[version](stream)
+            announced = stream.tell() + math.prod(shape) * dtype.itemsize
+        if dtype.hasobject:
+            raise ValueError(f"{member} holds Python objects")
+        if announced != archive.getinfo(member).file_size:
+            raise ValueError(f"{member} is not as long as its shape {shape} says")
+        found[member.removesuffix(".npy")] = StoredArray(archive, member, shape, dtype)
+    return found

@@ -63,7 +63,10 @@ def build_keras_hub(
     if not directory.is_dir():
         progress.message(f"KerasHub preset {config.preset}: from its cache, or by download")
     else:
-        _check_files(directory)
+        refuse_code(read_json(directory / "config.json"), directory)
+        for path in sorted(directory.rglob("*.h5")):
+            with reading(path, "an HDF5 file", error=BackboneError), h5py.File(path, "r") as file:
+                check_hdf5(file, str(path))
     keras_hub = _import_for(config.preset)
     preset = _loaded(lambda: keras_hub.models.Backbone.from_preset(source), config.preset)
     require_finite(preset.weights, Path(source))
@@ -87,14 +90,6 @@ def build_keras_hub(
     name = directory.name if directory.is_dir() else config.preset
     spec = spec_of_model(model, name, "keras_hub", preprocessing, source, specs)
     return Backbone(spec, model, find_blocks(model, spec.blocks), weights_digest(model))
-
-
-def _check_files(directory: Path) -> None:
-    """Checks the config and the weights files of a preset before KerasHub reads them."""
-    refuse_code(read_json(directory / "config.json"), directory)
-    for path in sorted(directory.rglob("*.h5")):
-        with reading(path, "an HDF5 file", error=BackboneError), h5py.File(path, "r") as file:
-            check_hdf5(file, str(path))
 
 
 def _import_for(preset: str) -> Any:
