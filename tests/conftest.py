@@ -18,6 +18,11 @@ settings.load_profile("unhurried")
 # Before a test imports TensorFlow on its own.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+if sys.platform == "linux":
+    # glibc's M_ARENA_MAX and M_MMAP_THRESHOLD: what tensors took goes back when they are freed.
+    ctypes.CDLL(None).mallopt(-8, 2)
+    ctypes.CDLL(None).mallopt(-3, 1 << 20)
+
 _TESTS = Path(__file__).resolve().parent
 _DEFAULT_SHARED_DATA = _TESTS.parents[1] / "shared" / "data"
 # They come first, so that no process is left with minutes of work when the others have ended:
@@ -51,8 +56,8 @@ _MEMORY_THEN = pytest.StashKey[int]()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the files that take longest first; the others stay in their order."""
-    places = {_TESTS / name: place for place, name in enumerate(_LONGEST)}
-    items.sort(key=lambda item: places.get(item.path, len(places)))
+    places = {str(_TESTS / name): place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
 
 
 def pytest_collection_finish() -> None:

@@ -22,17 +22,22 @@ _BACKBONES: dict[str, dict[str, Any]] = {
 }
 
 
-_FULL = [
-    pytest.param("EfficientNetLite0", *way, marks=pytest.mark.full)
-    for way in WAYS
-    if way != ("partly", "adapt")
-]
+_SAMPLE = (
+    ("EfficientNetLite0", "partly", "adapt"),
+    ("MobileNet", "frozen", "frozen"),
+    ("MobileNet", "partly", "frozen"),
+    ("MobileNet", "whole", "adapt"),
+)
+_CELLS = [(name, *way) for name in _BACKBONES for way in WAYS]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "unfreeze", "batch_norm"),
-    [("EfficientNetLite0", "partly", "adapt"), *(("MobileNet", *way) for way in WAYS), *_FULL],
+    [
+        *_SAMPLE,
+        *(pytest.param(*cell, marks=pytest.mark.full) for cell in _CELLS if cell not in _SAMPLE),
+    ],
 )
 def test_every_way_of_training_keeps_what_it_should(
     name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path

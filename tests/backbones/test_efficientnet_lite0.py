@@ -114,8 +114,8 @@ def test_it_knows_dogs(backbone: Backbone, shared_data: Path):
 
     features = np.concatenate(
         [
-            backbone.model((photos[i : i + 64].astype("float32") - 127) / 128).numpy()
-            for i in range(0, len(photos), 64)
+            backbone.model((photos[i : i + 16].astype("float32") - 127) / 128).numpy()
+            for i in range(0, len(photos), 16)
         ]
     ).mean(axis=(1, 2))
     classifier = read_lite0_classifier()

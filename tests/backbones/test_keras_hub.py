@@ -191,8 +191,16 @@ def test_a_handle_without_a_network_fails_at_once(handle: str, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("unfreeze", ["frozen", "partly", "whole"])
-@pytest.mark.parametrize("name", ["resnet", "vit"])
+@pytest.mark.parametrize(
+    ("name", "unfreeze"),
+    [
+        *(("resnet", "frozen"), ("resnet", "whole"), ("vit", "partly")),
+        *(
+            pytest.param(*cell, marks=pytest.mark.full)
+            for cell in (("resnet", "partly"), ("vit", "frozen"), ("vit", "whole"))
+        ),
+    ],
+)
 def test_every_way_of_training_keeps_what_it_should(
     name: str, unfreeze: str, presets: Path, pictures: Path, tmp_path: Path
 ):

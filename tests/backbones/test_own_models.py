@@ -26,6 +26,13 @@ from tfft.evaluation.evaluate import evaluate
 from tfft.transfer.train import train
 
 _LINEAR = {"solver": "linear", "inverse_regularization": [1.0]}
+_SAMPLE = (
+    ("file", "partly", "adapt"),
+    ("file", "whole", "frozen"),
+    ("run", "frozen", "frozen"),
+    ("run", "whole", "adapt"),
+)
+_CELLS = [(source, *way) for source in ("file", "run") for way in WAYS]
 
 
 def body(images, name: str = "stage"):
@@ -203,9 +210,11 @@ def test_a_run_gives_exactly_its_backbone(dogs: Path, files: Path):
     assert after.origin.class_names == {"label": ("blue", "green", "red")}
 
 
-def test_a_run_knows_its_pixels_and_its_cut(dogs: Path):
+def test_a_run_knows_its_pixels_and_its_cut(small_run: Path, tmp_path: Path):
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    (run / "backbone.json").write_text("{}")
     with pytest.raises(BackboneError, match=r"input_range is for \.keras files from elsewhere"):
-        build_backbone(of(dogs))
+        build_backbone(of(run))
 
 
 @pytest.mark.slow
@@ -240,8 +249,13 @@ def test_a_head_can_start_as_the_classifier_of_the_run(dogs: Path, pictures: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("unfreeze", "batch_norm"), WAYS)
-@pytest.mark.parametrize("source", ["file", "run"])
+@pytest.mark.parametrize(
+    ("source", "unfreeze", "batch_norm"),
+    [
+        *_SAMPLE,
+        *(pytest.param(*cell, marks=pytest.mark.full) for cell in _CELLS if cell not in _SAMPLE),
+    ],
+)
 def test_every_way_of_training_keeps_what_it_should(
     source: str, unfreeze: str, batch_norm: str, files: Path, dogs: Path, pictures, tmp_path
 ):

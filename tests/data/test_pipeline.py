@@ -36,6 +36,14 @@ def views(index) -> Callable[[str], list]:
     return functools.cache(lambda augmentation: batches(index, augmentation))
 
 
+@pytest.fixture(scope="module")
+def two_epochs(index) -> tuple[list, list]:
+    """Two epochs of random crops that follow each other, in batches of five."""
+    found = batches(index, "random_crop", batch_size=5, epochs=range(2))
+    assert [len(batch["positions"]) for batch in found] == [5, 5, 4, 5, 5, 4]
+    return found[:3], found[3:]
+
+
 def packed(index: ImageIndex, path) -> ImageIndex:
     """The same images one after the other in one file, as a set of TFDS has them."""
     contents = [index.read(position) for position in range(len(index))]
@@ -138,12 +146,8 @@ def by_position(found) -> np.ndarray:
     return np.concatenate([batch["inputs"] for batch in found])[np.argsort(positions)]
 
 
-def test_epochs_and_seeds_differ_in_order_and_views(index, views):
-    three = [
-        views("random_crop"),
-        batches(index, "random_crop", epochs=range(1, 2)),
-        batches(index, "random_crop", seed=4),
-    ]
+def test_epochs_and_seeds_differ_in_order_and_views(index, two_epochs):
+    three = [*two_epochs, batches(index, "random_crop", seed=4)]
     orders = {tuple(np.concatenate([b["positions"] for b in found]).tolist()) for found in three}
     assert len(orders) == 3
     images = [by_position(found) for found in three]
@@ -151,9 +155,8 @@ def test_epochs_and_seeds_differ_in_order_and_views(index, views):
         assert not np.array_equal(images[one], images[other])
 
 
-def test_a_view_depends_on_the_image_and_not_on_its_batch(index, views):
-    by_four = by_position(views("random_crop"))
-    by_five = by_position(batches(index, "random_crop", batch_size=5))
+def test_a_view_depends_on_the_image_and_not_on_its_batch(views, two_epochs):
+    by_four, by_five = by_position(views("random_crop")), by_position(two_epochs[0])
     np.testing.assert_array_equal(by_four, by_five)
 
 

@@ -28,18 +28,28 @@ def test_json_has_the_documented_form(small_run):
     assert json.loads(json.dumps(evaluation)) == evaluation
 
 
-def test_a_run_keeps_its_evaluations(small_run):
-    evaluation = evaluate(small_run, split="train")
+@pytest.fixture(scope="module")
+def of_training(small_run):
+    """An evaluation on the images that the run was trained on."""
+    return evaluate(small_run, split="train")
+
+
+@pytest.fixture(scope="module")
+def of_all(small_run):
+    """What the Keras model has on all images, in batches that do not divide them."""
+    return evaluate(small_run, split="all", batch_size=5).metrics["label"]
+
+
+def test_a_run_keeps_its_evaluations(small_run, of_training):
     kept = json.loads((small_run / "evaluation" / "train.json").read_text())
     assert len(kept.pop("crc32")) == 8
-    assert kept == {"format": 1, **json.loads(json.dumps(evaluation.to_json()))}
+    assert kept == {"format": 1, **json.loads(json.dumps(of_training.to_json()))}
 
 
-def test_a_run_keeps_what_it_said_about_each_image(small_run):
-    evaluation = evaluate(small_run, split="train")
+def test_a_run_keeps_what_it_said_about_each_image(small_run, of_training):
     answers = load_answers(small_run, "train")
-    assert len(set(answers.ids)) == len(answers.ids) == evaluation.examples
-    assert answers.right("label").mean() == evaluation.metrics["label"]["top1"]
+    assert len(set(answers.ids)) == len(answers.ids) == of_training.examples
+    assert answers.right("label").mean() == of_training.metrics["label"]["top1"]
     np.testing.assert_allclose(answers.outputs["label"].sum(axis=1), 1.0, atol=1e-6)
 
 
@@ -62,27 +72,25 @@ def test_answers_that_are_not_there_or_damaged_are_named(small_run, tmp_path):
         ),
     ],
 )
-def test_every_signature_has_the_accuracy_of_keras(small_run, exported, signature):
-    keras = evaluate(small_run, split="all").metrics["label"]
+def test_every_signature_has_the_accuracy_of_keras(of_all, exported, signature):
     predictor = load_predictor(exported.savedmodel, signature=signature)
     other = evaluate(predictor, split="all").metrics["label"]
-    assert other["top1"] == keras["top1"] > 0.5
-    assert other["loss"] == pytest.approx(keras["loss"], abs=1e-2)
+    assert other["top1"] == of_all["top1"] > 0.5
+    assert other["loss"] == pytest.approx(of_all["loss"], abs=1e-2)
 
 
-def test_tflite_has_the_accuracy_of_keras(small_run, exported):
-    keras = evaluate(small_run, split="all", batch_size=5).metrics["label"]
+def test_tflite_has_the_accuracy_of_keras(of_all, exported):
     tflite = evaluate(exported.tflite["float32"], split="all", batch_size=5).metrics["label"]
-    assert tflite["confusion"] == keras["confusion"]
+    assert tflite["confusion"] == of_all["confusion"]
 
 
-def test_labels_are_matched_by_name(small_run, pictures, tmp_path):
+def test_labels_are_matched_by_name(small_run, of_all, pictures, tmp_path):
     """Two of the three classes, so that the folder numbers them differently."""
     for label in ("green", "red"):
         shutil.copytree(pictures / label, tmp_path / "some" / label)
     some = evaluate(small_run, data=tmp_path / "some")
     assert (some.split, some.examples) == ("all", 16)
-    whole = evaluate(small_run, split="all").metrics["label"]["confusion"]
+    whole = of_all["confusion"]
     np.testing.assert_array_equal(
         some.metrics["label"]["confusion"], [[0, 0, 0], whole[1], whole[2]]
     )

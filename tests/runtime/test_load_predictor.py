@@ -20,14 +20,20 @@ def _files(pictures: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(pictures.glob("*/*"))]
 
 
-def test_each_kind_gives_the_same_probabilities(small_run, exported, pictures):
+@pytest.fixture(scope="module")
+def loaded(small_run, exported):
+    """Predictors of every kind of file."""
+    models = (small_run / "model.keras", exported.savedmodel, exported.tflite["float32"])
+    return [load_predictor(model) for model in models]
+
+
+def test_each_kind_gives_the_same_probabilities(small_keras, loaded, pictures):
     encoded = _files(pictures)
-    expected = load_predictor(small_run).answers_from_bytes(encoded)["label"]
+    expected = small_keras.answers_from_bytes(encoded)["label"]
     assert np.ptp(expected) > 0.5
-    for model in (small_run / "model.keras", exported.savedmodel, exported.tflite["float32"]):
-        predictor = load_predictor(model)
+    for predictor in loaded:
         actual = predictor.answers_from_bytes(encoded)["label"]
-        np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=str(model))
+        np.testing.assert_allclose(actual, expected, atol=1e-4, err_msg=predictor.path)
         logits = predictor.logits(predictor.pixels(encoded))["label"]
         assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
 
@@ -39,10 +45,10 @@ def test_a_directory_of_versions_is_its_newest(exported, tmp_path):
     assert Path(load_predictor(versions).path).name == "10"
 
 
-def test_an_image_that_cannot_be_read_is_a_data_error(small_run, exported):
-    for model in (small_run, exported.savedmodel, exported.tflite["float32"]):
+def test_an_image_that_cannot_be_read_is_a_data_error(loaded):
+    for predictor in loaded:
         with pytest.raises(DataError):
-            load_predictor(model).answers_from_bytes([b"\xff\xd8\xff no photo"])
+            predictor.answers_from_bytes([b"\xff\xd8\xff no photo"])
 
 
 def _lambda_model(path: Path) -> None:

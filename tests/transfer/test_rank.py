@@ -60,22 +60,30 @@ def test_a_backbone_is_ranked_at_the_size_it_is_trained_at(pictures: Path):
     assert ranked.size_px == 32
 
 
-def test_a_saved_model_is_ranked_like_any_other(pictures: Path, tmp_path: Path):
-    module = save_module(small_network(), tmp_path / "module", "training_argument")
-    overrides = {**_PIXELS, "image.size_px": None}
-    (ranked,) = tfft.rank([str(module)], data=pictures, overrides=overrides).backbones
-    assert (ranked.name, ranked.size_px, ranked.features) == (str(module), 24, 10)
-    assert ranked.multiply_adds == 0
+@pytest.fixture(scope="module")
+def ranked(
+    pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, str, Ranking, Told]:
+    """A SavedModel and a backbone without its weights, ranked, and what was told meanwhile."""
+    directory = tmp_path_factory.mktemp("ranked")
+    module = str(save_module(small_network(), directory / "module", "training_argument"))
+    gone = f"MobileNet:alpha=0.25,weights={directory}/gone.weights.h5"
+    overrides, told = {**_PIXELS, "image.size_px": None}, Told()
+    ranking = tfft.rank([module, gone], data=pictures, overrides=overrides, progress=told)
+    return module, gone, ranking, told
+
+
+def test_a_saved_model_is_ranked_like_any_other(ranked: tuple[str, str, Ranking, Told]):
+    module, _, ranking, _ = ranked
+    (backbone,) = ranking.backbones
+    assert (backbone.name, backbone.size_px, backbone.features) == (module, 24, 10)
+    assert backbone.multiply_adds == 0
 
 
 def test_a_backbone_that_cannot_be_had_is_left_out_before_any_features_are_computed(
-    pictures: Path, tmp_path: Path
+    ranked: tuple[str, str, Ranking, Told],
 ):
-    module = str(save_module(small_network(), tmp_path / "module", "training_argument"))
-    gone = f"MobileNet:alpha=0.25,weights={tmp_path}/gone.weights.h5"
-    overrides = {**_PIXELS, "image.size_px": None}
-    told = Told()
-    ranking = tfft.rank([module, gone], data=pictures, overrides=overrides, progress=told)
+    module, gone, ranking, told = ranked
     assert [backbone.name for backbone in ranking.backbones] == [module]
     assert "gone.weights.h5" in ranking.failed[gone]
     assert ranking.to_json()["failed"] == ranking.failed
@@ -93,11 +101,11 @@ def test_a_backbone_is_built_once_unless_it_is_too_large_to_be_kept(
         built.append(config.name)
         return SimpleNamespace(model=SimpleNamespace(count_params=lambda: parameters))
 
-    def ranked(recipe, named, backbone, data, progress):
+    def measured(recipe, named, backbone, data, progress):
         return RankedBackbone(named.text, 32, 1, 1, 1, 0, 0, 1, Interval(0, 1), 0, 0, 0)
 
     monkeypatch.setattr("tfft.transfer.probes.rank.build_backbone", build)
-    monkeypatch.setattr("tfft.transfer.probes.rank._ranked", ranked)
+    monkeypatch.setattr("tfft.transfer.probes.rank._ranked", measured)
     assert len(tfft.rank(_RANDOM, data=pictures, overrides=_PIXELS).backbones) == 2
     assert sorted(built) == times * ["EfficientNetLite0"] + times * ["MobileNet"]
 
