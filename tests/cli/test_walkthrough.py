@@ -154,11 +154,9 @@ def await_file(file: Path, process: subprocess.Popen, timeout=300) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place):
-    fifth = ("quickstart", "--set", "data.fraction=0.2")
-    succeeded(tfft(place, "train", *fifth, "--run", "whole"))
+def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place, models):
     process = subprocess.Popen(
-        [sys.executable, "-m", "tfft", "train", *fifth, "--run", "stopped"],
+        [sys.executable, "-m", "tfft", "train", "quickstart", "--run", "stopped"],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
@@ -172,10 +170,10 @@ def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place):
     assert (process.returncode, output) == (130, ""), errors
     assert "tfft train --resume stopped" in errors
     assert "Traceback" not in errors
-    succeeded(tfft(place, "predict", "stopped", "whole/samples"))
+    succeeded(tfft(place, "predict", "stopped", "runs/quickstart/samples"))
 
     document = json.loads(succeeded(tfft(place, "train", "--resume", "stopped", "--json")).stdout)
-    whole = json.loads((place / "whole/metrics.json").read_text())["validation"]
+    whole = json.loads((place / "runs/quickstart/metrics.json").read_text())["validation"]
     assert document["run"] == "stopped"
     assert document["metrics"] == whole
     with history.open() as lines:

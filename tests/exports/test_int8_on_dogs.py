@@ -3,22 +3,22 @@
 How much faster it is `benchmarks/quantization.py` measures.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
-import forked
 import pytest
 
 import tfft
+from tfft.exports.export import Export
 
 pytestmark = [pytest.mark.slow, pytest.mark.shared]
 
 TEST_IMAGES = 2_040
 
 
-def _export(shared_data: Path, place: Path) -> None:
-    """Exports EfficientNet-Lite0 with its classifier's rows of 120 breeds, hardly trained."""
+@pytest.fixture(scope="module")
+def exported(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """EfficientNet-Lite0 whose head is its own classifier's rows of 120 breeds, hardly trained."""
+    place = tmp_path_factory.mktemp("dogs")
     run = tfft.train(
         "stanford_dogs_warm_start",
         overrides={
@@ -30,26 +30,17 @@ def _export(shared_data: Path, place: Path) -> None:
         },
         run=place / "run",
     )
-    exported = tfft.export(
+    return tfft.export(
         run.path,
         formats=["tflite"],
         output=place / "saved_models",
         tflite={"precisions": ("float32", "int8"), "timed": False},
         overrides={"export.check_images": TEST_IMAGES},
     )
-    (place / "exported.json").write_text(json.dumps(exported.to_json()))
 
 
-@pytest.fixture(scope="module")
-def exported(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the export says of itself; it takes three gigabytes."""
-    place = tmp_path_factory.mktemp("dogs")
-    forked.call(_export, shared_data, place)
-    return json.loads((place / "exported.json").read_text())
-
-
-def test_it_loses_less_than_a_point(exported: dict[str, Any]):
-    figures = exported["checks"]["TFLite int8"]
+def test_it_loses_less_than_a_point(exported: Export):
+    figures = exported.checks["TFLite int8"]
     assert figures["images"] == TEST_IMAGES
     assert figures["keras_accuracy"] > 0.8
     assert figures["accuracy_drop"] < 0.01
@@ -57,6 +48,6 @@ def test_it_loses_less_than_a_point(exported: dict[str, Any]):
     assert len(figures["tried"]) == 1  # all of it is int8
 
 
-def test_it_takes_less_than_a_third_of_the_room(exported: dict[str, Any]):
-    sizes = {name: Path(path).stat().st_size for name, path in exported["tflite"].items()}
+def test_it_takes_less_than_a_third_of_the_room(exported: Export):
+    sizes = {name: path.stat().st_size for name, path in exported.tflite.items()}
     assert sizes["int8"] < sizes["float32"] / 3
