@@ -75,7 +75,7 @@ def test_the_classifier_s_rows_can_be_read():
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     read_lite0_arrays.cache_clear()
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(BackboneError, match=r"Install tfft\[offline\]"):
+    with pytest.raises(BackboneError, match=r"Install it: .*\[offline\]"):
         build_backbone(LiteBackbone(kind="lite"), 32)
 
 

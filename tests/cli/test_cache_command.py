@@ -78,7 +78,7 @@ def test_an_entry_of_an_older_format_is_listed_and_removed(tfft, cache):
 
 def test_an_empty_cache(tfft, tmp_path, monkeypatch):
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path))
-    assert tfft("cache", "list").stdout.startswith("0 entries, 0.0 MB in ")
+    assert tfft("cache", "list").stdout.startswith("0 entries, 0.0 kB in ")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_converted_models_are_listed_and_go_last(tfft, cache):
     about = {"what": "converted model", "backbone": "Small", "recipe": "colours"}
     keep_conversion("ab" * 32, Conversion(bytes(600_000), ("label",)), about)
     first = tfft("cache", "list").stdout.splitlines()[2].split()
-    assert first[:4] == ["converted", "model", "Small", "0.6"]
+    assert first[:4] == ["converted", "model", "Small", "600.3"]
     assert (
         len(json.loads(tfft("cache", "clean", "--max-gb", "0.0007", "--json").stdout)["removed"])
         == 2

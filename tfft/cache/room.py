@@ -12,7 +12,7 @@ from typing import Any
 from tfft.errors import TfftError
 from tfft.system.files import lock_or_none
 from tfft.system.formats import CACHE_ENTRY
-from tfft.system.readable import Readable, counted
+from tfft.system.readable import Readable, counted, size_text
 
 ENTRY_FILE = "entry.json"
 BUILDING = ".building"
@@ -50,8 +50,8 @@ class Listed(Readable):
         about = ", ".join(f"{key} {value}" for key, value in self.about.items() if value)
         held = "" if self.examples is None else f"{counted(self.examples, 'example')}, "
         in_use = ", in use" if self.in_use else ""
-        size = f"{self.bytes / 1e6:.1f} MB"
-        return [f"{self.path.name}: {held}{size}{in_use}", *([about] if about else [])]
+        of_text = f"{held}{size_text(self.bytes)}{in_use}"
+        return [f"{self.path.name}: {of_text}", *([about] if about else [])]
 
 
 def list_entries(directory: Path) -> list[Listed]:
@@ -88,14 +88,14 @@ def make_room(directory: Path, needed: int, max_bytes: float) -> None:
     left = promised + sum(entry.bytes for entry in list_entries(directory))
     if left + needed > max_bytes:
         raise NoRoomError(
-            f"{_too_small(directory, needed, max_bytes)} {left / 1e9:.3g} GB in it are in use by "
+            f"{_too_small(directory, needed, max_bytes)} {size_text(left)} in it are in use by "
             "other runs."
         )
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise NoRoomError(
-            f"the disk is too full for the cache: {needed / 1e9:.3g} GB are needed in {directory}, "
-            f"and {free / 1e9:.3g} GB are free. Free some space (tfft cache clean), put the cache "
+            f"the disk is too full for the cache: {size_text(needed)} are needed in {directory}, "
+            f"and {size_text(free)} are free. Free some space (tfft cache clean), put the cache "
             "elsewhere ($TFFT_CACHE_DIR), or set train.cache.mode: off."
         )
 
@@ -195,6 +195,6 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _too_small(directory: Path, needed: int, max_bytes: float) -> str:
     return (
-        f"the cache is too small: {needed / 1e9:.3g} GB are needed in {directory}, whose bound is "
-        f"{max_bytes / 1e9:.3g} GB. Raise train.cache.max_gb, or set train.cache.mode: off."
+        f"the cache is too small: {size_text(needed)} are needed in {directory}, whose bound is "
+        f"{size_text(max_bytes)}. Raise train.cache.max_gb, or set train.cache.mode: off."
     )

@@ -13,6 +13,7 @@ import tfft
 from tfft.cli.options import Number, json_option, quiet_option
 from tfft.cli.output import new_table, print_json, print_result, print_rich, results_stream
 from tfft.errors import UsageError
+from tfft.system.readable import size_text
 
 if TYPE_CHECKING:
     from tfft.cache.room import Listed
@@ -47,7 +48,7 @@ def list_command(as_json: bool, quiet: bool) -> None:
     """
     entries = tfft.cache_entries()
     with results_stream() as results:
-        size = _size(sum(entry.bytes for entry in entries))
+        size = size_text(sum(entry.bytes for entry in entries))
         total = f"{_count(len(entries))}, {size} in {tfft.cache_path()}"
         listed = [_to_json(entry) for entry in entries]
         print_result(results, as_json, listed, *([_table(entries)] if entries else []), total)
@@ -100,7 +101,7 @@ def clean_command(
         kept = f", {in_use} of them in use" if in_use else ""
         print_rich(
             results,
-            Text(f"removed: {_count(len(removed))}, {_size(freed)}; left: {len(left)}{kept}"),
+            Text(f"removed: {_count(len(removed))}, {size_text(freed)}; left: {len(left)}{kept}"),
         )
 
 
@@ -130,7 +131,7 @@ def _table(entries: list["Listed"]) -> Table:
             str(about.get("what", "?")) + (f", view {about['view']}" if about.get("view") else ""),
             *(str(about.get(name, "")) for name in ("backbone", "weights", "inputs")),
             f"{sum(named):,}" if named else "older format, not used" if "images" in about else "",
-            _size(sum(entry.bytes for entry in found)),
+            size_text(sum(entry.bytes for entry in found)),
             "in use" if in_use else f"{_time(last):%Y-%m-%d %H:%M}",
         )
     return table
@@ -138,10 +139,6 @@ def _table(entries: list["Listed"]) -> Table:
 
 def _count(entries: int) -> str:
     return f"{entries} {'entry' if entries == 1 else 'entries'}"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _time(seconds: float) -> datetime:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from tfft.cli.output import new_table
 from tfft.config.train import GradientPhase, Phase
-from tfft.system.readable import counted
+from tfft.system.readable import counted, size_text
 
 if TYPE_CHECKING:  # tfft.transfer.plan.plan starts TensorFlow; rendering a plan needs none
     from tfft.transfer.plan.plan import FreezePlan, PhasePlan
@@ -82,9 +82,7 @@ def _cache_text(phase: "PhasePlan") -> str:
     if not phase.cached:
         return "nothing cached"
     shapes = " + ".join("x".join(map(str, shape)) for shape in phase.cut_shapes)
-    size = phase.cache_bytes
-    amount = f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-    return f"{shapes} numbers per image cached, {amount}"
+    return f"{shapes} numbers per image cached, {size_text(phase.cache_bytes)}"
 
 
 def _engine_text(phase: "PhasePlan") -> str:

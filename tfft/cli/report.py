@@ -8,6 +8,7 @@ import tfft
 from tfft.cli.options import PathType, json_option, quiet_option
 from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
+from tfft.system.readable import size_text
 
 
 @click.command()
@@ -49,6 +50,6 @@ def command(
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             written = tfft.report(run, output=output, split=split, png=png, progress=progress)
-        made = f"{written.bytes / 1e6:.1f} MB in {written.seconds:.0f} s"
+        made = f"{size_text(written.bytes)} in {written.seconds:.0f} s"
         lines = (written.path, f"{made}, on {written.split} images", *written.pngs)
         print_result(results, as_json, written.to_json(), "\n".join(map(str, lines)))

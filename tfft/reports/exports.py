@@ -48,6 +48,8 @@ def export_rows(run: Path, progress: Progress) -> list[ExportRow]:
     newest: dict[str, Path] = {}
     for entry in recorded_exports(run):
         newest = {**entry, **newest}
+    if not newest:
+        return []
     task = progress.start("measuring exports", len(newest), "files")
     rows = []
     try:

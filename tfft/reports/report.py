@@ -36,7 +36,7 @@ from tfft.runtime.predictor import Outputs
 from tfft.system.files import require_writable, write_text
 from tfft.system.formats import METRICS, PLAN, RUN
 from tfft.system.progress import SILENT, Progress
-from tfft.system.readable import Readable
+from tfft.system.readable import Readable, size_text
 from tfft.version import __version__
 
 _MISTAKES = 24
@@ -63,7 +63,7 @@ class Report(Readable):
 
     def lines(self) -> list[str]:
         return [
-            f"{self.path}, {self.bytes / 1e6:.1f} MB, on {self.split} images",
+            f"{self.path}, {size_text(self.bytes)}, on {self.split} images",
             *(str(path) for path in self.pngs),
         ]
 

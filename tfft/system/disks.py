@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tfft.errors import TfftError
+from tfft.system.readable import size_text
 
 # How libraries report an error of the system in their own text.
 _TOLD = {
@@ -67,8 +68,8 @@ def require_temporary_room(size: int) -> None:
         raise TfftError(f"no temporary directory: {error.strerror}. Set TMPDIR.") from error
     if free < size + _NEXT_TO_NOTHING_BYTES:
         raise TfftError(
-            f"the disk of the temporary directory {temporary} is too full: {size / 1e6:.1f} MB are "
-            f"needed, {free / 1e6:.1f} MB are free. Free some space there, or set TMPDIR."
+            f"the disk of the temporary directory {temporary} is too full: {size_text(size)} are "
+            f"needed, {size_text(free)} are free. Free some space there, or set TMPDIR."
         )
 
 

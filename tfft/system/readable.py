@@ -70,6 +70,13 @@ def by_name(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())
 
 
+def size_text(size: float) -> str:
+    """Returns a number of bytes as people read it: ``819.2 kB``, ``4.5 MB``, ``1.23 GB``."""
+    if size >= 1e9:
+        return f"{size / 1e9:.2f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
 def command_text(*words: object) -> str:
     """Returns the command `tfft WORDS` as a shell takes it: ``tfft export 'runs/my dogs'``."""
     return shlex.join(["tfft", *map(str, words)])
