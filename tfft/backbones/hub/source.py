@@ -158,7 +158,7 @@ def _find_root(directory: Path, handle: str) -> Path:
 def _unpack(archive: Path, directory: Path) -> None:
     """Unpacks an archive of plain files and directories; any other is refused before it starts."""
     with (
-        reading(archive, "an archive that can be unpacked", _WHAT, error=BackboneError),
+        reading(archive, "an archive that can be unpacked", advice=_WHAT, error=BackboneError),
         tarfile.open(archive) as tar,
     ):
         members = tar.getmembers()
