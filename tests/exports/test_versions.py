@@ -52,6 +52,8 @@ def test_an_export_of_a_run_that_can_only_be_read_stays_and_it_is_said(
 
     monkeypatch.setattr(exporting, "record_export", refuse)
     files = {"float32": tmp_path / "tflite" / "1" / "colours_float32.tflite"}
-    with pytest.warns(TfftWarning, match=r"tflite in place, but not noted .*no permission"):
+    with pytest.warns(
+        TfftWarning, match=r"tflite: in place, but not recorded in the run\. no permission"
+    ):
         exporting._note(small_run, tmp_path, "1", small_keras.info, files)
     assert (tmp_path / "local" / "1.json").is_file()

@@ -66,7 +66,7 @@ def test_a_cache_in_a_folder_that_may_not_be_entered_is_made_up_for(
 
     monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "access", lambda *_: False)
-    caches._own_directory.cache_clear()
+    monkeypatch.setattr(caches, "_OWN", {})
     monkeypatch.setattr(os, "stat", refused)
     with pytest.warns(TfftWarning, match="cannot be written to"):
         assert not cache_place("hub", "b").is_relative_to(tmp_path)

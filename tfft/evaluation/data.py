@@ -24,7 +24,7 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
 from tfft.system.readable import counted
 
-_TELLS = "For the URL of a server, name its run by --info; otherwise evaluate the run itself."
+_TELLS = "For the URL of a server, name its run by --info RUN; otherwise evaluate the run itself."
 _DATA: TypeAdapter = TypeAdapter(DataConfig)
 
 
