@@ -128,7 +128,7 @@ def on_principal_axes(features: Rows, held_bytes: int | None = None) -> Inputs:
         Inputs that visit every row.
     """
     mean, scale = _mean_and_scale(features)
-    held = not are_read_again(*features.shape, held_bytes)
+    held = not are_read_again(features.shape[0], features.shape[1], held_bytes)
     return _on_axes((features,), mean, scale, held)
 
 
