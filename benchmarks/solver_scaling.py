@@ -41,7 +41,7 @@ GROWTH = (
     (20_000, 256, 10_000, False),
 )
 C = 0.01
-ROUNDS = 1
+ROUNDS = 2
 _BLOCK = 50_000
 
 
