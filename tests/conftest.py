@@ -17,11 +17,14 @@ settings.load_profile("unhurried")
 
 # Before a test imports TensorFlow on its own.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# oneDNN keeps what it once allocated for the process; the system's allocator gives it back.
+os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
 
 if sys.platform == "linux":
-    # glibc's M_ARENA_MAX and M_MMAP_THRESHOLD: what tensors took goes back when they are freed.
-    ctypes.CDLL(None).mallopt(-8, 2)
-    ctypes.CDLL(None).mallopt(-3, 1 << 20)
+    # glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD: what large tensors took goes back
+    # when they are freed, and what small ones took is used again without new pages.
+    for parameter, value in ((-8, 2), (-3, 1 << 25), (-1, 1 << 27)):
+        ctypes.CDLL(None).mallopt(parameter, value)
 
 _TESTS = Path(__file__).resolve().parent
 _DEFAULT_SHARED_DATA = _TESTS.parents[1] / "shared" / "data"
