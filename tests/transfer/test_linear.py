@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tfft.errors import TfftError
 from tfft.runtime.predictor import softmax
+from tfft.transfer.linear import parallel
 from tfft.transfer.linear.head import regression_of, solve_linear_head
 from tfft.transfer.linear.inputs import on_principal_axes
 from tfft.transfer.linear.weights import LinearWeights
@@ -317,3 +318,16 @@ def test_an_interrupt_while_a_head_is_solved_closes_the_line_of_progress():
         solve(candidates=_CANDIDATES, choose_by="loss", refit=True, progress=progress)
     assert progress.start.call_args.args == ("solving the linear head", 7, "values of C")
     assert task.close.call_count == 1
+
+
+def test_the_number_of_processors_changes_no_bit(monkeypatch: pytest.MonkeyPatch):
+    generator = np.random.default_rng(2)
+    features = generator.normal(size=(5_000, 6)).astype(np.float32)
+    labels = (features[:, 0] + generator.normal(size=5_000) > 0).astype(np.int64)
+    solved = []
+    for count in (1, 3):
+        monkeypatch.setattr(parallel, "processors", lambda count=count: count)
+        regression = regression_of("classification", on_principal_axes(features), labels, 2)
+        solved.append(regression.solve(1.0).weights)
+    assert np.array_equal(solved[0].kernel, solved[1].kernel)
+    assert np.array_equal(solved[0].bias, solved[1].bias)

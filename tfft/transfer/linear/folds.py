@@ -7,6 +7,7 @@ import numpy as np
 from tfft.runtime.predictor import softmax
 from tfft.transfer.linear.inputs import on_principal_axes
 from tfft.transfer.linear.losses import SoftmaxLoss
+from tfft.transfer.linear.parallel import products_on_one_thread
 from tfft.transfer.linear.regression import LogisticRegression
 
 
@@ -27,6 +28,7 @@ class OutOfFold:
     converged: bool
 
 
+@products_on_one_thread
 def out_of_fold(
     features: np.ndarray,
     labels: np.ndarray,

@@ -10,6 +10,7 @@ from tfft.errors import TfftError
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.linear.inputs import Inputs, on_principal_axes
 from tfft.transfer.linear.losses import SigmoidLoss, SoftmaxLoss
+from tfft.transfer.linear.parallel import products_on_one_thread
 from tfft.transfer.linear.regression import LogisticRegression
 from tfft.transfer.linear.ridge import RidgeRegression
 from tfft.transfer.linear.weights import LinearWeights, Solution
@@ -41,6 +42,7 @@ class LinearSolution:
     validation: dict[float, dict[str, float]]
 
 
+@products_on_one_thread
 def solve_linear_head(
     features: Rows,
     targets: np.ndarray,

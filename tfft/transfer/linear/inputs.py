@@ -11,7 +11,7 @@ from tfft.cache.tensors import Rows
 # Rows on their axes are held in memory up to here; larger ones are read again in each pass.
 HELD_BYTES = 2 * 2**30
 # Rows of a block: enough for matrix products at full speed, few enough for the processor's cache.
-_BLOCK_ROWS = 4096
+_BLOCK_ROWS = 2048
 _BLOCK_BYTES = 32 * 2**20
 # Axes along which the features vary less than this share of the first one's variance are rounding.
 _NO_VARIANCE = 1e-10

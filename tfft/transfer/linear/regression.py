@@ -14,6 +14,7 @@ import numpy as np
 from tfft.transfer.linear.inputs import Inputs
 from tfft.transfer.linear.lbfgs import Evaluation, minimise
 from tfft.transfer.linear.losses import Loss
+from tfft.transfer.linear.parallel import in_parallel
 from tfft.transfer.linear.weights import LinearWeights, Solution
 
 # Multiply-adds of a pass over the rows that is cheap.
@@ -98,15 +99,19 @@ class LogisticRegression:
         bias = coefficients[-1].astype(dtype)
         value, of_column = 0.0, np.zeros(columns)
         of_kernel, of_bias = np.zeros(kernel.shape), np.zeros(columns)
-        for rows, some in inputs.blocks(columns):
+
+        def differentiate(rows: slice, some: np.ndarray) -> tuple[float, np.ndarray, ...]:
             block = some.astype(dtype, copy=False)
             logits = block @ kernel
             logits += bias
             loss, curvature = self._loss.differentiate(logits, rows)
+            return loss, curvature, block.T @ logits, logits.sum(axis=0, dtype=np.float64)
+
+        for loss, curvature, kernels, biases in in_parallel(differentiate, inputs.blocks(columns)):
             value += loss
             of_column += curvature
-            of_kernel += block.T @ logits
-            of_bias += logits.sum(axis=0, dtype=np.float64)
+            of_kernel += kernels
+            of_bias += biases
         penalised = penalty * coefficients
         gradient = np.concatenate([inputs.onto_axes(of_kernel), of_bias[None]]) / len(inputs)
         gradient += penalised
