@@ -25,6 +25,10 @@ _NO_PENALTY = 1e-8
 # Second derivatives below this are of classes that are told from the others without a doubt.
 _NO_CURVATURE = 1e-9
 
+# Over a block of rows: the loss, its second derivatives by column, the gradients of weights and of
+# biases.
+_Sums = tuple[float, np.ndarray, np.ndarray, np.ndarray]
+
 
 class LogisticRegression:
     """The regression of classes or labels on features, for any strength of the penalty.
@@ -100,7 +104,7 @@ class LogisticRegression:
         value, of_column = 0.0, np.zeros(columns)
         of_kernel, of_bias = np.zeros(kernel.shape), np.zeros(columns)
 
-        def differentiate(rows: slice, some: np.ndarray) -> tuple[float, np.ndarray, ...]:
+        def differentiate(rows: slice, some: np.ndarray) -> _Sums:
             block = some.astype(dtype, copy=False)
             logits = block @ kernel
             logits += bias

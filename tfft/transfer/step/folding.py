@@ -87,7 +87,7 @@ class FoldedConvolution(keras.layers.Layer):
         kernel = tf.convert_to_tensor(convolution.kernel)
         depthwise = type(convolution) is keras.layers.DepthwiseConv2D
         kernel *= tf.reshape(scale, kernel.shape[2:]) if depthwise else scale
-        convolve = keras.ops.depthwise_conv if depthwise else keras.ops.conv
+        convolve: Any = keras.ops.depthwise_conv if depthwise else keras.ops.conv
         outputs = convolve(
             inputs,
             kernel,
