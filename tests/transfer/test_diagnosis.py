@@ -61,8 +61,8 @@ BY_HEART = rows(
 FINE = rows(
     [0.5, 0.2, 0.15, 0.12, 0.11, 0.11],
     [0.5, 0.3, 0.21, 0.20, 0.199, 0.199],
-    [0.85, 0.93, 0.96, 0.97, 0.97, 0.97],
-    [0.84, 0.90, 0.93, 0.94, 0.94, 0.94],
+    [0.85, 0.93, 0.96, 0.97, 0.97, 0.972],
+    [0.84, 0.90, 0.93, 0.94, 0.94, 0.943],
 )
 
 
@@ -73,7 +73,7 @@ FINE = rows(
         (FALLING, "stopped_early", "fell by 20% over the last 2 of 6 epochs"),
         (FLAT, "underfits", "56.0% of the training and 55.0% of the validation images"),
         (BY_HEART, "wide_gap", "right on 100.0% of the training and 60.0% of the validation"),
-        (FINE, "fine", "no sign of over- or underfitting"),
+        (FINE, "fine", "right on 97.2% of the training and 94.3% of the validation images"),
     ],
     ids=["overfits", "stopped early", "underfits", "wide gap", "fine"],
 )
