@@ -17,7 +17,7 @@ from tfft.backbones.keras_models.run_classifier import class_names_of_run
 from tfft.backbones.record import read_backbone_record
 from tfft.cache.room import list_entries
 from tfft.errors import TfftError
-from tfft.evaluation import calibrate
+from tfft.evaluation.calibrate import Calibration
 from tfft.reports import facts
 from tfft.reports.plan_figure import plan_figure
 from tfft.runs.exports import recorded_exports
@@ -25,7 +25,7 @@ from tfft.runs.run import Run, open_run, refits_validation
 from tfft.runtime.load import read_model_info
 from tfft.studies.compare import Cell
 from tfft.studies.outcome import read_outcome
-from tfft.system.formats import METRICS, PLAN, RUN
+from tfft.system.formats import CALIBRATION, METRICS, PLAN, RUN, described
 from tfft.system.progress import SILENT
 from tfft.transfer.train import _finished
 
@@ -35,8 +35,6 @@ _NASTY = (
     *("null", "true", "-1", "3", "1.5", '""', '"x"', "[]", "{}", "[[]]", "[null]", '{"a": 1}'),
     *("NaN", "1e999", "9" * 40, "9" * 5_000, "[" * 100_000, r'"\ud800"', '"\x1b[31m"', "1e300"),
 )
-with zipfile.ZipFile(_ARCHIVE) as _archive:
-    _CALIBRATED = json.loads(_archive.read("runs/finished/calibration.json"))
 _MARK = "the value that is replaced"
 
 
@@ -69,7 +67,8 @@ def _use_model(place: Path) -> None:
     run = place / "runs" / "finished"
     info = read_model_info(run)
     info.to_export_json()
-    facts._predicts(info)
+    for head in info.heads.values():
+        f"{len(head.class_names):,} {head.kind}"
     class_names_of_run(run)
 
 
@@ -79,9 +78,7 @@ def _use_backbone(place: Path) -> None:
 
 def _use_calibration(place: Path) -> None:
     file = place / "runs" / "finished" / "calibration.json"
-    kept = calibrate._kept(file, _CALIBRATED["model"])
-    if kept is not None:
-        kept.lines()
+    described(Calibration, CALIBRATION.read(file), file, CALIBRATION.what).lines()
 
 
 def _use_entry(place: Path) -> None:
