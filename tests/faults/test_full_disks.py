@@ -1,11 +1,11 @@
 """Disks that fill up while a run is trained or exported: one message, nothing half-written."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from small_disk import beside_small_disk
 from tally import tally
 from transfer.shapes import HEADS, shapes_recipe, write_backbone, write_photos
 
@@ -78,21 +78,12 @@ def test_a_disk_that_fills_up_is_one_message_and_the_run_goes_on_when_it_has_roo
     recipe.write_text(dump_recipe(shapes_recipe(photos, HEADS, checkpoint_seconds=1e-9)))
     (tmp_path / "program.py").write_text(_PROGRAM)
     disk = tmp_path / "disk"
-    disk.mkdir()
-    tries = " ".join(map(str, sizes))
-    script = (
-        f"mount -t tmpfs -o size=3m tmpfs {disk} || exit 9; "
-        f"{sys.executable} {tmp_path}/program.py {recipe} {disk} {tries}"
+    done = beside_small_disk(
+        disk,
+        f"{sys.executable} {tmp_path}/program.py {recipe} {disk} {' '.join(map(str, sizes))}",
+        PYTHONPATH=os.pathsep.join(sys.path),
+        TF_CPP_MIN_LOG_LEVEL="3",
     )
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
-    if done.returncode == 9 or "unshare" in done.stderr:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr}")
     lines = [
         line for line in done.stdout.splitlines() if line.startswith(("train", "export", "res"))
     ]

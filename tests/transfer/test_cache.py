@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_disk import beside_small_disk
 
 from tfft.cache.room import list_entries, remove_entries
 from tfft.cache.segment import Content
@@ -449,25 +450,17 @@ def test_what_killed_processes_left_makes_room_for_other_entries(
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path):
     disk = tmp_path / "disk"
-    disk.mkdir()
     # Other files take the room that the disk had when the entry was begun.
     other = f"os.system('head -c 1500000 /dev/zero >> {disk}/other 2> {tmp_path}/full')"
     program = _MAKER.replace("time.sleep(float(sys.argv[2]))", other).replace("sys,", "os, sys,")
     assert other in program
     (tmp_path / "maker.py").write_text(program)
-    script = (
-        f"mount -t tmpfs -o size=3m tmpfs {disk} || exit; cd {disk}; mkdir activations; "
-        f"TFFT_CACHE_DIR={disk} {sys.executable} {tmp_path}/maker.py 5 0; ls -A activations"
+    done = beside_small_disk(
+        disk,
+        f"cd {disk}; mkdir activations; "
+        f"TFFT_CACHE_DIR={disk} {sys.executable} {tmp_path}/maker.py 5 0; ls -A activations",
+        PYTHONPATH=str(ROOT),
     )
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    if not done.stdout:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr}")
     assert done.stderr.splitlines()[-1].startswith("tfft.errors.TfftError: the disk is full")
     assert all(line.startswith("row") for line in done.stdout.splitlines())
 

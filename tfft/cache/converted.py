@@ -12,9 +12,9 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from tfft.cache.keys import decisive_versions
 from tfft.cache.room import ENTRY_FILE, discard, make_room
 from tfft.errors import NewerFormatError, TfftError
 from tfft.system.caches import is_writable
@@ -29,8 +29,6 @@ from tfft.system.formats import CONVERTED
 # Part of every key: a change to how models are converted or checked makes a new key.
 _FORMAT = 1
 _FILE = "model.tflite"
-# What converts a model, and what computes the answers that it was compared with.
-_DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 # Bound of all entries together; the least recently used ones go first.
 _MAX_BYTES = 4e9
 
@@ -63,8 +61,8 @@ def conversion_key(**identity: object) -> str:
         identity: Everything else that decides the file, as JSON values: the digest of the model,
             the batch size.
     """
-    versions = {name: version(name) for name in _DECISIVE_PACKAGES}
-    text = json.dumps({"format": _FORMAT, "versions": versions, **identity}, sort_keys=True)
+    described = {"format": _FORMAT, "versions": decisive_versions(), **identity}
+    text = json.dumps(described, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,8 +1,17 @@
 """Keys of 32 bytes by which things are known in the cache: sorted, and looked up all at once."""
 
+from importlib.metadata import version
+
 import numpy as np
 
 KEY_BYTES = 32
+# What decodes images, converts models and computes outputs.
+_DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
+
+
+def decisive_versions() -> dict[str, str]:
+    """Returns the versions of the packages that decide what is computed, a part of every key."""
+    return {name: version(name) for name in _DECISIVE_PACKAGES}
 
 
 def comparable(keys: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ def command(
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
     http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. Without --data, it is measured on the
     data that it was trained on.
-    Files among them that are no readable images stop it, unless --set data.on_bad_image=skip.
+    Files of --data that are no readable images stop it, unless --set data.on_bad_image=skip.
 
     \b
     Example:

@@ -7,16 +7,17 @@ within 1e-4 of the largest, probabilities and edges of boxes within 1e-4.
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfft.system.tensorflow import keras, tf
+from tfft.system.tensorflow import keras
 
 import numpy as np
 
-from tfft.cache.converted import Conversion, can_keep_conversion
+from tfft.cache.converted import Conversion, can_keep_conversion, conversion_key
 from tfft.images.spec import PixelSpec
-from tfft.runtime.converted_predictor import BATCH_SIZE, key_of_file
+from tfft.runtime.converted_predictor import BATCH_SIZE
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import answer
 from tfft.runtime.tflite.convert_frozen import AGREEMENT, agreeing_conversion, outputs_agree
+from tfft.system.device import on_gpu
 from tfft.system.digests import file_sha256
 
 
@@ -32,9 +33,10 @@ def convert_model(model: keras.Model, path: Path, info: ModelInfo) -> Conversion
         What became of it; None where nothing is tried: nothing could be kept, Keras computes on a
         GPU, or the description does not name all outputs.
     """
-    if set(model.output) != set(info.heads) or tf.config.list_physical_devices("GPU"):
+    if set(model.output) != set(info.heads) or on_gpu():
         return None
-    if not can_keep_conversion(key_of_file(path)):
+    digest = file_sha256(path)
+    if not can_keep_conversion(conversion_key(model=digest, batch_size=BATCH_SIZE)):
         return None
     heads = [info.heads[name] for name in sorted(info.heads)]
 
@@ -52,7 +54,7 @@ def convert_model(model: keras.Model, path: Path, info: ModelInfo) -> Conversion
         model,
         BATCH_SIZE,
         made_images(info.pixels),
-        identity=file_sha256(path),
+        identity=digest,
         about={"what": "converted model", "backbone": info.backbone, "recipe": info.name},
         agree=agree,
     )

@@ -14,8 +14,8 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase
 from tfft.errors import TfftWarning
 from tfft.model.assemble import Classifier
+from tfft.system.device import on_gpu
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.device import on_gpu
 from tfft.transfer.phases.session import optimizer_of
 from tfft.transfer.plan.plan import FreezePlan
 from tfft.transfer.plan.unfreeze import unfrozen

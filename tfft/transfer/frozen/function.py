@@ -15,7 +15,7 @@ import numpy as np
 
 from tfft.runtime.tflite.convert_frozen import agreeing_conversion, model_digest
 from tfft.runtime.tflite.runner import TfliteWorkers
-from tfft.transfer.device import on_gpu
+from tfft.system.device import on_gpu
 
 # Examples a call: measured fastest for TFLite with XNNPACK on a thread of its own; Keras gains
 # nothing over 32. So many examples are also compared.

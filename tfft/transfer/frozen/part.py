@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import chain
 from typing import Any
 
@@ -19,6 +18,7 @@ from tfft.system.tensorflow import ONEDNN, keras
 import numpy as np
 
 from tfft.backbones.split import crossing_tensors
+from tfft.cache.keys import decisive_versions
 from tfft.cache.room import NoRoomError
 from tfft.cache.segment import Content
 from tfft.cache.store import StoredRows, completed_rows, open_rows, try_rows
@@ -28,15 +28,13 @@ from tfft.config.train import CacheConfig
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier
 from tfft.model.front import new_input
+from tfft.system.device import on_gpu
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.device import on_gpu
 from tfft.transfer.frozen.function import FrozenFunction, fastest_function
 
 _STREAM_BATCH = 32
 # Examples on which TFLite is compared with Keras.
 _SAMPLE = 8
-# What decodes the images and computes the outputs.
-_DECISIVE_PACKAGES = ("tfft", "tensorflow", "keras", "ai-edge-litert")
 _POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}
 # Names of splits in messages.
 _SPLIT_NAMES = {"train": "training"}
@@ -162,7 +160,7 @@ class FrozenPart:
         shared = {
             "inputs": dict(examples.identity()),
             "view": seen,
-            "versions": {name: version(name) for name in _DECISIVE_PACKAGES},
+            "versions": decisive_versions(),
             "device": "GPU" if on_gpu() else "CPU",
             "onednn": ONEDNN,
         }

@@ -7,7 +7,7 @@ time in all.
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -33,8 +33,7 @@ def in_parallel(
     if len(first) < 2:
         yield from (work(*block) for block in first)
         return
-    at_once = processors()
+    every, at_once = chain(first, blocks), processors()
     with ThreadPoolExecutor(at_once) as threads:
-        while first or (first := list(islice(blocks, at_once))):
-            yield from threads.map(lambda block: work(*block), first)
-            first = []
+        while some := list(islice(every, at_once)):
+            yield from threads.map(lambda block: work(*block), some)

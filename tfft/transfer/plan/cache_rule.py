@@ -18,7 +18,7 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
 from tfft.system.caches import cache_place
-from tfft.transfer.device import seconds_to_compute
+from tfft.system.device import seconds_to_compute
 from tfft.transfer.linear.inputs import are_read_again
 
 # Of a plain solid-state disk. Decoding is that of a photo of 0.2 megapixels on one fast core.

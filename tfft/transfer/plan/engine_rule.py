@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tfft.system.tensorflow import tf
 
 from tfft.config.train import GradientPhase, Phase, TrainConfig
-from tfft.transfer.device import on_gpu
+from tfft.system.device import on_gpu
 from tfft.transfer.frozen.function import Engine
 
 # Images that pass through a frozen part in the time that it takes to convert it.
