@@ -189,3 +189,20 @@ def test_what_was_or_may_have_been_trained_on_is_said(small_run, tmp_path):
         "some of these images may have been trained on: the images are not"
     )
     assert said == []
+
+
+def test_a_run_is_measured_by_other_labels_and_keeps_its_own_evaluation(small_run, tmp_path):
+    own = evaluate(small_run)
+    kept = (small_run / "evaluation" / "test.json").read_bytes()
+    answers = load_answers(small_run, "test")
+    right = answers.ids[answers.right("label")].tolist()
+    truth = {name: name.split("/")[0] for name in right}
+    other = {"red": "blue", "blue": "green", "green": "red"}
+    file = tmp_path / "labels.csv"
+    file.write_text(f"path,label\n{right[0]},{other[truth[right[0]]]}\n{right[1]},\n")
+    mended = evaluate(small_run, overrides={"data.labels": file})
+    assert mended.examples == own.examples - 1
+    assert mended.metrics["label"]["top1"] == (len(right) - 2) / mended.examples
+    assert (small_run / "evaluation" / "test.json").read_bytes() == kept
+    with pytest.raises(UsageError, match="at most with other labels"):
+        evaluate(small_run, overrides={"data.labels": file, "data.split_seed": 1})

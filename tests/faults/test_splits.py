@@ -66,7 +66,7 @@ class Pictures:
 
 
 def splits_of(config: ImageFolderData, source: Source) -> list[str]:
-    found, _ = divided(config, source, source.index, np.ones(len(source.index), bool))
+    found, _ = divided(config, source, np.ones(len(source.index), bool))
     return found.tolist()
 
 

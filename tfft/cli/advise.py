@@ -6,7 +6,14 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
+from tfft.cli.options import (
+    PathType,
+    data_option,
+    json_option,
+    labels_option,
+    quiet_option,
+    set_option,
+)
 from tfft.cli.output import print_result, results_stream
 from tfft.cli.probe import probe_table
 from tfft.cli.progress import shown_progress
@@ -17,6 +24,7 @@ from tfft.system.readable import command_text
 @click.command()
 @click.argument("recipe", metavar="[RECIPE]", default="classifier")
 @data_option
+@labels_option
 @set_option
 @click.option(
     "--output",

@@ -7,7 +7,14 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import Number, data_option, json_option, quiet_option, set_option
+from tfft.cli.options import (
+    Number,
+    data_option,
+    json_option,
+    labels_option,
+    quiet_option,
+    set_option,
+)
 from tfft.cli.output import new_table, print_json, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import TfftError, UsageError
@@ -35,6 +42,7 @@ def _fractions(context: click.Context, parameter: click.Parameter, value: str) -
     help="Recipe that strategies are applied to.",
 )
 @data_option
+@labels_option
 @set_option
 @click.option(
     "--seeds", default=3, show_default=True, metavar="N", help="Runs of each arm and fraction."

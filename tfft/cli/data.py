@@ -9,7 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
+from tfft.cli.options import (
+    PathType,
+    data_option,
+    json_option,
+    labels_option,
+    quiet_option,
+    set_option,
+)
 from tfft.cli.output import new_table, print_result, print_rich, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import DataError
@@ -31,6 +38,7 @@ def command() -> None:
 @command.command()
 @_source_argument
 @data_option
+@labels_option
 @set_option
 @quiet_option
 def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: bool) -> None:
@@ -55,6 +63,7 @@ def prepare(source: str, data: Path | None, overrides: tuple[str, ...], quiet: b
 @command.command()
 @_source_argument
 @data_option
+@labels_option
 @set_option
 @json_option
 @quiet_option
@@ -107,6 +116,7 @@ def check(
     help="CSV file to write. It must not exist.",
 )
 @data_option
+@labels_option
 @set_option
 @json_option
 @quiet_option

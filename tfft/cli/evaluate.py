@@ -15,6 +15,7 @@ from tfft.cli.options import (
     engine_option,
     info_option,
     json_option,
+    labels_option,
     quiet_option,
     timeout_option,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     help="train, validation, test or all.  [default: test; all of other data without splits]",
 )
 @data_option
+@labels_option
 @data_set_option
 @click.option(
     "--min-top1",

@@ -12,6 +12,7 @@ from tfft.cli.options import (
     PathType,
     data_option,
     json_option,
+    labels_option,
     quiet_option,
     recipe_argument,
     set_option,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @recipe_argument
 @data_option
+@labels_option
 @set_option
 @click.option(
     "--phase",

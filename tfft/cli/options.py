@@ -1,11 +1,15 @@
 """Options that several commands share, each defined once."""
 
+import functools
+import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tfft.errors import UsageError
 from tfft.system.paths import expanded
 
 
@@ -53,6 +57,33 @@ data_option = click.option(
     metavar="DIR",
     help="Photos, one folder a class, or a CSV file with the columns path and label.",
 )
+
+_labels = click.option(
+    "--labels",
+    type=PathType(),
+    metavar="FILE",
+    help="CSV file with the columns path and label, whose labels hold in place of those of the "
+    "folders or the manifest. An empty one removes an image.",
+)
+
+
+def labels_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command, which has `--set`, the option `--labels`: it sets `data.labels`."""
+
+    @_labels
+    @functools.wraps(command)
+    def with_labels(
+        *arguments: Any, overrides: tuple[str, ...], labels: Path | None, **options: Any
+    ) -> None:
+        if labels is not None:
+            if any(text.partition("=")[0].strip() == "data.labels" for text in overrides):
+                raise UsageError("--labels sets data.labels; leave out one of the two")
+            value = json.dumps(str(labels.absolute()), ensure_ascii=False)
+            overrides = (*overrides, f"data.labels={value}")
+        command(*arguments, overrides=overrides, **options)
+
+    return with_labels
+
 
 info_option = click.option(
     "--info",

@@ -8,7 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
+from tfft.cli.options import (
+    PathType,
+    data_option,
+    json_option,
+    labels_option,
+    quiet_option,
+    set_option,
+)
 from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", metavar="RUN|RECIPE")
 @data_option
+@labels_option
 @set_option
 @click.option(
     "--head",

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, set_option
+from tfft.cli.options import data_option, json_option, labels_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.errors import TfftError
@@ -34,6 +34,7 @@ _HINT = (
     "address); keras_hub:PRESET; recipes. Can be repeated.",
 )
 @data_option
+@labels_option
 @set_option
 @json_option
 @quiet_option

@@ -12,6 +12,7 @@ from tfft.cli.options import (
     data_option,
     data_set_option,
     json_option,
+    labels_option,
     quiet_option,
     timeout_option,
 )
@@ -30,6 +31,7 @@ from tfft.cli.progress import shown_progress
     help="Signature to ask. Can be repeated. Default: serve_bytes and serving_default.",
 )
 @data_option
+@labels_option
 @data_set_option
 @click.option(
     "--split",

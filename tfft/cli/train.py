@@ -7,7 +7,14 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import PathType, data_option, json_option, quiet_option, set_option
+from tfft.cli.options import (
+    PathType,
+    data_option,
+    json_option,
+    labels_option,
+    quiet_option,
+    set_option,
+)
 from tfft.cli.output import new_table, print_json, print_result, print_rich, results_stream
 from tfft.cli.plan_table import plan_notes, plan_table
 from tfft.cli.progress import shown_progress
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("recipe", metavar="RECIPE", required=False)
 @data_option
+@labels_option
 @set_option
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of weights, order and augmentation.")
 @click.option(

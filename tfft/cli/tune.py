@@ -6,7 +6,14 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import data_option, json_option, quiet_option, recipe_argument, set_option
+from tfft.cli.options import (
+    data_option,
+    json_option,
+    labels_option,
+    quiet_option,
+    recipe_argument,
+    set_option,
+)
 from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.system.readable import command_text
@@ -15,6 +22,7 @@ from tfft.system.readable import command_text
 @click.command()
 @recipe_argument
 @data_option
+@labels_option
 @set_option
 @click.option(
     "--trials",

@@ -103,6 +103,17 @@ class _Images(Section):
 KEYS_OF_ANY_SOURCE = tuple(_Images.model_fields)
 
 
+class _Files(_Images):
+    """What a recipe says of images that are a file each."""
+
+    labels: Path | None = Field(
+        default=None,
+        description="a CSV file with the columns path and label, whose labels hold in place of "
+        "those that the images came with: an empty one removes an image, a new one makes a class. "
+        "A path is relative to the directory, or as the manifest has it; `--labels FILE` sets it",
+    )
+
+
 class TfdsData(_Images):
     """An image classification set of TensorFlow Datasets."""
 
@@ -143,7 +154,7 @@ class TfdsData(_Images):
             yield "subset", "is about data.archives, which is not set"
 
 
-class ImageFolderData(_Images):
+class ImageFolderData(_Files):
     """A directory with one folder a class, or with train/, validation/, test/ folders of such."""
 
     kind: Literal["image_folder"]
@@ -164,7 +175,7 @@ class ImageFolderData(_Images):
             )
 
 
-class ManifestData(_Images):
+class ManifestData(_Files):
     """A CSV file with the columns path, label and optionally split (train, validation, test)."""
 
     kind: Literal["manifest"]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,16 @@ class Source:
     notes: tuple[str, ...] = ()
     unreadable: tuple[BadImage, ...] = ()
 
+    def take(self, positions: np.ndarray) -> "Source":
+        """Returns the source with the images at `positions` only, in that order."""
+        groups = self.groups
+        return replace(
+            self,
+            index=self.index.take(positions),
+            splits=self.splits[positions],
+            groups=None if groups is None else tuple(groups[k] for k in positions.tolist()),
+        )
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageData(Readable):
@@ -99,6 +109,9 @@ class ImageData(Readable):
         notes: Remarks for a person, such as what was ignored; like ones are one.
         unused: Training images that `data.fraction` or `data.limit_per_class` leave out; None if
             they leave out none.
+        removed: Images that `data.labels` removes; None if it removes none.
+        relabelled: Number of images to which `data.labels` gives another label than they came
+            with; None without such a file.
         changes: How the images differ from those that a run was made with, where they are split as
             the run remembers; None elsewhere.
     """
@@ -110,6 +123,8 @@ class ImageData(Readable):
     licence: str | None = None
     notes: tuple[str, ...] = ()
     unused: ImageIndex | None = None
+    removed: ImageIndex | None = None
+    relabelled: int | None = None
     changes: Changes | None = None
 
     @property
@@ -134,12 +149,14 @@ class ImageData(Readable):
 
     def to_json(self) -> dict[str, object]:
         """Returns what a run keeps of the images it was trained on."""
+        labels = {"relabelled": self.relabelled, "removed": len(self.removed or ())}
         return {
             "name": self.name,
             "fingerprint": self.fingerprint(),
             "images": self.counts,
             "skipped": [{"path": bad.path, "reason": bad.reason} for bad in self.skipped],
             "notes": list(self.notes),
+            **({} if self.relabelled is None else {"labels": labels}),
         }
 
 

@@ -16,14 +16,13 @@ from tfft.system.readable import counted
 
 
 def divided(
-    config: DataConfig, source: Source, index: ImageIndex, usable: np.ndarray
+    config: DataConfig, source: Source, usable: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Returns the split of each image; test and validation are cut from training if missing.
 
     Args:
         config: The `data` section of a recipe.
-        source: The source, with its own splits.
-        index: Its images, with their digests.
+        source: The source, with its own splits; its index has digests.
         usable: bool [N], where an image can be read and is not left out.
 
     Returns:
@@ -33,7 +32,8 @@ def divided(
     Raises:
         DataError: The groups, or the splits that are to be taken over, are not there.
     """
-    groups = _groups(config, source, index)
+    index = source.index
+    groups = _groups(config, source)
     pieces = _pieces(config, index, usable, groups)
     splits = np.where(usable, source.splits.astype("U10"), "")  # as long as "validation"
     own = set(source.splits.tolist())
@@ -77,11 +77,11 @@ def _cut(
     return threshold_part(names, labels, fraction=fraction, seed=config.split_seed, split=split)
 
 
-def _groups(config: DataConfig, source: Source, index: ImageIndex) -> Sequence[str] | None:
+def _groups(config: DataConfig, source: Source) -> Sequence[str] | None:
     """Returns the group of each image, "" for none; None where the recipe names no groups."""
     if config.groups is None:
         return None
-    groups = source.groups
+    groups, index = source.groups, source.index
     if groups is None:
         found = [re.search(config.groups, name) for name in index.ids]
         groups = tuple((match[1] or "") if match else "" for match in found)

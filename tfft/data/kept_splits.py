@@ -19,6 +19,8 @@ from tfft.system.formats import RUN
 FILE_NAME = "splits.csv"
 # The split of training images that `data.fraction` or `data.limit_per_class` leave out.
 UNUSED = "unused"
+# The split of images that `data.labels` removes.
+REMOVED = "removed"
 _NEEDED = ("split", "sha256")
 _SHA256 = re.compile("[0-9a-f]{64}")
 # Which split counts for an image that is in several: the first of these.
@@ -31,13 +33,16 @@ class KeptSplits:
 
     Attributes:
         ids: Names of the images, as their source has them.
-        splits: Their splits: one of `SPLITS`, or `UNUSED`.
+        splits: Their splits: one of `SPLITS`, `UNUSED` or `REMOVED`.
         digests: sha256 of the bytes of each, in hexadecimal.
+        labels: The class of each, as it was labelled then; "" for images that were removed, and for
+            all where the file says nothing of classes.
     """
 
     ids: tuple[str, ...]
     splits: tuple[str, ...]
     digests: tuple[str, ...]
+    labels: tuple[str, ...]
 
     def recalled(self, index: ImageIndex, usable: np.ndarray) -> tuple[np.ndarray, Changes]:
         """Returns the split of each image of a source as it was, and what has changed since.
@@ -53,7 +58,8 @@ class KeptSplits:
             str [images], "" for images that are new or have changed; and the changes.
         """
         found = self._numbers_of(index, usable)
-        left = {self.ids[number] for number in set(range(len(self.ids))) - set(found.tolist())}
+        lost = set(range(len(self.ids))) - set(found.tolist())
+        left = {self.ids[number] for number in lost if self.splits[number] != REMOVED}
         strangers = [index.ids[place] for place in np.flatnonzero(found < 0).tolist()]
         readable = [index.ids[place] for place in np.flatnonzero((found < 0) & usable).tolist()]
         changes = Changes(
@@ -62,6 +68,12 @@ class KeptSplits:
             changed=tuple(name for name in strangers if name in left),
         )
         return np.array([*self.splits, ""], "U10")[found], changes
+
+    def labels_of(self, index: ImageIndex) -> dict[str, str]:
+        """Returns how the images that are known were labelled, by name; "" for removed ones."""
+        found = self._numbers_of(index, np.ones(len(index), bool))
+        pairs = zip(index.ids, found.tolist(), strict=True)
+        return {name: self.labels[number] for name, number in pairs if number >= 0}
 
     def _numbers_of(self, index: ImageIndex, usable: np.ndarray) -> np.ndarray:
         """Returns which of the kept images each one is, int64 [images]; -1 for none of them."""
@@ -124,7 +136,7 @@ def read_kept_splits(path: Path) -> KeptSplits:
             f"an older version. Keep the splits of such a run by: tfft data split {path} --output "
             "FILE.csv"
         )
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, str, str]] = []
     try:
         _require_as_recorded(file)
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
@@ -139,18 +151,18 @@ def read_kept_splits(path: Path) -> KeptSplits:
                 )
             for line in reader:
                 image, split, digest = (line.get(key) or "" for key in (name, *_NEEDED))
-                if split not in (*SPLITS, UNUSED) or not _SHA256.fullmatch(digest):
+                if split not in (*SPLITS, UNUSED, REMOVED) or not _SHA256.fullmatch(digest):
                     raise DataError(
                         f"{file}:{reader.line_num}: not the split and the sha256 of an image. "
                         f"Received: {split!r:.40}, {digest!r:.80}"
                     )
-                rows.append((image, split, digest))
+                rows.append((image, split, digest, line.get("label") or ""))
     except OSError as error:
         raise DataError(f"cannot read the splits in {file}: {error.strerror}") from error
     except csv.Error as error:
         raise DataError(f"{file} is no CSV file: {error}") from error
-    names, splits, digests = zip(*rows, strict=True) if rows else ((), (), ())
-    return KeptSplits(names, splits, digests)
+    names, splits, digests, labels = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return KeptSplits(names, splits, digests, labels)
 
 
 def _require_as_recorded(file: Path) -> None:
@@ -168,11 +180,17 @@ def _require_as_recorded(file: Path) -> None:
 def write_kept_splits(path: Path, data: ImageData) -> None:
     """Writes the split of each image, by the name that its source gives it."""
     names = data.class_names["label"]
-    parts = data.splits if data.unused is None else {**data.splits, UNUSED: data.unused}
+    others = {UNUSED: data.unused, REMOVED: data.removed}
+    parts = {**data.splits, **{split: index for split, index in others.items() if index}}
     write_splits(
         path,
         (
-            {"id": image, "label": names[label], "split": split, "sha256": digest}
+            {
+                "id": image,
+                "label": "" if split == REMOVED else names[label],
+                "split": split,
+                "sha256": digest,
+            }
             for split, index in parts.items()
             for image, label, digest in zip(
                 index.ids, index.targets["label"], hexadecimal(index), strict=True

@@ -1,7 +1,7 @@
 """From the data section of a recipe to images that are known to be readable, in their splits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,7 @@ from tfft.data.divide import divided
 from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
+from tfft.data.labels import read_labels, relabelled
 from tfft.data.scan import Scan, bad_images, contradictions, corrupt_images, scan_images
 from tfft.data.sources.digits import digits_source
 from tfft.data.sources.folder import folder_source
@@ -36,6 +37,44 @@ _CONFLICTS_SHOWN = 10
 _LABEL_ONLY = MappingProxyType({"label": "classification"})
 
 
+@dataclass(frozen=True, eq=False)
+class _Scanned:
+    """The images of a source, and what was found of each.
+
+    Attributes:
+        source: The source, without images that `data.labels` removes; its index has digests.
+        scan: What the scan found.
+        bad: Images that cannot be read, by position.
+        conflicts: Images whose very bytes have another label too, by position.
+        removed: Images that `data.labels` removes.
+        labelled: What `data.labels` did; None without such a file.
+    """
+
+    source: Source
+    scan: Scan
+    bad: dict[int, BadImage]
+    conflicts: dict[int, BadImage]
+    removed: ImageIndex | None = None
+    labelled: "_Labelled | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """All images of a source with the labels that they came with, and what was done to these.
+
+    Attributes:
+        before: The source; its index has digests.
+        readable: bool [N], where an image can be read.
+        stayed: int64 [n], positions of the images that are not removed.
+        relabelled: Number of images with another label.
+    """
+
+    before: Source
+    readable: np.ndarray
+    stayed: np.ndarray
+    relabelled: int
+
+
 def load_data(
     config: DataConfig,
     progress: Progress = SILENT,
@@ -51,16 +90,17 @@ def load_data(
         progress: Where the work is reported.
         targets: Kind of head by the name of what it predicts.
         kept: Splits that a run keeps: each image is in the one that it was in, and images that the
-            run does not know are in none. Default: the images are split as `config` says.
+            run does not know are in none. Where `config` has labels, those that the run keeps hold.
+            Default: the images are labelled and split as `config` says.
 
     Raises:
         DataError: The source is missing or not usable, has no such target, or has bad images while
             `on_bad_image` is ``stop``, or such as the other keys stop at; the message names all of
             them.
     """
-    source, scan, bad, conflicts = _scanned(config, progress, targets)
-    corrupt = corrupt_images(source.index, scan)
-    index = replace(source.index, digests=scan.digests)
+    found = _scanned(config, progress, targets, kept)
+    source, scan, bad, conflicts = found.source, found.scan, found.bad, found.conflicts
+    corrupt, index = corrupt_images(source.index, scan), source.index
     if kept is not None:  # what else is there is not the model's
         ids, warn = set(kept.ids), config.on_label_conflict == "warn"
         bad = {place: image for place, image in bad.items() if image.path in ids}
@@ -79,10 +119,13 @@ def load_data(
     usable, changes = _usable(scan, bad), None
     if kept is not None:
         splits, changes = kept.recalled(index, usable)
+        removed = set(found.removed.ids if found.removed else ())
+        changes = replace(changes, gone=tuple(name for name in changes.gone if name not in removed))
         of_splits = tuple(changes.lines())
     else:
         _require_images(source, usable, bad)
-        splits, of_splits = divided(config, source, index, usable)
+        splits, of_splits = divided(config, source, usable)
+        of_splits += _moved_notes(config, found, usable, splits)
     parts, unused = _parts(index, splits), np.flatnonzero(splits == UNUSED)
     skipped = (*bad.values(), *source.unreadable)
     notes = (
@@ -106,6 +149,8 @@ def load_data(
         licence=source.licence,
         notes=notes,
         unused=index.take(unused) if len(unused) else None,
+        removed=found.removed,
+        relabelled=found.labelled and found.labelled.relabelled,
         changes=changes,
     )
 
@@ -144,16 +189,16 @@ def check_data(
     Raises:
         DataError: The source is missing or not usable at all, or has no such target.
     """
-    source, scan, bad, conflicts = _scanned(config, progress, targets)
+    found = _scanned(config, progress, targets)
+    source, scan, bad, conflicts = found.source, found.scan, found.bad, found.conflicts
     corrupt = corrupt_images(source.index, scan)
     if config.on_corrupt_image != "warn":
         bad = dict(sorted({**bad, **corrupt}.items()))
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
     usable = _usable(scan, left_out)
     _require_images(source, usable, left_out)
-    index = replace(source.index, digests=scan.digests)
-    splits, of_groups = divided(config, source, index, usable)
-    parts = _parts(index, splits)
+    splits, of_splits = divided(config, source, usable)
+    parts = _parts(source.index, splits)
     counts = _counts(parts, source.class_names)
     return DataReport(
         name=source.name,
@@ -162,7 +207,8 @@ def check_data(
         conflicts=tuple(conflicts.values()),
         corrupt=tuple(corrupt.values()),
         notes=source.notes
-        + of_groups
+        + of_splits
+        + _moved_notes(config, found, usable, splits)
         + gap_notes(counts)
         + copy_notes(parts)
         + _corrupt_notes(config, corrupt),
@@ -172,17 +218,61 @@ def check_data(
 
 
 def _scanned(
-    config: DataConfig, progress: Progress, targets: Mapping[str, str]
-) -> tuple[Source, Scan, dict[int, BadImage], dict[int, BadImage]]:
-    """Returns a source, its scan, and the images that are bad or contradict others."""
+    config: DataConfig,
+    progress: Progress,
+    targets: Mapping[str, str],
+    kept: KeptSplits | None = None,
+) -> _Scanned:
+    """Returns the images of a source with the labels that hold, and what the scan found of them."""
     if faults := [f"data.{key}: {text}" for key, text in config.faults()]:
         raise DataError("\n".join(faults))
     source = _SOURCES[config.kind](config, targets, progress)
     _require_names(source)
     _require_targets(source, targets)
     scan = scan_images(source.index, progress)
-    conflicts = contradictions(source.index, scan, source.class_names)
-    return source, scan, bad_images(source.index, scan), conflicts
+    source = replace(source, index=replace(source.index, digests=scan.digests))
+    removed = labelled = None
+    if isinstance(config, ImageFolderData | ManifestData) and config.labels is not None:
+        if kept is not None and any(kept.labels):
+            labels = kept.labels_of(source.index)
+        else:
+            labels = read_labels(config.labels)
+        new = relabelled(source, labels, config.labels.name)
+        stayed, gone = np.flatnonzero(~new.removed), np.flatnonzero(new.removed)
+        readable = np.array([not reason for reason in scan.reasons], bool)
+        labelled = _Labelled(source, readable, stayed, int(new.changed.sum()))
+        removed = source.index.take(gone) if len(gone) else None
+        source = replace(new.source.take(stayed), notes=source.notes + new.notes)
+        scan = scan.take(stayed)
+    return _Scanned(
+        source,
+        scan,
+        bad_images(source.index, scan),
+        contradictions(source.index, scan, source.class_names),
+        removed,
+        labelled,
+    )
+
+
+def _moved_notes(
+    config: DataConfig, found: _Scanned, usable: np.ndarray, splits: np.ndarray
+) -> tuple[str, ...]:
+    """Says which images are in another split than they would be without `data.labels`."""
+    if (labelled := found.labelled) is None:
+        return ()
+    all_usable = labelled.readable.copy()
+    all_usable[labelled.stayed] = usable
+    before = divided(config, labelled.before, all_usable)[0][labelled.stayed]
+    trained = {UNUSED: "train"}
+    pairs = zip(before.tolist(), splits.tolist(), strict=True)
+    moved = [k for k, pair in enumerate(pairs) if len({trained.get(s, s) for s in pair}) > 1]
+    if not moved:
+        return ()
+    return (
+        f"{counted(len(moved), 'image')} in another split than without data.labels, such as "
+        f"{found.source.index.ids[moved[0]]} ({before[moved[0]]}, now {splits[moved[0]]}): the "
+        "split of an image depends on the labels where a class is small, or with split_by: name",
+    )
 
 
 def _require_names(source: Source) -> None:

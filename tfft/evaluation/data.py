@@ -21,6 +21,7 @@ from tfft.data.load import load_data
 from tfft.data.sources.folder import split_folders
 from tfft.errors import DataError, ModelFileError, UsageError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.paths import expanded
 from tfft.system.progress import Progress
 from tfft.system.readable import counted
 
@@ -50,21 +51,17 @@ def evaluation_images(
             were, unless `split` is ``train`` or ``all``.
         progress: Where progress is reported.
         overrides: Values of the `data` section by which other data are read, such as
-            ``data.on_bad_image=skip``.
+            ``data.on_bad_image=skip``; of the model's own data, ``data.labels`` alone.
 
     Raises:
         DataError: There is no such split.
         ModelFileError: The model does not say what it was trained on.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: The model's own data are given overrides.
+        UsageError: The model's own data are given other overrides.
     """
     if data is None or str(data.absolute()) == (info.data or {}).get("path"):
-        if overrides:
-            raise UsageError(
-                "--set is for the images that --data names: those that the model was trained on "
-                "are read as they were"
-            )
-        loaded, others, has_splits = recorded_data(info, progress), None, True
+        labels = _labels_alone(overrides)
+        loaded, others, has_splits = recorded_data(info, progress, labels), None, True
     else:
         others, has_splits = data, _has_splits(data)
         config = _config_of_images(data, has_splits, overrides)
@@ -94,6 +91,19 @@ def evaluation_images(
             progress.message(note)
         loaded = replace(loaded, notes=loaded.notes + notes)
     return images, loaded, split
+
+
+def _labels_alone(overrides: Overrides) -> Path | None:
+    """Returns the labels file that overrides name, which may not set anything else."""
+    labels = None
+    for override in parse_overrides(overrides):
+        if override.path != ("data", "labels"):
+            raise UsageError(
+                "--set is for the images that --data names: those that the model was trained on "
+                "are read as they were, at most with other labels (--labels FILE)"
+            )
+        labels = override.value
+    return None if labels is None else expanded(str(labels))
 
 
 def _config_of_images(data: Path, has_splits: bool, overrides: Overrides) -> DataConfig:
@@ -132,12 +142,17 @@ def _never_seen(
     )
 
 
-def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
+def recorded_data(info: ModelInfo, progress: Progress, labels: Path | None = None) -> ImageData:
     """Returns the images that the model was trained on, in their splits.
 
     Where the splits were kept, they are those; what has changed since is said, and images that are
     new are in no split. Otherwise they are split as the data section says, which where it does not
     say by what was by names.
+
+    Args:
+        info: Description of the model.
+        progress: Where progress is reported.
+        labels: Labels file that holds in place of the labels that the model was trained with.
 
     Raises:
         ModelFileError: The model does not say what it was trained on.
@@ -151,10 +166,13 @@ def recorded_data(info: ModelInfo, progress: Progress) -> ImageData:
             f"--data DIR. {_TELLS}"
         )
     try:
-        config = _DATA.validate_python({"split_by": "name", **info.data})
+        others = {} if labels is None else {"labels": labels}
+        config = _DATA.validate_python({"split_by": "name", **info.data, **others})
     except ValidationError as error:
         raise ModelFileError(f"the model's record of its data cannot be read: {error}") from error
     kept = None if info.splits is None else read_kept_splits(info.splits)
+    if kept is not None and labels is not None:
+        kept = replace(kept, labels=())
     return load_data(config, progress, _wanted(info), kept)
 
 

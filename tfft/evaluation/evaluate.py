@@ -90,7 +90,7 @@ def evaluate(
         data: Directory with one folder for each class, or a manifest; default: the data that the
             model was trained on.
         overrides: Values of the `data` section by which `data` are read, such as
-            ``data.on_bad_image=skip``.
+            ``data.on_bad_image=skip``; without `data`, ``data.labels`` alone.
         batch_size: Number of images that are predicted at a time.
         progress: Where progress is reported.
 
@@ -98,14 +98,15 @@ def evaluate(
         ModelFileError: `model` is no model.
         DataError: There is no such split, or it has classes that the model does not know.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: There are overrides without other data.
+        UsageError: There are other overrides without other data.
     """
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
     index, loaded, split = evaluation_images(predictor.info, split, data, progress, overrides)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
     run = run_directory(predictor)
-    if data is None and run is not None:
-        _say_what_was_trained_on(Run(run), split, loaded, progress)
+    own_run = run if data is None and not overrides else None
+    if own_run is not None:
+        _say_what_was_trained_on(Run(own_run), split, loaded, progress)
     answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
     metrics = {
         name: head_metrics(head, answers[name], targets[name])
@@ -114,10 +115,10 @@ def evaluate(
     evaluation = Evaluation(
         str(run or predictor.path), split, len(index), metrics, loaded.notes, predictor.kind
     )
-    if data is None and run is not None:
-        EVALUATION.write(run / "evaluation" / f"{split}.json", evaluation.to_json())
+    if own_run is not None:
+        EVALUATION.write(own_run / "evaluation" / f"{split}.json", evaluation.to_json())
         key = answers_key(predictor, index)
-        save_answers(run, split, Answers(np.array(index.ids), targets, answers, key))
+        save_answers(own_run, split, Answers(np.array(index.ids), targets, answers, key))
     return evaluation
 
 

@@ -44,7 +44,7 @@ def evaluate(
             of other data that have no splits.
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
         overrides: Values of the `data` section by which `data` are read:
-            ``{"data.on_bad_image": "skip"}``; default: none.
+            ``{"data.on_bad_image": "skip"}``; without `data`, ``data.labels`` alone; default: none.
         batch_size: Number of images at a time; default: 32.
         allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
@@ -57,7 +57,7 @@ def evaluate(
         DataError: The images are not there, have no such split, or have classes that the model does
             not know.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: There are overrides without other data.
+        UsageError: There are other overrides without other data.
         ServerError: The server does not answer.
 
     Example:

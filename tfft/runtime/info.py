@@ -15,7 +15,7 @@ FILE_NAME = "tfft.json"
 # archive at its end.
 DIGEST_KEY = "model_sha256"
 # Keys of the `data` section with paths on the machine that trained.
-PLACES = ("path", "data_dir", "archives", "split_like")
+PLACES = ("path", "data_dir", "archives", "split_like", "labels")
 
 
 _KINDS = ("classification", "multi_label", "regression", "box")

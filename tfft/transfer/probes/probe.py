@@ -18,7 +18,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted, interval_text
 from tfft.transfer.frozen.part import pooled_blocks, read_outputs
 from tfft.transfer.linear.head import solve_linear_head
-from tfft.transfer.prepare import Prepared, prepare
+from tfft.transfer.prepare import Prepared, load_of_recipe, prepare, prepare_with
 
 _CANDIDATES = (0.003, 0.03, 0.3)
 
@@ -127,7 +127,8 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
             f"{command_text('train', '--resume', path)}"
         )
     untrained = recipe.backbone.model_copy(update={"weights": "random"})
-    prepared = prepare(recipe.model_copy(update={"backbone": untrained}), progress)
+    data = load_of_recipe(recipe, progress, run.kept_splits())
+    prepared = prepare_with(recipe.model_copy(update={"backbone": untrained}), data, progress)
     trained = load_keras_file(run.model_file)
     prepared.classifier.model.set_weights(trained.get_weights())
     return _probe(recipe, prepared, head, progress)
