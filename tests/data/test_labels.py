@@ -181,7 +181,7 @@ def test_all_faults_of_a_file_are_named_at_once(photo_folder):
 
 def test_what_is_no_file_or_no_text_is_named(photo_folder):
     missing = photo_folder / "missing.csv"
-    with pytest.raises(DataError, match="cannot read the labels file .*missing.csv: "):
+    with pytest.raises(DataError, match=r"cannot read the labels file .*missing\.csv: "):
         load_data(folder(photo_folder, labels=missing))
     missing.write_bytes("path,label\ncat/0.jpg,caf\xe9".encode("latin-1"))
     with pytest.raises(DataError, match="is no CSV file in UTF-8"):
@@ -191,7 +191,7 @@ def test_what_is_no_file_or_no_text_is_named(photo_folder):
 def test_labels_must_leave_two_classes(photo_folder):
     names = sorted(f"{file.parent.name}/{file.name}" for file in photo_folder.glob("*/*.jpg"))
     rows = "".join(f"{name},{'cat' if name < 'd' else ''}\n" for name in names)
-    with pytest.raises(DataError, match="leaves less than two classes .* Left: cat"):
+    with pytest.raises(DataError, match=r"leaves less than two classes .* Left: cat"):
         load_data(folder(photo_folder, labels=labels_file(photo_folder, rows)))
 
 

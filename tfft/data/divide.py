@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,31 +16,73 @@ from tfft.errors import DataError
 from tfft.system.readable import counted
 
 
+@dataclass(frozen=True, eq=False)
+class AsTheyCame:
+    """The N images of a source with the labels that they came with, before others hold.
+
+    Attributes:
+        source: The source; its index has digests.
+        usable: bool [N], where an image can be read and is not left out.
+        stayed: int64 [n], positions of the images that are not removed.
+    """
+
+    source: Source
+    usable: np.ndarray
+    stayed: np.ndarray
+
+
 def divided(
-    config: DataConfig, source: Source, usable: np.ndarray
+    config: DataConfig, source: Source, usable: np.ndarray, came: AsTheyCame | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Returns the split of each image; test and validation are cut from training if missing.
 
     Args:
         config: The `data` section of a recipe.
         source: The source, with its own splits; its index has digests.
-        usable: bool [N], where an image can be read and is not left out.
+        usable: bool [n], where an image can be read and is not left out.
+        came: The images as they came, where other labels hold in `source`: test and validation are
+            cut from these, so that no image changes its split by being relabelled, nor by others
+            being removed, unless a class would have no image to train on.
 
     Returns:
-        str [N]: one of `SPLITS`, `UNUSED`, or "" for images that are not usable; and remarks about
-        groups, for a person.
+        str [n]: one of `SPLITS`, `UNUSED`, or "" for images that are not usable; and remarks about
+        groups and about images in another split than without `data.labels`, for a person.
 
     Raises:
         DataError: The groups, or the splits that are to be taken over, are not there.
     """
-    index = source.index
-    groups = _groups(config, source)
-    pieces = _pieces(config, index, usable, groups)
+    labels, groups = source.index.targets["label"], _groups(config, source)
+    pieces = _pieces(config, source.index, usable, groups)
+    splits, notes = _cut_from(config, source, usable, pieces), ()
+    if came is not None:
+        came_pieces = _pieces(config, came.source.index, came.usable, _groups(config, came.source))
+        before = _cut_from(config, came.source, came.usable, came_pieces)[came.stayed]
+        if set(labels[splits == "train"]) <= set(labels[before == "train"]):
+            splits = before
+        else:
+            notes = _moved_notes(source, before, splits)
+    if config.fraction < 1 or config.limit_per_class is not None:
+        pool = np.flatnonzero(splits == "train")
+        used = limited_part(
+            [pieces[position] for position in pool.tolist()],
+            labels[pool],
+            fraction=config.fraction,
+            limit_per_class=config.limit_per_class,
+            seed=config.split_seed,
+        )
+        splits[pool[~used]] = UNUSED
+    return splits, _group_notes(groups, splits) + notes
+
+
+def _cut_from(
+    config: DataConfig, source: Source, usable: np.ndarray, pieces: list[str]
+) -> np.ndarray:
+    """Returns the split of each image; all that is left is for training."""
     splits = np.where(usable, source.splits.astype("U10"), "")  # as long as "validation"
     own = set(source.splits.tolist())
     free = splits == "train"
     if config.split_like is not None:
-        known = _taken_over(read_kept_splits(config.split_like), index, pieces)
+        known = _taken_over(read_kept_splits(config.split_like), source.index, pieces)
         splits[free] = np.where(known == "", "train", known)[free]
         free &= known == ""
     for split, fraction in (
@@ -49,17 +92,18 @@ def divided(
         if split not in own:
             pool = np.flatnonzero(free & (splits == "train"))
             splits[pool[_cut(config, pieces, source, pool, split, fraction)]] = split
-    if config.fraction < 1 or config.limit_per_class is not None:
-        pool = np.flatnonzero(splits == "train")
-        used = limited_part(
-            [pieces[position] for position in pool.tolist()],
-            index.targets["label"][pool],
-            fraction=config.fraction,
-            limit_per_class=config.limit_per_class,
-            seed=config.split_seed,
-        )
-        splits[pool[~used]] = UNUSED
-    return splits, _group_notes(groups, splits)
+    return splits
+
+
+def _moved_notes(source: Source, before: np.ndarray, splits: np.ndarray) -> tuple[str, ...]:
+    """Says which images are in another split than they would be without `data.labels`."""
+    moved = np.flatnonzero(before != splits)
+    return tuple(
+        f"{counted(len(moved), 'image')} in another split than without data.labels, such as "
+        f"{source.index.ids[place]} ({before[place]}, now {splits[place]}), since a class would "
+        "have no image to train on"
+        for place in moved[:1]
+    )
 
 
 def _cut(

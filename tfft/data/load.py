@@ -9,7 +9,7 @@ import numpy as np
 
 from tfft.config.data import DataConfig, ImageFolderData, ManifestData
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
-from tfft.data.divide import divided
+from tfft.data.divide import AsTheyCame, divided
 from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
@@ -47,7 +47,8 @@ class _Scanned:
         bad: Images that cannot be read, by position.
         conflicts: Images whose very bytes have another label too, by position.
         removed: Images that `data.labels` removes.
-        labelled: What `data.labels` did; None without such a file.
+        relabelled: Number of images with another label; None without such a file.
+        came: All images as they came, where `data.labels` changes them.
     """
 
     source: Source
@@ -55,24 +56,16 @@ class _Scanned:
     bad: dict[int, BadImage]
     conflicts: dict[int, BadImage]
     removed: ImageIndex | None = None
-    labelled: "_Labelled | None" = None
+    relabelled: int | None = None
+    came: AsTheyCame | None = None
 
-
-@dataclass(frozen=True, eq=False)
-class _Labelled:
-    """All images of a source with the labels that they came with, and what was done to these.
-
-    Attributes:
-        before: The source; its index has digests.
-        readable: bool [N], where an image can be read.
-        stayed: int64 [n], positions of the images that are not removed.
-        relabelled: Number of images with another label.
-    """
-
-    before: Source
-    readable: np.ndarray
-    stayed: np.ndarray
-    relabelled: int
+    def as_they_came(self, usable: np.ndarray) -> AsTheyCame | None:
+        """Returns all images as they came, where those that stayed are usable or not."""
+        if self.came is None:
+            return None
+        of_all = self.came.usable.copy()
+        of_all[self.came.stayed] = usable
+        return replace(self.came, usable=of_all)
 
 
 def load_data(
@@ -124,8 +117,7 @@ def load_data(
         of_splits = tuple(changes.lines())
     else:
         _require_images(source, usable, bad)
-        splits, of_splits = divided(config, source, usable)
-        of_splits += _moved_notes(config, found, usable, splits)
+        splits, of_splits = divided(config, source, usable, found.as_they_came(usable))
     parts, unused = _parts(index, splits), np.flatnonzero(splits == UNUSED)
     skipped = (*bad.values(), *source.unreadable)
     notes = (
@@ -150,7 +142,7 @@ def load_data(
         notes=notes,
         unused=index.take(unused) if len(unused) else None,
         removed=found.removed,
-        relabelled=found.labelled and found.labelled.relabelled,
+        relabelled=found.relabelled,
         changes=changes,
     )
 
@@ -197,7 +189,7 @@ def check_data(
     left_out = {**bad, **conflicts} if config.on_label_conflict != "warn" else bad
     usable = _usable(scan, left_out)
     _require_images(source, usable, left_out)
-    splits, of_splits = divided(config, source, usable)
+    splits, of_splits = divided(config, source, usable, found.as_they_came(usable))
     parts = _parts(source.index, splits)
     counts = _counts(parts, source.class_names)
     return DataReport(
@@ -208,7 +200,6 @@ def check_data(
         corrupt=tuple(corrupt.values()),
         notes=source.notes
         + of_splits
-        + _moved_notes(config, found, usable, splits)
         + gap_notes(counts)
         + copy_notes(parts)
         + _corrupt_notes(config, corrupt),
@@ -231,7 +222,7 @@ def _scanned(
     _require_targets(source, targets)
     scan = scan_images(source.index, progress)
     source = replace(source, index=replace(source.index, digests=scan.digests))
-    removed = labelled = None
+    removed = changed = came = None
     if isinstance(config, ImageFolderData | ManifestData) and config.labels is not None:
         if kept is not None and any(kept.labels):
             labels = kept.labels_of(source.index)
@@ -240,7 +231,7 @@ def _scanned(
         new = relabelled(source, labels, config.labels.name)
         stayed, gone = np.flatnonzero(~new.removed), np.flatnonzero(new.removed)
         readable = np.array([not reason for reason in scan.reasons], bool)
-        labelled = _Labelled(source, readable, stayed, int(new.changed.sum()))
+        changed, came = int(new.changed.sum()), AsTheyCame(source, readable, stayed)
         removed = source.index.take(gone) if len(gone) else None
         source = replace(new.source.take(stayed), notes=source.notes + new.notes)
         scan = scan.take(stayed)
@@ -250,28 +241,8 @@ def _scanned(
         bad_images(source.index, scan),
         contradictions(source.index, scan, source.class_names),
         removed,
-        labelled,
-    )
-
-
-def _moved_notes(
-    config: DataConfig, found: _Scanned, usable: np.ndarray, splits: np.ndarray
-) -> tuple[str, ...]:
-    """Says which images are in another split than they would be without `data.labels`."""
-    if (labelled := found.labelled) is None:
-        return ()
-    all_usable = labelled.readable.copy()
-    all_usable[labelled.stayed] = usable
-    before = divided(config, labelled.before, all_usable)[0][labelled.stayed]
-    trained = {UNUSED: "train"}
-    pairs = zip(before.tolist(), splits.tolist(), strict=True)
-    moved = [k for k, pair in enumerate(pairs) if len({trained.get(s, s) for s in pair}) > 1]
-    if not moved:
-        return ()
-    return (
-        f"{counted(len(moved), 'image')} in another split than without data.labels, such as "
-        f"{found.source.index.ids[moved[0]]} ({before[moved[0]]}, now {splits[moved[0]]}): the "
-        "split of an image depends on the labels where a class is small, or with split_by: name",
+        changed,
+        came,
     )
 
 
