@@ -10,6 +10,7 @@ import pytest
 
 from tfft.backbones.describe import BackboneDescription, BlockDescription
 from tfft.cache.room import Listed
+from tfft.data.applied_labels import AppliedLabels, Move
 from tfft.data.dataset import BadImage, DataReport, ImageData
 from tfft.evaluation.calibrate import Calibration, HeadCalibration
 from tfft.evaluation.evaluate import Evaluation
@@ -243,6 +244,20 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "photos: 7 images, 7 bad files, 0 under two labels\n  7 train; 7 jpeg\n"
         + "".join(f"  {n}.jpg: no image\n" for n in range(5))
         + "  and 2 more\n  3 (cat) to 4 (dog) images a class, 1.33 times as many",
+    ),
+    "applied labels": (
+        AppliedLabels(
+            Path("/data/photos"),
+            (Move("red/1.png", "blue/1-2.png"), Move("red/2.png", "../photos-removed/red/2.png")),
+            1,
+            Path("/data/photos-removed"),
+            undone=False,
+            is_done=False,
+        ),
+        "<AppliedLabels photos: 2 files to move, 1 of them removed>",
+        "photos: 2 files to move, 1 of them removed\n"
+        "  red/1.png to blue/1-2.png\n"
+        "  red/2.png to ../photos-removed/red/2.png",
     ),
     "backbone": (
         BackboneDescription(

@@ -1,5 +1,6 @@
 """`tfft data`: preparing and checking images without training on them."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import tfft
 from tfft.cli.options import (
     PathType,
     data_option,
+    data_set_option,
     json_option,
     labels_option,
     quiet_option,
@@ -19,10 +21,12 @@ from tfft.cli.options import (
 )
 from tfft.cli.output import new_table, print_result, print_rich, results_stream
 from tfft.cli.progress import shown_progress
-from tfft.errors import DataError
-from tfft.system.readable import counted
+from tfft.errors import DataError, UsageError
+from tfft.system.printable import printable_name
+from tfft.system.readable import command_text, counted
 
 if TYPE_CHECKING:
+    from tfft.data.applied_labels import AppliedLabels
     from tfft.data.dataset import DataReport
 
 _CLASSES = 20
@@ -32,7 +36,7 @@ _source_argument = click.argument("source", metavar="RECIPE|DIR")
 
 @click.group()
 def command() -> None:
-    """Prepare the data of a recipe, check them, or keep how they are split."""
+    """Prepare the data of a recipe, check them, keep how they are split, or apply labels."""
 
 
 @command.command()
@@ -145,6 +149,103 @@ def split(
             )
         table = _splits_table(f"{written.name}, in {written.path}", written.counts)
         print_result(results, as_json, written.to_json(), table, written.use)
+
+
+@command.command()
+@click.argument("directory", metavar="DIR", type=PathType())
+@click.option(
+    "--labels",
+    type=PathType(),
+    metavar="FILE",
+    help="CSV file with the columns path and label. An empty label removes an image.",
+)
+@click.option("--undo", is_flag=True, help="Move back what was applied last.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before files are moved.")
+@click.option("--dry-run", is_flag=True, help="Show what would be moved, and move nothing.")
+@click.option(
+    "--removed",
+    type=PathType(),
+    metavar="DIR",
+    help="Folder for images that are removed.  [default: DIR-removed, beside DIR]",
+)
+@data_set_option
+@json_option
+@quiet_option
+def apply(
+    directory: Path,
+    labels: Path | None,
+    undo: bool,
+    yes: bool,
+    dry_run: bool,
+    removed: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Move images into the folders of the classes that a labels file gives them.
+
+    It shows what would be moved and asks. No file is replaced: where a name is taken, a number is
+    added. What was interrupted goes on by the same command, and --undo takes back what was applied
+    last. Leave out --labels FILE once it is applied.
+
+    \b
+    Example:
+      tfft data apply photos/ --labels fixes.csv
+      tfft data apply photos/ --undo
+    """
+    if undo == (labels is not None):
+        raise UsageError("give --labels FILE to apply it, or --undo to take back the last one")
+    if undo and (overrides or removed):
+        raise UsageError("--undo moves files back to where they were; it takes no --set, --removed")
+
+    def moved(*, dry_run: bool) -> "AppliedLabels":
+        with shown_progress(quiet) as progress:
+            if labels is None:
+                return tfft.undo_labels(directory, dry_run=dry_run, progress=progress)
+            return tfft.apply_labels(
+                directory,
+                labels,
+                overrides=overrides,
+                removed_to=removed,
+                dry_run=dry_run,
+                progress=progress,
+            )
+
+    with results_stream() as results:
+        found = moved(dry_run=True)
+        if found.moves and not (yes or dry_run):
+            print_rich(sys.stderr, _moves_table(found), "\n".join(found.lines()))
+            yes = _is_agreed(found)
+        if found.moves and yes and not dry_run:
+            found = moved(dry_run=False)
+        back = f"to take it back: {command_text('data', 'apply', directory, '--undo')}"
+        print_result(
+            results,
+            as_json,
+            found.to_json(),
+            *([_moves_table(found)] if dry_run else []),
+            "\n".join([*found.lines(), *([back] if found.is_done and not undo else [])]),
+        )
+
+
+def _moves_table(found: "AppliedLabels") -> Table:
+    """Returns how many files go from which folder to which."""
+    table = new_table(["from", "to"], ["files"], str(found.directory))
+    for (start, end), count in found.counts().items():
+        table.add_row(printable_name(start), printable_name(end), f"{count:,}")
+    return table
+
+
+def _is_agreed(found: "AppliedLabels") -> bool:
+    """Asks whether files are to be moved.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("nothing is moved unasked: give --yes, or --dry-run to see what would be")
+    back = " back" if found.undone else ""
+    return click.confirm(f"Move {counted(len(found.moves), 'file')}{back}?", err=True)
 
 
 def _splits_table(title: str, counts: dict[str, int]) -> Table:

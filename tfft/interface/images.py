@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
-from tfft.interface.common import recipe_or_images
+from tfft.interface.common import optional_path, recipe_or_images
 from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.config.data import ImageFolderData
     from tfft.config.loading.overrides import Overrides
+    from tfft.data.applied_labels import AppliedLabels
     from tfft.data.dataset import ImageData
     from tfft.data.load import DataReport
     from tfft.data.split_list import SplitList
@@ -158,3 +160,108 @@ def check_data(
 
     loaded = recipe_or_images(recipe, data, overrides)
     return check(loaded.data, progress, targets_of(loaded.heads))
+
+
+def apply_labels(
+    directory: str | Path,
+    labels: str | Path,
+    *,
+    overrides: "Overrides" = (),
+    removed_to: str | Path | None = None,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> "AppliedLabels":
+    """Moves photos into the folders of the classes that a labels file gives them.
+
+    No file is ever replaced: where a name is taken, the file gets another one. The moves are listed
+    in the folder (`.labels-applied.json`) before the first, so that an application that was
+    interrupted is gone on with by calling this again, and any is taken back by `undo_labels`.
+
+    Args:
+        directory: A directory with one folder a class, or with splits of such.
+        labels: A CSV file with the columns path and label, as `data.labels` takes it.
+        overrides: How the directory is read: ``{"data.folders": "classes"}``; default: none.
+        removed_to: A directory for photos that are removed, on the same disk and not within
+            `directory`; default: ``<directory>-removed`` beside it.
+        dry_run: Move nothing; default: no.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Which files were moved and where to, or would be.
+
+    Raises:
+        DataError: There is no such directory or labels file, a label cannot be applied, or a file
+            is in the way.
+        UsageError: `removed_to` is not fit, or what was applied before is being undone.
+        TfftError: A file cannot be moved.
+
+    Example:
+        >>> import shutil
+        >>> from pathlib import Path
+        >>> import tfft
+        >>> photos = shutil.copytree("photos", "mended")
+        >>> _ = Path("fixes.csv").write_text("path,label\\nred/1.png,blue\\nred/2.png,\\n")
+        >>> print(tfft.apply_labels("mended", "fixes.csv"))
+        mended: 2 files moved, 1 of them removed
+          red/1.png to blue/1-2.png
+          red/2.png to ../mended-removed/red/2.png
+          fixes.csv: 1 image relabelled, 1 removed
+        >>> tfft.undo_labels("mended")
+        <AppliedLabels mended: 2 files moved back>
+    """
+    from tfft.data.applied_labels import apply_labels as apply
+
+    return apply(
+        _folder(directory, overrides, labels),
+        removed_to=optional_path(removed_to),
+        dry_run=dry_run,
+        progress=progress,
+    )
+
+
+def undo_labels(
+    directory: str | Path,
+    *,
+    dry_run: bool = False,
+    progress: Progress = SILENT,
+) -> "AppliedLabels":
+    """Moves photos back to where they were before `apply_labels` was called the last time.
+
+    Args:
+        directory: The directory that labels were applied to.
+        dry_run: Move nothing; default: no.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Which files were moved and where to, or would be.
+
+    Raises:
+        DataError: There is no such directory, or a file is in the way.
+        UsageError: No labels were applied to it.
+        TfftError: A file cannot be moved.
+
+    Example:
+        >>> import tfft
+        >>> tfft.undo_labels("photos")
+        Traceback (most recent call last):
+        tfft.errors.UsageError: no labels have been applied to ...
+    """
+    from tfft.data.applied_labels import undo_labels as undo
+
+    return undo(_folder(directory, ()), dry_run=dry_run, progress=progress)
+
+
+def _folder(
+    directory: str | Path, overrides: "Overrides", labels: str | Path | None = None
+) -> "ImageFolderData":
+    """Returns the section of a recipe that a directory of images stands for."""
+    from tfft.config.data import ImageFolderData
+    from tfft.config.loading.load import load_recipe
+
+    config = load_recipe("classifier", data=expanded(directory), overrides=overrides).data
+    if not isinstance(config, ImageFolderData):
+        raise UsageError(
+            "labels are applied to a folder; in a manifest, change the column label. "
+            f"Received: {directory}"
+        )
+    return config.model_copy(update={"labels": labels and expanded(labels).absolute()})

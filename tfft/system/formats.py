@@ -331,6 +331,21 @@ class _Converted:
     about: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class _AppliedEntry:
+    state: str
+    labels: str
+    time: str
+    removed_to: str
+    folders: list[str]
+    moves: list[tuple[str, str]]
+
+
+@dataclass
+class _AppliedLabels:
+    entries: list[_AppliedEntry]
+
+
 # run.json; its recipe.yaml is a recipe, whose renamed keys `config.loading` reads. Runs of format 2
 # keep the split of each image (`data.kept_splits`), which the recipe alone says of older ones.
 RUN = Format("the record of a run", (_same, _same), _Run)
@@ -352,3 +367,5 @@ CONVERTED = Format("a converted model of the cache", (_same,), _Converted)
 # study.json, which says that a directory is a study, and what studies leave in it.
 STUDY = Format("a study", (_same,))
 COST = Format("the cost of a run", (_same,), _Cost)
+# What labels moved in a folder of photos.
+APPLIED_LABELS = Format("the journal of applied labels", (_same,), _AppliedLabels)
