@@ -99,7 +99,7 @@ def test_a_process_that_cannot_be_started_is_no_fault_of_the_log(tmp_path, monke
     def refuse(*_, **__):
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(process.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     recipe = load_recipe("quickstart")
     with pytest.raises(TfftError, match=r"cannot start .*: Resource temporarily unavailable$"):
         run_worker(recipe, tmp_path / "run", "test", title="run 1", progress=SILENT)
@@ -140,7 +140,7 @@ def test_a_worker_that_was_killed_is_called_that(tmp_path, monkeypatch):
     )
     start = subprocess.Popen
     monkeypatch.setattr(
-        process.subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", script], **how)
+        subprocess, "Popen", lambda _, **how: start([sys.executable, "-c", script], **how)
     )
     recipe = load_recipe("quickstart")
     with pytest.raises(WorkerError, match=r"killed \(SIGKILL\), probably .* out of memory") as said:

@@ -1,7 +1,6 @@
 """The process of one run of a study."""
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -14,23 +13,11 @@ import pytest
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.studies import worker
 from tfft.studies.process import is_finished
-from tfft.studies.worker import Events
+from tfft.system.workers import Events
 
 fcntl = pytest.importorskip("fcntl")
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_the_next_step_stops_when_the_study_is_gone_if_the_interrupt_was_lost():
-    stream, stop = io.StringIO(), threading.Event()
-    task = Events(stream, stop).start("training", 3)
-    task.advance(1, loss=0.5)
-    stop.set()
-    with pytest.raises(KeyboardInterrupt):
-        task.advance(1)
-    task.close()
-    events = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [next(iter(event)) for event in events] == ["start", "advance", "close"]
 
 
 def test_a_run_is_finished_before_its_checkpoints_are_removed(tmp_path, monkeypatch):

@@ -2,13 +2,9 @@
 
 import contextlib
 import fcntl
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from tfft.config.loading.load import dump_recipe, load_recipe
 from tfft.config.recipe import Recipe
@@ -16,14 +12,12 @@ from tfft.errors import TfftError, UsageError
 from tfft.system.files import explained_os_errors, lock_or_none, write_text
 from tfft.system.formats import COST, STUDY
 from tfft.system.processes import killed_text
-from tfft.system.progress import Progress, Task
+from tfft.system.progress import Progress
+from tfft.system.workers import INTERRUPTED, followed, started_worker, stop_worker
 from tfft.version import __version__
 
-# Seconds a worker has to write its checkpoint when it is stopped.
-_GRACE_S = 60.0
+_WORKER = "tfft.studies.worker"
 COST_FILE = "cost.json"
-# Exit code of a worker that was stopped, by its study or by a signal.
-INTERRUPTED = 130
 _LINES_OF_LOG = 5
 
 
@@ -100,19 +94,18 @@ def run_worker(
         return
     write_text(recipe_file, dump_recipe(recipe))
     log = run.with_name(f"{run.name}.log")
-    command = [sys.executable, "-m", "tfft.studies.worker", str(recipe_file), str(run), split]
     with explained_os_errors(log):
         errors = log.open("a", encoding="utf-8")
     with errors:
-        process = _started(command, errors)
+        process = started_worker(_WORKER, [str(recipe_file), str(run), split], errors)
         try:
-            error = _follow(process, title, progress, watch)
+            sent = followed(process, progress, title=title, watch=watch)
         finally:
-            _stop(process)
+            stop_worker(process)
     if process.returncode == INTERRUPTED:
         raise TfftError(f"{run} was stopped by a signal. The same command goes on with it.")
     if process.returncode:
-        raise WorkerError(error or _why_it_failed(process.returncode, log))
+        raise WorkerError(sent.get("error") or _why_it_failed(process.returncode, log))
 
 
 def _why_it_failed(returncode: int, log: Path) -> str:
@@ -143,62 +136,3 @@ def require_same_recipe(recipe: Recipe, file: Path, said: str) -> None:
             f"{said} another recipe ({file}). Choose another --name, or remove this directory to "
             "run it again."
         )
-
-
-def _started(command: list[str], errors: TextIO) -> subprocess.Popen:
-    try:
-        # In its own session: Ctrl-C in the terminal reaches it once, through this process.
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise TfftError(f"cannot start {command[0]}: {error.strerror or error}") from error
-
-
-def _follow(
-    process: subprocess.Popen, title: str, progress: Progress, watch: Callable[[], None]
-) -> str:
-    """Shows what the worker reports until it ends; returns its error, if it sent one."""
-    error = ""
-    tasks: list[Task] = []  # those that are open, from the outermost to the innermost
-    try:
-        for line in process.stdout or ():
-            try:
-                event = json.loads(line)
-            except ValueError:  # a line that a killed worker left half written
-                continue
-            error = event.get("error", error)
-            if "start" in event:
-                what = f"{title}: {event['start']}"
-                tasks.append(progress.start(what, event["total"], event["unit"]))
-            elif tasks and "advance" in event:
-                tasks[-1].advance(event["advance"], **event["values"])
-            elif tasks and "close" in event:
-                tasks.pop().close()
-            watch()
-        process.wait()
-    finally:
-        for task in reversed(tasks):
-            task.close()
-    return error
-
-
-def _stop(process: subprocess.Popen) -> None:
-    """Lets a worker that is still running stop by itself, or kills it; closes its streams."""
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    finally:
-        if process.stdout is not None:
-            process.stdout.close()

@@ -1,54 +1,46 @@
 """One run of a study in its own process: ``python -m tfft.studies.worker RECIPE RUN SPLIT``.
 
 It trains (or resumes), evaluates, records the cost and exits: the peak memory is that of this run
-alone, and a crash ends nothing else. Progress goes to stdout, one JSON document per line. The study
-holds stdin open; when it closes, the run stops as on Ctrl-C, whatever happened to the study.
+alone, and a crash ends nothing else. `tfft.system.workers` has
+how it reports its progress and when it stops.
 """
 
-import _thread
-import contextlib
 import fcntl
-import json
-import os
 import shutil
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tfft.errors import TfftError
 from tfft.evaluation.evaluate import evaluate
 from tfft.runs.run import Run
-from tfft.studies.process import COST_FILE, INTERRUPTED
+from tfft.studies.process import COST_FILE
 from tfft.system import onednn
 from tfft.system.formats import COST
-from tfft.system.printable import printable
 from tfft.system.signals import signals_interrupt
+from tfft.system.workers import INTERRUPTED, Events, events_of_this_worker
 
 
 def main(arguments: list[str]) -> int:
     """Does the work and returns the exit code."""
     recipe, run, split = arguments
-    events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # so that the output of libraries is not taken for events
-    stop = threading.Event()
-    threading.Thread(target=_stop_with_the_study, args=[stop], daemon=True).start()
+    events = events_of_this_worker()
     try:
         # A worker of a study that was killed may still be stopping in this run. Each one locks the
         # log of its run, which is its stderr, until it has ended.
         fcntl.flock(sys.stderr.fileno(), fcntl.LOCK_EX)
         with signals_interrupt():
-            work(Path(recipe), Path(run), split, Events(events, stop))
+            work(Path(recipe), Path(run), split, events)
     except TfftError as error:
-        _send(events, error=str(error))
+        events.send(error=str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
 
 
-def work(recipe: Path, run: Path, split: str, progress: "Events") -> None:
+def work(recipe: Path, run: Path, split: str, progress: Events) -> None:
     """Trains a recipe into `run`, evaluates it on `split`, and writes what it cost.
 
     Checkpoints are removed once the run is recorded as finished: a study needs only its metrics.
@@ -106,48 +98,6 @@ def _peak_memory_mb() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3))
-
-
-def _stop_with_the_study(stop: threading.Event) -> None:
-    # os.read, since a thread that waits inside sys.stdin would keep Python from exiting.
-    while os.read(0, 1):
-        pass
-    stop.set()
-    _thread.interrupt_main()
-
-
-class Events:
-    """Progress that is sent to the study.
-
-    Args:
-        stream: Stream that the study reads.
-        stop: Event that is set when the study is gone. Python drops an interrupt that reaches the
-            main thread inside a ``__del__``, so the next step of the work stops too.
-    """
-
-    def __init__(self, stream: TextIO, stop: threading.Event) -> None:
-        self._stream, self._stop = stream, stop
-
-    def start(self, description: str, total: int | None, unit: str = "images") -> "Events":
-        _send(self._stream, start=description, total=total, unit=unit)
-        return self
-
-    def advance(self, steps: int = 1, **values: float | str) -> None:
-        if self._stop.is_set() and threading.current_thread() is threading.main_thread():
-            self._stop.clear()
-            raise KeyboardInterrupt
-        _send(self._stream, advance=steps, values=values)
-
-    def close(self) -> None:
-        _send(self._stream, close=True)
-
-    def message(self, text: str) -> None:
-        print(printable(text), file=sys.stderr)  # noqa: T201
-
-
-def _send(stream: TextIO, **event: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the study was killed, as stdin tells too
-        stream.write(json.dumps(event) + "\n")
 
 
 if __name__ == "__main__":
