@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tfft.data.dataset import Source, shown
-from tfft.errors import DataError
+from tfft.errors import DataError, shortened
 from tfft.system.files import atomic_path, locked
 from tfft.system.listing import file_fault
 from tfft.system.printable import printable_name
@@ -209,11 +209,17 @@ def relabelled(source: Source, labels: Mapping[str, str], said: str) -> Relabell
     )
 
 
+def new_class_fault(name: str) -> str:
+    """Returns why no class that is made can be called so, or ""."""
+    if "/" in name or name.startswith(".") or name != name.strip():
+        return (
+            "no class can be called so; a name is that of a folder, without / and spaces at its "
+            f"ends, and does not begin with a dot. Received: {shortened(printable_name(name))}"
+        )
+    return _name_fault(name)
+
+
 def _require_class_names(new: list[str], said: str) -> None:
     """Requires of classes that are made that they could be folders."""
-    wrong = [n for n in new if "/" in n or n.startswith(".") or n != n.strip()]
-    if wrong:
-        raise DataError(
-            f"{said}: no class can be called so; a name is that of a folder, without / and spaces "
-            f"at its ends, and does not begin with a dot. Received: {', '.join(shown(wrong))}"
-        )
+    if faults := [fault for name in new if (fault := new_class_fault(name))]:
+        raise DataError("\n".join(f"{said}: {fault}" for fault in shown(faults)))
