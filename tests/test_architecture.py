@@ -29,6 +29,7 @@ STAGES = (
     "evaluation",
     "exports",
     "reports",
+    "audit",
     "studies",
     "interface",
     "cli",

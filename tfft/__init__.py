@@ -5,7 +5,14 @@ The functions below are what the command line does, without it; `docs/python.md`
 
 from tfft.interface.backbones import check_backbone, describe_backbone, probe, rank
 from tfft.interface.caches import cache_entries, cache_path, clean_cache
-from tfft.interface.images import apply_labels, check_data, prepare_data, split_data, undo_labels
+from tfft.interface.images import (
+    apply_labels,
+    audit_data,
+    check_data,
+    prepare_data,
+    split_data,
+    undo_labels,
+)
 from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
 from tfft.interface.serving import publish, serve_check
 from tfft.interface.studies import advise, compare, tune
@@ -16,6 +23,7 @@ __all__ = [
     "__version__",
     "advise",
     "apply_labels",
+    "audit_data",
     "benchmark",
     "cache_entries",
     "cache_path",

@@ -1,15 +1,18 @@
 """Near-duplicates: planted ones are found, unlike pictures are not called alike."""
 
 import io
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tfft.data.alike import ALIKE_BITS
 from tfft.data.index import ImageIndex, index_of_files
 from tfft.images.hashing import difference_hash
-from tfft.reports.duplicates import ALIKE_BITS, find_duplicates, nearest
+from tfft.reports.duplicates import find_duplicates, nearest
 from tfft.system.progress import SILENT
 
 
@@ -30,7 +33,9 @@ def index_of(directory: Path, contents: list[bytes]) -> ImageIndex:
     files = [directory / f"{number}.img" for number in range(len(contents))]
     for file, content in zip(files, contents, strict=True):
         file.write_bytes(content)
-    return index_of_files(files, [file.name for file in files], [0] * len(files))
+    index = index_of_files(files, [file.name for file in files], [0] * len(files))
+    digests = [np.frombuffer(sha256(content).digest(), np.uint8) for content in contents]
+    return replace(index, digests=np.stack(digests))
 
 
 def test_planted_duplicates_are_found_and_nothing_else(tmp_path):

@@ -41,6 +41,18 @@ def test_a_class_whose_examples_are_all_in_one_fold_is_not_said_of_them():
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0, rtol=1e-5)
 
 
+def test_what_is_not_solved_on_is_answered_all_the_same():
+    inputs, labels = _photos(120, 10)
+    folds = np.random.default_rng(2).integers(0, 3, 120)
+    counted = np.random.default_rng(3).random(120) < 0.7
+    found = out_of_fold(inputs, labels, folds, 0.1, classes=4, solved_on=counted)
+    wrong = np.where(counted, labels, (labels + 1) % 4)
+    again = out_of_fold(inputs, wrong, folds, 0.1, classes=4, solved_on=counted)
+    np.testing.assert_allclose(found.probabilities, again.probabilities, atol=1e-6)
+    everything = out_of_fold(inputs, labels, folds, 0.1, classes=4)
+    assert np.abs(found.probabilities - everything.probabilities).max() > 0.01
+
+
 def test_one_fold_leaves_nothing_to_solve_on():
     with pytest.raises(ValueError, match="two folds or more"):
         out_of_fold(*_photos(8, 3), np.zeros(8, int), 0.1, classes=4)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,6 +114,8 @@ class ImageData(Readable):
             with; None without such a file.
         changes: How the images differ from those that a run was made with, where they are split as
             the run remembers; None elsewhere.
+        groups: What each image belongs to, such as a patient, by its name, "" for nothing; empty
+            where the recipe names no groups.
     """
 
     name: str
@@ -126,6 +128,7 @@ class ImageData(Readable):
     removed: ImageIndex | None = None
     relabelled: int | None = None
     changes: Changes | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -121,18 +121,26 @@ def _cut(
     return threshold_part(names, labels, fraction=fraction, seed=config.split_seed, split=split)
 
 
+def groups_of(config: DataConfig, source: Source) -> Sequence[str] | None:
+    """Returns the group of each image, "" for none; None where the recipe names no groups.
+
+    Args:
+        config: The `data` section of a recipe.
+        source: The source, whose own groups come first.
+    """
+    if config.groups is None or source.groups is not None:
+        return None if config.groups is None else source.groups
+    found = [re.search(config.groups, name) for name in source.index.ids]
+    return tuple((match[1] or "") if match else "" for match in found)
+
+
 def _groups(config: DataConfig, source: Source) -> Sequence[str] | None:
-    """Returns the group of each image, "" for none; None where the recipe names no groups."""
-    if config.groups is None:
-        return None
-    groups, index = source.groups, source.index
-    if groups is None:
-        found = [re.search(config.groups, name) for name in index.ids]
-        groups = tuple((match[1] or "") if match else "" for match in found)
-    if not any(groups):
+    """Returns the group of each image as `groups_of` does, and requires that there be any."""
+    groups = groups_of(config, source)
+    if groups is not None and not any(groups):
         raise DataError(
-            f"data.groups finds no group of any image of {source.name}, such as {index.ids[0]}. "
-            f"Received: {config.groups}"
+            f"data.groups finds no group of any image of {source.name}, such as "
+            f"{source.index.ids[0]}. Received: {config.groups}"
         )
     return groups
 

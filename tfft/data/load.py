@@ -9,7 +9,7 @@ import numpy as np
 
 from tfft.config.data import DataConfig, ImageFolderData, ManifestData
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
-from tfft.data.divide import AsTheyCame, divided
+from tfft.data.divide import AsTheyCame, divided, groups_of
 from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
@@ -119,6 +119,7 @@ def load_data(
         _require_images(source, usable, bad)
         splits, of_splits = divided(config, source, usable, found.as_they_came(usable))
     parts, unused = _parts(index, splits), np.flatnonzero(splits == UNUSED)
+    groups = groups_of(config, source)
     skipped = (*bad.values(), *source.unreadable)
     notes = (
         source.notes
@@ -144,6 +145,7 @@ def load_data(
         removed=found.removed,
         relabelled=found.relabelled,
         changes=changes,
+        groups={} if groups is None else dict(zip(index.ids, groups, strict=True)),
     )
 
 

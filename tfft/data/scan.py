@@ -88,7 +88,7 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     time are the same, and the file may be read. Of a file that could not be read nothing is kept:
     none of these tells when it can be.
     """
-    path = cache_place("scans", f"{_name(index)}.npz")
+    path = cache_place("scans", f"{kept_name('images', _VERSION, index)}.npz")
     places = _places(index)
     kept_places, kept = _kept_scan(path)
     rows = places_of(comparable(places), comparable(kept_places))
@@ -214,10 +214,16 @@ def _inspections(index: ImageIndex, known: Mapping[bytes, int]) -> Iterator[_Ins
                 yield from found
 
 
-def _name(index: ImageIndex) -> str:
-    """Returns the name of the kept scan, which follows from the folder in which all files are."""
+def kept_name(what: str, version: int, index: ImageIndex) -> str:
+    """Returns the name of what is kept of images: it follows from the folder that has all files.
+
+    Args:
+        what: What is kept; the name begins with it.
+        version: Number of the form in which it is kept.
+        index: The images.
+    """
     folder = os.path.commonpath([Path(file).parent for file in index.files] or ["/"])
-    return f"images-{sha256(os.fsencode(f'{_VERSION} {folder}')).hexdigest()[:32]}"
+    return f"{what}-{sha256(os.fsencode(f'{version} {folder}')).hexdigest()[:32]}"
 
 
 def _places(index: ImageIndex) -> np.ndarray:

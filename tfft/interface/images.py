@@ -12,6 +12,7 @@ from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from tfft.audit.audit import Audit
     from tfft.config.data import ImageFolderData
     from tfft.config.loading.overrides import Overrides
     from tfft.data.applied_labels import AppliedLabels
@@ -160,6 +161,94 @@ def check_data(
 
     loaded = recipe_or_images(recipe, data, overrides)
     return check(loaded.data, progress, targets_of(loaded.heads))
+
+
+def audit_data(
+    source: str | Path,
+    *,
+    data: str | Path | None = None,
+    model: str | Path | None = None,
+    overrides: "Overrides" = (),
+    head: str | None = None,
+    folds: int = 5,
+    progress: Progress = SILENT,
+) -> "Audit":
+    """Looks through all images of a recipe, or of a run, for what a person should look at.
+
+    Found are likely wrong labels, copies within and across classes and splits, images unlike all
+    others, images that are dark, blurred, tiny or nearly uniform, and classes that can't be told
+    apart. Every image is answered by a head that was solved without it, its copies and its group.
+
+    Features come from the cache where a training has left them there, and what is measured of an
+    image is kept. The backbone has the weights that the recipe starts from: weights that were
+    trained on labels would remember the wrong ones.
+
+    Args:
+        source: Name of a bundled recipe, path of a recipe file, the directory or manifest of the
+            images themselves, for the recipe `classifier`, or the directory of a run.
+        data: A directory with one folder a class, or a CSV manifest, in place of the images that
+            the recipe names; default: the recipe's.
+        model: A run whose recipe (backbone, pixels) and splits are taken for the images at
+            `source`, which are then a directory or a manifest; default: none.
+        overrides: Values in place of the recipe's: ``{"backbone.name": "EfficientNetLite2"}`` by
+            dotted key, or ``["backbone.name=EfficientNetLite2"]`` as `--set` takes them; default:
+            none.
+        head: Name of the head whose labels are audited; default: the first one that classifies.
+        folds: Number of folds, 2 or more.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        `findings`, each with the `path`, `label`, `suggested` class, `probability` and `reason`, in
+        the order in which they are worth looking at; `probabilities`, the out-of-fold answers about
+        every image; the accuracy by cross-validation with its interval. `write_csv` keeps the list.
+
+    Raises:
+        RecipeError: The recipe is wrong; the message names every fault.
+        DataError: The images are not what the recipe says, or too few to be compared.
+        UsageError: There is no such head, none that classifies, or a run is given with other data.
+        ModelFileError: `model` is not a run.
+        BackboneError: The backbone or its weights cannot be found.
+
+    Source: Northcutt, Jiang, Chuang 2021, "Confident learning: estimating uncertainty in dataset
+    labels".
+
+    Example:
+        >>> import tfft
+        >>> audit = tfft.audit_data("photos/")
+        >>> [finding.path for finding in audit.findings if finding.kind == "wrong_label"]
+        []
+        >>> audit.probabilities.shape
+        (60, 3)
+    """
+    from tfft.config.loading.load import load_recipe
+    from tfft.runs.run import Run, open_run
+
+    if folds < 2:
+        raise UsageError(f"an audit needs two folds or more. Received: {folds}")
+    path, kept = expanded(source), None
+    if model is not None:
+        run, _ = open_run(expanded(model))
+        if not (path.is_dir() or path.suffix.lower() == ".csv") or data is not None:
+            raise UsageError(
+                "with a model, the images are a directory or a manifest, and there is no other "
+                f"data. Received: {source}"
+            )
+        loaded = load_recipe(run.recipe_file, overrides=overrides, data=path)
+        if loaded.data.split_like is None and run.splits_file.is_file():
+            like = loaded.data.model_copy(update={"split_like": run.path})
+            loaded = loaded.model_copy(update={"data": like})
+    elif Run(path).record_file.is_file():
+        if data is not None or overrides:
+            raise UsageError(
+                f"{source} is a run: its data are its own, and take no --data or --set"
+            )
+        run, loaded = open_run(path)
+        kept = run.kept_splits()
+    else:
+        loaded = recipe_or_images(source, data, overrides)
+    from tfft.audit.audit import audit
+
+    return audit(loaded, head=head, folds=folds, kept=kept, progress=progress)
 
 
 def apply_labels(

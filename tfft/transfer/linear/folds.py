@@ -1,6 +1,7 @@
 """What heads say about examples that they were not solved on, over all folds of a data set."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,6 +38,7 @@ def out_of_fold(
     *,
     classes: int,
     class_weights: np.ndarray | None = None,
+    solved_on: np.ndarray | None = None,
 ) -> OutOfFold:
     """Solves a head for each fold, on all other folds, and returns what it says about the fold.
 
@@ -51,11 +53,14 @@ def out_of_fold(
         inverse_regularization: C, the inverse strength of the penalty.
         classes: Number of classes.
         class_weights: Weight of an example of each class, float [classes]; None: 1.
+        solved_on: Where an example may be solved on, bool [n]; the others are only answered. None:
+            everywhere.
 
     Raises:
         ValueError: There is only one fold.
     """
-    order = np.argsort(folds, kind="stable")
+    counted = np.ones(len(labels), bool) if solved_on is None else solved_on
+    order = np.lexsort((~counted, folds))  # in each fold, those that are solved on come first
     features, labels, folds = features[order], labels[order], folds[order]
     numbers, starts = np.unique(folds, return_index=True)
     if len(numbers) < 2:
@@ -63,8 +68,10 @@ def out_of_fold(
     inputs = on_principal_axes(features)
     found = np.empty((len(labels), classes), np.float32)
     start, converged = None, True
-    for first, last in zip(starts, [*starts[1:], len(labels)], strict=True):
-        others = inputs.only((0, int(first)), (int(last), len(labels)))
+    solved = starts + np.add.reduceat(counted[order], starts, dtype=np.int64)
+    ranges = list(zip(starts.tolist(), solved.tolist(), strict=True))
+    for number, (first, last) in enumerate(pairwise([*starts.tolist(), len(labels)])):
+        others = inputs.only(*ranges[:number], *ranges[number + 1 :])
         loss = SoftmaxLoss(others, labels, classes, class_weights)
         solution = LogisticRegression(others, loss).solve(inverse_regularization, start)
         start, converged = solution.coefficients, converged and solution.converged

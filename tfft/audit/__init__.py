@@ -1,0 +1,1 @@
+"""What looks wrong in a set of images, over all of them."""

@@ -1,0 +1,80 @@
+"""Images that occur more than once: the same file, or the same photo by its looks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tfft.data.alike import ALIKE_BITS, bits_between
+from tfft.data.looks import Looks
+
+# Copies of an image that are noted, the most alike first: of a film in which each image is like
+# thousands of others, these are enough to find that all hang together.
+_NOTED = 16
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Images that hang together: each is the same as another of them, or looks like it.
+
+    Attributes:
+        positions: Positions of the images, in order.
+        identical: Whether all of them are the same, byte for byte.
+    """
+
+    positions: tuple[int, ...]
+    identical: bool
+
+
+def find_copies(keys: np.ndarray, looks: Looks) -> list[Copies]:
+    """Compares all images of a set, by their bytes and by their looks.
+
+    Args:
+        keys: What decides the pixels of each image, uint8 [N, 32].
+        looks: What the images look like.
+
+    Returns:
+        All groups of two or more images, in the order of their first images.
+    """
+    _, first, number = np.unique(
+        np.ascontiguousarray(keys).view("V32").reshape(-1), return_index=True, return_inverse=True
+    )
+    distinct = number.reshape(-1)
+    telling = np.flatnonzero(looks.telling[first])
+    pairs = np.concatenate(
+        [np.zeros((0, 2), np.int64), *_alike(looks.hashes[first[telling]])], dtype=np.int64
+    )
+    group_of = linked(len(first), telling[pairs])[distinct]
+    order = np.argsort(group_of, kind="stable")
+    starts = np.flatnonzero(np.diff(group_of[order], prepend=-1))
+    groups = [part for part in np.split(order, starts[1:]) if len(part) > 1]
+    found = [
+        Copies(tuple(part.tolist()), identical=len(np.unique(distinct[part])) == 1)
+        for part in groups
+    ]
+    return sorted(found, key=lambda copies: copies.positions)
+
+
+def linked(count: int, pairs: np.ndarray) -> np.ndarray:
+    """Returns the number of what each of `count` things hangs together with, int64 [count].
+
+    Args:
+        count: Number of things.
+        pairs: Pairs of them that are linked, int64 [pairs, 2].
+    """
+    links = coo_array((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
+    return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def _alike(hashes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields pairs of positions whose hashes are alike, int64 [pairs, 2]."""
+    for start, bits in bits_between(hashes, hashes):
+        bits[np.arange(len(bits)), start + np.arange(len(bits))] = ALIKE_BITS + 1
+        if bits.shape[1] > _NOTED:
+            nearest = np.argpartition(bits, _NOTED - 1, axis=1)[:, :_NOTED]
+        else:
+            nearest = np.tile(np.arange(bits.shape[1]), (len(bits), 1))
+        rows, columns = np.nonzero(np.take_along_axis(bits, nearest, axis=1) <= ALIKE_BITS)
+        yield np.stack([start + rows, nearest[rows, columns]], axis=1)
