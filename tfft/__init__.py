@@ -15,7 +15,7 @@ from tfft.interface.images import (
 )
 from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
 from tfft.interface.serving import publish, serve_check
-from tfft.interface.studies import advise, compare, tune
+from tfft.interface.studies import advise, compare, compare_models, tune
 from tfft.interface.training import find_learning_rate, plan, resume, train
 from tfft.version import __version__
 
@@ -32,6 +32,7 @@ __all__ = [
     "check_data",
     "clean_cache",
     "compare",
+    "compare_models",
     "describe_backbone",
     "evaluate",
     "export",

@@ -13,10 +13,12 @@ from tfft.cache.room import Listed
 from tfft.data.applied_labels import AppliedLabels, Move
 from tfft.data.dataset import BadImage, DataReport, ImageData
 from tfft.evaluation.calibrate import Calibration, HeadCalibration
+from tfft.evaluation.compare_models import ComparedModel, ModelComparison
 from tfft.evaluation.evaluate import Evaluation
 from tfft.exports.export import Export
 from tfft.exports.serving.publish import Published
 from tfft.exports.serving.serve_check import ServeCheck
+from tfft.metrics.compared import ComparedHead
 from tfft.metrics.intervals import Interval
 from tfft.reports.report import Report
 from tfft.runs.finding import Finding
@@ -72,6 +74,12 @@ def _ranked(name: str, top1: float) -> RankedBackbone:
     return RankedBackbone(
         name, 224, 5, 6, 7, 0.25, 0.5, top1, Interval(top1 - 0.05, top1 + 0.05), 1.0, 1.0, 1.0
     )
+
+
+def _compared_head() -> ComparedHead:
+    metrics = METRICS["label"]
+    interval = Interval(0.01, 0.05)
+    return ComparedHead(200, metrics, metrics, 0.03, interval, 0.0129, -0.1, None, (), (), ())
 
 
 RESULTS: dict[str, tuple[Readable, str, str]] = {
@@ -244,6 +252,27 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "photos: 7 images, 7 bad files, 0 under two labels\n  7 train; 7 jpeg\n"
         + "".join(f"  {n}.jpg: no image\n" for n in range(5))
         + "  and 2 more\n  3 (cat) to 4 (dog) images a class, 1.33 times as many",
+    ),
+    "comparison": (
+        ModelComparison(
+            ComparedModel("runs/a", "keras", 5, 1.0, 0),
+            ComparedModel("b.tflite", "tflite", 5, 1.0, None),
+            "photos",
+            "test",
+            200,
+            3,
+            {"label": _compared_head()},
+            ("One note.",),
+        ),
+        "<ModelComparison b.tflite against runs/a on photos, test, 200 images; 3 that were trained "
+        "on left out>",
+        "b.tflite against runs/a on photos, test, 200 images; 3 that were trained on left out\n"
+        "  the new model is better: +3.0 points of top-1, 95 % interval +1.0 to +5.0, on 200 "
+        "images (McNemar's p = 0.013)\n"
+        "  It is not known which of these images b.tflite was trained on, so the verdict may "
+        "flatter: compare the runs themselves, or name the run of a URL with --info\n"
+        "  label: top1 0.893 [0.851, 0.925] → 0.893 [0.851, 0.925], ece 0.040 → 0.040\n"
+        "  One note.",
     ),
     "applied labels": (
         AppliedLabels(

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tfft.metrics.paired import accuracy_difference, holm, mcnemar, mcnemar_over_seeds
+from tfft.metrics.paired import (
+    accuracy_difference,
+    holm,
+    mcnemar,
+    mcnemar_over_seeds,
+    paired_interval,
+)
 
 
 def answers(both: int, only_one: int, only_other: int, none: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,6 +36,49 @@ def test_mcnemar_is_that_of_statsmodels(only_one, only_other, p_value):
     one, other = answers(10, only_one, only_other, 3)
     assert mcnemar(one, other) == pytest.approx(p_value)
     assert mcnemar(other, one) == pytest.approx(p_value)
+
+
+@pytest.mark.parametrize(
+    ("only_one", "only_other", "images", "interval"),
+    [
+        (0, 0, 96, (-0.038476, 0.038476)),  # Tango's is z² / (n + z²) then
+        (1, 0, 1, (-0.95, 1.0)),  # Clopper and Pearson: the share of 1 in 1 is 0.025 to 1
+    ],
+)
+def test_the_paired_interval_is_that_of_its_sources(only_one, only_other, images, interval):
+    found = paired_interval(only_one, only_other, images)
+    assert found == pytest.approx(interval, abs=1e-4)
+    low, high = paired_interval(only_other, only_one, images)
+    assert (-high, -low) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("only_one", "only_other", "images"), [(257, 0, 8580), (300, 60, 500), (3, 40, 90)]
+)
+def test_the_paired_interval_ends_where_the_score_test_just_does_not_reject(
+    only_one, only_other, images
+):
+    scores = []
+    for end in paired_interval(only_one, only_other, images):
+        # How often only the other is right, most likely, if the difference is that of the end.
+        shares = np.linspace(max(0.0, -end), (1.0 - end) / 2, 200_001)[1:-1]
+        likelihood = (
+            only_one * np.log(shares + end)
+            + only_other * np.log(shares)
+            + (images - only_one - only_other) * np.log1p(-2 * shares - end)
+        )
+        share = shares[np.argmax(likelihood)]
+        variance = images * (2 * share + end - end**2)
+        scores.append(abs(only_one - only_other - images * end) / np.sqrt(variance))
+    assert min(scores) == pytest.approx(1.96, abs=0.005)
+    assert max(scores) < 2.2  # where the exact interval is wider
+
+
+def test_the_paired_interval_contains_no_difference_where_mcnemar_does_not_reject():
+    for only_one in range(0, 24, 2):
+        for only_other in range(0, 24, 3):
+            low, high = paired_interval(only_one, only_other, 60)
+            assert (low <= 0 <= high) == (mcnemar(*answers(5, only_one, only_other, 5)) > 0.05)
 
 
 def test_several_seeds_have_twice_the_median_p_value():

@@ -1,6 +1,7 @@
 """The clients of TF Serving's two interfaces, against servers that speak its protocol."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,10 @@ import numpy as np
 import pytest
 
 import tfft
+from tfft.cli.main import run
+from tfft.config.data import ImageFolderData
+from tfft.data.kept_splits import write_kept_splits
+from tfft.data.load import load_data
 from tfft.errors import (
     DataError,
     GateError,
@@ -382,3 +387,17 @@ def test_urls_are_taken_apart():
 def test_a_folder_is_no_url(tmp_path):
     with pytest.raises(ModelFileError, match="the URL of a served model"):
         load_predictor(Path(tmp_path))
+
+
+def test_a_run_is_compared_with_what_a_server_serves(small_run, pictures, server, tmp_path, capsys):
+    old = Path(shutil.copytree(small_run, tmp_path / "run"))
+    data = ImageFolderData(kind="image_folder", path=pictures, test_fraction=0.5, split_by="name")
+    write_kept_splits(old / "splits.csv", load_data(data))
+    command = ["compare", str(old), server.rest_url, "-q", "--json"]
+    assert run(command) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["new"]["left_out"] is None and report["new"]["kind"] == "served"
+    assert report["new"]["bytes"] is None
+    assert report["heads"]["label"]["difference"] == 0.0
+    assert run([*command, "--info", str(old)]) == 0
+    assert json.loads(capsys.readouterr().out)["new"]["left_out"] == 0

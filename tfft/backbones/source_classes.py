@@ -42,27 +42,37 @@ class SourceClassifier:
         return SourceClassifier(self.kernel[:, chosen], self.bias[chosen], tuple(names))
 
 
-def has_source_classifier(config: BackboneConfig) -> bool:
-    """Returns whether the source of the backbone's weights includes their classifier."""
+def has_source_classifier(config: BackboneConfig, head: str = "") -> bool:
+    """Returns whether the source of the backbone's weights includes their classifier.
+
+    Args:
+        config: The `backbone` section of a recipe.
+        head: Name of the head for which it is wanted, which a run of several heads may have too.
+    """
     if config.kind == "keras":
-        return config.weights == "pretrained" and classification_head(Path(config.path)) is not None
+        found = classification_head(Path(config.path), head)
+        return config.weights == "pretrained" and found is not None
     return config.kind == "lite" and config.weights == "imagenet"
 
 
-def source_classifier(config: BackboneConfig) -> SourceClassifier:
+def source_classifier(config: BackboneConfig, head: str = "") -> SourceClassifier:
     """Returns the classifier that a backbone's weights were trained with.
+
+    Args:
+        config: The `backbone` section of a recipe.
+        head: Name of the head for which it is wanted.
 
     Raises:
         BackboneError: The weights come without a classifier, or their package is not installed.
     """
-    if not has_source_classifier(config):
+    if not has_source_classifier(config, head):
         raise BackboneError(
             "the classifier that this backbone was trained with is not available. It is for "
             "EfficientNetLite0 with `weights: imagenet`, and for a run with one head of kind "
             "classification."
         )
     if config.kind == "keras":
-        return SourceClassifier(*classifier_of_run(Path(config.path)))
+        return SourceClassifier(*classifier_of_run(Path(config.path), head))
     classifier = read_lite0_classifier()
     return SourceClassifier(classifier.kernel, classifier.bias, imagenet_wnids())
 
@@ -84,7 +94,11 @@ def imagenet_wnids() -> tuple[str, ...]:
 
 
 def source_names(
-    class_names: Sequence[str], known: Sequence[str], mapping: Mapping[str, str]
+    class_names: Sequence[str],
+    known: Sequence[str],
+    mapping: Mapping[str, str],
+    *,
+    others_are_new: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Finds the source's class of each target class.
 
@@ -95,6 +109,8 @@ def source_names(
         class_names: Class names of the target data.
         known: Class names of the source.
         mapping: Source class of each target class that the recipe maps explicitly.
+        others_are_new: Whether it is no fault that a class, unless it is mapped, is none of the
+            source's.
 
     Returns:
         The source class of each target class that has one, and a line for each fault.
@@ -104,6 +120,8 @@ def source_names(
         wnid = _WNID.search(name)
         candidates = [mapping[name]] if name in mapping else [name, *([wnid[0]] if wnid else [])]
         source = next((candidate for candidate in candidates if candidate in allowed), None)
+        if source is None and others_are_new and name not in mapping:
+            continue
         if source is None:
             faults.append(f"{name!r} is not a class of the source.{nearest(candidates[-1], known)}")
         else:

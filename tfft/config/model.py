@@ -154,15 +154,17 @@ class ClassificationHead(_Head):
     label_smoothing: Fraction = Field(
         default=0.0, description="share of the target given to the other classes"
     )
-    init: Literal["zeros", "source_classes"] = Field(
+    init: Literal["zeros", "source_classes", "run"] = Field(
         default="zeros",
-        description="zeros, or the rows of the backbone's own classifier for the same classes, "
-        "matched by name or WordNet identifier",
+        description="zeros; source_classes: the rows of the backbone's own classifier for the same "
+        "classes, matched by name or WordNet identifier, which must be there for each class; run: "
+        "the rows of the run that the backbone is, and for a class that the run does not know the "
+        "mean of its rows",
     )
     source_classes: dict[str, str] = Field(
         default_factory=dict,
         description="class of the backbone's classifier for each class of the data whose name "
-        "differs; belongs to init: source_classes",
+        "differs; belongs to init: source_classes or run",
     )
     class_weights: Literal["none", "balanced"] = Field(
         default="none",

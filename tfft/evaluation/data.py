@@ -42,16 +42,39 @@ def evaluation_images(
 ) -> tuple[ImageIndex, ImageData, str]:
     """Returns the images to evaluate on, the data they are from, and the name of the split.
 
+    Images of other data that the model was trained on, or chosen by, are left out if it keeps which
+    they were, unless `split` is ``train`` or ``all``. The arguments and errors are those of
+    `images_of_split`.
+    """
+    images, loaded, used, is_own = images_of_split(info, split, data, progress, overrides)
+    if data is not None and not is_own and split not in ("train", "all"):
+        images, notes = _never_seen(info, data, used != "all", images)
+        for note in notes:
+            progress.message(note)
+        loaded = replace(loaded, notes=loaded.notes + notes)
+    return images, loaded, used
+
+
+def images_of_split(
+    info: ModelInfo,
+    split: str | None,
+    data: Path | None,
+    progress: Progress,
+    overrides: Overrides = (),
+) -> tuple[ImageIndex, ImageData, str, bool]:
+    """Returns the images of a split, the data they are from, the name of the split, and whose.
+
     Args:
         info: Description of the model.
         split: ``train``, ``validation``, ``test``, or ``all`` for all of them; None: ``test``, and
             all of other data that have no splits.
-        data: Directory or manifest; None: the data that the model was trained on. Images of other
-            data that the model was trained on, or chosen by, are left out if it keeps which they
-            were, unless `split` is ``train`` or ``all``.
+        data: Directory or manifest; None: the data that the model was trained on.
         progress: Where progress is reported.
         overrides: Values of the `data` section by which other data are read, such as
             ``data.on_bad_image=skip``; of the model's own data, ``data.labels`` alone.
+
+    Returns:
+        Also whether the data are those that the model was trained on.
 
     Raises:
         DataError: There is no such split.
@@ -59,19 +82,17 @@ def evaluation_images(
         RecipeError: An override is not of the `data` section, or its value is wrong.
         UsageError: The model's own data are given other overrides.
     """
-    if data is None or str(data.absolute()) == (info.data or {}).get("path"):
-        labels = _labels_alone(overrides)
-        loaded, others, has_splits = recorded_data(info, progress, labels), None, True
+    is_own = data is None or str(data.absolute()) == (info.data or {}).get("path")
+    if data is None or is_own:
+        loaded, has_splits = recorded_data(info, progress, _labels_alone(overrides)), True
     else:
-        others, has_splits = data, _has_splits(data)
-        config = _config_of_images(data, has_splits, overrides)
-        loaded = load_data(config, progress, _wanted(info))
+        has_splits = _has_splits(data)
+        loaded = load_data(_config_of_images(data, has_splits, overrides), progress, _wanted(info))
     if not has_splits and split not in (None, "all"):
         raise DataError(
             f"{loaded.name} has no splits; without --split all of it is used. Received: {split}"
         )
-    wanted = split or "test"
-    split = wanted if has_splits else "all"
+    split = (split or "test") if has_splits else "all"
     if split != "all" and split not in loaded.splits:
         changed = loaded.changes.lines() if loaded.changes else []
         raise DataError(
@@ -85,12 +106,21 @@ def evaluation_images(
         )
     parts = loaded.splits
     images = together(list(parts.values())) if split == "all" else parts[split]
-    if others and wanted not in ("train", "all"):
-        images, notes = _never_seen(info, others, has_splits, images)
-        for note in notes:
-            progress.message(note)
-        loaded = replace(loaded, notes=loaded.notes + notes)
-    return images, loaded, split
+    return images, loaded, split, is_own
+
+
+def seen_in_training(info: ModelInfo, images: ImageIndex) -> np.ndarray | None:
+    """Returns which images a model was trained on, or chosen by, bool [n]; None if it is not known.
+
+    Args:
+        info: Description of the model.
+        images: Images, with their digests.
+    """
+    if info.splits is None:
+        return None
+    kept = read_kept_splits(info.splits)
+    seen = kept.digests_of("train") | kept.digests_of("validation")
+    return np.array([digest in seen for digest in hexadecimal(images)], bool)
 
 
 def _labels_alone(overrides: Overrides) -> Path | None:
@@ -119,25 +149,23 @@ def _never_seen(
     info: ModelInfo, data: Path, has_splits: bool, images: ImageIndex
 ) -> tuple[ImageIndex, tuple[str, ...]]:
     """Returns those of other images that the model never saw, as far as it says, and remarks."""
-    if info.splits is None:
-        if not _is_place_hidden(info) or has_splits:
+    seen = seen_in_training(info, images)
+    if seen is None:
+        if not is_place_hidden(info) or has_splits:
             return images, ()
         return images, (
             f"all images of {data} are counted, including any that the model was trained "
             f"on: an export does not say where those are. {_TELLS}",
         )
-    kept = read_kept_splits(info.splits)
-    seen = kept.digests_of("train") | kept.digests_of("validation")
-    unseen = np.array([digest not in seen for digest in hexadecimal(images)], bool)
-    if not unseen.any():
+    if seen.all():
         raise DataError(
             f"the model was trained on all {len(images)} images of {data}, or chosen by them: "
             "metrics on them say little about others. To have them all the same, give --split all"
         )
-    if unseen.all():
+    if not seen.any():
         return images, ()
-    count = counted(int((~unseen).sum()), "image")
-    return images.take(np.flatnonzero(unseen)), (
+    count = counted(int(seen.sum()), "image")
+    return images.take(np.flatnonzero(~seen)), (
         f"{count} of {data} not counted: the model was trained on them, or chosen by them",
     )
 
@@ -160,7 +188,7 @@ def recorded_data(info: ModelInfo, progress: Progress, labels: Path | None = Non
     """
     if info.data is None:
         raise ModelFileError("the model does not say what it was trained on; give --data DIR")
-    if _is_place_hidden(info):
+    if is_place_hidden(info):
         raise ModelFileError(
             "an export does not say where the images are that it was trained on; give others with "
             f"--data DIR. {_TELLS}"
@@ -221,7 +249,7 @@ def _translation(present: np.ndarray, data_names: tuple[str, ...], head: HeadInf
     return np.array([number.get(name, -1) for name in data_names], np.int64)
 
 
-def _is_place_hidden(info: ModelInfo) -> bool:
+def is_place_hidden(info: ModelInfo) -> bool:
     """Says whether the images were in a folder or a list of which only the kind is recorded."""
     data = info.data or {}
     return data.get("kind") in ("image_folder", "manifest") and data.get("path") is None

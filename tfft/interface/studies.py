@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
 from tfft.system.progress import SILENT, Progress
+from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
     from tfft.config.loading.overrides import Overrides
+    from tfft.evaluation.compare_models import ModelComparison
+    from tfft.runtime.predictor import Predictor
     from tfft.studies.advise import Advice
     from tfft.studies.report import StudyReport
     from tfft.studies.tune import Tuned
@@ -79,6 +82,68 @@ def compare(
     )
     study = plan_study(made, seeds=seeds, fractions=fractions, name=name)
     return report_study(study, target=target, progress=progress)
+
+
+def compare_models(
+    old: "str | Path | Predictor",
+    new: "str | Path | Predictor",
+    *,
+    data: str | Path | None = None,
+    split: str | None = None,
+    overrides: "Overrides" = (),
+    allow_ops: Sequence[str] = (),
+    progress: Progress = SILENT,
+) -> "ModelComparison":
+    """Compares two models in pairs, on images that neither was trained on.
+
+    Where it is not known what a model was trained on, as of most servers, the verdict says so.
+    Images of classes that only one of the models knows are told apart: they do not count for the
+    verdict. `ModelComparison.require` is a gate for a pipeline that promotes models.
+
+    Args:
+        old: The model in use: a run directory, a ``.keras`` file, a SavedModel directory, a
+            ``.tflite`` file, the URL of a served model, or a predictor.
+        new: The model that may take its place, likewise.
+        data: A directory with one folder a class, or a CSV manifest; default: the data that the new
+            model was trained on, or else the old one's.
+        split: ``train``, ``validation``, ``test``, or ``all`` of them; default: ``test``, and all
+            of other data that have no splits.
+        overrides: Values of the `data` section by which `data` are read:
+            ``{"data.on_bad_image": "skip"}``; without `data`, ``data.labels`` alone; default: none.
+        allow_ops: As for `load_predictor`; default: none.
+        progress: Where the work is reported; default: nowhere.
+
+    Returns:
+        Of each head with classes, the difference in top-1 with its 95 % interval and McNemar's
+        test, what is gained and lost by class and by image, and metrics; latency and size.
+
+    Raises:
+        ModelFileError: One is no model, or without `data` neither says where its images are.
+        DataError: There are no such images, or none that neither model was trained on.
+        UsageError: The models have no head with classes in common.
+        ServerError: The server does not answer.
+
+    Source: McNemar 1947 for the test; Tango 1998 for the interval.
+
+    Example:
+        >>> import tfft
+        >>> small = tfft.train("classifier", data="photos/", overrides={"data.fraction": 0.3})
+        >>> comparison = tfft.compare_models(small.path, "runs/classifier")
+        >>> comparison.heads["label"].verdict
+        'not shown'
+        >>> comparison.require(max_loss=0.5)
+    """
+    from tfft.evaluation import compare_models as comparing
+
+    with also_allowing(allow_ops):
+        return comparing.compare_models(
+            old,
+            new,
+            data=optional_path(data),
+            split=split,
+            overrides=overrides,
+            progress=progress,
+        )
 
 
 def tune(

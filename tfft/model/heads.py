@@ -1,6 +1,6 @@
 """Heads: the new layers for one task, which may start as rows of the source's classifier."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class Head:
     @property
     def starts_from_source(self) -> bool:
         """Whether the recipe asks for rows of the classifier of the backbone's source."""
-        return self.config.kind == "classification" and self.config.init == "source_classes"
+        return self.config.kind == "classification" and self.config.init != "zeros"
 
 
 def build_pooling(kind: str, rank: int) -> keras.layers.Layer:
@@ -167,30 +167,62 @@ def source_start_faults(head: Head, backbone: BackboneConfig) -> Iterator[str]:
     """Yields why a head cannot start from the source's rows, where its recipe asks for them."""
     if not head.starts_from_source:
         return
-    if not has_source_classifier(backbone):
+    init = head.config.init
+    if not has_source_classifier(backbone, head.name):
+        which = {
+            "source_classes": "a backbone whose classifier comes with its weights: "
+            "EfficientNetLite0 with weights: imagenet, or a run with one classification",
+            "run": "a backbone that is a finished run with one classification, or with one of this "
+            "name",
+        }[init]
         yield (
-            "source_classes needs a backbone whose classifier comes with its weights: "
-            "EfficientNetLite0 with weights: imagenet, or a run with one classification "
-            "(pooling: avg). "
+            f"{init} needs {which} (pooling: avg). "
             f"Received: {backbone.model_dump(mode='json', exclude_defaults=True)}"
         )
         return
     if head.config.pooling != "avg":
         yield (
-            "source_classes needs pooling: avg, as the source's classifier has it. "
+            f"{init} needs pooling: avg, as the source's classifier has it. "
             f"Received: pooling: {head.config.pooling}"
         )
-    known = source_classifier(backbone).class_names
-    _, faults = source_names(head.size.class_names, known, head.config.source_classes)
+    known = source_classifier(backbone, head.name).class_names
+    found, faults = _source_names(head, known)
     yield from faults
+    if not found and not faults:
+        yield (
+            f"run: none of the classes is one that the run knows, such as {known[0]!r}. Received: "
+            f"{head.size.class_names[0]!r}, …"
+        )
 
 
-def assign_source_rows(head: Head, backbone: BackboneConfig) -> None:
-    """Sets the weights of a head without `source_start_faults` to the source's rows."""
-    classifier = source_classifier(backbone)
-    found, _ = source_names(
-        head.size.class_names, classifier.class_names, head.config.source_classes
+def assign_source_rows(head: Head, backbone: BackboneConfig) -> tuple[str, ...]:
+    """Sets the weights of a head without `source_start_faults` to the source's rows.
+
+    A class that the source does not know starts as the mean of its rows: of logits only the
+    differences matter, so that is where it is neither more nor less probable than the others are
+    on the average.
+
+    Returns:
+        Names of the classes that the source does not know.
+    """
+    classifier = source_classifier(backbone, head.name)
+    found, _ = _source_names(head, classifier.class_names)
+    number = {name: position for position, name in enumerate(head.size.class_names)}
+    kernel = np.repeat(classifier.kernel.mean(axis=1, keepdims=True), len(number), axis=1)
+    bias = np.full(len(number), classifier.bias.mean(), np.float32)
+    rows = classifier.rows(list(found.values()))
+    places = [number[name] for name in found]
+    kernel[:, places], bias[places] = rows.kernel, rows.bias
+    head.dense.kernel.assign(kernel)
+    head.dense.bias.assign(bias)
+    return tuple(name for name in number if name not in found)
+
+
+def _source_names(head: Head, known: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Returns the source's class of each class of a head, and a line for each fault."""
+    return source_names(
+        head.size.class_names,
+        known,
+        head.config.source_classes,
+        others_are_new=head.config.init == "run",
     )
-    rows = classifier.rows([found[name] for name in head.size.class_names])
-    head.dense.kernel.assign(rows.kernel)
-    head.dense.bias.assign(rows.bias)

@@ -94,6 +94,17 @@ def load_predictor(
     raise ModelFileError(f"{path} is not a model. A MODEL is {_ALLOWED}.")
 
 
+def is_model(word: str) -> bool:
+    """Says whether a word names a MODEL: the URL of one, a run, an export, or a file of one."""
+    if is_address(word):
+        return True
+    path = expanded(word)
+    if path.is_dir():
+        named = ("run.json", "model.keras")
+        return find_saved_model(path) is not None or any((path / n).is_file() for n in named)
+    return path.suffix in (".tflite", ".keras") and path.is_file()
+
+
 def _of_keras_file(
     path: Path, info: ModelInfo, engine: str | None, threads: int | None
 ) -> Predictor:

@@ -13,34 +13,46 @@ from tfft.errors import BackboneError, ModelFileError, RecipeError, TfftError
 from tfft.system.formats import MODEL
 
 
-def classification_head(run: Path) -> str | None:
-    """Returns the name of a run's only head of kind classification; None if there is no such head.
+def classification_head(run: Path, wanted: str = "") -> str | None:
+    """Returns the name of a run's head of kind classification; None if there is no such head.
 
     The head must take average-pooled features, as the rows of a source's classifier do.
+
+    Args:
+        run: Directory of the run.
+        wanted: Name of the head that is taken if there are several; otherwise the only one is.
     """
     try:
         heads = load_recipe(run / "recipe.yaml").heads
     except RecipeError:  # a .keras file from elsewhere
         return None
     names = [name for name, head in heads.items() if head.kind == "classification"]
-    return names[0] if len(names) == 1 and heads[names[0]].pooling == "avg" else None
+    found = wanted if wanted in names else names[0] if len(names) == 1 else None
+    return found if found is not None and heads[found].pooling == "avg" else None
 
 
-def classifier_of_run(run: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def classifier_of_run(
+    run: Path, wanted: str = ""
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Returns the classifier of a run.
+
+    Args:
+        run: Directory of the run.
+        wanted: Name of the head, as for `classification_head`.
 
     Returns:
         Kernel float32 [features, classes], bias float32 [classes], and the class names.
 
     Raises:
-        BackboneError: The run does not have exactly one head of kind classification, or that head
-            does not take average-pooled features.
+        BackboneError: The run has no such head of kind classification, or that head does not take
+            average-pooled features.
         ModelFileError: The files of the run cannot be read.
     """
-    head = classification_head(run)
+    head = classification_head(run, wanted)
     if head is None:
         raise BackboneError(
-            f"{run} must have one head of kind classification, on average-pooled features"
+            f"{run} must have one head of kind classification, or one of the name that asks for "
+            "it, on average-pooled features"
         )
     from tfft.backbones.keras_models.keras_file import load_keras_file
 

@@ -43,6 +43,7 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _augmentation_of_image: ("image", "train"),
         _heads: ("heads",),
         _heads_on_data: ("heads", "data"),
+        _heads_on_backbone: ("heads", "backbone"),
         _train: ("train",),
         _export: ("export",),
         _tune: ("tune",),
@@ -166,7 +167,17 @@ def _heads(heads: HeadsConfig) -> Found:
         if head.kind == "classification" and head.source_classes and head.init == "zeros":
             yield (
                 ("heads", name, "source_classes"),
-                "belongs to init: source_classes, which this head does not have",
+                "belongs to init: source_classes or run, which this head does not have",
+            )
+
+
+def _heads_on_backbone(heads: HeadsConfig, backbone: BackboneConfig) -> Found:
+    for name, head in heads.items():
+        if head.kind == "classification" and head.init == "run" and backbone.kind != "keras":
+            yield (
+                ("heads", name, "init"),
+                "takes the rows of the run that is the backbone: set backbone to it, such as "
+                f"{{kind: keras, path: runs/classifier}}. Received: backbone.kind: {backbone.kind}",
             )
 
 

@@ -158,6 +158,11 @@ def _described(transport: Transport, url: str, known: ModelInfo | None) -> Model
             f"{url} serves a model with other classes or pixels than --info says: give the run or "
             "the export that is served"
         )
+    if said.created != known.created:
+        raise ModelFileError(
+            f"{url} serves a model that was made {said.created}, and --info describes one that was "
+            f"made {known.created}: give the run or the export that is served"
+        )
     return replace(said, data=known.data, splits=known.splits)
 
 

@@ -1,5 +1,6 @@
 """Phase 0: heads that start from the source's classifier, measured before any training."""
 
+from tfft.data.dataset import shown
 from tfft.model.assemble import Cut
 from tfft.model.heads import assign_source_rows
 from tfft.transfer.checkpoints import TrainingState
@@ -29,14 +30,22 @@ def start_from_source_classes(session: Session, state: TrainingState) -> None:
     session.history.write(state.history)
     session.checkpoints.save_best(state, -1, 0, validated)
     session.checkpoints.save(state)
-    for name in heads:
+    for name, new in heads.items():
         reached = f"top-1 {validated[name]['top1']:.3f}" if validated else "not measured"
-        session.progress.message(f"head {name} untrained (zero-shot): {reached}; {_OPTIMISTIC}")
+        start = "untrained (zero-shot)"
+        if session.classifier.heads[name].config.init == "run":
+            start = "as in the run" + (
+                f", with new classes: {', '.join(shown(new))}" if new else ""
+            )
+        session.progress.message(f"head {name} {start}: {reached}; {_OPTIMISTIC}")
 
 
-def set_source_heads(session: Session) -> list[str]:
-    """Sets the heads that start from the source's rows, and returns their names."""
+def set_source_heads(session: Session) -> dict[str, tuple[str, ...]]:
+    """Sets the heads that start from the source's rows.
+
+    Returns:
+        By head, the classes that the source does not know.
+    """
     heads = {n: h for n, h in session.classifier.heads.items() if h.starts_from_source}
-    for head in heads.values():
-        assign_source_rows(head, session.recipe.backbone)
-    return list(heads)
+    backbone = session.recipe.backbone
+    return {name: assign_source_rows(head, backbone) for name, head in heads.items()}
