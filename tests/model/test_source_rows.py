@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tfft.backbones.lite import package as lite_package
-from tfft.backbones.source_classes import source_classifier
+from tfft.backbones.source_classes import SourceClassifier, source_classifier
 from tfft.config.model import ApplicationBackbone, ClassificationHead, LiteBackbone, RegressionHead
+from tfft.model import heads
 from tfft.model.heads import (
     Head,
     HeadSize,
@@ -72,3 +73,52 @@ def test_only_a_head_that_asks_for_them_starts_from_the_source():
 def test_why_a_head_cannot_have_them(head: dict, backbone, fault: str):
     (line,) = source_start_faults(_head(**head), backbone)
     assert fault in line
+
+
+@pytest.fixture
+def of_run(monkeypatch: pytest.MonkeyPatch) -> SourceClassifier:
+    """The classifier of a run with three classes, which every backbone is taken for."""
+    generator = np.random.default_rng(0)
+    kernel, bias = generator.normal(size=(5, 3)), generator.normal(size=3)
+    found = SourceClassifier(
+        kernel.astype(np.float32), bias.astype(np.float32), ("cat", "dog", "owl")
+    )
+    monkeypatch.setattr(heads, "has_source_classifier", lambda *_: True)
+    monkeypatch.setattr(heads, "source_classifier", lambda *_: found)
+    return found
+
+
+def _head_of_run(class_names: tuple[str, ...], **values) -> Head:
+    config = ClassificationHead(init="run", **values)
+    head = build_head("label", config, HeadSize(len(class_names), class_names=class_names), 0)
+    head(np.zeros((1, 5), np.float32))
+    return head
+
+
+def test_a_class_that_is_added_starts_as_the_mean_of_the_rows_of_the_run(of_run):
+    head = _head_of_run(("bat", "cat", "lynx", "owl"), source_classes={"lynx": "dog"})
+    assert not list(source_start_faults(head, _LITE))
+    assert assign_source_rows(head, _LITE) == ("bat",)
+    kernel, bias = head.dense.kernel.numpy(), head.dense.bias.numpy()
+    np.testing.assert_array_equal(kernel[:, 1:], of_run.kernel)  # cat, lynx (was dog), owl
+    np.testing.assert_array_equal(bias[1:], of_run.bias)
+    np.testing.assert_allclose(kernel[:, 0], of_run.kernel.mean(axis=1), rtol=1e-6)
+    assert bias[0] == pytest.approx(of_run.bias.mean())
+
+
+def test_rows_of_the_old_classes_stay_in_proportion_when_a_class_is_added(of_run):
+    """The probabilities among the old classes are those of the run."""
+    head = _head_of_run(("bat", "cat", "dog", "owl"))
+    assign_source_rows(head, _LITE)
+    features = np.random.default_rng(1).normal(size=(9, 5)).astype(np.float32)
+    logits = np.asarray(head(features))[:, 1:]
+    np.testing.assert_allclose(logits, features @ of_run.kernel + of_run.bias, atol=1e-5)
+
+
+def test_a_run_must_know_one_of_the_classes(of_run):
+    (line,) = source_start_faults(_head_of_run(("bat", "fox")), _LITE)
+    assert "none of the classes is one that the run knows, such as 'cat'" in line
+    (line,) = source_start_faults(
+        _head_of_run(("bat", "cat"), source_classes={"bat": "bird"}), _LITE
+    )
+    assert "'bat' is not a class of the source" in line
