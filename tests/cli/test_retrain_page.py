@@ -102,7 +102,8 @@ def test_the_page_s_commands_do_what_it_says(said):
     # A class is added, and old rows are kept.
     assert "lynx" in set(lynx.labels) - set(more.labels)
     assert "not known" in output("tfft compare runs/more runs/lynx")
-    assert "as in the run, with new classes: lynx" in output("tfft train runs/more/recipe.yaml --set 'b")
+    warm = output("tfft train runs/more/recipe.yaml --set 'backbone=")
+    assert "as in the run, with new classes: lynx" in warm
     # Promoted, or not.
     assert Path("saved_models/classifier/2").is_dir()
     assert "below --max-loss 0.1" in output("tfft compare runs/lynx runs/poor")

@@ -32,12 +32,10 @@ def start_from_source_classes(session: Session, state: TrainingState) -> None:
     session.checkpoints.save(state)
     for name, new in heads.items():
         reached = f"top-1 {validated[name]['top1']:.3f}" if validated else "not measured"
-        start = "untrained (zero-shot)"
-        if session.classifier.heads[name].config.init == "run":
-            start = "as in the run" + (
-                f", with new classes: {', '.join(shown(new))}" if new else ""
-            )
-        session.progress.message(f"head {name} {start}: {reached}; {_OPTIMISTIC}")
+        of_run = session.classifier.heads[name].config.init == "run"
+        start = "as in the run" if of_run else "untrained (zero-shot)"
+        added = f", with new classes: {', '.join(shown(new))}" if new else ""
+        session.progress.message(f"head {name} {start}{added}: {reached}; {_OPTIMISTIC}")
 
 
 def set_source_heads(session: Session) -> dict[str, tuple[str, ...]]:
