@@ -80,3 +80,35 @@ def test_the_functions_keep_their_names_when_their_packages_are_imported():
         "assert callable(tfft.evaluate) and callable(tfft.export)"
     )
     modules_loaded_by(code)
+
+
+HIDDEN = """
+import sys
+from tfft.system.own_process import claim_process, without_unused_packages
+{claim}
+with without_unused_packages():
+    try:
+        import matplotlib
+    except ImportError:
+        assert "{claim}"
+    else:
+        assert not "{claim}"
+assert ("matplotlib" in sys.modules) is not bool("{claim}")
+import matplotlib
+"""
+
+
+@pytest.mark.parametrize("claim", ["", "claim_process()"], ids=["a user's", "of tfft's own"])
+def test_a_process_of_its_own_leaves_out_what_keras_would_import_for_others(claim):
+    pytest.importorskip("matplotlib")
+    modules_loaded_by(HIDDEN.format(claim=claim))
+
+
+@pytest.mark.slow
+def test_keras_starts_without_scikit_learn_in_a_process_of_its_own():
+    code = (
+        "from tfft.system.own_process import claim_process; claim_process(); "
+        "from tfft.system.tensorflow import keras; "
+    )
+    assert modules_loaded_by(code).isdisjoint({"sklearn", "matplotlib"})
+    assert "sklearn" in modules_loaded_by(f"{code}import sklearn.linear_model")

@@ -17,6 +17,7 @@ import click
 from tfft import __version__
 from tfft.cli.output import leave_stdout, say
 from tfft.errors import TfftError, TfftWarning, UsageError, nearest, shortened
+from tfft.system.own_process import claim_process
 from tfft.system.printable import printable_name
 from tfft.system.signals import Terminated, signals_interrupt
 
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - for as long as the process
+    claim_process()
     sys.exit(run(arguments))
 
 

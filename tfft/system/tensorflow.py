@@ -8,6 +8,7 @@ import os
 import warnings
 
 from tfft.system.onednn import turn_on_where_faster
+from tfft.system.own_process import without_unused_packages
 from tfft.system.quiet import descriptors_kept_aside
 
 # Level 3: what goes wrong is raised as an exception; level 2 prints hints of kernels as errors.
@@ -18,7 +19,11 @@ if "KERAS_HOME" in os.environ:  # Keras would make a directory called `~`
 turn_on_where_faster()
 # TensorFlow writes to file descriptor 2 before its own log level is in force, so the descriptor is
 # pointed at a file meanwhile; the file is shown if the import fails.
-with descriptors_kept_aside(2, shown_on_error=True), warnings.catch_warnings():
+with (
+    descriptors_kept_aside(2, shown_on_error=True),
+    warnings.catch_warnings(),
+    without_unused_packages(),
+):
     warnings.simplefilter("ignore")
     import keras
     import tensorflow as tf
