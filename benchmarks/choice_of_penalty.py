@@ -25,7 +25,7 @@ from tables import put_into, table_text
 from tfft.config.loading.load import recipe_from_dict
 from tfft.config.train import LinearPhase
 from tfft.system.progress import SILENT
-from tfft.transfer.frozen.part import frozen_part, read_outputs
+from tfft.transfer.frozen.build import frozen_part, read_outputs
 from tfft.transfer.linear.head import regression_of
 from tfft.transfer.linear.inputs import on_principal_axes
 from tfft.transfer.linear.regression import LogisticRegression

@@ -34,7 +34,7 @@ from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, LiteBackbone
 from tfft.config.train import AdamOptimizer, GradientPhase
 from tfft.model.assemble import Classifier, build_classifier
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 from tfft.system.files import cache_directory
 from tfft.system.machine import processors
 from tfft.transfer.frozen.function import fastest_function

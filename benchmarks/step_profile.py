@@ -31,7 +31,7 @@ from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead, LiteBackbone
 from tfft.config.train import AdamWOptimizer, GradientPhase
 from tfft.model.assemble import Classifier, Cut, build_classifier
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.step.batch_norm import set_batch_norm
 from tfft.transfer.step.folding import folded

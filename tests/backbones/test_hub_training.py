@@ -22,7 +22,7 @@ from tfft.exports.saved_model import write_saved_model
 from tfft.exports.tflite.build import float32_content, write_tflite
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
 from tfft.runtime.tflite.convert import operators

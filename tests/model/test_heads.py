@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tfft.config.model import BoxHead, ClassificationHead, MultiLabelHead, RegressionHead
-from tfft.model.heads import Head, HeadSize, build_head, number_size
+from tfft.model.head_size import HeadSize, number_size
+from tfft.model.heads import Head, build_head
 
 _FEATURES = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 _ACTIVATIONS = np.random.default_rng(0).normal(size=(5, 3, 4, 6)).astype(np.float32)

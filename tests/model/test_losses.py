@@ -7,9 +7,10 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from tfft.config.model import BoxHead, ClassificationHead, MultiLabelHead, RegressionHead
-from tfft.model.heads import Head, HeadSize, build_head
+from tfft.model.class_weights import balanced_weights
+from tfft.model.head_size import HeadSize
+from tfft.model.heads import Head, build_head
 from tfft.model.losses import (
-    balanced_weights,
     known,
     metric,
     quality,

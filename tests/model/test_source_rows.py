@@ -7,13 +7,8 @@ from tfft.backbones.lite import package as lite_package
 from tfft.backbones.source_classes import SourceClassifier, source_classifier
 from tfft.config.model import ApplicationBackbone, ClassificationHead, LiteBackbone, RegressionHead
 from tfft.model import heads
-from tfft.model.heads import (
-    Head,
-    HeadSize,
-    assign_source_rows,
-    build_head,
-    source_start_faults,
-)
+from tfft.model.head_size import HeadSize
+from tfft.model.heads import Head, assign_source_rows, build_head, source_start_faults
 
 _LITE = LiteBackbone(kind="lite")
 _BREEDS = ("n02110958-pug", "n02085620-chihuahua", "my own dog")

@@ -13,7 +13,10 @@ from tfft.version import __version__
 ALL = {name: value for name, value in vars(formats).items() if isinstance(value, Format)}
 
 # Values without which a file is damaged.
-NEEDED = {"CONVERTED": {"bytes": 3, "sha256": "ab", "outputs": [], "reason": ""}}
+NEEDED = {
+    "CONVERTED": {"bytes": 3, "sha256": "ab", "outputs": [], "reason": ""},
+    "TEMPLATE": {"files": {}, "values": {}},
+}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,7 +9,7 @@ from tfft.catalog.spec import BackboneSpec, BlockSpec
 from tfft.config.data import ImageConfig
 from tfft.config.model import ClassificationHead
 from tfft.model.assemble import Classifier, build_classifier
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 
 SIZE_PX = 8
 CLASSES = 3

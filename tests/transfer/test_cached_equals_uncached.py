@@ -16,7 +16,7 @@ from tfft.config.model import ApplicationBackbone, ClassificationHead
 from tfft.config.train import SgdOptimizer
 from tfft.data.examples import uniform_order
 from tfft.model.assemble import Classifier, Cut, build_classifier
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 from tfft.transfer.frozen import function
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.phases.inputs import CachedTensors

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tfft.data.index import index_of_files
 from tfft.errors import RecipeError
 from tfft.images.spec import PixelSpec
 from tfft.system.progress import SILENT, Progress
+from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.frozen.part import CutContent, FrozenPart, View
 from tfft.transfer.plan.plan import FreezePlan, make_plan, plans_of_one_pass
 
@@ -151,9 +153,13 @@ class _Told:
 
 def _frozen(*cuts: int, told: Progress = SILENT) -> FrozenPart:
     about = [{"what": "features" if cut == 2 else f"cut {cut}"} for cut in cuts]
-    contents = [CutContent({"cut": cut}, text, 1) for cut, text in zip(cuts, about, strict=True)]
+    model = small_classifier()
+    contents = [
+        CutContent({"cut": cut}, text, model.cut_shapes(cut))
+        for cut, text in zip(cuts, about, strict=True)
+    ]
     config = _recipe(_HEADS).train.cache
-    return FrozenPart(small_classifier().below(cuts), contents, config, told)
+    return FrozenPart(partial(fastest_function, model.below(cuts)), contents, config, told)
 
 
 def _read(

@@ -14,7 +14,7 @@ from small_classifier import small_batch, small_classifier
 
 from tfft.config.recipe import Recipe
 from tfft.data.examples import Examples, uniform_order
-from tfft.transfer.frozen.function import FrozenFunction
+from tfft.transfer.frozen.engine import FrozenFunction
 from tfft.transfer.phases.inputs import ExampleStream
 from tfft.transfer.plan import engine_rule
 from tfft.transfer.plan.plan import make_plan

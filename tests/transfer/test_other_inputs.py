@@ -16,7 +16,7 @@ from tfft.config.model import ClassificationHead
 from tfft.config.recipe import Recipe
 from tfft.data.examples import Order
 from tfft.model.assemble import Classifier, assemble
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 from tfft.runs.history import History
 from tfft.runs.run import create_run
 from tfft.system.progress import SILENT

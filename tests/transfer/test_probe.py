@@ -11,7 +11,7 @@ from tfft.metrics.commonest import CommonestClass
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.system.pictures import require_picture
 from tfft.system.progress import SILENT
-from tfft.transfer.prepare import load_of_recipe
+from tfft.transfer.description import load_of_recipe
 from tfft.transfer.probes.probe import BlockProbe, Probe, probe_recipe, probe_run
 from tfft.transfer.probes.probe_plot import write_plot
 from tfft.transfer.train import train

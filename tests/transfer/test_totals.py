@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tfft.config.model import BoxHead, ClassificationHead
-from tfft.model.heads import HeadSize, build_head
+from tfft.model.head_size import HeadSize
+from tfft.model.heads import build_head
 from tfft.transfer.phases.session import Totals, quality
 
 _HEADS = {

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfft.backbones.backbone import Backbone
 from tfft.catalog.backbones import backbone_spec
 from tfft.catalog.spec import BackboneSpec, BlockSpec
 from tfft.errors import ModelFileError, TfftError
 from tfft.system.formats import BACKBONE
+
+if TYPE_CHECKING:
+    from tfft.backbones.backbone import Backbone
 
 FILE_NAME = "backbone.json"
 IN_CATALOG = ("application", "lite")
@@ -25,7 +27,7 @@ _SPEC_KEYS = (
 )
 
 
-def backbone_to_json(backbone: Backbone) -> dict[str, Any]:
+def backbone_to_json(backbone: "Backbone") -> dict[str, Any]:
     """Returns as JSON values what is needed to rebuild the backbone around the weights of a run.
 
     For a backbone of the catalog these are its name and arguments, for another its whole spec.

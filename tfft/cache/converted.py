@@ -8,12 +8,12 @@ is whole or absent. A reader takes all of a file at once, so that an entry is ne
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfft.cache.files import checked_file
 from tfft.cache.keys import decisive_versions
 from tfft.cache.room import ENTRY_FILE, discard, make_room
 from tfft.errors import NewerFormatError, TfftError
@@ -81,7 +81,9 @@ def kept_conversion(key: str) -> Conversion | None:
             raise TfftError(f"{directory} is a link")
         values = CONVERTED.read(record)
         outputs, reason = tuple(values["outputs"]), values["reason"]
-        content = None if reason else _checked_file(directory, values["bytes"], values["sha256"])
+        content = (
+            None if reason else checked_file(directory / _FILE, values["bytes"], values["sha256"])
+        )
     except NewerFormatError:  # not damaged, and another version of tfft uses it
         return None
     except TfftError:
@@ -130,18 +132,3 @@ def discard_conversion(key: str) -> None:
     """Removes an entry that is not what it should be, where this user may."""
     with suppress(TfftError):
         discard(converted_directory() / key)
-
-
-def _checked_file(directory: Path, size: int, sha256: str) -> bytes:
-    """Reads the file of an entry, which is a regular one of the recorded size and digest."""
-    path = directory / _FILE
-    with explained_os_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size != size:
-                raise TfftError(f"{path} is not whole")
-            content = file.read()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise TfftError(f"{path} is damaged: it has another digest")
-    return content

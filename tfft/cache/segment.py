@@ -45,13 +45,14 @@ class Content:
 
     Attributes:
         identity: Everything that decides a row beside its example, as JSON values.
-        about: Description for people, as JSON values.
+        about: Description for people, as JSON values; what is added while rows are made, such as
+            what computes them, is kept with them.
         shapes: Shapes of the tensors of one example.
         dtype: Data type of the tensors.
     """
 
     identity: Mapping[str, object]
-    about: Mapping[str, object]
+    about: dict[str, object]
     shapes: Sequence[tuple[int, ...]]
     dtype: str = "float32"
 
@@ -83,6 +84,7 @@ class Segment:
         keys: Keys of its rows, sorted, as `comparable` gives them, [n].
         rows: int64 [n], which row is whose, in the order of `keys`.
         checksums: uint32 [n, tensors], crc32 of each row, in the order of the rows.
+        about: Description of the rows, as `Content.about` was when they were made.
         replaces: Names of the segments whose rows it has too.
         lock: Descriptor that keeps it.
     """
@@ -92,6 +94,7 @@ class Segment:
     keys: np.ndarray
     rows: np.ndarray
     checksums: np.ndarray
+    about: Mapping[str, object]
     replaces: frozenset[str]
     lock: int
 
@@ -145,11 +148,11 @@ def open_segment(path: Path, content: Content) -> Segment | None:
     try:
         if lock is None or any(each.is_symlink() for each in (path, record, table)):
             raise TfftError(f"{path} is not whole, or leads elsewhere")
-        replaces = frozenset(CACHE_ENTRY.read(record)["replaces"])
+        entry = CACHE_ENTRY.read(record)
+        about, replaces = entry.get("about", {}), frozenset(entry["replaces"])
         keys, rows, checksums = _read_table(table, len(content.shapes))
-        return Segment(
-            path, _tensors(path, content, len(rows)), keys, rows, checksums, replaces, lock
-        )
+        tensors = _tensors(path, content, len(rows))
+        return Segment(path, tensors, keys, rows, checksums, about, replaces, lock)
     except BaseException:
         if lock is not None:
             os.close(lock)

@@ -81,6 +81,10 @@ class StoredRows:
         of_segments = zip(*(segment.tensors for segment in self.segments), strict=True)
         return tuple(GatheredTensor(each, self.segment_of, self.row_of) for each in of_segments)
 
+    def said(self, name: str) -> list[str]:
+        """Returns what the segments say of their rows under a name, sorted, each once."""
+        return sorted({str(s.about[name]) for s in self.segments if s.about.get(name)})
+
     @property
     def missing(self) -> np.ndarray:
         """Positions of the examples without a row, int64 [m]; of equal ones the first."""

@@ -19,6 +19,8 @@ import numpy as np
 from tfft.errors import TfftError
 from tfft.system.damage import reading
 
+# Up to here the tensors of a phase are held in memory; larger ones are read from the disk.
+RESIDENT_BYTES = 512 * 2**20
 _AT_ONCE_BYTES = 1 << 22
 
 

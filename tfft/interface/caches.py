@@ -1,4 +1,4 @@
-"""The Python interface to the caches of what is computed once: features and converted models.
+"""The Python interface to the caches of what is computed once: features and models.
 
 Each function imports what it needs when it is called, so that ``import tfft`` is fast.
 """
@@ -29,7 +29,7 @@ def cache_path() -> Path:
 
 
 def cache_entries() -> "list[Listed]":
-    """Lists what lies in the cache: features, activations and converted models.
+    """Lists what lies in the cache: features, activations, and converted or kept models.
 
     Returns:
         The entries, those first that were used last.
@@ -40,11 +40,18 @@ def cache_entries() -> "list[Listed]":
         >>> sum(entry.bytes for entry in entries) > 0
         True
     """
-    from tfft.cache.converted import converted_directory
     from tfft.cache.room import list_entries
 
-    entries = list_entries(cache_path()) + list_entries(converted_directory())
+    entries = [entry for directory in _directories() for entry in list_entries(directory)]
     return sorted(entries, key=lambda entry: entry.used, reverse=True)
+
+
+def _directories() -> "tuple[Path, ...]":
+    """The directories of all kinds of entries, those first that are small and worth most."""
+    from tfft.cache.converted import converted_directory
+    from tfft.cache.templates import template_directory
+
+    return converted_directory(), template_directory(), cache_path()
 
 
 def clean_cache(
@@ -56,7 +63,7 @@ def clean_cache(
 
     Args:
         max_gb: Gigabytes that may stay; those entries go first that were not used for longest, and
-            converted models, which are small, after all others. Default: no bound.
+            models, which are small, after all others. Default: no bound.
         older_than_s: Seconds since the last use after which an entry goes. Default: no bound.
 
     Returns:
@@ -66,13 +73,12 @@ def clean_cache(
         >>> import tfft
         >>> removed = tfft.clean_cache(max_gb=20, older_than_s=30 * 86_400)
     """
-    from tfft.cache.converted import converted_directory
     from tfft.cache.room import list_entries, remove_entries, remove_incomplete
 
     left = float("inf") if max_gb is None else max_gb * 1e9
     age = float("inf") if older_than_s is None else older_than_s
     removed = []
-    for directory in (converted_directory(), cache_path()):
+    for directory in _directories():
         remove_incomplete(directory)
         removed += remove_entries(directory, max_bytes=max(left, 0.0), older_than_s=age)
         left -= sum(entry.bytes for entry in list_entries(directory))

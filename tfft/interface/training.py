@@ -62,9 +62,9 @@ def train(
     from tfft.config.loading.load import load_recipe
 
     loaded = load_recipe(recipe, overrides=overrides, data=optional_path(data))
-    from tfft.transfer import train as training
+    from tfft.transfer import start
 
-    return training.train(loaded, run=optional_path(run), progress=progress)
+    return start.train(loaded, run=optional_path(run), progress=progress)
 
 
 def resume(run: str | Path, *, finish: bool = False, progress: Progress = SILENT) -> "Run":

@@ -12,7 +12,8 @@ from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
 from tfft.images.spec import PixelSpec
 from tfft.model.front import Front, ImageFront, build_adapter, new_input
-from tfft.model.heads import Head, HeadSize, build_head, build_pooling
+from tfft.model.head_size import HeadSize
+from tfft.model.heads import Head, build_head, build_pooling
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,16 @@ class Classifier:
                 of_cut = [pooling(of_cut[0]) for pooling in self.poolings.values()]
             outputs += of_cut
         return keras.Model(inputs, outputs)
+
+    def cut_shapes(self, frozen_blocks: int) -> tuple[tuple[int, ...], ...]:
+        """Returns the shapes, of one example, of the tensors that cross a cut; () without one."""
+        if frozen_blocks == 0:
+            return ()
+        if frozen_blocks == len(self.backbone.blocks):
+            activations = self.backbone.model.output.shape
+            pooled = [p.compute_output_shape(activations) for p in self.poolings.values()]
+            return tuple(tuple(shape[1:]) for shape in pooled)
+        return tuple(tuple(t.shape[1:]) for t in crossing_tensors(self.backbone, frozen_blocks))
 
     def _outputs(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
         return {name: head(pooled[head.config.pooling]) for name, head in self.heads.items()}

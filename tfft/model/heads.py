@@ -6,8 +6,6 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
-import numpy as np
-
 from tfft.backbones.source_classes import (
     has_source_classifier,
     source_classifier,
@@ -15,6 +13,7 @@ from tfft.backbones.source_classes import (
 )
 from tfft.config.model import BackboneConfig, HeadConfig
 from tfft.model.boxes import corners
+from tfft.model.head_size import HeadSize
 
 # By kind and by rank of the activations: over the positions of an image, or of a sequence.
 _POOLINGS = {
@@ -24,24 +23,6 @@ _POOLINGS = {
     ("max", 3): keras.layers.GlobalMaxPooling1D,
 }
 _MAPS = 16
-
-
-@dataclass(frozen=True)
-class HeadSize:
-    """The facts about a head that the data decide.
-
-    Attributes:
-        outputs: Number of classes or labels; 4 for a box, 1 for a number.
-        mean: Mean of a number in the training data; 0 for other kinds of heads.
-        deviation: Standard deviation of a number in the training data; 1 for other kinds.
-        class_names: Names of the classes or labels, in the order of the outputs; empty for a box
-            or a number.
-    """
-
-    outputs: int
-    mean: float = 0.0
-    deviation: float = 1.0
-    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,18 +130,6 @@ def _attention(name: str, seed: int) -> list[keras.layers.Layer]:
         keras.layers.Softmax(dtype="float32", name=f"{name}_attention"),
         keras.layers.Flatten(dtype="float32", name=f"{name}_flat"),
     ]
-
-
-def number_size(values: np.ndarray) -> HeadSize:
-    """Returns the size of a regression head.
-
-    Args:
-        values: Targets of the training data, float32 [n, 1]; NaN where a target is missing.
-    """
-    # In float32 rounding alone gives equal values a deviation.
-    known = values[np.isfinite(values)].astype(np.float64)
-    deviation = float(known.std()) if len(known) else 1.0
-    return HeadSize(1, float(known.mean()) if len(known) else 0.0, deviation or 1.0)
 
 
 def source_start_faults(head: Head, backbone: BackboneConfig) -> Iterator[str]:

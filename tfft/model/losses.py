@@ -11,6 +11,7 @@ from tfft.system.tensorflow import keras, tf
 
 import numpy as np
 
+from tfft.config.model import BoxHead
 from tfft.model.boxes import giou, iou
 from tfft.model.heads import Head
 
@@ -71,10 +72,15 @@ def validation_loss(head: Head) -> OfExample:
         return _known(
             lambda numbers, outputs: tf.squeeze((numbers - outputs) / head.size.deviation, -1) ** 2
         )
-    if head.config.loss == "giou":
-        return _known(lambda boxes, outputs: 1.0 - giou(boxes, outputs))
+    return _known(box_loss(head.config))
+
+
+def box_loss(config: BoxHead) -> OfExample:
+    """Returns the loss of a box that is known."""
+    if config.loss == "giou":
+        return lambda boxes, outputs: 1.0 - giou(boxes, outputs)
     huber: Any = keras.losses.Huber(_HUBER_DELTA, reduction="none")
-    return _known(huber)
+    return huber
 
 
 def metric(head: Head) -> OfExample:
@@ -107,22 +113,6 @@ def quality(head: Head, metrics: Mapping[str, float]) -> float:
     """
     value = metrics[METRICS[head.config.kind]]
     return -value / head.size.deviation if head.config.kind == "regression" else value
-
-
-def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Returns a weight for each class, float64 [classes], inversely proportional to its examples.
-
-    The mean weight of an example is 1; a class without examples has weight 0.
-
-    Args:
-        labels: Class of each example, int [n].
-        classes: Number of classes.
-
-    Source: scikit-learn's ``class_weight="balanced"``.
-    """
-    counts = np.bincount(labels, minlength=classes)
-    present = np.count_nonzero(counts)
-    return np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0)
 
 
 def _cross_entropy(classes: int, label_smoothing: float) -> OfExample:

@@ -1,19 +1,16 @@
-"""The history of a run: one row per epoch, as a CSV file and as TensorBoard logs.
-
-TensorFlow is imported only to write the logs.
-"""
+"""The history of a run: one row per epoch, as a CSV file and as TensorBoard logs."""
 
 import csv
 import io
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfft.errors import ModelFileError, TfftError
+from tfft.errors import ModelFileError
+from tfft.runs.event_log import EventLog
 from tfft.system.damage import reading
 from tfft.system.digests import file_sha256
-from tfft.system.files import explained_os_errors, write_text
+from tfft.system.files import write_text
 from tfft.system.formats import METRICS, RUN
 
 FILE_NAME = "history.csv"
@@ -23,18 +20,8 @@ class History:
     """Writes each epoch's row to ``history.csv`` and ``tensorboard/`` of a run."""
 
     def __init__(self, directory: Path) -> None:
-        from tfft.system.tensorflow import tf
-
-        self._tf = tf
         self._file = directory / FILE_NAME
-        # What TensorBoard needs to know to draw a tensor as a scalar; tf.summary.scalar would
-        # import the tensorboard package to say the same.
-        self._scalar = tf.compat.v1.SummaryMetadata(
-            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
-        )
-        self._logs = directory / "tensorboard"
-        with explained_os_errors(self._logs):
-            self._writer = tf.summary.create_file_writer(str(self._logs))
+        self._log = EventLog(directory / "tensorboard")
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """Writes all rows so far to the CSV file, and the last one to TensorBoard."""
@@ -44,16 +31,21 @@ class History:
         writer.writeheader()
         writer.writerows(rows)
         write_text(self._file, text.getvalue())
-        with explained_os_errors(self._logs), self._writer.as_default():
-            for name, value in rows[-1].items():
-                if isinstance(value, float):
-                    self._tf.summary.write(name, value, step=len(rows), metadata=self._scalar)
-            self._writer.flush()
+        scalars = {name: value for name, value in rows[-1].items() if isinstance(value, float)}
+        self._log.write(len(rows), scalars)
 
     def close(self) -> None:
-        """Closes the log files; that they cannot be written was said when a row was."""
-        with suppress(TfftError), explained_os_errors(self._logs):
-            self._writer.close()
+        """Closes the log."""
+        self._log.close()
+
+
+def columns(split: str, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Returns metrics by head under the column names of the history: ``split/head/metric``."""
+    return {
+        f"{split}/{head}/{name}": value
+        for head, values in metrics.items()
+        for name, value in values.items()
+    }
 
 
 def read_history(run: Path) -> list[dict[str, float]]:

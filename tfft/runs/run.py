@@ -233,6 +233,18 @@ def changed_record(run: Run) -> Iterator[dict[str, Any]]:
         RUN.write(run.record_file, recorded)
 
 
+def record_engine(run: Run, phase: int, engine: str) -> None:
+    """Notes in ``run.json`` what computed the frozen part of a phase.
+
+    Args:
+        run: The run.
+        phase: Number of the phase, 1 for the first.
+        engine: Name of what computed it; of several, with commas between them.
+    """
+    with changed_record(run) as recorded:
+        recorded.setdefault("engines", {})[str(phase)] = engine
+
+
 def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
     """Says whether the kept weights are of a phase that refits heads on the validation images.
 

@@ -16,7 +16,8 @@ from tfft.images.spec import PixelSpec
 from tfft.runtime.converted_predictor import BATCH_SIZE
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import answer
-from tfft.runtime.tflite.convert_frozen import AGREEMENT, agreeing_conversion, outputs_agree
+from tfft.runtime.tflite.agreement import AGREEMENT, outputs_agree
+from tfft.runtime.tflite.convert_frozen import agreeing_conversion
 from tfft.system.device import on_gpu
 from tfft.system.digests import file_sha256
 

@@ -53,17 +53,19 @@ def work(recipe: Path, run: Path, split: str, progress: Events) -> None:
     from tfft.config.loading.load import load_recipe
 
     onednn.keep(Run(run).onednn)
-    from tfft.transfer import train as training
+    from tfft.transfer import start
 
     started = time.perf_counter()
     before = COST.read_if_there(run / COST_FILE)
     resumed = (run / "run.json").is_file() and (run / "recipe.yaml").is_file()
     try:
         if resumed:
-            training.resume(run, progress=progress)
+            from tfft.transfer.train import resume
+
+            resume(run, progress=progress)
         else:
             shutil.rmtree(run, ignore_errors=True)
-            training.train(load_recipe(recipe), run=run, progress=progress)
+            start.train(load_recipe(recipe), run=run, progress=progress)
         seconds = time.perf_counter() - started
         evaluate(run, split=split, progress=progress)
     except KeyboardInterrupt:

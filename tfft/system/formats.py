@@ -346,6 +346,19 @@ class _AppliedLabels:
     entries: list[_AppliedEntry]
 
 
+@dataclass
+class _File:
+    size: int
+    sha256: str
+
+
+@dataclass
+class _Template:
+    files: dict[str, _File]
+    values: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict)
+
+
 # run.json; its recipe.yaml is a recipe, whose renamed keys `config.loading` reads. Runs of format 2
 # keep the split of each image (`data.kept_splits`), which the recipe alone says of older ones.
 RUN = Format("the record of a run", (_same, _same), _Run)
@@ -364,6 +377,7 @@ CHECKS = Format("the checks of an export", (_same,), dict[str, _Check])
 # Entries of format 1, tensors of a list of images, are listed and removed, and not used any more.
 CACHE_ENTRY = Format("an entry of the cache", (_same, _same), _CacheEntry)
 CONVERTED = Format("a converted model of the cache", (_same,), _Converted)
+TEMPLATE = Format("a kept model of the cache", (_same,), _Template)
 # study.json, which says that a directory is a study, and what studies leave in it.
 STUDY = Format("a study", (_same,))
 COST = Format("the cost of a run", (_same,), _Cost)

@@ -10,13 +10,12 @@ import sys
 from collections.abc import Iterator
 
 _UNUSED_BY_KERAS = ("matplotlib", "sklearn")
-_IS_OWN = False
+_LEFT_OUT: set[str] = set()
 
 
 def claim_process() -> None:
     """Says that nothing but tfft runs in this process: the command line, or a worker."""
-    global _IS_OWN
-    _IS_OWN = True
+    _LEFT_OUT.update(_UNUSED_BY_KERAS)
 
 
 @contextlib.contextmanager
@@ -26,7 +25,7 @@ def without_unused_packages() -> Iterator[None]:
     They are as good as not installed meanwhile, which Keras provides for, and can be imported
     afterwards. In a process that is not tfft's own nothing is left out.
     """
-    left_out = [name for name in _UNUSED_BY_KERAS if _IS_OWN and name not in sys.modules]
+    left_out = [name for name in _LEFT_OUT if name not in sys.modules]
     hidden: dict[str, None] = dict.fromkeys(left_out)
     sys.modules.update(hidden)  # type: ignore[arg-type]  # None stands for what is not there
     try:

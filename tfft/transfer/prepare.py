@@ -1,24 +1,19 @@
-"""From a recipe to its data and its model, and to what the model says of itself."""
+"""From a recipe to its data and its model."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from tfft.system.tensorflow import keras
 
 from tfft.backbones.build import build_backbone
-from tfft.config.model import HubBackbone, targets_of
+from tfft.config.model import HubBackbone
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
-from tfft.data.kept_splits import KeptSplits
-from tfft.data.load import load_data
-from tfft.errors import DataError
 from tfft.images.spec import PixelSpec
 from tfft.model.assemble import Classifier, build_classifier, pixel_spec
-from tfft.model.heads import HeadSize, number_size
-from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.info import ModelInfo
 from tfft.system.progress import SILENT, Progress
-from tfft.version import __version__
+from tfft.transfer.description import examples_of, head_sizes, load_of_recipe, model_info
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +31,12 @@ class Prepared:
 
     def examples(self, split: str) -> Images:
         """Returns the images of a split as the model takes them; there may be none."""
-        nothing = self.data.splits["train"].take([])
-        return Images(self.data.splits.get(split, nothing), self.pixels)
+        return examples_of(self.data, split, self.pixels)
+
+    def info(self, recipe: Recipe) -> ModelInfo:
+        """Returns what the trained model says of itself."""
+        spec = self.classifier.backbone.spec
+        return model_info(recipe, self.data, self.pixels, spec.name, spec.licence)
 
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
@@ -61,18 +60,6 @@ def prepare_with(recipe: Recipe, data: ImageData, progress: Progress) -> Prepare
     return Prepared(data, classifier, pixels)
 
 
-def load_of_recipe(recipe: Recipe, progress: Progress, kept: KeptSplits | None = None) -> ImageData:
-    """Loads the data of a recipe, in their splits or in those that a run keeps.
-
-    Raises:
-        DataError: The images are not what the recipe says, or none are for training.
-    """
-    data = load_data(recipe.data, progress, targets_of(recipe.heads), kept)
-    if "train" not in data.splits:
-        raise DataError(f"{data.name} has no training images, only {', '.join(data.splits)}")
-    return data
-
-
 def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Progress) -> Classifier:
     """Builds the model of a recipe, its layers under a policy such as ``"float32"``."""
     image = recipe.image
@@ -80,15 +67,7 @@ def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Prog
     keras.config.set_dtype_policy(policy)
     try:
         backbone = build_backbone(recipe.backbone, image.model_px, recipe.seed, progress)
-        sizes = {}
-        for name, head in recipe.heads.items():
-            if head.kind == "box":
-                sizes[name] = HeadSize(4)
-            elif head.kind == "regression":
-                sizes[name] = number_size(data.splits["train"].targets[head.target])
-            else:
-                names = data.class_names[head.target]
-                sizes[name] = HeadSize(len(names), class_names=names)
+        sizes = head_sizes(recipe, data)
         return build_classifier(backbone, recipe.heads, sizes, image, recipe.seed)
     finally:
         keras.config.set_dtype_policy(before)
@@ -110,21 +89,3 @@ def without_weights(recipe: Recipe) -> Recipe:
         return recipe
     backbone = recipe.backbone.model_copy(update={"weights": "random"})
     return recipe.model_copy(update={"backbone": backbone})
-
-
-def model_info(recipe: Recipe, prepared: Prepared) -> ModelInfo:
-    """Returns what the trained model says of itself."""
-    data, spec = prepared.data, prepared.classifier.backbone.spec
-    return ModelInfo(
-        name=recipe.export.name or recipe.name,
-        input=prepared.pixels,
-        heads={
-            name: HeadInfo(head.kind, tuple(data.class_names.get(head.target, ())), head.target)
-            for name, head in recipe.heads.items()
-        },
-        backbone=spec.name,
-        licence=spec.licence,
-        data=recipe.data.model_dump(mode="json"),
-        tfft_version=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )

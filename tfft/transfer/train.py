@@ -11,37 +11,34 @@
    epochs show; and the model converted, for what is asked of it next (`runtime.convert_model`).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tfft.system.tensorflow import ONEDNN
+from tfft.system.tensorflow import ONEDNN, keras
 
 from tfft.backbones.record import FILE_NAME, backbone_to_json
 from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
-from tfft.data.dataset import shown
+from tfft.data.dataset import ImageData, shown
 from tfft.data.kept_splits import write_kept_splits
 from tfft.data.load import new_files
-from tfft.errors import ModelFileError, NotFiniteError, TfftError
-from tfft.runs.diagnosis import diagnose
+from tfft.errors import ModelFileError
 from tfft.runs.finding import Finding
-from tfft.runs.history import history_digest
 from tfft.runs.hold import held
 from tfft.runs.run import Run, new_run, open_run, record, require_free, require_same_data
 from tfft.runtime.convert_model import convert_model
 from tfft.runtime.converted_predictor import may_convert
 from tfft.system.digests import file_sha256
-from tfft.system.disks import full_disk
 from tfft.system.files import TEMPORARY, atomic_path, remove_abandoned
-from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN, RUN, described
+from tfft.system.formats import BACKBONE, METRICS, PLAN, RUN, described
 from tfft.system.onednn import VARIABLE
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import command_text, counted
-from tfft.transfer.baselines import baselines_of
 from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.description import load_of_recipe
+from tfft.transfer.keep_template import keep_template
 from tfft.transfer.phases.gradient import train_by_gradient
 from tfft.transfer.phases.session import Session, open_session
 from tfft.transfer.phases.solved import train_by_solver
@@ -50,23 +47,30 @@ from tfft.transfer.plan.plan import FreezePlan, PhasePlan, make_plan
 from tfft.transfer.precision import warn_if_slower
 from tfft.transfer.prepare import (
     Prepared,
-    load_of_recipe,
     model_in_float32,
-    model_info,
-    prepare,
     prepare_with,
 )
+from tfft.transfer.results import write_results
+from tfft.transfer.stopping import finishing, recorded_if_stopped
 
 
-def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILENT) -> Run:
+def train(
+    recipe: Recipe,
+    *,
+    run: Path | None = None,
+    progress: Progress = SILENT,
+    data: ImageData | None = None,
+) -> Run:
     """Trains a recipe and returns its run, whose ``model.keras`` has the best weights.
 
-    Ctrl-C leaves a run with the best weights so far, which `resume` goes on with.
+    Ctrl-C leaves a run with the best weights so far, which `resume` goes on with. What a user calls
+    is `tfft.transfer.start.train`, which comes here unless it can do without.
 
     Args:
         recipe: The recipe, resolved.
         run: Directory to make; default: ``runs/<name>``, or ``runs/<name>-<n>`` if that exists.
         progress: Where the work is reported.
+        data: The images of the recipe, if they are loaded.
 
     Raises:
         RecipeError: The schedule does not fit the model.
@@ -78,11 +82,18 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
     """
     if run is not None:  # before the minutes that images and weights may take
         require_free(run)
-    prepared = prepare(recipe, progress)
+    prepared = prepare_with(recipe, data or load_of_recipe(recipe, progress), progress)
     plan = make_plan(recipe, prepared.classifier, prepared.counts)
     with new_run(recipe, run) as opened:
         progress.message(f"run: {opened.path}")
         return _train(recipe, opened, prepared, plan, progress)
+
+
+def train_in(run: Run, recipe: Recipe, data: ImageData, progress: Progress) -> Run:
+    """Does what `train` does in the directory of a run that is made, on images that are loaded."""
+    prepared = prepare_with(recipe, data, progress)
+    plan = make_plan(recipe, prepared.classifier, prepared.counts)
+    return _train(recipe, run, prepared, plan, progress)
 
 
 def resume(path: Path, *, finish: bool = False, progress: Progress = SILENT) -> Run:
@@ -164,7 +175,16 @@ def _train(
     state = session.checkpoints.restore() or TrainingState()
     if state.saves:
         progress.message(f"going on in phase {state.phase + 1} after {state.done}")
-    with _recorded_if_stopped(session, prepared, state):
+
+    def finish() -> bool:
+        if state.best is not None:
+            _finish(session, prepared, state)
+        return state.best is not None
+
+    with (
+        closing(session.history),
+        recorded_if_stopped(run, finish=finish, has_weights=lambda: state.saves > 0),
+    ):
         if not run.splits_file.is_file():
             write_kept_splits(run.splits_file, prepared.data)
         PLAN.write(run.plan_file, plan.to_json())
@@ -182,11 +202,12 @@ def _train(
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
             run_phase(session, phase, state)
-        finished = _finish(session, prepared, state)
+        finished, model = _finish(session, prepared, state)
         record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
+    conversion = None
     if is_converted:  # what is asked of the run next then starts neither TensorFlow nor Keras
-        model = model_in_float32(recipe, prepared)
-        convert_model(model, run.model_file, model_info(recipe, prepared))
+        conversion = convert_model(model, run.model_file, prepared.info(recipe))
+    keep_template(finished, recipe, prepared, plan, conversion)
     return finished
 
 
@@ -213,11 +234,6 @@ def run_phase(session: Session, plan: PhasePlan, state: TrainingState) -> None:
     session.checkpoints.save(state)
 
 
-def finishing(run: Run) -> str:
-    """Returns the command that makes a model of the best weights so far."""
-    return command_text("train", "--resume", run.path, "--finish")
-
-
 def _finish_early(
     recipe: Recipe, run: Run, prepared: Prepared, plan: FreezePlan, progress: Progress
 ) -> Run:
@@ -231,53 +247,18 @@ def _finish_early(
             f"{run.path} has no weights yet to make a model of: no epoch has ended. Go on with it: "
             f"{command_text('train', '--resume', run.path)}"
         )
-    finished = _finish(session, prepared, state)
+    finished, _ = _finish(session, prepared, state)
     if RUN.read(run.record_file).get("status") != "not finite":
         record(run, status="interrupted")
     return finished
 
 
-@contextmanager
-def _recorded_if_stopped(
-    session: Session, prepared: Prepared, state: TrainingState
-) -> Iterator[None]:
-    """Notes in the run why its training stopped, and says how to go on.
+def _finish(session: Session, prepared: Prepared, state: TrainingState) -> tuple[Run, keras.Model]:
+    """Writes the model with the best weights, what it says of itself, and its metrics.
 
-    After an interrupt the model of the best weights so far is written.
+    Returns:
+        The run with its metrics, and the model as it is saved, in float32.
     """
-    run = session.run
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        usable = f"{run.path} has the best weights so far and can be used as it is."
-        try:
-            if state.best is not None:
-                _finish(session, prepared, state)
-                interrupt.add_note(usable)
-            record(run, status="interrupted")
-        except TfftError as error:  # such as a full disk: it is resumed all the same
-            interrupt.add_note(str(error))
-        interrupt.add_note(f"Go on with: {command_text('train', '--resume', run.path)}")
-        raise
-    except NotFiniteError as error:
-        record(run, status="not finite", error=str(error))
-        if state.saves:
-            advice = f"A model of the best weights before that: {finishing(run)}"
-            raise NotFiniteError(f"{error} {advice}") from error
-        raise
-    except TfftError as error:
-        with suppress(TfftError):  # on a full disk this cannot be noted either
-            record(run, status="failed", error=str(error))
-        if error.__cause__ is not None and full_disk(error.__cause__):
-            go_on = f"The run goes on with: {command_text('train', '--resume', run.path)}"
-            raise TfftError(f"{error} {go_on}") from error
-        raise
-    finally:
-        session.history.close()
-
-
-def _finish(session: Session, prepared: Prepared, state: TrainingState) -> Run:
-    """Writes the model with the best weights, what it says of itself, and its metrics."""
     recipe, run, best = session.recipe, session.run, state.best
     session.checkpoints.restore_best(best)
     session.momenta.restore()
@@ -287,19 +268,13 @@ def _finish(session: Session, prepared: Prepared, state: TrainingState) -> Run:
     model = model_in_float32(recipe, prepared)
     with atomic_path(run.model_file) as temporary:
         model.save(temporary)
-    MODEL.write(run.model_info_file, model_info(recipe, prepared).to_json())
-    metrics = best.metrics if best else {}
-    place = {"phase": best.phase + 1, "epoch": best.epoch} if best else {}
-    validation_images = session.plan.images["validation"]
-    diagnosis = tuple(diagnose(state.history, recipe, validation_images, baselines_of(session)))
-    found = [finding.to_json() for finding in diagnosis]
-    METRICS.write(
-        run.metrics_file,
-        {
-            "validation": metrics,
-            "best": place,
-            "diagnosis": found,
-            "history_sha256": history_digest(run.path),
-        },
+    finished = write_results(
+        run,
+        recipe,
+        prepared.info(recipe),
+        prepared.data,
+        (session.train, session.validation),
+        state.history,
+        ({"phase": best.phase + 1, "epoch": best.epoch}, best.metrics) if best else ({}, {}),
     )
-    return replace(run, metrics=metrics, diagnosis=diagnosis, notes=prepared.data.notes)
+    return finished, model

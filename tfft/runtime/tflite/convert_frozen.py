@@ -25,11 +25,9 @@ from tfft.cache.converted import (
     kept_conversion,
 )
 from tfft.errors import ModelFileError, TfftError
+from tfft.runtime.tflite.agreement import outputs_agree
 from tfft.runtime.tflite.runner import TfliteFunction
 from tfft.system.quiet import descriptors_kept_aside
-
-# Largest difference from Keras, relative to the largest output, that float rounding explains.
-AGREEMENT = 1e-4
 
 _UNKNOWN = (
     *(ValueError, RuntimeError, TypeError, AttributeError, LookupError, AssertionError),
@@ -67,14 +65,6 @@ def convert_frozen(model: keras.Model, batch_size: int) -> bytes:
         # Of a model that it does not know the converter raises nearly anything.
         except (ConverterError, *_UNKNOWN) as error:
             raise TfftError(f"TFLite cannot hold this model: {error}") from error
-
-
-def outputs_agree(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:
-    """Says whether outputs differ by float rounding only: by `AGREEMENT` of the largest of each."""
-    return len(actual) == len(expected) and all(
-        a.shape == e.shape and np.abs(a - e).max() <= AGREEMENT * max(np.abs(e).max(), 1e-6)
-        for a, e in zip(actual, expected, strict=True)
-    )
 
 
 def agreeing_conversion(

@@ -5,9 +5,7 @@ the first examples within float rounding; otherwise, and on a GPU or in mixed pr
 compiled Keras graph. The converted prefix is kept between runs, and compared again in each.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
 
 from tfft.system.tensorflow import keras, tf
 
@@ -16,34 +14,13 @@ import numpy as np
 from tfft.runtime.tflite.convert_frozen import agreeing_conversion, model_digest
 from tfft.runtime.tflite.runner import TfliteWorkers
 from tfft.system.device import on_gpu
+from tfft.transfer.frozen.engine import FrozenFunction, Outputs
 
 # Examples a call: measured fastest for TFLite with XNNPACK on a thread of its own; Keras gains
 # nothing over 32. So many examples are also compared.
-_TFLITE_BATCH = 4
+TFLITE_BATCH = 4
 # Examples a call of the compiled graph, which may compute batches of other sizes otherwise.
 _KERAS_BATCH = 32
-
-# What computes a frozen part: TFLite with XNNPACK, or the compiled Keras graph.
-Engine = Literal["xnnpack", "keras"]
-# Batches of inputs [n, ...], as the model takes them, to the tensors at the cut of each in turn,
-# [n, ...] each.
-Outputs = Callable[[Iterable[np.ndarray]], Iterator[Sequence[np.ndarray]]]
-
-
-@dataclass(frozen=True, eq=False)
-class FrozenFunction:
-    """A frozen part as a function, which is called as its `outputs` are.
-
-    Attributes:
-        engine: What computes it.
-        outputs: The function.
-    """
-
-    engine: Engine
-    outputs: Outputs
-
-    def __call__(self, batches: Iterable[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:
-        return self.outputs(batches)
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
@@ -53,8 +30,8 @@ def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
         return compiled
     conversion = agreeing_conversion(
         prefix,
-        _TFLITE_BATCH,
-        sample[:_TFLITE_BATCH],
+        TFLITE_BATCH,
+        sample[:TFLITE_BATCH],
         identity=model_digest(prefix),
         about={"what": "converted frozen part"},
     )

@@ -4,38 +4,28 @@ A row of the cache is known by what decides it: the weights below the cut, the c
 made, and the example itself. Batches are filled up to their size, so that a row does not depend on
 which other examples are computed with it, wherever the engine computes each example of a batch
 alike (TFLite with XNNPACK does).
+
+Nothing here starts TensorFlow; `tfft.transfer.frozen.build` makes the part below a cut.
 """
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
 
-from tfft.system.tensorflow import ONEDNN, keras
-
 import numpy as np
 
-from tfft.backbones.split import crossing_tensors
-from tfft.cache.keys import decisive_versions
 from tfft.cache.room import NoRoomError
 from tfft.cache.segment import Content
 from tfft.cache.store import StoredRows, completed_rows, open_rows, try_rows
 from tfft.cache.tensors import TensorWriter
-from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig
 from tfft.data.examples import Examples
-from tfft.model.assemble import Classifier
-from tfft.model.front import new_input
-from tfft.system.device import on_gpu
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.frozen.function import FrozenFunction, fastest_function
+from tfft.transfer.frozen.engine import FrozenFunction
 
 _STREAM_BATCH = 32
-# Examples on which TFLite is compared with Keras.
-_SAMPLE = 8
-_POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}
 # Names of splits in messages.
 _SPLIT_NAMES = {"train": "training"}
 
@@ -62,12 +52,22 @@ class CutContent:
     Attributes:
         identity: Everything beside the examples that decides the tensors: weights, cut, packages.
         about: Description shown by `tfft cache list`; ``what`` names the tensors.
-        tensors: Number of tensors.
+        shapes: Shape of each tensor, of one example.
     """
 
     identity: Mapping[str, object]
     about: Mapping[str, object]
-    tensors: int
+    shapes: Sequence[tuple[int, ...]]
+
+    def of(self, examples: Examples, dtype: str, view: View | None = None) -> Content:
+        """Returns the tensors of some examples, or of a view of them, as the cache knows them."""
+        inputs, seen = dict(examples.identity()), {} if view is None else asdict(view)
+        return Content(
+            {**self.identity, "inputs": inputs, "view": seen},
+            {**self.about, "inputs": _words(inputs), "view": _words(seen)},
+            self.shapes,
+            dtype,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,8 @@ class FrozenPart:
     """The part of a model below a cut, whose outputs are computed once and cached on disk.
 
     Args:
-        prefix: Model from the inputs to the tensors of each cut in turn; nothing in it changes.
+        function: From the first inputs [n, ...] of a pass to the function from inputs to the
+            tensors of each cut in turn; called when something has to be computed.
         cuts: The cut that is asked for, and others whose tensors are kept on the way.
         config: The recipe's `train.cache` section.
         progress: Where the work is reported.
@@ -100,12 +101,12 @@ class FrozenPart:
 
     def __init__(
         self,
-        prefix: keras.Model,
+        function: Callable[[np.ndarray], FrozenFunction],
         cuts: Sequence[CutContent],
         config: CacheConfig,
         progress: Progress = SILENT,
     ) -> None:
-        self._prefix = prefix
+        self._function_of = function
         self._cuts = cuts
         self._config = config
         self._progress = progress
@@ -126,7 +127,7 @@ class FrozenPart:
             TfftError: The cache cannot be written, or its bound is too small.
         """
         keys = examples.keys() if view is None else examples.view_keys()
-        contents = self._contents(examples, view)
+        contents = [cut.of(examples, self._config.dtype, view) for cut in self._cuts]
         what = self._cuts[0].about["what"]
         name = f"{_SPLIT_NAMES.get(split, split)} images"
         if view is not None:
@@ -155,26 +156,6 @@ class FrozenPart:
         self._progress.message(f"{len(keys):,} {name}: {found}")
         return rows
 
-    def _contents(self, examples: Examples, view: View | None) -> list[Content]:
-        seen = {} if view is None else asdict(view)
-        shared = {
-            "inputs": dict(examples.identity()),
-            "view": seen,
-            "versions": decisive_versions(),
-            "device": "GPU" if on_gpu() else "CPU",
-            "onednn": ONEDNN,
-        }
-        outputs = iter(self._prefix.outputs)
-        return [
-            Content(
-                {**cut.identity, **shared},
-                {**cut.about, "inputs": _words(shared["inputs"]), "view": _words(seen)},
-                [tuple(next(outputs).shape[1:]) for _ in range(cut.tensors)],
-                self._config.dtype,
-            )
-            for cut in self._cuts
-        ]
-
     def _fill(
         self,
         contents: Sequence[Content],
@@ -185,7 +166,7 @@ class FrozenPart:
     ) -> None:
         """Writes what is wanted of each cut in one pass, when the last cut has been asked."""
         if len(wanted) == len(contents):
-            self._compute(wanted, batches, len(keys), title)
+            self._compute(contents, wanted, batches, len(keys), title)
             return
         content, is_filled = contents[len(wanted)], False
         with closing(open_rows(content, keys, self._progress)) as found:
@@ -207,6 +188,7 @@ class FrozenPart:
 
     def _compute(
         self,
+        contents: Sequence[Content],
         wanted: Sequence[_Wanted | None],
         batches: Iterator[np.ndarray],
         examples: int,
@@ -216,12 +198,14 @@ class FrozenPart:
         try:
             for first in batches:
                 if self._function is None:
-                    self._function = fastest_function(self._prefix, first[:_SAMPLE])
+                    self._function = self._function_of(first)
+                for content in contents:
+                    content.about["engine"] = self._function.engine
                 for outputs in self._function(chain([first], batches)):
                     by_output = iter(outputs)
                     count = len(outputs[0])
                     for cut, of_cut in zip(self._cuts, wanted, strict=True):
-                        tensors = [next(by_output) for _ in range(cut.tensors)]
+                        tensors = [next(by_output) for _ in cut.shapes]
                         if of_cut is not None:
                             of_cut.write(tensors, slice(done, done + count))
                     done += count
@@ -246,96 +230,5 @@ def _inputs(examples: Examples, positions: np.ndarray, view: View | None) -> Ite
         yield batch["inputs"].numpy()
 
 
-def frozen_part(
-    recipe: Recipe, classifier: Classifier, cuts: Sequence[int], progress: Progress = SILENT
-) -> FrozenPart:
-    """Returns the part of a classifier below one or more cuts.
-
-    Args:
-        recipe: The recipe that the classifier was built from.
-        classifier: The classifier, with its weights as they are now.
-        cuts: How many blocks lie below each cut; with all of them its tensors are the pooled
-            features. The first is asked for, the others are kept on the way.
-        progress: Where the work is reported.
-    """
-    backbone, contents = classifier.backbone, []
-    for blocks in cuts:
-        pooled = blocks == len(backbone.blocks)
-        poolings = list(classifier.poolings) if pooled else []
-        name = "features" if pooled else f"activations after {backbone.blocks[blocks - 1].name}"
-        tensors = len(poolings) if pooled else len(crossing_tensors(backbone, blocks))
-        identity = {**_identity(recipe, classifier, blocks), "poolings": poolings}
-        contents.append(CutContent(identity, _about(recipe, identity, name), tensors))
-    return FrozenPart(classifier.below(cuts), contents, recipe.train.cache, progress)
-
-
-def pooled_blocks(
-    recipe: Recipe, classifier: Classifier, ends: Sequence[int], progress: Progress = SILENT
-) -> FrozenPart:
-    """Returns the part of a classifier up to the ends of blocks, each averaged over its positions.
-
-    Args:
-        recipe: As in `frozen_part`.
-        classifier: As in `frozen_part`.
-        ends: How many blocks lie before each end; each gives one tensor [examples, channels].
-        progress: Where the work is reported.
-    """
-    backbone, vectors = classifier.backbone, []
-    for end in ends:
-        whole = end == len(backbone.blocks)
-        tensors = [backbone.model.output] if whole else crossing_tensors(backbone, end)
-        means = [_POOLING[len(t.shape)]()(t) if len(t.shape) in _POOLING else t for t in tensors]
-        vectors.append(means[0] if len(means) == 1 else keras.layers.Concatenate()(means))
-    inputs = new_input(classifier.front)
-    prefix = keras.Model(backbone.model.input, vectors)(classifier.front(inputs))
-    identity = {
-        **_identity(recipe, classifier, len(backbone.blocks)),
-        "pooled_at_each_block": True,
-    }
-    about = _about(recipe, identity, "pooled activations of each block")
-    content = CutContent(identity, about, len(ends))
-    return FrozenPart(keras.Model(inputs, prefix), [content], recipe.train.cache, progress)
-
-
-def read_outputs(frozen: FrozenPart, examples: Examples, split: str) -> list[np.ndarray]:
-    """Returns the outputs of a frozen part on a split, float32 [examples, ...] each, in memory."""
-    with closing(frozen.outputs(examples, split)) as entry:
-        return [np.asarray(tensor[:], np.float32) for tensor in entry.tensors]
-
-
-def _about(recipe: Recipe, identity: Mapping[str, Any], what: str) -> dict[str, str]:
-    weights = getattr(recipe.backbone, "weights", "pretrained")
-    return {
-        "what": what,
-        "backbone": identity["name"],
-        "weights": f"{weights}, {identity['weights'][:8]}",
-    }
-
-
 def _words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
-
-
-def _identity(recipe: Recipe, classifier: Classifier, blocks: int) -> dict[str, Any]:
-    """What decides the tensors that the first blocks make of an image.
-
-    The weights of the adapter and of these blocks count as they are now: an earlier phase may have
-    trained them.
-    """
-    backbone, digest = classifier.backbone, hashlib.sha256()
-    below = [layer for block in backbone.blocks[:blocks] for layer in block.layers]
-    whole = [backbone.model] if backbone.opaque else below
-    for layer in (*classifier.front.layers, *whole):
-        for variable in layer.variables:
-            digest.update(f"{variable.shape} {variable.dtype}".encode())
-            digest.update(variable.numpy().tobytes())
-    return {
-        "name": backbone.spec.name,
-        "backbone": recipe.backbone.model_dump(mode="json", exclude={"weights"}),
-        "adapter": recipe.image.adapter,
-        "backbone_input": list(backbone.model.input_shape[1:]),
-        "preprocessing": backbone.spec.preprocessing,
-        "blocks": blocks,
-        "weights": digest.hexdigest(),
-        "policy": recipe.train.mixed_precision,
-    }

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfft.cache.tensors import Rows
 from tfft.errors import TfftError
+from tfft.metrics.examples import of_classes, of_labels, of_numbers
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.linear.inputs import Inputs, on_principal_axes
 from tfft.transfer.linear.losses import SigmoidLoss, SoftmaxLoss
@@ -22,6 +23,12 @@ _PATIENCE = 2
 # from the others, except for those within this share of its loss, or of top-1.
 _CLOSE = 2e-3
 _BLOCK_ROWS = 4096
+# By kind of head, the name of its metric and what measures its examples.
+_MEASURES = {
+    "classification": ("top1", of_classes),
+    "multi_label": ("f1", of_labels),
+    "regression": ("mae", of_numbers),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +39,9 @@ class LinearSolution:
         chosen: Weights solved on the training data.
         refitted: Weights solved on training and validation data, if that was asked for.
         inverse_regularization: The chosen value of C.
-        validation: Metrics on validation data by value of C: ``loss``, and of a classification
-            ``top1``. Those of values that are clearly worse are of solutions to a wider bound.
+        validation: Metrics on validation data by value of C: ``loss``, and ``top1``, ``f1`` or
+            ``mae`` by the kind of the head; empty without known targets. Those of values that are
+            clearly worse are of solutions to a wider bound.
     """
 
     chosen: LinearWeights
@@ -177,7 +185,7 @@ class _Path:
 
     def _quality(self, candidate: float) -> tuple[float, float]:
         reached = self.validation[candidate]
-        loss, top1 = -reached["loss"], reached.get("top1", 0.0)
+        loss, top1 = -reached.get("loss", 0.0), reached.get("top1", 0.0)
         return (top1, loss) if self._choose_by == "top1" else (loss, top1)
 
     def _best(self) -> float:
@@ -216,23 +224,17 @@ def _report(solution: Solution, candidate: float, progress: Progress) -> None:
 def _metrics(
     kind: str, weights: LinearWeights, features: Rows, targets: np.ndarray
 ) -> dict[str, float]:
-    """Returns the mean loss of the examples with a target and, of classes, the top-1."""
-    losses, hits = [np.empty(0)], [np.empty(0)]
+    """Returns the mean loss and the mean metric of the examples with a target; {} without any."""
+    name, measured = _MEASURES[kind]
+    losses, values = [np.empty(0)], [np.empty(0)]
     for at in range(0, len(targets), _BLOCK_ROWS):
-        wanted = targets[at : at + _BLOCK_ROWS]
         outputs = weights.outputs(features[at : at + _BLOCK_ROWS]).astype(np.float64)
-        if kind == "classification":
-            hits.append(outputs.argmax(axis=1) == wanted)
-            outputs -= outputs.max(axis=1, keepdims=True)
-            of_label = outputs[np.arange(len(wanted)), wanted]
-            losses.append(np.log(np.exp(outputs).sum(axis=1)) - of_label)
-        elif kind == "multi_label":
-            losses.append((np.logaddexp(0.0, outputs) - outputs * wanted).mean(axis=1))
-        else:
-            squares = (outputs - wanted)[:, 0] ** 2
-            losses.append(squares[np.isfinite(squares)])
-    found, right = np.concatenate(losses), np.concatenate(hits)
-    reached = {"loss": float(found.mean()) if len(found) else 0.0}
-    if kind == "classification":
-        reached["top1"] = float(right.mean()) if len(right) else 0.0
-    return reached
+        loss, value = measured(outputs, targets[at : at + _BLOCK_ROWS])
+        losses.append(loss)
+        values.append(value)
+    if not sum(map(len, losses)):
+        return {}
+    return {
+        "loss": float(np.concatenate(losses).mean()),
+        name: float(np.concatenate(values).mean()),
+    }

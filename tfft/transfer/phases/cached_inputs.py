@@ -5,22 +5,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tfft.cache.store import StoredRows
-from tfft.cache.tensors import Rows
+from tfft.cache.tensors import RESIDENT_BYTES, Rows
 from tfft.data.examples import Examples
-from tfft.transfer.frozen.part import View, frozen_part
+from tfft.runs.run import record_engine
+from tfft.transfer.frozen.build import frozen_part
+from tfft.transfer.frozen.part import View
 from tfft.transfer.phases.inputs import CachedTensors
 from tfft.transfer.phases.session import Session
 from tfft.transfer.plan.plan import PhasePlan, plans_of_one_pass
-
-# Up to here the tensors of a phase are held in memory; larger ones are read from the disk.
-RESIDENT_BYTES = 512 * 2**20
 
 
 def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
     """Returns the inputs of a cached phase; tensors that are not in the cache are computed.
 
     Tensors that later phases need of the same weights are computed in the same pass over the
-    images. Augmented views are computed one by one, each in the epoch that first needs it.
+    images. Augmented views are computed one by one, each in the epoch that first needs it. The run
+    notes what computed the tensors, now or when they came into the cache.
     """
     phases = plans_of_one_pass(session.plan.phases, plan, session.recipe.train.cache.max_gb)
     frozen = frozen_part(
@@ -30,19 +30,26 @@ def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
         session.progress,
     )
     augmentation = getattr(plan.config, "augment", "none")
+    engines: set[str] = set()
+
+    def outputs(examples: Examples, split: str, view: View | None = None) -> StoredRows:
+        found = frozen.outputs(examples, split, view)
+        if more := set(found.said("engine")) - engines:
+            engines.update(more)
+            record_engine(session.run, plan.number, ", ".join(sorted(engines)))
+        return found
+
     rows = _OpenRows(resident=plan.cache_bytes <= RESIDENT_BYTES)
 
     def train(epoch: int) -> Sequence[Rows]:
         number = epoch % plan.views if plan.views else None
         view = None if number is None else View(augmentation, session.recipe.seed, number)
-        return rows.get(number, lambda: frozen.outputs(session.train, "train", view))
+        return rows.get(number, lambda: outputs(session.train, "train", view))
 
     try:
         if not plan.views:
             train(0)
-        validation = rows.get(
-            "validation", lambda: frozen.outputs(session.validation, "validation")
-        )
+        validation = rows.get("validation", lambda: outputs(session.validation, "validation"))
     except BaseException:
         rows.close()
         raise

@@ -1,9 +1,10 @@
 """What computes the frozen part of a phase that is not cached, beside its steps."""
 
 from tfft.model.assemble import Cut
-from tfft.runs.run import changed_record
+from tfft.runs.run import record_engine
 from tfft.system.formats import RUN
-from tfft.transfer.frozen.function import Engine, FrozenFunction, fastest_function
+from tfft.transfer.frozen.engine import Engine, FrozenFunction
+from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.phases.session import Session
 from tfft.transfer.plan.plan import PhasePlan
 
@@ -41,6 +42,5 @@ def frozen_function(
             f"phase {plan.number} was started with {kept} for its frozen part and goes on with "
             f"{engine}: its weights will be those of a run without a break only to rounding"
         )
-    with changed_record(session.run) as recorded:
-        recorded.setdefault("engines", {})[str(plan.number)] = engine
+    record_engine(session.run, plan.number, engine)
     return found

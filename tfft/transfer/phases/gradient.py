@@ -9,11 +9,12 @@ import numpy as np
 from tfft.config.train import GradientPhase
 from tfft.errors import NotFiniteError
 from tfft.model.assemble import Cut
+from tfft.runs.history import columns
 from tfft.transfer.checkpoints import NOT_FINITE_ADVICE, TrainingState
 from tfft.transfer.phases.cached_inputs import cached_inputs
 from tfft.transfer.phases.frozen_function import frozen_function
 from tfft.transfer.phases.inputs import PhaseInputs
-from tfft.transfer.phases.session import Session, Totals, columns, end_epoch, validate
+from tfft.transfer.phases.session import Session, Totals, end_epoch, validate
 from tfft.transfer.plan.learning_rates import learning_rates
 from tfft.transfer.plan.plan import PhasePlan
 from tfft.transfer.plan.unfreeze import unfrozen

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfft.cache.tensors import Rows, row_bytes
 from tfft.data.examples import Examples, Order
-from tfft.transfer.frozen.function import FrozenFunction
+from tfft.transfer.frozen.engine import FrozenFunction
 from tfft.transfer.step.step import Batch, EvaluationStep, TrainStep
 
 # Rows are gathered for so many steps at a time, or so many bytes, so that memory does not grow with

@@ -15,14 +15,14 @@ from tfft.config.train import GradientPhase
 from tfft.data.examples import Examples, balanced_order, uniform_order
 from tfft.errors import NotFiniteError
 from tfft.model.assemble import Classifier
+from tfft.model.class_weights import balanced_weights
 from tfft.model.heads import Head
-from tfft.model.losses import balanced_weights
 from tfft.model.losses import quality as head_quality
 from tfft.runs.history import History
 from tfft.runs.run import Run
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.checkpoints import NOT_FINITE_ADVICE, Checkpoints, TrainingState
-from tfft.transfer.frozen.function import FrozenFunction
+from tfft.transfer.frozen.engine import FrozenFunction
 from tfft.transfer.phases.inputs import ExampleStream, PhaseInputs
 from tfft.transfer.plan.plan import FreezePlan, make_plan
 from tfft.transfer.prepare import Prepared, prepare
@@ -258,12 +258,3 @@ def quality(session: Session, validated: HeadMetrics) -> tuple[float, float]:
     loss = -float(np.average(losses, weights=weights))
     metric = float(np.mean([head_quality(head, validated[name]) for name, head in heads.items()]))
     return (loss, metric) if session.recipe.train.monitor == "loss" else (metric, loss)
-
-
-def columns(split: str, metrics: HeadMetrics) -> dict[str, float]:
-    """Returns metrics under the column names of the history: ``split/head/metric``."""
-    return {
-        f"{split}/{head}/{name}": value
-        for head, values in metrics.items()
-        for name, value in values.items()
-    }

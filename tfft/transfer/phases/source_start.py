@@ -3,8 +3,9 @@
 from tfft.data.dataset import shown
 from tfft.model.assemble import Cut
 from tfft.model.heads import assign_source_rows
+from tfft.runs.history import columns
 from tfft.transfer.checkpoints import TrainingState
-from tfft.transfer.phases.session import Session, columns, validate
+from tfft.transfer.phases.session import Session, validate
 from tfft.transfer.step.step import EvaluationStep
 
 _OPTIMISTIC = (

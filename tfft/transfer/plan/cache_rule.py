@@ -6,20 +6,17 @@ computing them anew. With `train.cache.views` an augmenting phase is cached if i
 than views. It must fit `train.cache.max_gb` and the disk.
 """
 
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from tfft.backbones.split import crossing_tensors, multiply_adds
+from tfft.backbones.split import multiply_adds
 from tfft.config.recipe import Recipe
 from tfft.config.train import CacheConfig, GradientPhase, LinearPhase, Phase
 from tfft.model.assemble import Classifier
 from tfft.system.caches import cache_place
 from tfft.system.device import seconds_to_compute
-from tfft.transfer.linear.inputs import are_read_again
+from tfft.transfer.plan.solved import cached_bytes, solved_reason
 
 # Of a plain solid-state disk. Decoding is that of a photo of 0.2 megapixels on one fast core.
 _READ_BYTES_PER_S = 500e6
@@ -69,19 +66,17 @@ def cache_decision(
     views = 0
     if isinstance(phase, GradientPhase) and phase.augment != "none":
         views = recipe.train.cache.views or 0
-    shapes = cut_shapes(classifier, frozen_blocks)
-    rows = images["train"] * max(views, 1) + images["validation"]
-    row_bytes = sum(map(math.prod, shapes)) * np.dtype(recipe.train.cache.dtype).itemsize
+    shapes = classifier.cut_shapes(frozen_blocks)
+    size = cached_bytes(shapes, images, recipe.train.cache.dtype, views)
+    row_bytes = cached_bytes(shapes, {"train": 1, "validation": 0}, recipe.train.cache.dtype)
     refused = _impossible(recipe, classifier, phase, frozen_blocks)
     if not refused and recipe.train.cache.mode == "auto" and isinstance(phase, GradientPhase):
         refused = _does_not_pay(views, epochs, available, row_bytes, classifier, frozen_blocks)
-        refused = refused or _no_room(rows * row_bytes, recipe.train.cache)
+        refused = refused or _no_room(size, recipe.train.cache)
     if refused:
         reason = refused
     elif isinstance(phase, LinearPhase):
-        reason = "a solved phase needs the features of all images"
-        if any(are_read_again(images["train"], math.prod(shape)) for shape in shapes):
-            reason += ", and reads them from the disk in each pass of the solver"
+        reason = solved_reason(shapes, images["train"])
     elif recipe.train.cache.mode == "on":
         reason = "train.cache.mode: on"
     elif views:
@@ -90,19 +85,7 @@ def cache_decision(
         reason = (
             "from the pass of an earlier phase" if available else "computed once for all epochs"
         )
-    return CacheDecision(not refused, views, shapes, rows * row_bytes, reason)
-
-
-def cut_shapes(classifier: Classifier, frozen_blocks: int) -> tuple[tuple[int, ...], ...]:
-    """Returns the shapes, of one image, of the tensors that cross a cut; () without one."""
-    backbone = classifier.backbone
-    if frozen_blocks == 0:
-        return ()
-    if frozen_blocks == len(backbone.blocks):
-        activations = backbone.model.output.shape
-        pooled = [p.compute_output_shape(activations) for p in classifier.poolings.values()]
-        return tuple(tuple(shape[1:]) for shape in pooled)
-    return tuple(tuple(t.shape[1:]) for t in crossing_tensors(backbone, frozen_blocks))
+    return CacheDecision(not refused, views, shapes, size, reason)
 
 
 def _impossible(recipe: Recipe, classifier: Classifier, phase: Phase, frozen_blocks: int) -> str:

@@ -11,7 +11,7 @@ from tfft.system.tensorflow import tf
 
 from tfft.config.train import GradientPhase, Phase, TrainConfig
 from tfft.system.device import on_gpu
-from tfft.transfer.frozen.function import Engine
+from tfft.transfer.frozen.engine import Engine
 
 # Images that pass through a frozen part in the time that it takes to convert it.
 _WORTH_CONVERTING = 500

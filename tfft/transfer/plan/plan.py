@@ -10,7 +10,7 @@ from tfft.config.train import GradientPhase, Phase
 from tfft.errors import RecipeError
 from tfft.model.assemble import Classifier
 from tfft.system.readable import Readable, by_name, counted
-from tfft.transfer.frozen.function import Engine
+from tfft.transfer.frozen.engine import Engine
 from tfft.transfer.plan.cache_rule import cache_decision
 from tfft.transfer.plan.engine_rule import engine_decision
 from tfft.transfer.plan.faults import plan_faults

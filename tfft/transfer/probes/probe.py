@@ -16,7 +16,7 @@ from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted, interval_text
-from tfft.transfer.frozen.part import pooled_blocks, read_outputs
+from tfft.transfer.frozen.build import pooled_blocks, read_outputs
 from tfft.transfer.linear.head import solve_linear_head
 from tfft.transfer.prepare import Prepared, load_of_recipe, prepare, prepare_with
 

@@ -27,10 +27,10 @@ from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.metrics.transferability import h_score, logme
 from tfft.model.assemble import build_classifier, pixel_spec
-from tfft.model.heads import HeadSize
+from tfft.model.head_size import HeadSize
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, by_name, counted, interval_text
-from tfft.transfer.frozen.part import frozen_part, read_outputs
+from tfft.transfer.frozen.build import frozen_part, read_outputs
 from tfft.transfer.linear.head import solve_linear_head
 
 # Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.

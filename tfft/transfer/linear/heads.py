@@ -1,0 +1,104 @@
+"""The heads of a model, solved one after the other on features that are computed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfft.cache.tensors import Rows
+from tfft.config.model import HeadConfig
+from tfft.config.train import LinearPhase
+from tfft.model.class_weights import balanced_weights
+from tfft.model.head_size import HeadSize
+from tfft.runtime.predictor import softmax
+from tfft.system.progress import Progress
+from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.weights import LinearWeights
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What heads are solved on.
+
+    Attributes:
+        train: Features of the training images, [n, d] for each pooling.
+        train_targets: Their targets by the name of what is predicted, [n, ...].
+        validation: Features of the validation images, [m, d] for each pooling.
+        validation_targets: Their targets, likewise.
+    """
+
+    train: Sequence[Rows]
+    train_targets: Mapping[str, np.ndarray]
+    validation: Sequence[Rows]
+    validation_targets: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedHead:
+    """What became of a head.
+
+    Attributes:
+        weights: Its weights: those of the refit, if the phase asks for one.
+        validation: Metrics of the weights before the refit on the validation images; empty if none
+            has the target.
+        held_out: Of a head that classifies and was refitted, what the weights before the refit say
+            about the validation images, as probabilities [m, classes]; None for others.
+    """
+
+    weights: LinearWeights
+    validation: dict[str, float]
+    held_out: np.ndarray | None = None
+
+
+def solve_heads(
+    heads: Mapping[str, tuple[HeadConfig, HeadSize]],
+    poolings: Sequence[str],
+    features: Features,
+    phase: LinearPhase,
+    progress: Progress,
+) -> dict[str, SolvedHead]:
+    """Solves each head on the features of its pooling.
+
+    Args:
+        heads: Section of the recipe and size of each head, by name.
+        poolings: Kinds of the poolings, in the order of the features.
+        features: What the heads are solved on.
+        phase: The solved phase.
+        progress: Where the work is reported.
+
+    Raises:
+        TfftError: A feature is not finite.
+    """
+    solved: dict[str, SolvedHead] = {}
+    for name, (config, size) in heads.items():
+        column = poolings.index(config.pooling)
+        labels = features.train_targets[config.target]
+        balanced = config.kind == "classification" and config.class_weights == "balanced"
+        solution = solve_linear_head(
+            features.train[column],
+            _wanted(config, size, labels),
+            features.validation[column],
+            _wanted(config, size, features.validation_targets[config.target]),
+            kind=config.kind,
+            outputs=size.outputs,
+            class_weights=balanced_weights(labels, size.outputs) if balanced else None,
+            candidates=phase.inverse_regularization,
+            choose_by=phase.choose_by,
+            refit=phase.refit,
+            progress=progress,
+        )
+        reached = dict(solution.validation[solution.inverse_regularization])
+        if "mae" in reached:
+            reached["mae"] *= size.deviation
+        held_out = None
+        if solution.refitted is not None and config.kind == "classification":
+            held_out = softmax(solution.chosen.outputs(features.validation[column][:]))
+        solved[name] = SolvedHead(solution.refitted or solution.chosen, reached, held_out)
+    return solved
+
+
+def _wanted(config: HeadConfig, size: HeadSize, targets: np.ndarray) -> np.ndarray:
+    """Returns what the head's dense layer should give: of a number, deviations from its mean."""
+    if config.kind != "regression":
+        return targets
+    return (targets - size.mean) / size.deviation
