@@ -30,8 +30,9 @@ from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.system.files import atomic_path
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, interval_text
-from tfft.transfer.frozen.part import frozen_part
-from tfft.transfer.prepare import Prepared, load_of_recipe, prepare_with
+from tfft.transfer.description import load_of_recipe
+from tfft.transfer.frozen.build import frozen_part
+from tfft.transfer.prepare import Prepared, prepare_with
 
 _COLUMNS = ("path", "label", "suggested", "probability", "reason")
 # Findings that are named where an audit is printed; the object has them all.
