@@ -108,7 +108,7 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "my.yaml:30: train.phases.5.inverse_regularization: must have at least one entry",
         "my.yaml:31: train.phases.5.epochs: unknown key: it belongs to a phase by gradient steps; "
         "with solver: linear the heads are solved. Allowed here: solver, unfreeze, "
-        "inverse_regularization, choose_by, refit",
+        "inverse_regularization, choose_by, refit, when_too_large",
         "my.yaml:33: export.formats.1: must be one of savedmodel, tflite. Received: onnx",
     ]
 

@@ -111,7 +111,7 @@ def test_a_strategy_replaces_the_phases():
         (
             "train.phases.0={solver: linear, refitt: true}",
             "--set train.phases.0: train.phases.0.refitt: unknown key. Allowed: solver, unfreeze, "
-            "inverse_regularization, choose_by, refit. Did you mean 'refit'?",
+            "inverse_regularization, choose_by, refit, when_too_large. Did you mean 'refit'?",
         ),
         (
             "train.batch_size.x=3",

@@ -21,6 +21,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.frozen.part import CutContent, FrozenPart, View
 from tfft.transfer.plan.plan import FreezePlan, make_plan, plans_of_one_pass
+from tfft.transfer.plan.too_large import solvable_recipe
 
 _HEADS = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
 _LAST = {"unfreeze": {"last_blocks": 1}, "epochs": 2, "learning_rate": 0.01}
@@ -246,3 +247,18 @@ def test_views_differ_from_each_other_and_stay_the_same(examples, tmp_path, monk
     assert told.computed == 1  # a copy is seen differently
     np.testing.assert_array_equal(again[[0, 1, 3]], first[[5, 3, 0]])
     assert not np.allclose(again[2], again[1])
+
+
+def test_heads_that_take_too_much_memory_to_solve_are_trained_by_steps(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    classifier, recipe, told = small_classifier(), _recipe(_LINEAR), _Told()
+    assert solvable_recipe(recipe, classifier, told) == recipe
+    monkeypatch.setattr("tfft.transfer.plan.too_large.memory_bytes", lambda: 2_000)
+    changed = solvable_recipe(recipe, classifier, told)
+    (phase,) = make_plan(changed, classifier, _IMAGES).phases
+    assert (phase.config.unfreeze, phase.config.epochs) == ("none", 20)
+    (message,) = told.messages
+    assert "when_too_large: solve" in message
+    kept = _recipe({**_LINEAR, "when_too_large": "solve"})
+    assert solvable_recipe(kept, classifier, told) == kept

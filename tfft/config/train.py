@@ -205,6 +205,12 @@ class LinearPhase(Section):
         default=False,
         description="solve again on training and validation data with the chosen value",
     )
+    when_too_large: Literal["gradient", "solve"] = Field(
+        default="gradient",
+        description="where solving would take more than half of the machine's memory (150 bytes "
+        "for each weight: tens of thousands of classes): train the heads by 20 epochs of gradient "
+        "steps, or solve them all the same",
+    )
 
 
 Phase = Annotated[

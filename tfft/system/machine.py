@@ -12,6 +12,11 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def memory_bytes() -> int:
+    """Returns the size of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def has_gpu() -> bool:
     """Says whether there may be a GPU that TensorFlow computes on, without starting TensorFlow."""
     devices = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of CUDA, of CUDA in WSL, of ROCm

@@ -28,6 +28,7 @@ from tfft.transfer.plan.plan import (
     make_plan,
     plans_of_one_pass,
 )
+from tfft.transfer.plan.too_large import solvable_recipe
 from tfft.transfer.plan.unfreeze import unfrozen
 from tfft.transfer.prepare import prepare
 from tfft.transfer.step.batch_norm import set_batch_norm
@@ -54,6 +55,7 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = Fals
     """
     prepared = prepare(recipe, progress)
     classifier = prepared.classifier
+    recipe = solvable_recipe(recipe, classifier, progress)
     plan = make_plan(recipe, classifier, prepared.counts)
     if not measure:
         return plan

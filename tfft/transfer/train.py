@@ -44,6 +44,7 @@ from tfft.transfer.phases.session import Session, open_session
 from tfft.transfer.phases.solved import train_by_solver
 from tfft.transfer.phases.source_start import start_from_source_classes
 from tfft.transfer.plan.plan import FreezePlan, PhasePlan, make_plan
+from tfft.transfer.plan.too_large import solvable_recipe
 from tfft.transfer.precision import warn_if_slower
 from tfft.transfer.prepare import (
     Prepared,
@@ -83,6 +84,7 @@ def train(
     if run is not None:  # before the minutes that images and weights may take
         require_free(run)
     prepared = prepare_with(recipe, data or load_of_recipe(recipe, progress), progress)
+    recipe = solvable_recipe(recipe, prepared.classifier, progress)
     plan = make_plan(recipe, prepared.classifier, prepared.counts)
     with new_run(recipe, run) as opened:
         progress.message(f"run: {opened.path}")
