@@ -6,6 +6,8 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
+import numpy as np
+
 from tfft.backbones.source_classes import (
     has_source_classifier,
     source_classifier,
