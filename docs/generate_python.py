@@ -28,6 +28,7 @@ a few lines; where `tfft` has a command of the same name, `to_json()` is what it
 THEMES = {
     "Training": "training",
     "Images": "images",
+    "The desk": "desk",
     "Models": "models",
     "Servers": "serving",
     "Several runs": "studies",

@@ -31,6 +31,7 @@ STAGES = (
     "reports",
     "audit",
     "studies",
+    "desk",
     "interface",
     "cli",
 )

@@ -5,6 +5,7 @@ The functions below are what the command line does, without it; `docs/python.md`
 
 from tfft.interface.backbones import check_backbone, describe_backbone, probe, rank
 from tfft.interface.caches import cache_entries, cache_path, clean_cache
+from tfft.interface.desk import open_desk
 from tfft.interface.images import (
     apply_labels,
     audit_data,
@@ -38,6 +39,7 @@ __all__ = [
     "export",
     "find_learning_rate",
     "load_predictor",
+    "open_desk",
     "plan",
     "prepare_data",
     "probe",

@@ -40,6 +40,7 @@ COMMANDS = {
     "predict": ("predict", "Say what is in images."),
     "benchmark": ("benchmark", "Measure how fast models answer, cold and warm."),
     "data": ("data", "Prepare or check the data of a recipe."),
+    "desk": ("desk", "Look at photos, mend their labels and train again, in a browser."),
     "probe": ("probe", "Measure how much of a backbone carries over to the data, by depth."),
     "cache": ("cache", "List and clean the cache of features."),
     "rank": ("rank", "Rank backbones on images, before anything is trained."),
