@@ -5,14 +5,15 @@ or a condition changed, or a statement removed. Faults are drawn from one tree a
 others by the text of their line, so that the same faults can be tried on two versions of the code::
 
     python benchmarks/planted_faults.py choose OLD NEW --count 48
-    python benchmarks/planted_faults.py cover NEW --work DIR --suite fast
+    python benchmarks/planted_faults.py reach NEW --work DIR --suite fast
     python benchmarks/planted_faults.py run NEW --work DIR --name after --suite fast
     python benchmarks/planted_faults.py table
 
-`cover` runs a suite once under coverage with a context for each test, also in the processes that
-tests start. `run` tries each fault on the tests whose contexts reach its line, the cheapest first,
-up to the first failure or ten minutes of processor time. Each outcome is stored at once, beside the
-faults in ``results/``; the same command goes on where it stopped. It needs the extra `dev`.
+`reach` runs a suite once in a copy of the code that notes which test comes by the line of a fault,
+also in the threads and processes of that test. `run` tries each fault on the tests that reach it,
+the cheapest first, as many as fit into a number of processor seconds, up to the first failure. Each
+outcome is stored at once, beside the faults in ``results/``; the same command goes on where it
+stopped. It needs the extra `dev`.
 """
 
 import argparse
@@ -26,14 +27,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from cells import RESULTS, Cells
+from suite_costs import read_costs
 
 # Where results are decided, in any layout of the code.
 PACKAGES = (
@@ -45,14 +46,6 @@ _LIMIT_S = 600
 _FIRST_S = 20.0
 # Neither noticed nor not.
 _TOO_LONG = "not decided in ten minutes"
-_COVERAGE = """[run]
-parallel = true
-patch = subprocess
-context = ${PYTEST_CURRENT_TEST-}
-data_file = ${COVERAGE_PLACE}/.coverage
-source = ${COVERAGE_TREE}/tfft
-disable_warnings = no-data-collected, module-not-measured, no-sysmon
-"""
 _SWAPPED = {
     **{ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "=="},
     **{ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.FloorDiv: "*", ast.Mod: "*"},
@@ -70,7 +63,7 @@ def main() -> None:
     choosing.add_argument("trees", nargs="+", type=Path)
     choosing.add_argument("--count", type=int, default=48)
     choosing.add_argument("--seed", type=int, default=0)
-    for name in ("cover", "run"):
+    for name in ("reach", "run"):
         command = commands.add_parser(name)
         command.add_argument("tree", type=Path)
         command.add_argument("--work", type=Path, required=True)
@@ -78,14 +71,18 @@ def main() -> None:
         command.add_argument("--python", default=sys.executable)
         if name == "run":
             command.add_argument("--name", required=True)
+            command.add_argument("--limit", type=float, default=600, help="processor seconds")
     commands.add_parser("table")
     given = parser.parse_args()
     if given.command == "choose":
         choose(given.trees, given.count, given.seed)
-    elif given.command == "cover":
-        cover(given.tree.resolve(), given.work.resolve(), given.suite, given.python)
+    elif given.command == "reach":
+        reach(given.tree.resolve(), given.work.resolve(), given.suite, given.python)
     elif given.command == "run":
-        run(given.tree.resolve(), given.work.resolve(), given.suite, given.python, given.name)
+        run(
+            *(given.tree.resolve(), given.work.resolve(), given.suite, given.python),
+            *(given.name, given.limit),
+        )
     else:
         print(table())
 
@@ -191,33 +188,85 @@ def place(tree: Path, line: str) -> tuple[Path, int] | None:
     return found[0] if len(found) == 1 else None
 
 
-def cover(tree: Path, work: Path, suite: str, python: str) -> None:
-    """Runs a suite under coverage; keeps the data and how long each test took."""
+def reach(tree: Path, work: Path, suite: str, python: str) -> None:
+    """Runs a suite once in a marked copy; keeps what each test reaches, and what it costs."""
     where = work / suite
-    where.mkdir(parents=True, exist_ok=True)
-    (where / "coverage.ini").write_text(_COVERAGE)
-    environment = {**os.environ, "PYTHONPATH": str(tree), "COVERAGE_PLACE": str(where)}
-    environment["COVERAGE_TREE"] = str(tree)
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    copy = _copied(tree, where / "tree")
+    mark(copy, json.loads(_file().read_text()))
+    for name in ("reached.py", "suite_costs.py"):
+        shutil.copy(Path(__file__).with_name(name), where)
     command = [
         *(python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"),
-        *("--no-loadscope-reorder", "-p", "pytest_cov", f"--cov={tree}/tfft", "--cov-report="),
-        *(f"--cov-config={where}/coverage.ini", "--cov-context=test"),
-        *(f"--junitxml={where}/junit.xml", "-m", SUITES[suite]),
+        *("--no-loadscope-reorder", "-p", "no:cacheprovider", "-p", "suite_costs"),
+        *("-m", SUITES[suite]),
     ]
-    subprocess.run(command, cwd=tree, env=environment, check=False)
-    seconds: dict[str, float] = {}
-    for case in ElementTree.parse(where / "junit.xml").iter("testcase"):
-        file = f"{case.get('classname', '').replace('.', '/')}.py"
-        if not len(case):  # neither failed nor skipped
-            seconds[f"{file}::{case.get('name')}"] = float(case.get("time", 0))
-    (where / "seconds.json").write_text(json.dumps(seconds))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{copy}:{where}",
+        "REACHED_FILE": str(where / "reached.jsonl"),
+        "SUITE_COSTS": str(where / "costs.jsonl"),
+    }
+    subprocess.run(command, cwd=copy, env=environment, check=False)
+    shutil.rmtree(copy)
 
 
-def run(tree: Path, work: Path, suite: str, python: str, name: str) -> None:
+def _copied(tree: Path, copy: Path) -> Path:
+    copy.mkdir()
+    for part in tree.iterdir():
+        if part.is_file() and part.name != ".git":
+            shutil.copy(part, copy)
+        elif part.is_dir() and part.name not in (".git", ".venv", "runs", "work"):
+            shutil.copytree(part, copy / part.name)
+    return copy
+
+
+def mark(copy: Path, faults: list[dict[str, Any]]) -> None:
+    """Has every test that reaches the statement of a fault note that, in a copy of the code."""
+    shutil.copy(Path(__file__).with_name("reached.py"), copy / "tfft")
+    marks: dict[Path, list[tuple[int, int]]] = defaultdict(list)
+    for fault in faults:
+        path, row = place(copy, fault["line"]) or (None, 0)
+        if path is not None:
+            marks[path].append(
+                (statement_row(path.read_text(encoding="utf-8"), row), fault["number"])
+            )
+    for path, of_file in marks.items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for row, number in sorted(of_file, reverse=True):
+            text = lines[row - 1]
+            indent = text[: len(text) - len(text.lstrip())]
+            call = f"__import__('tfft.reached').reached.reached({number})"
+            lines.insert(row - 1, indent + call)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def statement_row(source: str, row: int) -> int:
+    """Returns the row (from 1) where the innermost statement around a row begins a line.
+
+    Of a condition with ``elif`` it is that of its ``if``; of a function, that of its decorators.
+    """
+    lines = source.splitlines()
+    best = 0
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt) and node.lineno <= row <= (node.end_lineno or row):
+            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+            begins = not lines[first - 1][: node.col_offset].strip()
+            if begins and not lines[first - 1].lstrip().startswith("elif"):
+                best = max(best, first)
+    return best
+
+
+def run(tree: Path, work: Path, suite: str, python: str, name: str, limit_s: float) -> None:
     """Tries every fault that was not tried yet under this name."""
     cells = Cells("planted-faults-outcomes")
-    seconds = json.loads((work / suite / "seconds.json").read_text())
-    reached = reaching(work / suite / ".coverage")
+    seconds = {
+        cost["test"]: cost["cpu_seconds"]
+        for cost in read_costs(work / suite / "costs.jsonl")
+        if cost["passed"]
+    }
+    reached = reaching(work / suite / "reached.jsonl", seconds)
     for fault in json.loads(_file().read_text()):
         key = {"name": name, "suite": suite, "fault": fault["number"]}
         if cells.get(**key) is not None:
@@ -230,56 +279,54 @@ def run(tree: Path, work: Path, suite: str, python: str, name: str) -> None:
         if path is None:
             cells.put({"noticed": None, "why": "its line is gone"}, **key)
             continue
-        of_file = reached[str(path.relative_to(tree))]
-        # A line that TensorFlow's own threads run is not measured: any test of its file may.
-        contexts = of_file.get(row) or set().union(*of_file.values())
-        tests = _tests_of(contexts, seconds)
-        started = time.perf_counter()
-        failed = attempt(tree, path, row, fault, tests, seconds, python) if tests else None
-        took = round(time.perf_counter() - started, 1)
+        tests = reached[fault["number"]]
+        fitting = _fitting(tests, seconds, limit_s)
+        started = _seconds_of_children()
+        failed = attempt(tree, path, row, fault, fitting, seconds, python) if fitting else None
+        took = round(_seconds_of_children() - started, 1)
         cells.put(
             {
                 "noticed": None if failed == _TOO_LONG else failed is not None,
                 "by": failed,
-                "tests": len(tests),
-                "seconds": took,
+                "tests": len(fitting),
+                "tests_that_reach_it": len(tests),
+                "cpu_seconds": took,
             },
             **key,
         )
         print(
-            f"{name} {suite} {fault['number']:2} {failed or 'not noticed'} ({took} s)", flush=True
+            f"{name} {suite} {fault['number']:2} {failed or 'not noticed'} "
+            f"({len(fitting)} of {len(tests)} tests, {took} s)",
+            flush=True,
         )
 
 
-def reaching(data_file: Path) -> dict[str, dict[int, set[str]]]:
-    """Returns the contexts by file (as ``tfft/…``) and row."""
-    from coverage import CoverageData
-
-    data = CoverageData(basename=str(data_file))
-    data.read()
-    found: dict[str, dict[int, set[str]]] = defaultdict(dict)
-    for measured in data.measured_files():
-        name = f"tfft/{measured.rpartition('/tfft/')[2]}"
-        for row, contexts in data.contexts_by_lineno(measured).items():
-            found[name].setdefault(row, set()).update(contexts)
-    return found
-
-
-def _tests_of(contexts: set[str], seconds: dict[str, float]) -> list[str]:
-    """The tests that reach a line, the cheapest first.
+def reaching(noted: Path, seconds: dict[str, float]) -> dict[int, list[str]]:
+    """Returns the tests that reach each fault, the cheapest first.
 
     What a fixture does once is noticed by any test of the same file, which then all count.
     """
-    named: set[str] = set()
-    for context in contexts:
-        for part in context.split("|"):
-            test, _, stage = part.partition(" (")
-            if test in seconds:
-                named.add(test)
-            if "setup" in (stage.rstrip(")"), context.rpartition("|")[2]):
-                file = test.partition("::")[0]
-                named |= {other for other in seconds if other.partition("::")[0] == file}
-    return sorted(named, key=lambda test: seconds[test])
+    found: dict[int, set[str]] = defaultdict(set)
+    for line in noted.read_text().splitlines():
+        number, noting = json.loads(line)
+        test, _, stage = noting.rpartition(" (")
+        found[number].add(test)
+        if stage == "setup)":
+            file = test.partition("::")[0]
+            found[number] |= {other for other in seconds if other.partition("::")[0] == file}
+    return defaultdict(
+        list,
+        {
+            number: sorted(tests & seconds.keys(), key=lambda test: seconds[test])
+            for number, tests in found.items()
+        },
+    )
+
+
+def _fitting(tests: list[str], seconds: dict[str, float], limit_s: float) -> list[str]:
+    """Of tests in order of their cost, those that take no longer together than a limit."""
+    spent = accumulate(seconds[test] for test in tests)
+    return [test for test, until in zip(tests, spent, strict=True) if until <= limit_s]
 
 
 def attempt(
@@ -293,26 +340,16 @@ def attempt(
 ) -> str | None:
     """Plants a fault in a copy of the tree; returns the first test that fails, or None."""
     with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory) / "tree"
-        copy.mkdir()
-        for part in tree.iterdir():
-            if part.is_file():
-                shutil.copy(part, copy)
-            elif part.name not in (".git", ".venv", "runs", "work"):
-                shutil.copytree(part, copy / part.name)
+        copy = _copied(tree, Path(directory) / "tree")
         target = copy / path.relative_to(tree)
         lines = target.read_text(encoding="utf-8").splitlines()
         indent = lines[row - 1][: len(lines[row - 1]) - len(lines[row - 1].lstrip())]
         lines[row - 1] = indent + fault["changed"].strip()
         target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        cheap: list[str] = []
-        while len(cheap) < len(tests) and sum(seconds[t] for t in cheap) < _FIRST_S:
-            cheap.append(tests[len(cheap)])
-        spent = _seconds_of_children()
+        cheap = _fitting(tests, seconds, _FIRST_S)
         for part in (cheap, tests[len(cheap) :]):
             if part:
-                left = _LIMIT_S - (_seconds_of_children() - spent)
-                failed = _first_failure(copy, part, python, max(1, int(left)))
+                failed = _first_failure(copy, part, python)
                 if failed is not None:
                     return failed
     return None
@@ -323,22 +360,18 @@ def _seconds_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _first_failure(copy: Path, tests: list[str], python: str, limit_s: int) -> str | None:
+def _first_failure(copy: Path, tests: list[str], python: str) -> str | None:
     listed = copy / "tests-of-the-fault.txt"
     listed.write_text("\n".join(tests) + "\n")
-    shared = os.environ.get("TFFT_SHARED_DATA", "")
-    environment = {**os.environ, "PYTHONPATH": str(copy), "TFFT_SHARED_DATA": shared}
-    if not shared:
-        del environment["TFFT_SHARED_DATA"]
     command = [python, "-m", "pytest", "-q", "-x", "-rfE", "-p", "no:cacheprovider", f"@{listed}"]
     done = subprocess.run(
         command,
         check=False,
         cwd=copy,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (_LIMIT_S, _LIMIT_S)),
     )
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return _TOO_LONG
