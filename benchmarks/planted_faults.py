@@ -33,6 +33,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cells import RESULTS, Cells
 from suite_costs import read_costs
 
@@ -380,6 +381,8 @@ def _first_failure(copy: Path, tests: list[str], python: str) -> str | None:
     for line in done.stdout.splitlines():
         if line.startswith(("FAILED", "ERROR")):
             return line.split(" ", 1)[1].partition(" - ")[0]
+    if done.returncode in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise RuntimeError(f"the tests are not those of this tree:\n{done.stdout}{done.stderr}")
     return f"pytest ended with {done.returncode}"
 
 

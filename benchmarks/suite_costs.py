@@ -3,9 +3,9 @@
     SUITE_COSTS=costs.jsonl PYTHONPATH=benchmarks python -m pytest -p suite_costs -m "not slow"
     python benchmarks/suite_costs.py costs.jsonl
 
-Processor seconds are those of all threads of the process and of the processes that ended in the
-test; a fixture's count for the test that first needs it. What a process of xdist spends before its
-first test, in imports and collection, stands as the test ``(start)``.
+Processor seconds are those of all threads of the process and of the processes that descend from it;
+a fixture's count for the test that first needs it. What a process of xdist spends before its first
+test, in imports and collection, stands as the test ``(start)``. It reads Linux's ``/proc``.
 """
 
 import json
@@ -14,6 +14,7 @@ import resource
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from reached import append_line
 
 _OUTCOMES = pytest.StashKey[list[str]]()
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def pytest_collection_finish() -> None:
@@ -58,7 +60,29 @@ def _note(test: str, before: float, passed: bool) -> None:
 
 def _cpu_seconds() -> float:
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    ended = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return ended + sum(map(_running_seconds, _children(os.getpid())))
+
+
+def _running_seconds(process: int) -> float:
+    """Seconds of a process that runs, of what it has waited for, and of all below it.
+
+    A server that forks processes waits for them, and pytest never for the server.
+    """
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks = sum(map(int, fields[11:15]))
+        return ticks / _TICKS + sum(map(_running_seconds, _children(process)))
+    except OSError:  # it has ended
+        return 0.0
+
+
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            found += map(int, thread.read_text().split())
+    return found
 
 
 def read_costs(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 import io
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -205,6 +207,33 @@ def prepared_set(tmp_path_factory):
     with quiet_preparation():
         TfftTinySquares(data_dir=str(directory)).download_and_prepare()
     return directory
+
+
+def test_a_host_that_answers_nothing_is_asked_twice_and_not_for_minutes(monkeypatch):
+    from tensorflow_datasets.core.download import downloader
+
+    class Unavailable(BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self):
+            Unavailable.asked += 1
+            self.send_error(503)
+
+        def log_message(self, format, *values):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    patience = downloader.MAX_RETRIES
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unavailable) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/set.tar"
+        try:
+            with quiet_preparation(), pytest.raises(OSError, match="503"):
+                downloader._open_url(url).__enter__()
+        finally:
+            server.shutdown()
+    assert Unavailable.asked == 2
+    assert patience == downloader.MAX_RETRIES
 
 
 def test_any_classification_set_of_tfds_works(prepared_set):

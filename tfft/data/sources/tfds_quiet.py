@@ -25,7 +25,7 @@ def tensorflow_datasets() -> ModuleType:
 
 @contextlib.contextmanager
 def quiet_preparation() -> Iterator[None]:
-    """Holds back what TFDS prints while it prepares a set, and lets it try a download only once.
+    """Holds back what TFDS prints while it prepares a set, and lets it retry a download only once.
 
     tensorflow-datasets 4.9.10 retries an unreachable host for 204 seconds; the number of retries
     is a constant of its module and not an option.
