@@ -219,7 +219,7 @@ def test_a_host_that_answers_nothing_is_asked_twice_and_not_for_minutes(monkeypa
             Unavailable.asked += 1
             self.send_error(503)
 
-        def log_message(self, format, *values):
+        def log_message(self, *values):
             pass
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
