@@ -5,6 +5,7 @@ import pytest
 
 from tfft.audit.label_errors import find_label_errors
 from tfft.audit.out_of_fold import answer_out_of_fold, folds_of
+from tfft.errors import DataError
 
 
 def photos(
@@ -98,3 +99,12 @@ def test_folds_follow_from_the_images_and_not_from_their_order():
     folds = folds_of(pieces, labels, of_images, 5)
     again = folds_of(pieces, labels[order], of_images[order], 5)
     assert again.tolist() == folds[order].tolist()
+
+
+@pytest.mark.parametrize("labels", [[0] * 12, [0, 1] * 6])
+def test_one_class_and_one_piece_are_too_few(labels):
+    pieces = np.arange(12) if len(set(labels)) == 1 else np.zeros(12, int)
+    folds = folds_of(pieces, np.array(labels), keys(12), 5)
+    features = np.zeros((12, 3), np.float32)
+    with pytest.raises(DataError, match="compares images of two classes or more"):
+        answer_out_of_fold(features, np.array(labels), folds, classes=2)

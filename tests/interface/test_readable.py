@@ -6,18 +6,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
+from tfft.audit.class_pairs import ClassPair
+from tfft.audit.findings import Finding as Found
+from tfft.audit.result import Audit
 from tfft.backbones.describe import BackboneDescription, BlockDescription
 from tfft.cache.room import Listed
 from tfft.data.applied_labels import AppliedLabels, Move
 from tfft.data.dataset import BadImage, DataReport, ImageData
+from tfft.data.index import index_of_files
 from tfft.evaluation.calibrate import Calibration, HeadCalibration
 from tfft.evaluation.compare_models import ComparedModel, ModelComparison
 from tfft.evaluation.evaluate import Evaluation
 from tfft.exports.export import Export
 from tfft.exports.serving.publish import Published
 from tfft.exports.serving.serve_check import ServeCheck
+from tfft.images.spec import PixelSpec
 from tfft.metrics.compared import ComparedHead
 from tfft.metrics.intervals import Interval
 from tfft.reports.report import Report
@@ -320,6 +326,43 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "abc: 7 examples, 2.5 MB, in use\n  backbone A",
     ),
 }
+
+
+RESULTS["audit"] = (
+    Audit(
+        name="photos",
+        head="label",
+        index=index_of_files([], ["a.jpg", "b.jpg"], [0, 1]),
+        splits=("train", "test"),
+        class_names=("cat", "dog"),
+        labels=np.array([0, 1]),
+        probabilities=np.eye(2, dtype=np.float32),
+        folds=np.array([0, 1]),
+        top1=0.5,
+        top1_interval=Interval(0.1, 0.9),
+        expected_wrong_labels=1.0,
+        findings=tuple(
+            Found("wrong_label", 0, f"{n}.jpg", "train", "cat", "dog", 0.9, "looks like dog")
+            for n in range(6)
+        ),
+        hardly_told_apart=(ClassPair(("cat", "dog"), (1, 1), 0.5, Interval(0.2, 0.7)),),
+        skipped=(),
+        notes=("no test image of: dog",),
+        pixels=PixelSpec(224, 224),
+    ),
+    "<Audit photos: 2 images, 6 findings>",
+    "photos: 2 images, 6 findings\n"
+    "  likely wrong labels: 6\n"
+    "  accuracy by cross-validation: 0.500 [0.100, 0.900]\n"
+    "  cat and dog are hardly told apart: 0.50 [0.20, 0.70] right of the two, 0.50 is chance\n"
+    "  0.jpg: looks like dog\n"
+    "  1.jpg: looks like dog\n"
+    "  2.jpg: looks like dog\n"
+    "  3.jpg: looks like dog\n"
+    "  4.jpg: looks like dog\n"
+    "  and 1 more\n"
+    "  no test image of: dog",
+)
 
 
 @pytest.mark.parametrize("kind", RESULTS)

@@ -1,24 +1,15 @@
 """The report in a real browser without a network: nothing fails, nobody is asked, it reacts."""
 
-import json
-import shutil
-import subprocess
 from collections.abc import Callable
-from typing import NamedTuple
 
 import html5lib
 import pytest
+from browser import Seen, open_page
 
 from tfft.reports.report import make_report
 
 pytestmark = pytest.mark.slow
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
-    *("--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr"),
-)
 # What a reader does: sorts by the images of a class, and zooms into the matrix.
 USED = """<script>
 document.querySelectorAll("table.sortable th button")[1].click();
@@ -29,43 +20,9 @@ document.getElementById("matrix-label").dispatchEvent(
 FAILS = '<script>console.error("broken")</script><img src="http://example.com/tracker.gif">'
 
 
-def asked_by_pages(events: list[dict]) -> list[str]:
-    """The addresses outside that pages asked for; what the browser itself asks has no origin."""
-    requests = [event.get("params", {}) for event in events]
-    pages = [r for r in requests if r.get("initiator", "not an origin") != "not an origin"]
-    return sorted({r["url"] for r in pages if r["url"].startswith(("http:", "https:", "ws"))})
-
-
-class Seen(NamedTuple):
-    """The page after its scripts ran, what it said on the console, what it asked others for."""
-
-    page: str
-    console: list[str]
-    requests: list[str]
-
-
 @pytest.fixture
 def opened(tmp_path) -> Callable[[str], Seen]:
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)}")
-
-    def open_page(text: str) -> Seen:
-        page, log = tmp_path / "page.html", tmp_path / "net.json"
-        page.write_text(text, encoding="utf-8")
-        options = [f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom"]
-        done = subprocess.run(
-            [browser, *QUIET, *options, page.as_uri()],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-        events = json.loads(log.read_text(encoding="utf-8"))["events"]
-        return Seen(done.stdout, console, asked_by_pages(events))
-
-    return open_page
+    return lambda text: open_page(text, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,21 @@
 """Images that occur more than once: the same file, or the same photo by its looks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tfft.cache.keys import comparable
 from tfft.data.alike import ALIKE_BITS, bits_between
 from tfft.data.looks import Looks
 
 # Copies of an image that are noted, the most alike first: of a film in which each image is like
 # thousands of others, these are enough to find that all hang together.
 _NOTED = 16
+# Share of the images above which looks are what the set is like, and say nothing of copies.
+_COMMON = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,34 @@ class Copies:
     identical: bool
 
 
-def find_copies(keys: np.ndarray, looks: Looks) -> list[Copies]:
+def find_copies(keys: np.ndarray, looks: Looks) -> tuple[list[Copies], list[str]]:
     """Compares all images of a set, by their bytes and by their looks.
+
+    Looks say nothing where many images are alike, such as the frames of a film, or parts that were
+    photographed on one table: then only equal files are copies.
 
     Args:
         keys: What decides the pixels of each image, uint8 [N, 32].
         looks: What the images look like.
 
     Returns:
-        All groups of two or more images, in the order of their first images.
+        All groups of two or more images, in the order of their first images; and remarks on the
+        set.
     """
-    _, first, number = np.unique(
-        np.ascontiguousarray(keys).view("V32").reshape(-1), return_index=True, return_inverse=True
+    found = _groups(keys, looks)
+    alike = sum(len(copies.positions) for copies in found if not copies.identical)
+    if alike <= _COMMON * len(keys):
+        return found, []
+    remark = (
+        f"{alike:,} of {len(keys):,} images look like another one, as frames of a film or photos "
+        "of one scene do: only equal files are called copies. Name what belongs together by "
+        "data.groups"
     )
+    return _groups(keys, replace(looks, telling=np.zeros(len(keys), bool))), [remark]
+
+
+def _groups(keys: np.ndarray, looks: Looks) -> list[Copies]:
+    _, first, number = np.unique(comparable(keys), return_index=True, return_inverse=True)
     distinct = number.reshape(-1)
     telling = np.flatnonzero(looks.telling[first])
     pairs = np.concatenate(

@@ -41,6 +41,8 @@ _FAR = 3.5
 _COMMON = 0.2
 # Where a copy stays, if it is in several splits: in the first of these.
 _SPLITS_THAT_KEEP = ("test", "validation", "train", "unused")
+# Images that a copy is like and that are named with it.
+_NAMED = 20
 _SPLIT_NAMES = {"train": "training"}
 
 
@@ -58,7 +60,7 @@ class Finding:
         suggested: Name of the class that it more likely has; "" where the label is not in doubt.
         probability: Out-of-fold probability of the suggested class, or else of the label, 0..1.
         reason: What looks wrong, as a sentence for a person.
-        like: Names of other images that it is a copy of.
+        like: Names of images that it is a copy of, the most alike first, some of many.
     """
 
     kind: str
@@ -111,6 +113,10 @@ class Seen:
     distances: np.ndarray
     size_px: int
 
+    def are_equal(self, position: int, other: int) -> bool:
+        """Says whether two images are the same, byte for byte."""
+        return bool((self.keys[position] == self.keys[other]).all())
+
     def finding(
         self,
         kind: str,
@@ -136,7 +142,25 @@ class Seen:
         )
 
 
-def label_findings(seen: Seen, errors: LabelErrors) -> Iterator[Finding]:
+def all_findings(
+    seen: Seen, errors: LabelErrors, copies: Sequence[Copies]
+) -> tuple[tuple[Finding, ...], list[str]]:
+    """Returns all findings in the order in which they are worth looking at, and remarks on the set.
+
+    An image that is a copy under two labels is not listed once more for its label.
+    """
+    of_copies = list(_of_copies(seen, copies))
+    certain = {found.position for found in of_copies if found.kind == "two_labels"}
+    of_labels = [found for found in _of_labels(seen, errors) if found.position not in certain]
+    of_looks, remarks = _of_looks(seen)
+    order = list(KINDS)
+    found = sorted(
+        [*of_copies, *of_labels, *_outliers(seen), *of_looks], key=lambda one: order.index(one.kind)
+    )
+    return tuple(found), remarks
+
+
+def _of_labels(seen: Seen, errors: LabelErrors) -> Iterator[Finding]:
     """Yields likely wrong labels, the likeliest first."""
     for position, suggested in zip(
         errors.suspects.tolist(), errors.suggested.tolist(), strict=True
@@ -149,7 +173,7 @@ def label_findings(seen: Seen, errors: LabelErrors) -> Iterator[Finding]:
         yield seen.finding("wrong_label", position, reason, suggested=suggested)
 
 
-def copy_findings(seen: Seen, groups: Sequence[Copies]) -> Iterator[Finding]:
+def _of_copies(seen: Seen, groups: Sequence[Copies]) -> Iterator[Finding]:
     """Yields of each group of copies those that should be relabelled or can be removed."""
     for group in groups:
         members = np.array(group.positions)
@@ -165,22 +189,21 @@ def copy_findings(seen: Seen, groups: Sequence[Copies]) -> Iterator[Finding]:
             kind, right = "across_splits", np.array(places) == min(places)
         else:
             kind, right = "copy", np.arange(len(members)) == _largest(seen, members)
-        others = members[right].tolist()
         for position in members[~right].tolist():
-            yield seen.finding(
-                kind,
-                position,
-                _copy_reason(seen, position, others, kind),
-                suggested=likely,
-                like=others,
+            like = sorted(
+                members[right].tolist(), key=lambda other: not seen.are_equal(position, other)
             )
+            if kind != "two_labels" or _is_doubtful(seen, position, like[0], likely):
+                reason = _copy_reason(seen, position, like[0], kind)
+                named = like[:_NAMED]
+                yield seen.finding(kind, position, reason, suggested=likely, like=named)
 
 
-def look_findings(seen: Seen) -> tuple[list[Finding], list[str]]:
-    """Returns images that are unlike others or hard to see, worst first, and remarks on the set."""
+def _of_looks(seen: Seen) -> tuple[list[Finding], list[str]]:
+    """Returns images that are hard to see, the worst of a kind first, and remarks on the set."""
     looks = seen.looks
     shorter = np.minimum(looks.measure("height"), looks.measure("width"))
-    found, notes = _outliers(seen), []
+    found, notes = [], []
     measured: Mapping[str, tuple[np.ndarray, float, str]] = {
         "dark": (looks.measure("lightest"), _DARK, "its lightest pixels have {:.2f} of white"),
         "blurred": (-looks.measure("blur"), -_BLURRED, "blurred: a blur effect of {:.2f}"),
@@ -227,10 +250,15 @@ def _largest(seen: Seen, members: np.ndarray) -> int:
     return int(np.argmax(looks.measure("height") * looks.measure("width")))
 
 
-def _copy_reason(seen: Seen, position: int, others: Sequence[int], kind: str) -> str:
-    same = [other for other in others if (seen.keys[other] == seen.keys[position]).all()]
-    other = (same or others)[0]
-    text = f"{'the same file as' if same else 'looks like'} {seen.index.ids[other]}"
+def _is_doubtful(seen: Seen, position: int, other: int, likely: int) -> bool:
+    """Says whether a copy under another label is one: photos that heads tell apart are not."""
+    said = seen.probabilities[position]
+    return seen.are_equal(position, other) or said[likely] > said[seen.labels[position]]
+
+
+def _copy_reason(seen: Seen, position: int, other: int, kind: str) -> str:
+    like = "the same file as" if seen.are_equal(position, other) else "looks like"
+    text = f"{like} {seen.index.ids[other]}"
     if kind == "two_labels":
         return f"{text}, which is labelled {seen.class_names[seen.labels[other]]}"
     if kind == "across_splits":

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
+from tfft.cli.data_audit import audit
 from tfft.cli.options import (
     PathType,
     data_option,
@@ -36,7 +37,10 @@ _source_argument = click.argument("source", metavar="RECIPE|DIR")
 
 @click.group()
 def command() -> None:
-    """Prepare the data of a recipe, check them, keep how they are split, or apply labels."""
+    """Prepare the data of a recipe, check or audit them, keep how they are split, apply labels."""
+
+
+command.add_command(audit)
 
 
 @command.command()

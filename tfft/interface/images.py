@@ -12,7 +12,7 @@ from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from tfft.audit.audit import Audit
+    from tfft.audit.result import Audit
     from tfft.config.data import ImageFolderData
     from tfft.config.loading.overrides import Overrides
     from tfft.data.applied_labels import AppliedLabels

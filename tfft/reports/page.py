@@ -1,4 +1,4 @@
-"""The page of a report: one HTML file that needs no other."""
+"""Pages: each is one HTML file that needs no other."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -17,18 +17,19 @@ _ENVIRONMENT_OPTIONS: Mapping[str, Any] = {
 }
 
 
-def page(values: Mapping[str, Any]) -> str:
-    """Returns the page of a report.
+def page(template: str, values: Mapping[str, Any]) -> str:
+    """Returns a page.
 
     Args:
-        values: Values of the variables in ``templates/report.html``.
+        template: Name of its template in ``templates/``.
+        values: Values of the variables in the template.
     """
     environment = Environment(
         loader=PackageLoader("tfft.reports", "templates"), **_ENVIRONMENT_OPTIONS
     )
     environment.filters["percent"] = percent
     environment.globals["file"] = lambda name: Markup(_source(name))  # our own style and script
-    return environment.get_template("report.html").render(**values)
+    return environment.get_template(template).render(**values)
 
 
 def figure_style() -> str:

@@ -143,7 +143,7 @@ def make_report(
     _require_places(path, png)
     opened = _open(run, split, progress)
     values = _values(opened, progress)
-    text = page(values)
+    text = page("report.html", values)
     write_text(path, text)
     figures = [f for f in (values["plan"], *values["curves"]) if f is not None]
     figures += [figure for head in values["heads"] for figure in head.figures]
