@@ -103,8 +103,7 @@ def _write_features(name: str, shared: Path, file: Path) -> None:
     from tfft.config.loading.load import load_recipe
     from tfft.data.examples import Images
     from tfft.evaluation.data import together
-    from tfft.transfer.frozen.build import frozen_part
-    from tfft.transfer.frozen.part import read_outputs
+    from tfft.transfer.frozen.build import frozen_part, read_outputs
     from tfft.transfer.prepare import prepare
 
     if name == "flowers":
