@@ -1,5 +1,6 @@
 """Weights files are loaded whole or refused with the layers that do not fit."""
 
+import zipfile
 from pathlib import Path
 
 from tfft.system.tensorflow import keras
@@ -255,7 +256,7 @@ class TestNpz:
     )
     def test_an_array_that_is_no_weight_of_the_model_is_refused(self, tmp_path, content, message):
         path = self.write(tmp_path / "w.npz")
-        replace_member(path, "conv/kernel.npy", content, compress=True)
+        replace_member(path, "conv/kernel.npy", content, zipfile.ZIP_DEFLATED)
         model = small_model()
         with bounded_memory(), pytest.raises(TfftError, match=message):
             load_weights_file(model, path)

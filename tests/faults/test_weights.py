@@ -19,6 +19,7 @@ from untrusted.hostile_weights import (
     bounded_memory,
     npy,
     replace_member,
+    say_less,
     spoil,
     weights_in,
     whole_numbers,
@@ -145,7 +146,13 @@ def test_no_member_of_an_npz_archive_is_believed(tmp_path):
     for name, value in arrays.items():
         for content in _npz_faults(value).values():
             path = Path(shutil.copyfile(tmp_path / "sound.npz", tmp_path / "w.npz"))
-            replace_member(path, f"{name}.npy", content, compress=True)
+            replace_member(path, f"{name}.npy", content, zipfile.ZIP_DEFLATED)
+            tried += 1
+            held += refused(lambda path=path: load_weights_file(target, path))
+        for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+            path = Path(shutil.copyfile(tmp_path / "sound.npz", tmp_path / "w.npz"))
+            replace_member(path, f"{name}.npy", npy(value) + bytes(64 << 20), kind)
+            say_less(path, f"{name}.npy", len(npy(value)))
             tried += 1
             held += refused(lambda path=path: load_weights_file(target, path))
     tally(
@@ -171,7 +178,15 @@ def _in_config(layer: str) -> Callable[[Path], None]:
 
 
 def _member(name: str, content: bytes = b"x") -> Callable[[Path], None]:
-    return lambda path: replace_member(path, name, content, compress=True)
+    return lambda path: replace_member(path, name, content, zipfile.ZIP_DEFLATED)
+
+
+def _saying_less(kind: int) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        replace_member(path, "metadata.json", bytes(64 << 20), kind)
+        say_less(path, "metadata.json", 100)
+
+    return change
 
 
 ARCHIVES = (
@@ -183,6 +198,7 @@ ARCHIVES = (
     _member("config.json", b" " * (64 << 20)),
     _member("config.json", b"[" * 100_000),
     _member("config.json", b"{}"),
+    *map(_saying_less, (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
 )
 
 

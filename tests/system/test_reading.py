@@ -83,3 +83,10 @@ def test_an_array_with_one_bit_changed_is_not_read(tmp_path: Path):
     file.write_bytes(content)
     with pytest.raises(TfftError, match=r"file.npz is damaged"):
         read_arrays(file)
+
+
+def test_arrays_that_are_compressed_are_not_read(tmp_path: Path):
+    """They are written uncompressed; others could become far larger than their file."""
+    np.savez_compressed(tmp_path / "file.npz", zeros=np.zeros(1_000_000))
+    with pytest.raises(TfftError, match=r"file.npz is damaged, .*: it is compressed"):
+        read_arrays(tmp_path / "file.npz")

@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,12 @@ def announcing_it_compressed(file: h5py.File, place: str) -> None:
     _replace(file, place, shape=HUGE, chunks=(1000, 1000), compression="gzip")
 
 
+def in_a_chunk_larger_than_memory(file: h5py.File, place: str) -> None:
+    """HDF5 unpacks the whole chunk for the few values that there are."""
+    chunks = (*file[place].shape[:-1], 1 << 24)
+    _replace(file, place, maxshape=(None,) * len(chunks), chunks=chunks, compression="gzip")
+
+
 def _filled(value: float) -> Fault:
     def fault(file: h5py.File, place: str) -> None:
         values: Any = file[place]
@@ -114,6 +121,7 @@ def endless_attribute(file: h5py.File, place: str) -> None:
 FAULTS: tuple[Fault, ...] = (
     *(in_another_file, in_endless_other_file, put_together_from_others, link_to_another_file),
     *(link_of_its_group, link_within, announcing_more_than_memory, announcing_it_compressed),
+    in_a_chunk_larger_than_memory,
     *(not_a_number, infinite, too_large, complex_numbers, whole_numbers, texts, records),
     *(another_shape, another_compression, endless_attribute),
 )
@@ -146,14 +154,26 @@ def npy(array: np.ndarray, shape: tuple[int, ...] | None = None) -> bytes:
     return stream.getvalue() + array.tobytes()
 
 
-def replace_member(path: Path, member: str, content: bytes, compress: bool = False) -> None:
-    """Replaces or adds a file in a zip archive."""
+def replace_member(path: Path, member: str, content: bytes, kind: int = zipfile.ZIP_STORED) -> None:
+    """Replaces or adds a file in a zip archive, all of which is compressed as `kind` says."""
     with zipfile.ZipFile(path) as archive:
         others = {n: archive.read(n) for n in archive.namelist() if n != member}
-    kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", kind) as archive:
         for name, old in {**others, member: content}.items():
             archive.writestr(name, old)
+
+
+def say_less(path: Path, member: str, length: int) -> None:
+    """Makes a zip archive announce that a file is as long as this, with the checksum of so much."""
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+        checksum = zlib.crc32(archive.read(member)[:length])
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(member.encode()) - 46
+    for place in (info.header_offset + 14, entry + 16):
+        content[place : place + 4] = checksum.to_bytes(4, "little")
+        content[place + 8 : place + 12] = length.to_bytes(4, "little")
+    path.write_bytes(content)
 
 
 @contextmanager

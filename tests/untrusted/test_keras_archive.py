@@ -18,6 +18,7 @@ from untrusted.hostile_weights import (
     link_of_its_group,
     not_a_number,
     replace_member,
+    say_less,
     spoil,
 )
 
@@ -47,7 +48,7 @@ def refused(path: Path, message: str) -> None:
 
 def test_a_sound_file_loads_also_if_somebody_compressed_it(path):
     expected = load_keras_file(path).get_weights()
-    replace_member(path, "metadata.json", b"{}", compress=True)
+    replace_member(path, "metadata.json", b"{}", zipfile.ZIP_DEFLATED)
     for mine, theirs in zip(load_keras_file(path).get_weights(), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -65,8 +66,20 @@ def test_other_files_than_keras_writes_are_refused(path, name):
 
 
 def test_a_file_that_becomes_far_larger_is_refused(path):
-    replace_member(path, "assets/zeros", bytes(32 << 20), compress=True)
+    replace_member(path, "assets/zeros", bytes(32 << 20), zipfile.ZIP_DEFLATED)
     refused(path, r"assets/zeros would become 0\.0 GB")
+
+
+def test_a_file_that_becomes_larger_than_it_says_is_refused(path):
+    replace_member(path, "metadata.json", bytes(64 << 20), zipfile.ZIP_DEFLATED)
+    say_less(path, "metadata.json", 100)
+    refused(path, "metadata.json in it is not as long as it says")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_file_that_could_only_be_unpacked_in_one_go_is_refused(path, kind):
+    replace_member(path, "metadata.json", b"{}", kind)
+    refused(path, "is compressed in an unusual way, or encrypted")
 
 
 def test_files_that_share_their_bytes_are_refused(path):
@@ -102,14 +115,14 @@ def test_two_files_of_a_name_are_refused(path):
         (infinite, "values that are not finite"),
     ],
 )
-@pytest.mark.parametrize("compress", [False, True], ids=["stored", "compressed"])
-def test_its_weights_are_looked_through_before_they_are_read(
-    path, tmp_path, fault, message, compress
-):
+@pytest.mark.parametrize(
+    "kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "compressed"]
+)
+def test_its_weights_are_looked_through_before_they_are_read(path, tmp_path, fault, message, kind):
     with zipfile.ZipFile(path) as archive:
         archive.extract(WEIGHTS, tmp_path)
     spoil(tmp_path / WEIGHTS, "layers/dense/vars/0", fault)
-    replace_member(path, WEIGHTS, (tmp_path / WEIGHTS).read_bytes(), compress)
+    replace_member(path, WEIGHTS, (tmp_path / WEIGHTS).read_bytes(), kind)
     refused(path, message)
 
 

@@ -21,6 +21,7 @@ from tfft.system.digests import file_sha256
 from tfft.system.files import json_value, read_json
 from tfft.system.paths import expanded
 from tfft.system.readable import command_text
+from tfft.untrusted.zip_members import check_member
 
 _ALLOWED = (
     "a run directory, a .keras file with model.json beside it, a SavedModel directory (or the "
@@ -229,6 +230,7 @@ def _described_and_model(path: Path) -> tuple[Any, bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if FILE_NAME not in archive.namelist():
                 raise missing
+            check_member(archive, archive.getinfo(FILE_NAME))
             start = min(member.header_offset for member in archive.infolist())
             return json_value(archive.read(FILE_NAME)), content[:start]
 

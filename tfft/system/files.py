@@ -270,6 +270,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         path.open("rb") as stream,
         np.load(stream, allow_pickle=False) as archive,
     ):
+        if any(member.compress_type for member in archive.zip.infolist()):
+            raise ValueError("it is compressed")
         found = {name: archive[name] for name in archive.files}
         # Damage in the list of an archive may hide a member.
         if found.pop(_NAMES, np.array(sorted(found))).tolist() != sorted(found):

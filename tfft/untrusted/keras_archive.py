@@ -9,6 +9,7 @@ import h5py
 
 from tfft.errors import ModelFileError
 from tfft.untrusted.hdf5 import check_hdf5
+from tfft.untrusted.zip_members import check_member, raw_member
 
 _WEIGHTS = "model.weights.h5"
 _FILES = ("config.json", "metadata.json", _WEIGHTS)
@@ -18,7 +19,6 @@ _MAX_CONFIG_BYTES = 256 << 20
 # Keras does not compress; weights that somebody compressed are not much smaller.
 _MAX_EXPANSION = 20
 _FREE_BYTES = 1 << 20
-_LOCAL_HEADER_BYTES = 30
 
 
 def check_keras_archive(archive: zipfile.ZipFile, what: str) -> None:
@@ -31,22 +31,26 @@ def check_keras_archive(archive: zipfile.ZipFile, what: str) -> None:
     Raises:
         ModelFileError: It has other files than Keras writes, files that would be unpacked
             elsewhere, share their bytes or become far larger, or weights that `check_hdf5` refuses.
+        ValueError: As `check_member`.
+        zlib.error: As `check_member`.
     """
     members = archive.infolist()
     names = [member.filename for member in members]
     if len(names) > _MAX_MEMBERS or len(set(names)) < len(names):
         raise ModelFileError(f"{what} is not loaded: it has {len(names):,} files, or two of a name")
     for member in members:
-        _check_member(member, what)
+        _check_name_and_size(member, what)
     held = sum(member.compress_size for member in members)
     if archive.fp is not None and held > archive.fp.seek(0, io.SEEK_END):
         raise ModelFileError(f"{what} is not loaded: files in it share the same bytes")
+    for member in members:
+        check_member(archive, member)
     if _WEIGHTS in names:
         with _opened(archive, _WEIGHTS) as stream, h5py.File(stream, "r") as file:
             check_hdf5(file, f"{what}: {_WEIGHTS}")
 
 
-def _check_member(member: zipfile.ZipInfo, what: str) -> None:
+def _check_name_and_size(member: zipfile.ZipInfo, what: str) -> None:
     name = member.filename
     parts = PurePosixPath(name).parts
     if name not in _FILES and (parts[:1] != (_ASSETS,) or ".." in parts or "\\" in name):
@@ -62,48 +66,7 @@ def _check_member(member: zipfile.ZipInfo, what: str) -> None:
 
 def _opened(archive: zipfile.ZipFile, name: str) -> Any:
     """Opens a member in which can be searched, without reading it if it is not compressed."""
-    member, file = archive.getinfo(name), archive.fp
-    if member.compress_type != zipfile.ZIP_STORED or file is None:
-        return io.BytesIO(archive.read(name))
-    archive.open(name).close()  # compares the two headers of the member
-    file.seek(member.header_offset)
-    header = file.read(_LOCAL_HEADER_BYTES)
-    lengths = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
-    start = member.header_offset + _LOCAL_HEADER_BYTES + sum(lengths)
-    return _Part(file, start, member.file_size)
-
-
-class _Part(io.RawIOBase):
-    """A part of a file, as a file of its own that can only be read.
-
-    Args:
-        file: The file.
-        start: Place of the part's first byte.
-        length: Number of its bytes.
-    """
-
-    def __init__(self, file: Any, start: int, length: int) -> None:
-        super().__init__()
-        self._file, self._start, self._length, self._place = file, start, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._length}[whence]
-        self._place = origin + offset
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = max(min(len(buffer), self._length - self._place), 0)
-        self._file.seek(self._start + self._place)
-        content = self._file.read(wanted)
-        buffer[: len(content)] = content
-        self._place += len(content)
-        return len(content)
+    member = archive.getinfo(name)
+    if member.compress_type == zipfile.ZIP_STORED:
+        return raw_member(archive, member)
+    return io.BytesIO(archive.read(name))

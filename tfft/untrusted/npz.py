@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tfft.untrusted.zip_members import check_member
+
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -39,10 +41,14 @@ def stored_arrays(archive: zipfile.ZipFile) -> dict[str, StoredArray]:
     """Returns the arrays of an archive by their names; only their headers are read.
 
     Raises:
-        ValueError: A member is not an array of numbers, or is not as long as its header says.
+        ValueError: A member is not an array of numbers, or is not as long as its header says; or as
+            `check_member`.
+        zlib.error: A member is damaged.
     """
     found = {}
-    for member in archive.namelist():
+    for info in archive.infolist():
+        member = info.filename
+        check_member(archive, info)
         with archive.open(member) as stream:
             version = np.lib.format.read_magic(stream)
             if version not in _HEADERS:
@@ -51,7 +57,7 @@ def stored_arrays(archive: zipfile.ZipFile) -> dict[str, StoredArray]:
             announced = stream.tell() + math.prod(shape) * dtype.itemsize
         if dtype.hasobject:
             raise ValueError(f"{member} holds Python objects")
-        if announced != archive.getinfo(member).file_size:
+        if announced != info.file_size:
             raise ValueError(f"{member} is not as long as its shape {shape} says")
         found[member.removesuffix(".npy")] = StoredArray(archive, member, shape, dtype)
     return found

@@ -238,9 +238,9 @@ def _examples(tfds: Any, builder: Any, split: str, features: _Features) -> Any:
             with _reading_set(builder.name, builder.data_dir):
                 raise
         raise DataError(
-            f"{builder.name} has no split {split!r}; it has {', '.join(available)}. Set "
-            f"data.test_split to null to cut the test images from the training split."
-            f"{nearest(split, available)}"
+            f"{builder.name} in {builder.data_dir} has no split {split!r}; it has "
+            f"{', '.join(available)}. Set data.test_split to null to cut the test images from the "
+            f"training split.{nearest(split, available)}"
         ) from error
     return tfds.as_numpy(examples)
 
