@@ -145,6 +145,22 @@ def test_what_is_no_file_is_reported_and_hangs_nothing(tmp_path, capsys):
     assert json.loads(stream.getvalue())[1]["path"] == f"{tmp_path}/caf\\xe9\x1b.png"
 
 
+def test_a_file_longer_than_any_image_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "long.png").touch()
+    os.truncate(tmp_path / "long.png", 1 << 40)
+    reader, writer = os.pipe()
+    os.write(writer, bytes(1001))
+    os.close(writer)
+    paths = [str(tmp_path / "long.png"), f"/dev/fd/{reader}"]
+    first, _ = predict_files(BrightnessPredictor(), paths[:1] * 2, 1, SILENT)
+    assert first["error"] == "a file of 1099.51 GB; an image has at most 640.0 MB"
+    for module in ("tfft.cli.predict", "tfft.images.formats"):
+        monkeypatch.setattr(f"{module}.MAX_BYTES", 1000)
+    (endless,) = predict_files(BrightnessPredictor(), paths[1:], 1, SILENT)
+    assert endless["error"] == "a file of 1.0 kB; an image has at most 1.0 kB"
+    os.close(reader)
+
+
 def test_a_pipe_that_the_shell_made_is_read_and_a_device_is_not(tmp_path):
     Image.new("RGB", (9, 7), (255, 255, 255)).save(tmp_path / "white.png")
     reader, writer = os.pipe()

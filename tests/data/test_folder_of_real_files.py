@@ -180,6 +180,13 @@ def test_links_are_followed_and_names_can_be_printed_and_read(strange_folder):
     assert len(batch["inputs"]) == len(index)
 
 
+def test_a_file_longer_than_any_image_is_named_and_not_read(odd_folder):
+    os.truncate(odd_folder / "plain" / "2.jpg", 1 << 40)
+    (bad,) = check_data(config(odd_folder)).bad
+    assert bad.path == "plain/2.jpg"
+    assert bad.reason == "a file of 1099.51 GB; an image has at most 640.0 MB"
+
+
 def test_a_file_that_could_not_be_read_is_tried_again(odd_folder, monkeypatch):
     def refuse(index, position):
         raise PermissionError(13, "Permission denied")

@@ -227,3 +227,40 @@ def test_a_head_of_the_wrong_kind_is_told_what_the_data_have(photo_folder: Path)
         "a head of kind classification predicts 'lable', which the data do not have; "
         f"{photo_folder.name} has label (classification). Did you mean 'label'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("label,label", "the first line names a column twice: label"),
+        ("label,split,split", "the first line names a column twice: split"),
+        ("label,Split", "a column of splits is called split, .* Received: 'Split'"),
+        ("label, split", "a column of splits is called split, .* Received: ' split'"),
+    ],
+)
+def test_a_column_that_could_be_meant_otherwise_is_refused(list_of, columns, message):
+    line = ",".join(["cat", "test", "test"][: columns.count(",") + 1])
+    with pytest.raises(DataError, match=rf"list\.csv:1: {message}"):
+        listed(list_of(columns, line), {"label": "classification"})
+
+
+def test_a_line_has_a_value_for_each_column(list_of):
+    path = list_of("label,split", "cat,train", "dog, brown,train", "dog", '"owl, brown",test')
+    quotes = "values than the first line names columns; a text with a comma in it stands in quotes"
+    assert _faults(path, {"label": "classification"})[:2] == [
+        f":3: has more {quotes}",
+        f":4: has fewer {quotes}",
+    ]
+
+
+def test_a_quote_that_does_not_end_is_no_csv(list_of):
+    path = list_of("label", "cat", "dog", '"dog', "cat")
+    with pytest.raises(DataError, match="is no CSV file in UTF-8: unexpected end of data"):
+        listed(path, {"label": "classification"})
+
+
+def test_of_very_many_faults_the_first_are_shown(photo_folder):
+    path = photo_folder / "list.csv"
+    path.write_text("path,label\n" + "".join(f"gone/{n}.jpg,cat\n" for n in range(1000)))
+    faults = _faults(path, {"label": "classification"})
+    assert len(faults) == 31 and faults[-1] == "… and 970 more faults"

@@ -108,3 +108,33 @@ def test_classes_one_folder_deeper_are_pointed_to(photos):
     root = photos("images/cat", "images/dog")
     with pytest.raises(DataError, match=r"one class only, 'images': .* give .*/images$"):
         images_in_folders(root)
+
+
+def test_splits_within_classes_are_not_mixed_up(photos):
+    root = photos("cat/train", "cat/test", "dog/train")
+    with pytest.raises(DataError, match="cat holds folders called test and train, which look like"):
+        images_in_folders(root)
+    assert images_in_folders(root, may_be_splits=False).class_names == ("cat", "dog")
+
+
+def test_splits_one_folder_deeper_are_pointed_to(photos):
+    root = photos("images/train/cat", "images/train/dog", "images/val/cat", "texts/train/a")
+    with pytest.raises(DataError, match=r"If the classes are in them, give .*/images\."):
+        images_in_folders(root)
+
+
+def test_a_folder_of_a_split_that_has_no_classes_is_named(photos):
+    root = photos("train/cat", "train/dog", "test")
+    (root / "val").mkdir()
+    source = images_in_folders(root)
+    assert source.splits.tolist() == ["train", "train"]
+    assert source.notes[1:] == (
+        "2 folders such as test are no splits: they have no class folders with images in them",
+    )
+
+
+@pytest.mark.parametrize(("name", "other"), [("Cat", "cat"), ("cafe\u0301", "caf\u00e9")])
+def test_a_class_that_is_spelled_otherwise_in_another_split_is_pointed_out(photos, name, other):
+    root = photos(f"train/{other}", "train/dog", f"test/{name}", "test/dog")
+    with pytest.raises(DataError, match=f"There '{name}' is spelled '{other}'"):
+        images_in_folders(root)

@@ -112,3 +112,9 @@ def test_the_images_of_a_run_are_split_as_it_was_trained(small_run, tmp_path):
     assert tfft.prepare_data(tmp_path / "split.csv").counts["test"] == 12
     with pytest.raises(UsageError, match="is a run: its data are its own"):
         tfft.split_data(small_run, output=tmp_path / "other.csv", data=tmp_path)
+
+
+def test_a_class_that_a_manifest_would_read_otherwise_is_named(photos, tmp_path):
+    (photos / "dog").rename(photos / "dog ")
+    with pytest.raises(DataError, match=r"classes with spaces at an end of their name; .*: 'dog '"):
+        tfft.split_data(photos, output=tmp_path / "split.csv")

@@ -15,8 +15,10 @@ from PIL import Image
 from tfft.data.graph.announced import announced_bytes
 from tfft.data.graph.decode import decode_exact
 from tfft.data.graph.tolerant import decode_tolerant
-from tfft.images.formats import MAX_PIXELS
+from tfft.errors import DataError
+from tfft.images.formats import MAX_BYTES, MAX_PIXELS
 from tfft.images.gif import MAX_STEPS
+from tfft.images.inspect import inspect_image
 from tfft.images.spec import PixelSpec
 
 _SPEC = PixelSpec(20, 24)
@@ -177,3 +179,16 @@ def test_no_images_are_no_answers(decoded):
     pixels, readable = decoded()
     assert pixels.shape == (0, 20, 24, 3)
     assert readable == []
+
+
+@pytest.mark.slow
+@pytest.mark.full
+def test_a_file_longer_than_any_image_is_refused_by_all(decoded):
+    """Two gigabytes for a moment: the bytes of one such file, here and in TensorFlow."""
+    for length, is_read in ((MAX_BYTES, True), (MAX_BYTES + 1, False)):
+        file = _encoded("JPEG")
+        file += bytes(length - len(file))
+        assert decoded(file)[1] == [is_read]
+        if not is_read:
+            with pytest.raises(DataError, match=r"a file of 640\.0 MB"):
+                inspect_image(file)

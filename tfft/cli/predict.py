@@ -1,6 +1,7 @@
 """`tfft predict`: what is in images, by any model. Few of them need TensorFlow."""
 
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ from tfft.cli.output import json_text, results_stream, say
 from tfft.cli.progress import shown_progress
 from tfft.data.notes import Notes
 from tfft.errors import DataError, TfftError, UnreadableImagesError
+from tfft.images.formats import MAX_BYTES, check_length
 from tfft.images.geometry import boxes_in_image, visible_part
 from tfft.images.inspect import image_size
 from tfft.system.listing import file_fault
@@ -157,7 +159,7 @@ def _opened(predictor: "Predictor", path: str) -> _Seen | str:
     if not path.startswith(("/dev/fd/", "/dev/stdin")) and (fault := file_fault(Path(path))):
         return fault
     try:
-        content: Any = (encoded := Path(path).read_bytes())
+        content: Any = (encoded := _read(path))
         if predictor.decoder != "model":
             (content,) = predictor.pixels([encoded])
         elif not all(image_size(encoded)):
@@ -167,6 +169,15 @@ def _opened(predictor: "Predictor", path: str) -> _Seen | str:
         return f"cannot be read: {error.strerror}"
     except DataError as error:
         return str(error)
+
+
+def _read(path: str) -> bytes:
+    """Returns the content of a file, or of what a pipe gives, up to the length of an image."""
+    with Path(path).open("rb") as file:
+        check_length(os.fstat(file.fileno()).st_size)
+        content = file.read(MAX_BYTES + 1)
+    check_length(len(content))
+    return content
 
 
 _Answer = dict[str, np.ndarray] | str

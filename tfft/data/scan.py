@@ -18,7 +18,7 @@ from tfft.cache.keys import comparable, places_of
 from tfft.data.dataset import BadImage
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError, TfftError
-from tfft.images.formats import FORMATS
+from tfft.images.formats import FORMATS, check_length
 from tfft.images.inspect import inspect_image
 from tfft.system.caches import cache_place, optional_write
 from tfft.system.damage import reading
@@ -191,7 +191,10 @@ def _inspections(index: ImageIndex, known: Mapping[bytes, int]) -> Iterator[_Ins
 
     def inspect(position: int) -> _Inspected:
         try:
+            check_length(int(index.lengths[position]))
             encoded = index.read(position)
+        except DataError as error:
+            return _Inspected(bytes(32), reason=str(error))
         except OSError as error:
             return _Inspected(bytes(32), reason=f"cannot be read: {error.strerror or error}")
         digest = sha256(encoded).digest()

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,14 @@ def write_split_list(path: Path, data: ImageData, config: DataConfig) -> SplitLi
 
     Raises:
         UsageError: The file exists already.
-        DataError: The name of an image cannot be written in a manifest.
+        DataError: The name of an image or a class cannot be written in a manifest.
         TfftError: The disk is full, or `path` cannot be written to.
     """
     if path.exists():
         raise UsageError(f"{path} exists already and is not replaced. Choose another --output.")
     is_manifest = isinstance(config, ImageFolderData | ManifestData)
+    if is_manifest:
+        _require_plain_labels(data.class_names["label"])
     columns: Mapping[str, Mapping[str, str]] = {}
     if isinstance(config, ManifestData) and config.path is not None:
         columns = columns_by_path(config.path)
@@ -93,6 +95,15 @@ def write_split_list(path: Path, data: ImageData, config: DataConfig) -> SplitLi
             rows.append(first | {**kept, **others, **first, "split": split, "sha256": digest})
     write_splits(path, rows)
     return SplitList(path, data.name, data.counts, is_manifest)
+
+
+def _require_plain_labels(names: Sequence[str]) -> None:
+    """Requires that names have no spaces around them, without which a manifest is read."""
+    if odd := [repr(name) for name in names if name != name.strip()]:
+        raise DataError(
+            "a manifest cannot name classes with spaces at an end of their name; rename them: "
+            f"{', '.join(shown(odd))}"
+        )
 
 
 def _paths(index: ImageIndex, path: Path) -> list[str]:

@@ -6,11 +6,14 @@ from tfft.images.gif import gif_size
 from tfft.images.jpeg import jpeg_size
 from tfft.images.png import png_size
 from tfft.images.webp import webp_size
+from tfft.system.readable import size_text
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 # More pixels than any camera photo (10,000 x 8,000), and below the number at which Pillow warns.
 MAX_PIXELS = 80_000_000
+# What so many take uncompressed, with four samples of 16 bits each.
+MAX_BYTES = 8 * MAX_PIXELS
 
 
 def image_format(encoded: bytes) -> str:
@@ -45,13 +48,28 @@ def _appearance(encoded: bytes) -> str:
     return "not an image"
 
 
+def check_length(length: int) -> None:
+    """Refuses a file that is longer than any image.
+
+    Args:
+        length: Its length in bytes.
+
+    Raises:
+        DataError: It is longer than `MAX_BYTES`.
+    """
+    if length > MAX_BYTES:
+        raise DataError(
+            f"a file of {size_text(length)}; an image has at most {size_text(MAX_BYTES)}"
+        )
+
+
 def spelled(kind: str) -> str:
     """Returns a format, one of `FORMATS`, as it is written in a sentence."""
     return "WebP" if kind == "WEBP" else kind
 
 
 def check_size(encoded: bytes, kind: str) -> None:
-    """Refuses an image whose header announces more than `MAX_PIXELS`, or none.
+    """Refuses an image that is too long, or whose header announces too many pixels, or none.
 
     Args:
         encoded: Bytes of the file.
@@ -60,6 +78,7 @@ def check_size(encoded: bytes, kind: str) -> None:
     Raises:
         DataError: It is too large, or has no size.
     """
+    check_length(len(encoded))
     height, width = announced_size(encoded, kind)
     if height * width > MAX_PIXELS:
         raise DataError(

@@ -6,7 +6,7 @@ from tfft.data.graph.announced import announced_bytes
 from tfft.data.graph.decode import decode_exact
 from tfft.data.graph.jpeg import lacks_scans
 from tfft.data.graph.traced import traced_once
-from tfft.images.formats import MAX_PIXELS
+from tfft.images.formats import MAX_BYTES, MAX_PIXELS
 from tfft.images.spec import PixelSpec
 
 
@@ -14,14 +14,15 @@ from tfft.images.spec import PixelSpec
 def unless_refused(encoded: tf.Tensor) -> tf.Tensor:
     """Returns an encoded image (string scalar), or "" where its header is reason to refuse it.
 
-    These are images of more than `MAX_PIXELS` or of none, and JPEG files that lack scans. Decoding
-    fails on what is returned for them.
+    These are images of more than `MAX_PIXELS` or of none, of more than `MAX_BYTES`, and JPEG files
+    that lack scans. Decoding fails on what is returned for them.
 
     Raises:
         tf.errors.InvalidArgumentError: When run, on bytes that are no image.
     """
     size = announced_bytes(encoded)
-    is_refused = (size > 3 * MAX_PIXELS) | (size <= 0) | lacks_scans(encoded)
+    is_too_large = (size > 3 * MAX_PIXELS) | (tf.strings.length(encoded) > MAX_BYTES)
+    is_refused = is_too_large | (size <= 0) | lacks_scans(encoded)
     return tf.where(is_refused, tf.constant(b"", tf.string), encoded)
 
 

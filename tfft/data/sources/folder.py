@@ -1,6 +1,7 @@
 """Photos in one folder a class, or in train, validation and test folders of such."""
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
@@ -26,6 +27,10 @@ _NO_SPLIT = Kind(
 _NO_CLASS = Kind(
     "{} is ignored: it is in no class folder",
     "{count:,} files are ignored, such as {}: they are in no class folder",
+)
+_NO_IMAGES = Kind(
+    "{} is no split: it has no class folders with images in them",
+    "{count:,} folders such as {} are no splits: they have no class folders with images in them",
 )
 _EMPTY = Kind(
     "{} is ignored: the class folder is empty",
@@ -72,7 +77,10 @@ def images_in_folders(path: Path, may_be_splits: bool = True) -> Source:
     found = _Found(path)
     splits = split_folders(path) if may_be_splits else {}
     for split, root in splits.items() or [("train", path)]:
+        before = len(found.files) + len(found.unreadable)
         found.add_split(split, root)
+        if splits and before == len(found.files) + len(found.unreadable):
+            found.notes.add(_NO_IMAGES, found.name(root))
     for child in _visible(path) if splits else ():
         if child not in splits.values():
             found.pass_over(_NO_SPLIT, child)
@@ -152,7 +160,8 @@ def split_folders(path: Path) -> dict[str, Path]:
 
     Raises:
         DataError: Two folders have a name of the same split; or folders look like splits, by their
-            names or because they hold the same classes, and not all of them have such a name.
+            names or because they hold the same classes, and not all of them have such a name; or a
+            folder that is no split holds some that look like splits.
     """
     inside = {child: _folders_in(child) for child in _visible(path) if child.is_dir()}
     called = {folder: split_called(folder.name) for folder in inside}
@@ -166,10 +175,31 @@ def split_folders(path: Path) -> dict[str, Path]:
             )
         if split:
             roots[split] = folder
+        else:
+            _stop_at_splits_within(folder, inside[folder])
     for folder, other in combinations([folder for folder in inside if inside[folder]], 2):
         if not (called[folder] and called[other]):
             _stop_at_lookalikes(folder, other, sorted(inside[folder] & inside[other]))
     return roots
+
+
+def _stop_at_splits_within(folder: Path, names: set[str]) -> None:
+    """Raises an error if the folders in a folder, of these names, seem to be splits."""
+    called = {split: name for name in sorted(names) if (split := split_called(name))}
+    if len(called) < 2:
+        return
+    advice = (
+        "Put the splits above the classes, as train/CLASS and test/CLASS, or list the images in a "
+        "CSV file with the columns path, label and split"
+    )
+    if any(_folders_in(child) for child in _visible(folder) if split_called(child.name)):
+        advice = f"If the classes are in them, give {folder}"
+    first, second, *_ = called.values()
+    raise DataError(
+        f"{folder} holds folders called {first} and {second}, which look like splits, and all that "
+        f"is in them would be of one class, {folder.name}. {advice}. If they are no splits, set "
+        "data.folders to classes."
+    )
 
 
 def _stop_at_lookalikes(folder: Path, other: Path, shared: list[str]) -> None:
@@ -238,9 +268,17 @@ def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
     pairs = zip(found.classes, found.splits, strict=True)
     trained = {name for name, split in pairs if split == "train"}
     if untrained := [name for name in names if name not in trained]:
+        by_look = {_as_read(name): name for name in trained}
+        alike = [(name, by_look[_as_read(name)]) for name in untrained if _as_read(name) in by_look]
+        hint = f". There {alike[0][0]!r} is spelled {alike[0][1]!r}" if alike else ""
         raise DataError(
             f"{path} has no training images of the class{'es' * (len(untrained) > 1)} "
-            f"{', '.join(untrained)}. Put some there, or remove the class from the other splits"
-            f"{unreadable}"
+            f"{', '.join(untrained)}{hint}. Put some there, or remove the class from the other "
+            f"splits{unreadable}"
         )
     return names
+
+
+def _as_read(name: str) -> str:
+    """Returns a name without what readers overlook: case, blanks, how an accent is encoded."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()

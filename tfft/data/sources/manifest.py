@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,8 @@ from tfft.system.progress import Progress
 
 LABELS_BETWEEN = "|"
 _ONLY_CLASS = "all"
+# Of more faults than a screen has lines the first are shown.
+_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -133,25 +135,15 @@ def _numbers(text: str, count: int) -> list[float]:
 
 
 def _rows(path: Path, targets: Mapping[str, str], groups: str | None) -> list[_Row]:
-    needed = list(dict.fromkeys(["path", *targets]))
     if fault := file_fault(path):
         why = fault.removeprefix("cannot be read: ")
         raise DataError(f"cannot read the manifest {path}: {why}")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, strict=True)
             columns = reader.fieldnames or []
-            if missing := [name for name in needed if name not in columns]:
-                raise DataError(
-                    f"{path}:1: the first line must name the columns {', '.join(needed)} and, if "
-                    f"wanted, split; missing: {', '.join(missing)}. Received: {', '.join(columns)}"
-                )
-            if groups and groups not in columns:
-                raise DataError(
-                    f"{path}:1: data.groups names a column that is not there. The columns: "
-                    f"{', '.join(columns)}.{nearest(groups, columns)} A pattern on the path has "
-                    f"parentheses, such as patient_(\\d+). Received: {groups}"
-                )
+            if fault := _column_fault(columns, list(dict.fromkeys(["path", *targets])), groups):
+                raise DataError(f"{path}:1: {fault}")
             lines = [(reader.line_num, line) for line in reader]
     except OSError as error:
         raise DataError(f"cannot read the manifest {path}: {error.strerror}") from error
@@ -159,12 +151,40 @@ def _rows(path: Path, targets: Mapping[str, str], groups: str | None) -> list[_R
         raise DataError(f"{path} is no CSV file in UTF-8: {error}") from error
     if not lines:
         raise DataError(f"{path} lists no images: each line after the first names one")
-    faults: list[str] = []
+    faults = [
+        f"{path}:{number}: has {'more' if None in line else 'fewer'} values than the first line "
+        "names columns; a text with a comma in it stands in quotes"
+        for number, line in lines
+        if None in line or None in line.values()
+    ]
     seen: dict[str, int] = {}
     rows = [_row(path, number, line, targets, groups, seen, faults) for number, line in lines]
     if faults:
-        raise DataError("\n".join(faults))
+        more = [f"… and {len(faults) - _SHOWN:,} more faults"] if len(faults) > _SHOWN else []
+        raise DataError("\n".join([*faults[:_SHOWN], *more]))
     return rows
+
+
+def _column_fault(columns: Sequence[str], needed: Sequence[str], groups: str | None) -> str:
+    """Returns what is wrong with the first line, or ""."""
+    if missing := [name for name in needed if name not in columns]:
+        return (
+            f"the first line must name the columns {', '.join(needed)} and, if wanted, split; "
+            f"missing: {', '.join(missing)}. Received: {', '.join(columns)}"
+        )
+    if groups and groups not in columns:
+        return (
+            "data.groups names a column that is not there. The columns: "
+            f"{', '.join(columns)}.{nearest(groups, columns)} A pattern on the path has "
+            f"parentheses, such as patient_(\\d+). Received: {groups}"
+        )
+    used = (*needed, "split", *([groups] if groups else []))
+    if twice := [name for name in used if columns.count(name) > 1]:
+        return f"the first line names a column twice: {', '.join(twice)}"
+    alike = [name for name in columns if name != "split" and name.strip().lower() == "split"]
+    if alike and "split" not in columns:
+        return f"a column of splits is called split, as it stands here. Received: {alike[0]!r}"
+    return ""
 
 
 def _row(
