@@ -66,3 +66,15 @@ def test_a_path_of_a_recipe_may_begin_with_a_tilde(tmp_path: Path, monkeypatch: 
 def test_a_home_directory_that_is_not_known_is_no_traceback(tmp_path: Path):
     with pytest.raises(UsageError, match="~nobody-of-this-name"):
         load_recipe("~nobody-of-this-name/recipe.yaml")
+
+
+def test_every_command_that_loads_a_model_can_allow_what_its_graph_does():
+    loading = [
+        command
+        for command in _commands(command_line.cli)
+        for parameter in command.params
+        if isinstance(parameter, click.Argument) and parameter.name in ("run", "model", "models")
+    ]
+    missing = [c.name for c in loading if "allow_ops" not in {p.name for p in c.params}]
+    assert len(loading) >= 7
+    assert missing == []

@@ -14,7 +14,7 @@ from rich.text import Text
 
 import tfft.cli.output
 from tfft.cli.main import run
-from tfft.cli.output import new_table, print_json, print_rich, results_stream, say
+from tfft.cli.output import new_table, print_json, print_rich, results_stream, say, wrapped
 from tfft.cli.progress import LineProgress, shown_progress, speed_text, values_text
 from tfft.system.printable import printable_name
 from tfft.system.progress import SILENT
@@ -97,6 +97,18 @@ def test_bars_show_names_as_they_are(name, monkeypatch, capsys):
         progress.message(f"message {name}")
     shown = capsys.readouterr().err
     assert all(f"{part} {printable_name(name)}" in shown for part in ("start", "state", "message"))
+
+
+def test_a_message_is_wrapped_at_words_and_what_can_be_copied_stays_whole():
+    text = (
+        "  one two three: tfft train classifier --data 'my photos/a' --seed 3. It isn't 'a b c' yet"
+    )
+    assert wrapped(text, 30).split("\n") == [
+        "  one two three:",
+        "  tfft train classifier --data 'my photos/a' --seed 3.",
+        "  It isn't 'a b c' yet",
+    ]
+    assert wrapped("a/very-long/path-of x\n\n  short", 8) == "a/very-long/path-of\nx\n\n  short"
 
 
 def test_all_that_is_printed_goes_through_one_place():

@@ -92,6 +92,7 @@ def faults_of(command: Command, columns: int, place: Path, url: str = "") -> lis
     faults = [f"exit code {shown.code}"] if shown.code else []
     faults += [f"{text!r} is not there" for text in command.shown if not is_in(text, results)]
     faults += [f"cut: {line}" for line in results if re.search(r"\S…", line)]
+    faults += [f"label cut: {line}" for line in shown.lines if re.search(r"… *━", line)]
     faults += [f"no such file: {path}" for path in missing(suggested(results, columns), place)]
     return [f"{words} at {columns}: {fault}\n{shown.text}" for fault in faults]
 
@@ -129,6 +130,16 @@ def trained(place) -> list[str]:
 
 def test_after_a_training_its_result_and_what_comes_next_are_on_the_screen(trained):
     assert trained == []
+
+
+def test_a_message_is_wrapped_at_words(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+    arguments = ("train", "classifier", "--data", tmp_path, "--resume", "a run")
+    shown = terminal.tfft(arguments, tmp_path, 40)
+    assert shown.code == 2 and len(shown.lines) > 2
+    whole = terminal.tfft(arguments, tmp_path, 2000)
+    assert " ".join(shown.lines) == " ".join(whole.lines)
 
 
 @pytest.mark.slow

@@ -320,7 +320,7 @@ class TestAsAModel:
         assert run([command, str(hostile), *rest]) == 2
         said = capsys.readouterr().err
         assert "TFFT_ALLOW_OPS=WriteFile in the environment of any command" in said
-        assert "--allow-op WriteFile of a command that takes a MODEL" in said
+        assert "--allow-op WriteFile of a command that takes a MODEL or a RUN" in said
         assert not written.exists()
         assert run([command, str(hostile), *rest, "--allow-op", "WriteFile"]) == 0
         assert written.exists() == (command != "publish")

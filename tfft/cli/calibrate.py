@@ -6,16 +6,17 @@ import click
 from rich.text import Text
 
 import tfft
-from tfft.cli.options import PathType, json_option, quiet_option
+from tfft.cli.options import PathType, allow_op_option, json_option, quiet_option
 from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 
 
 @click.command()
 @click.argument("run", metavar="RUN", type=PathType())
+@allow_op_option
 @json_option
 @quiet_option
-def command(run: Path, as_json: bool, quiet: bool) -> None:
+def command(run: Path, allow_ops: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Fit the confidence of a run to its accuracy.
 
     A temperature for each classification head is fitted on the validation images and kept in
@@ -30,7 +31,7 @@ def command(run: Path, as_json: bool, quiet: bool) -> None:
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            calibration = tfft.calibrate(run, progress=progress)
+            calibration = tfft.calibrate(run, allow_ops=allow_ops, progress=progress)
         table = new_table(
             ["head"],
             [

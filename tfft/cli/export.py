@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 import tfft
-from tfft.cli.options import Number, PathType, json_option, quiet_option
+from tfft.cli.options import Number, PathType, allow_op_option, json_option, quiet_option
 from tfft.cli.output import aligned, new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.config.recipe import Precision
@@ -92,6 +92,7 @@ def precisions_of(
     help="Set a value of the recipe's export section, such as export.check_images=2000. Can be "
     "repeated.",
 )
+@allow_op_option
 @json_option
 @quiet_option
 def command(
@@ -104,6 +105,7 @@ def command(
     batch_size: int | None,
     max_accuracy_drop: float | None,
     overrides: tuple[str, ...],
+    allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -140,6 +142,7 @@ def command(
                     calibrated=calibrated,
                     tflite={key: value for key, value in tflite.items() if value is not None},
                     overrides=overrides,
+                    allow_ops=allow_ops,
                     progress=progress,
                 )
             except GateError as error:

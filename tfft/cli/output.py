@@ -4,7 +4,9 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+# A command, to the end of its sentence, and what a shell would take for one word.
+_TOGETHER = re.compile(r"\btfft [a-z].*?(?=[.,;:)]? *$|[.,;:)] )|(?<![\w'])'[^']+'(?!\w)")
 
 
 @contextlib.contextmanager
@@ -79,11 +84,49 @@ def _is_process_stdout(stream: TextIO) -> bool:
 def say(*lines: str) -> None:
     """Prints lines to stderr, with escapes for what a terminal would take for a command.
 
-    Where stderr is closed or full they are lost, which ends no work.
+    On a terminal they are wrapped as `wrapped` does. Where stderr is closed or full they are lost,
+    which ends no work.
     """
     with contextlib.suppress(OSError):
+        width = _terminal_width()
         for line in lines:
-            click.echo(printable(line), err=True)
+            text = printable(line)
+            click.echo(wrapped(text, width) if width else text, err=True)
+
+
+def _terminal_width() -> int:
+    """Returns the number of columns of the terminal that stderr is; 0 if it is none."""
+    if not sys.stderr.isatty():
+        return 0
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    return 0
+
+
+def wrapped(text: str, width: int) -> str:
+    """Wraps a message at spaces, but for those in commands and quotes, which can be copied whole.
+
+    Args:
+        text: Lines of text; each keeps its indentation where it goes on.
+        width: Number of columns.
+    """
+    return "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    together = _TOGETHER.sub(lambda found: found[0].replace(" ", "\0"), line)
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    lines = textwrap.wrap(
+        together,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    return "\n".join(lines).replace("\0", " ")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tfft.cli.output import say
+from tfft.cli.output import say, wrapped
 from tfft.system.printable import printable, printable_name
 from tfft.system.progress import SILENT, Progress, Task
 
@@ -110,7 +110,8 @@ class BarProgress:
         if self._bars is None:
             say(text)
         else:
-            self._bars.console.print(printable(text), soft_wrap=True)
+            console = self._bars.console
+            console.print(wrapped(printable(text), console.width), soft_wrap=True)
 
     def stop(self) -> None:
         """Stops drawing the bars; they stay on the screen as they are, above a blank line."""
@@ -141,28 +142,34 @@ def _new_bars() -> "RichBars":
     from rich.table import Column
     from rich.text import Text
 
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    is_wide = console.width >= 100
+
     class Speed(rich_progress.ProgressColumn):
-        """Speed of the work, such as images per second."""
+        """Speed of the work, such as images per second; values are worth more where room is."""
 
         def render(self, task: "rich_progress.Task") -> Text:
+            if task.fields["values"] and not is_wide:
+                return Text()
             speed = task.finished_speed or task.speed
             return Text(speed_text(speed, task.fields["unit"]) if speed else "")
 
     class OneLine(rich_progress.ProgressColumn):
         """A text of the task that is cut where the terminal is too narrow for the whole line."""
 
-        def __init__(self, read: Callable[["rich_progress.Task"], str]) -> None:
-            super().__init__()
+        def __init__(
+            self, read: Callable[["rich_progress.Task"], str], column: Column | None = None
+        ) -> None:
+            super().__init__(column)
             self._read = read
 
         def render(self, task: "rich_progress.Task") -> Text:
             return Text(self._read(task), no_wrap=True, overflow="ellipsis")
 
-    console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     whole = Column(no_wrap=True)
     return rich_progress.Progress(
-        OneLine(lambda task: task.description),
-        rich_progress.BarColumn(bar_width=20 if console.width >= 100 else 8, table_column=whole),
+        OneLine(lambda task: task.description, whole),
+        rich_progress.BarColumn(bar_width=20 if is_wide else 8, table_column=whole),
         rich_progress.MofNCompleteColumn(table_column=whole),
         Speed(table_column=whole),
         OneLine(lambda task: task.fields["values"]),

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import tfft
-from tfft.cli.options import PathType, json_option, quiet_option
+from tfft.cli.options import PathType, allow_op_option, json_option, quiet_option
 from tfft.cli.output import print_result, results_stream
 from tfft.cli.progress import shown_progress
 from tfft.system.readable import size_text
@@ -26,6 +26,7 @@ from tfft.system.readable import size_text
     metavar="DIR",
     help="Also write the figures as PNG files (extra `plots`).",
 )
+@allow_op_option
 @json_option
 @quiet_option
 def command(
@@ -33,6 +34,7 @@ def command(
     output: Path | None,
     split: str | None,
     png: Path | None,
+    allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -49,7 +51,9 @@ def command(
     """
     with results_stream() as results:
         with shown_progress(quiet) as progress:
-            written = tfft.report(run, output=output, split=split, png=png, progress=progress)
+            written = tfft.report(
+                run, output=output, split=split, png=png, allow_ops=allow_ops, progress=progress
+            )
         made = f"{size_text(written.bytes)} in {written.seconds:.0f} s"
         lines = (written.path, f"{made}, on {written.split} images", *written.pngs)
         print_result(results, as_json, written.to_json(), "\n".join(map(str, lines)))

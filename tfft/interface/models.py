@@ -81,7 +81,9 @@ def evaluate(
         )
 
 
-def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
+def calibrate(
+    run: str | Path, *, allow_ops: Sequence[str] = (), progress: Progress = SILENT
+) -> "Calibration":
     """Fits the temperature of each classification head of a run on its validation images.
 
     Kept in the run's ``calibration.json``; `export` uses it with ``calibrated=True``. The class
@@ -89,6 +91,7 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
 
     Args:
         run: A run directory.
+        allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
@@ -108,7 +111,8 @@ def calibrate(run: str | Path, *, progress: Progress = SILENT) -> "Calibration":
     """
     from tfft.evaluation.calibrate import calibrate as fit
 
-    return fit(expanded(run), progress)
+    with also_allowing(allow_ops):
+        return fit(expanded(run), progress)
 
 
 def export(
@@ -120,6 +124,7 @@ def export(
     calibrated: bool | None = None,
     tflite: Mapping[str, Any] | None = None,
     overrides: "Overrides" = (),
+    allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "Export":
     """Exports a run as SavedModel and TFLite files, each compared with the Keras model.
@@ -138,6 +143,7 @@ def export(
             "int8")}``; default: none.
         overrides: Values in place of the recipe's `export`: ``{"export.check_images": 2000}``;
             default: none.
+        allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
@@ -160,16 +166,17 @@ def export(
     """
     from tfft.exports import export as exporting
 
-    return exporting.export(
-        expanded(run),
-        formats=formats,
-        output=expanded(output),
-        name=name,
-        calibrated=calibrated,
-        tflite=tflite,
-        overrides=overrides,
-        progress=progress,
-    )
+    with also_allowing(allow_ops):
+        return exporting.export(
+            expanded(run),
+            formats=formats,
+            output=expanded(output),
+            name=name,
+            calibrated=calibrated,
+            tflite=tflite,
+            overrides=overrides,
+            progress=progress,
+        )
 
 
 def report(
@@ -178,6 +185,7 @@ def report(
     output: str | Path | None = None,
     split: str | None = None,
     png: str | Path | None = None,
+    allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "Report":
     """Writes the report of a run: one HTML file that needs no other file and no network.
@@ -189,6 +197,7 @@ def report(
         output: The HTML file to write; default: ``report.html`` in the run.
         split: ``test`` or ``validation``; default: ``test``, or ``validation`` without test images.
         png: Directory for the page's plots as PNG files (extra `plots`); default: none are written.
+        allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
@@ -208,13 +217,14 @@ def report(
     """
     from tfft.reports import report as reporting
 
-    return reporting.make_report(
-        expanded(run),
-        output=optional_path(output),
-        split=split,
-        png=optional_path(png),
-        progress=progress,
-    )
+    with also_allowing(allow_ops):
+        return reporting.make_report(
+            expanded(run),
+            output=optional_path(output),
+            split=split,
+            png=optional_path(png),
+            progress=progress,
+        )
 
 
 def load_predictor(

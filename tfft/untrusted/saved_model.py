@@ -66,10 +66,10 @@ def _refusal(what: str, refused: dict[str, set[str]]) -> str:
     names = sorted(refused)[:_SHOWN]
     return (
         f"{what} is not loaded: it has operations that do more than compute, or that no image "
-        f"model needs: {_shown(refused)}. If you trust it, allow each: TFFT_ALLOW_OPS="
-        f"{','.join(names)} in the environment of any command; --allow-op "
-        f"{' --allow-op '.join(names)} of a command that takes a MODEL; backbone.allow_ops: "
-        f"[{', '.join(names)}] in a recipe"
+        f"model needs: {_shown(refused)}. If you trust it, allow each: --allow-op "
+        f"{' --allow-op '.join(names)} of a command that takes a MODEL or a RUN; "
+        f"backbone.allow_ops: [{', '.join(names)}] in a recipe; TFFT_ALLOW_OPS={','.join(names)} "
+        "in the environment of any command"
     )
 
 
