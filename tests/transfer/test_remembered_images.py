@@ -200,6 +200,11 @@ def test_an_export_remembers_the_images_of_its_run_on_this_machine(run: Run, tra
     found = with_local_info(info.without_places(), export, "1")
     assert found.splits.read_bytes() == run.splits_file.read_bytes()
     assert info.without_places().splits is None
+    evaluation_images(found, "test", None, SILENT)
+    lines = found.splits.read_text().splitlines(keepends=True)
+    found.splits.write_text("".join(lines[:-1]))
+    with pytest.raises(DataError, match="1-splits.csv is damaged, or was changed since"):
+        evaluation_images(found, "test", None, SILENT)
     keep_local_info(export, "1", info.without_places())
     assert not found.splits.exists()
 

@@ -13,10 +13,14 @@ from tfft.data.index import ImageIndex
 from tfft.errors import DataError
 from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path
-from tfft.system.formats import RUN
+from tfft.system.formats import MODEL, RUN
 
 # In a run, and in what is given as one.
 FILE_NAME = "splits.csv"
+# Beside the versions of an export: the directory, and the end of the name.
+EXPORTS, OF_EXPORT = "local", "-splits.csv"
+# In the record of a run or an export: the digest of its list.
+SPLITS_DIGEST = "splits_sha256"
 # The split of training images that `data.fraction` or `data.limit_per_class` leave out.
 UNUSED = "unused"
 # The split of images that `data.labels` removes.
@@ -126,8 +130,8 @@ def read_kept_splits(path: Path) -> KeptSplits:
 
     Raises:
         DataError: There is no such file, it is not a list of splits, or it is not the one that the
-            run wrote.
-        TfftError: The record of the run cannot be read.
+            run or the export has a record of.
+        TfftError: That record cannot be read.
     """
     file = path / FILE_NAME if path.is_dir() else path
     if path.is_dir() and not file.is_file():
@@ -166,15 +170,22 @@ def read_kept_splits(path: Path) -> KeptSplits:
 
 
 def _require_as_recorded(file: Path) -> None:
-    """Requires of the list of a run that it is whole: without its end it would still be a list."""
+    """Requires of the list of a run or an export that it is the one that its record tells of.
+
+    Without its end, or beside another export, it would still be a list.
+    """
+    recorded = None
     if file.name == FILE_NAME:
-        recorded = RUN.read_if_there(file.with_name("run.json")).get("splits_sha256")
-        if recorded and recorded != file_sha256(file):
-            raise DataError(
-                f"{file} is damaged, or was changed since the run began. Put back a copy, or "
-                "remove it: the images are then split as the recipe says, in the same way if they "
-                "are the same images"
-            )
+        recorded = RUN.read_if_there(file.with_name("run.json")).get(SPLITS_DIGEST)
+    elif file.parent.name == EXPORTS and file.name.endswith(OF_EXPORT):
+        record = file.with_name(f"{file.name.removesuffix(OF_EXPORT)}.json")
+        recorded = MODEL.read_if_there(record).get(SPLITS_DIGEST)
+    if recorded and recorded != file_sha256(file):
+        raise DataError(
+            f"{file} is damaged, or was changed since it was written. Put back a copy, or remove "
+            "it: the images are then split as the recipe says, in the same way if they are the "
+            "same images"
+        )
 
 
 def write_kept_splits(path: Path, data: ImageData) -> None:

@@ -10,11 +10,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from tfft.data.kept_splits import EXPORTS, OF_EXPORT, SPLITS_DIGEST
 from tfft.runtime.info import ModelInfo
+from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path, read_json
 from tfft.system.formats import MODEL
-
-DIRECTORY = "local"
 
 
 def keep_local_info(export: Path, version: str, info: ModelInfo) -> None:
@@ -25,12 +25,14 @@ def keep_local_info(export: Path, version: str, info: ModelInfo) -> None:
         version: Version that was exported.
         info: Description with the paths of its training images.
     """
+    values = info.to_json()
     if info.splits is not None:
         with atomic_path(_splits(export, version)) as temporary:
             shutil.copyfile(info.splits, temporary)
+            values[SPLITS_DIGEST] = file_sha256(temporary)
     else:
         _splits(export, version).unlink(missing_ok=True)
-    MODEL.write(_path(export, version), info.to_json())
+    MODEL.write(_path(export, version), values)
 
 
 def with_local_info(info: ModelInfo, export: Path, version: str) -> ModelInfo:
@@ -55,8 +57,8 @@ def with_local_info(info: ModelInfo, export: Path, version: str) -> ModelInfo:
 
 
 def _path(export: Path, version: str) -> Path:
-    return export / DIRECTORY / f"{version}.json"
+    return export / EXPORTS / f"{version}.json"
 
 
 def _splits(export: Path, version: str) -> Path:
-    return export / DIRECTORY / f"{version}-splits.csv"
+    return export / EXPORTS / f"{version}{OF_EXPORT}"
