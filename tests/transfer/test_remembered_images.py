@@ -203,7 +203,7 @@ def test_an_export_remembers_the_images_of_its_run_on_this_machine(run: Run, tra
     evaluation_images(found, "test", None, SILENT)
     lines = found.splits.read_text().splitlines(keepends=True)
     found.splits.write_text("".join(lines[:-1]))
-    with pytest.raises(DataError, match="1-splits.csv is damaged, or was changed since"):
+    with pytest.raises(DataError, match=r"1-splits\.csv is damaged, or was changed since"):
         evaluation_images(found, "test", None, SILENT)
     keep_local_info(export, "1", info.without_places())
     assert not found.splits.exists()
