@@ -133,3 +133,16 @@ def test_a_signature_that_is_not_there_is_named_with_those_that_are(tmp_path):
     save_signature(tmp_path / "m", lambda images: {"f": mean(images)}, image_spec(None, 8, 8, 3))
     with pytest.raises(BackboneError, match="It has: serving_default"):
         built(tmp_path / "m", signature="serve")
+
+
+@pytest.mark.parametrize("name", ["variables", "trainable_variables", "regularization_losses"])
+def test_a_module_whose_lists_are_none_is_refused(tmp_path, name):
+    module = tf.train.Checkpoint(**{name: tf.train.Checkpoint()})
+    module.__call__ = tf.function(
+        lambda inputs: tf.reduce_mean(inputs, [1, 2]),
+        input_signature=[tf.TensorSpec([None, 24, 24, 3], tf.float32)],
+    )
+    tf.saved_model.save(module, str(tmp_path / "module"))
+    config = HubBackbone(kind="hub", handle=str(tmp_path / "module"))
+    with pytest.raises(BackboneError, match=f"is no reusable SavedModel: {name} is no list"):
+        build_backbone(config, 24, 0)

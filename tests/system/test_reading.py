@@ -1,5 +1,6 @@
 """A file that a library cannot read is one error, which names the file."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -90,3 +91,19 @@ def test_arrays_that_are_compressed_are_not_read(tmp_path: Path):
     np.savez_compressed(tmp_path / "file.npz", zeros=np.zeros(1_000_000))
     with pytest.raises(TfftError, match=r"file.npz is damaged, .*: it is compressed"):
         read_arrays(tmp_path / "file.npz")
+
+
+def test_a_pipe_in_place_of_a_file_is_named_and_keeps_nobody_waiting(tmp_path: Path):
+    os.mkfifo(tmp_path / "file.json")
+    with pytest.raises(TfftError, match=r"^cannot read .*/file.json: a named pipe, not a file$"):
+        read_json(tmp_path / "file.json")
+    with pytest.raises(TfftError, match=r"/dev/zero: a device, not a file$"):
+        read_json(Path("/dev/zero"))
+
+
+def test_a_pipe_that_the_shell_made_is_read(tmp_path: Path):
+    reader, writer = os.pipe()
+    os.write(writer, b"[1]")
+    os.close(writer)
+    assert read_json(Path(f"/dev/fd/{reader}")) == [1]
+    os.close(reader)

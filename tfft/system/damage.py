@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfft.errors import TfftError, shortened
+from tfft.system.listing import special_file
 
 # What a library raises by mistake on bytes that it did not expect: its text is about its own code.
 _STUMBLES = (AttributeError, TypeError, LookupError, AssertionError, RecursionError, SyntaxError)
@@ -29,9 +30,13 @@ def reading(
         error: Type of the error that is raised.
 
     Raises:
-        TfftError: The file cannot be read, is damaged, or is something else; of the type `error`.
+        TfftError: The file cannot be read, is a pipe or a device, is damaged, or is something else;
+            of the type `error`.
         OSError: A disk is full or cannot be written to.
     """
+    if special := special_file(source):
+        text = f"cannot read {source}: {special}"
+        raise error(f"{text}. {advice}" if advice else text)
     try:
         yield
     except TfftError:

@@ -90,6 +90,20 @@ def file_fault(path: Path) -> str:
     return _KINDS.get(kind, "not a file")
 
 
+def special_file(path: str | Path) -> str:
+    """Returns what a path names that is neither file nor folder, "" if it names none of these.
+
+    Who opens a pipe may wait for ever. Those that a shell makes, as for ``<(COMMAND)``, are as good
+    as files.
+    """
+    if str(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/self/fd/")):
+        return ""
+    try:
+        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode), "")  # noqa: PTH116 - also addresses
+    except (OSError, ValueError):
+        return ""
+
+
 def folder_fault(folder: Path) -> str:
     """Returns why a folder cannot be listed, "" if it can."""
     try:

@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from tfft.errors import ModelFileError
+from tfft.system.listing import special_file
 from tfft.untrusted.graph_messages import SavedModel
 from tfft.untrusted.operations import (
     ALLOWED_OPERATIONS,
@@ -87,6 +88,8 @@ def _read(directory: Path, what: str) -> Any:
             f"{what} has a second graph, {others[0]}, beside its saved_model.pb, and is not "
             "loaded: other programs would load that one. Remove it"
         )
+    if special := special_file(path):
+        raise ModelFileError(f"{what} has no readable saved_model.pb: {special}")
     try:
         if path.stat().st_size > _MAX_GRAPH_BYTES:
             raise ModelFileError(f"{what} has a graph of more than {_MAX_GRAPH_BYTES >> 20} MiB")

@@ -80,9 +80,9 @@ def load_module(
     with reading(directory, "a SavedModel", error=BackboneError), descriptors_kept_aside(2):
         loaded = tf.saved_model.load(str(directory), options=options)
     function = _function(loaded, entrance, what)
-    variables = _variables(loaded, function.concrete)
-    listed = getattr(loaded, "trainable_variables", None)
-    trained = None if listed is None else {id(variable) for variable in listed}
+    variables = _variables(loaded, function.concrete, what)
+    has_list = hasattr(loaded, "trainable_variables")
+    trained = {id(v) for v in _listed(loaded, "trainable_variables", what)} if has_list else None
     trainable = (
         name
         for name, variable in variables.items()
@@ -94,7 +94,7 @@ def load_module(
         function.has_training_mode,
         variables,
         frozenset(trainable),
-        tuple(getattr(loaded, "regularization_losses", ())),
+        tuple(_listed(loaded, "regularization_losses", what)),
         loaded,
     )
 
@@ -177,11 +177,19 @@ def _chosen(outputs: Any, entrance: Entrance, what: str) -> tf.Tensor:
     return outputs[name]
 
 
-def _variables(loaded: Any, concrete: Sequence[Any]) -> dict[str, tf.Variable]:
+def _listed(loaded: Any, name: str, what: str) -> Sequence[Any]:
+    """Returns a list that a reusable SavedModel may have; nothing where it has none."""
+    found = getattr(loaded, name, ())
+    if not isinstance(found, list | tuple):
+        raise BackboneError(f"{what} is damaged, or is no reusable SavedModel: {name} is no list")
+    return found
+
+
+def _variables(loaded: Any, concrete: Sequence[Any], what: str) -> dict[str, tf.Variable]:
     """Returns the variables that the function captures; those that the module lists come first."""
     captured = {id(tensor) for function in concrete for tensor in function.captured_inputs}
     tracked = tf.train.TrackableView(loaded).descendants()
-    known = [*getattr(loaded, "variables", ()), *tracked]
+    known = [*_listed(loaded, "variables", what), *tracked]
     used = {
         id(variable): variable
         for variable in known
