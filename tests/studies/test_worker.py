@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_a_run_is_finished_before_its_checkpoints_are_removed(tmp_path, monkeypatch):
     """Killed between the two, a study would otherwise train it again."""
-    from tfft.transfer import train as training
+    from tfft.transfer import start
 
     def train(recipe, *, run, progress):
         (run / "checkpoints").mkdir(parents=True)
@@ -33,7 +33,7 @@ def test_a_run_is_finished_before_its_checkpoints_are_removed(tmp_path, monkeypa
         if path.name == "checkpoints":
             finished.append(is_finished(path.parent))
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(start, "train", train)
     monkeypatch.setattr(worker, "evaluate", lambda *_, **__: None)
     monkeypatch.setattr(shutil, "rmtree", remove)
     (tmp_path / "run.yaml").write_text(dump_recipe(load_recipe("quickstart")))

@@ -16,6 +16,7 @@ ALL = {name: value for name, value in vars(formats).items() if isinstance(value,
 NEEDED = {
     "CONVERTED": {"bytes": 3, "sha256": "ab", "outputs": [], "reason": ""},
     "TEMPLATE": {"files": {}, "values": {}},
+    "APPLIED_LABELS": {"entries": []},
 }
 
 
