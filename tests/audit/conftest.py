@@ -18,8 +18,8 @@ HOSTILE = '<img src=x onerror="alert(1)">&amp;'
 def faulty(tmp_path_factory) -> Path:
     """The directory of a recipe, and 60 photos of three colours with some that are wrong.
 
-    A red photo lies among the blue ones, and another one is there twice, under both labels; one
-    photo is dark, and one file is none. The green photos have a name that is an attack.
+    A red photo lies among the blue ones and a blue one among the green; one is there twice, under
+    two labels; one is dark, and one file is none. The name of the green ones is an attack.
     """
     place = tmp_path_factory.mktemp("faulty")
     write_example_files(place)
@@ -27,6 +27,7 @@ def faulty(tmp_path_factory) -> Path:
     (photos / "green").rename(photos / HOSTILE)
     shutil.copy(photos / "red" / "3.png", photos / "blue" / "again.png")
     save(photos / "blue" / "odd.png", (220, 50, 40), seed=8)
+    save(photos / HOSTILE / "odd.png", (40, 60, 230), seed=7)
     save(photos / "red" / "night.png", (41, 41, 41), seed=9)
     (photos / "red" / "broken.jpg").write_bytes(b"no image")
     return place

@@ -36,7 +36,7 @@ _BLURRED = 0.62
 # The shorter side of a tiny image is less than this share of what the model takes.
 _TINY = 0.5
 # Median absolute deviations by which an outlier is farther from its neighbours than the median.
-_FAR = 3.5
+_FAR = 2.75
 # A flaw that this share of the images has is what the set is like, and said once.
 _COMMON = 0.2
 # Where a copy stays, if it is in several splits: in the first of these.

@@ -2,22 +2,18 @@
 
 import numpy as np
 
-from tfft.transfer.linear.inputs import on_principal_axes
-
-# Nearest images whose distances are averaged.
-_NEIGHBOURS = 5
-# Principal axes on which images are compared: the variance on the others is mostly noise.
-_AXES = 64
+# Nearest images whose distances are averaged: of a few outliers that are alike each still stands
+# apart. Of 5 or 20 photos of dogs among 2,032 of flowers all are among the farthest 2 %.
+_NEIGHBOURS = 10
 # Images that all are compared with, at most: with more, distances are those to a random part.
-_COMPARED_WITH = 20_000
+_COMPARED_WITH = 10_000
 _BLOCK_ROWS = 1024
 
 
 def neighbour_distances(features: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     """Returns how far each image is from the images that are nearest to it.
 
-    Features are standardised, brought to the principal axes with the most variance, and scaled to
-    unit length; distances are Euclidean, 0..2.
+    Features are scaled to unit length; distances are Euclidean, 0..2.
 
     Args:
         features: Features, float32 [n, d].
@@ -30,16 +26,7 @@ def neighbour_distances(features: np.ndarray, pieces: np.ndarray) -> np.ndarray:
     with the mean of the nearest in place of the k-th, as Kuan and Mueller 2022, "Back to the
     basics: revisiting out-of-distribution detection baselines".
     """
-    inputs = on_principal_axes(features)
-    most = np.argsort(-inputs.variances, kind="stable")[:_AXES]
-    onto = inputs.axes[:, most]
-    rows = np.concatenate(
-        [
-            ((features[at : at + _BLOCK_ROWS] - inputs.mean) * inputs.scale) @ onto
-            for at in range(0, len(features), _BLOCK_ROWS)
-        ]
-    ).astype(np.float32)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     others = np.arange(len(rows))
     if len(rows) > _COMPARED_WITH:
         others = np.sort(np.random.default_rng(0).permutation(len(rows))[:_COMPARED_WITH])
