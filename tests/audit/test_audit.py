@@ -87,7 +87,9 @@ def test_mended_labels_are_found_no_more(faulty, audit, tmp_path):
     assert len(mended.labels) == len(audit.labels) - 1
 
 
-def test_a_run_is_audited_in_its_splits_and_lends_them_to_other_images(faulty, tmp_path):
+def test_a_run_is_audited_in_its_splits_and_lends_them_to_other_images(
+    faulty, tmp_path, monkeypatch
+):
     trained = tfft.train(
         faulty / "classifier.yaml",
         data=faulty / "photos",
@@ -95,6 +97,11 @@ def test_a_run_is_audited_in_its_splits_and_lends_them_to_other_images(faulty, t
         run=tmp_path / "run",
     )
     own = tfft.audit_data(trained.path)
+    with monkeypatch.context() as patched:  # what the run kept is enough the next time
+        patched.setattr("tfft.transfer.prepare.prepare_with", None)
+        again = tfft.audit_data(trained.path)
+    np.testing.assert_array_equal(again.probabilities, own.probabilities)
+    assert again.pixels == own.pixels
     kept = {**dict(zip(own.index.ids, own.splits, strict=True))}
     more = shutil.copytree(faulty / "photos", tmp_path / "more")
     shutil.copy(more / "blue" / "odd.png", more / "red" / "new.png")

@@ -1,12 +1,12 @@
 """Looks through all images of a set: what a person should look at, first things first."""
 
 from collections.abc import Sequence
-from contextlib import closing
 
 import numpy as np
 
 from tfft.audit.class_pairs import hardly_told_apart
 from tfft.audit.copies import Copies, find_copies, linked
+from tfft.audit.features import features_of
 from tfft.audit.findings import Seen, all_findings
 from tfft.audit.label_errors import find_label_errors
 from tfft.audit.out_of_fold import answer_out_of_fold, folds_of
@@ -14,7 +14,6 @@ from tfft.audit.outliers import neighbour_distances
 from tfft.audit.result import Audit
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
-from tfft.data.examples import Images
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
 from tfft.data.looks import looks_of
@@ -24,8 +23,6 @@ from tfft.evaluation.data import together
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.description import load_of_recipe
-from tfft.transfer.frozen.build import frozen_part
-from tfft.transfer.prepare import Prepared, prepare_with
 
 # Flaws that an audit names instead of stopping there.
 _PASSES = {"on_bad_image": "skip", "on_label_conflict": "warn", "on_corrupt_image": "warn"}
@@ -59,13 +56,12 @@ def audit(
     head = _head(recipe, head)
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=_PASSES)})
     data = load_of_recipe(recipe, progress, kept)
-    prepared = prepare_with(recipe, data, progress)
     parts = data.splits if data.unused is None else {**data.splits, UNUSED: data.unused}
     index = together(list(parts.values()))
     splits = tuple(split for split, part in parts.items() for _ in part.ids)
     target = recipe.heads[head].target
     labels, class_names = index.targets[target], data.class_names[target]
-    features = _features(recipe, prepared, head, index, progress)
+    features, pixels = features_of(recipe, data, head, index, progress)
     looks = looks_of(index, progress)
     keys = index.keys()
     copies, of_copies = find_copies(keys, looks)
@@ -85,7 +81,7 @@ def audit(
         probabilities=probabilities,
         looks=looks,
         distances=neighbour_distances(features, pieces),
-        size_px=min(prepared.pixels.height, prepared.pixels.width),
+        size_px=min(pixels.height, pixels.width),
     )
     findings, remarks = all_findings(seen, errors, copies)
     right = answers.from_all.argmax(axis=1) == labels
@@ -105,7 +101,7 @@ def audit(
         hardly_told_apart=hardly_told_apart(probabilities, labels, class_names),
         skipped=data.skipped,
         notes=(*data.notes, *of_copies, *remarks),
-        pixels=prepared.pixels,
+        pixels=pixels,
     )
 
 
@@ -119,17 +115,6 @@ def _head(recipe: Recipe, head: str | None) -> str:
             f"Received: {head}"
         )
     return head
-
-
-def _features(
-    recipe: Recipe, prepared: Prepared, head: str, index: ImageIndex, progress: Progress
-) -> np.ndarray:
-    """Returns the features of all images that the head takes, float32 [N, d]."""
-    classifier = prepared.classifier
-    column = list(classifier.poolings).index(recipe.heads[head].pooling)
-    frozen = frozen_part(recipe, classifier, [len(classifier.backbone.blocks)], progress)
-    with closing(frozen.outputs(Images(index, prepared.pixels), "audited")) as rows:
-        return np.asarray(rows.tensors[column][:], np.float32)
 
 
 def _pieces(data: ImageData, index: ImageIndex, copies: Sequence[Copies]) -> np.ndarray:
