@@ -15,7 +15,6 @@ from tfft.cli.options import (
     set_option,
 )
 from tfft.cli.output import print_result, results_stream
-from tfft.cli.probe import probe_table
 from tfft.cli.progress import shown_progress
 from tfft.errors import UsageError
 from tfft.system.readable import command_text
@@ -46,10 +45,9 @@ def command(
 ) -> None:
     """Recommend a strategy for images, and write the recipe that follows it.
 
-    A linear head is solved on the features of the backbone, pretrained and with random weights: the
-    gain of the former says how near the source is to the images. Another head, on the output of
-    each block, says how much of the backbone carries over. RECIPE decides the backbone and the
-    image size; its schedule does not matter.
+    A head is solved on a sample of the images, on the features as they are; where it leaves
+    something to gain, everything is trained from there, briefly, to see whether fine-tuning pays.
+    RECIPE decides the backbone and the image size; its schedule does not matter.
 
     \b
     Example:
@@ -63,10 +61,11 @@ def command(
             advice = tfft.advise(recipe, data=data, overrides=overrides, progress=progress)
         advice.write(output)
         words = Text(f"{advice.strategy}: {advice.reason}")
+        other = "lp_ft" if advice.strategy == "head_only" else "head_only"
         following = (
             f"recipe: {output}\n"
             f"next: {command_text('train', output)}\n"
-            f"was it worth it: {command_text('compare', 'scratch', output, '--recipe', output)}"
+            f"is it better: {command_text('compare', other, output, '--recipe', output)}"
         )
         value = {**advice.to_json(), "recipe": str(output)}
-        print_result(results, as_json, value, probe_table(advice.depth), words, following)
+        print_result(results, as_json, value, words, following)

@@ -204,7 +204,11 @@ def advise(
     overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "Advice":
-    """Recommends a strategy for images, from their number and probes of the backbone.
+    """Recommends a strategy for images, from what a sample of them shows.
+
+    A head is solved on the features of the backbone as they are; where it leaves something to gain,
+    everything is trained from there, briefly, to see whether fine-tuning pays. It costs less than
+    to train what is recommended.
 
     Args:
         recipe: Recipe whose backbone and image size are used: name or path; default:
@@ -216,12 +220,12 @@ def advise(
         progress: Where the work is reported; default: nowhere.
 
     Returns:
-        The strategy, the reason in a sentence, and the recipe that follows it.
+        The strategy, the reason, what was measured, and the recipe that follows it.
 
     Raises:
-        RecipeError: The recipe is wrong, or has not exactly one head, which classifies.
+        RecipeError: The recipe is wrong, has not exactly one head, which classifies, or has no
+            validation images.
         DataError: The images are not what the recipe says.
-        UsageError: The backbone cannot be had with random weights.
 
     Example:
         >>> from pathlib import Path

@@ -1,6 +1,5 @@
-"""Which strategy to start with, from the number of images and probes of the backbone by depth."""
+"""Which strategy to start with: how much a solved head leaves, and whether fine-tuning pays."""
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,83 +7,47 @@ from typing import TYPE_CHECKING, Any
 from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.config.recipe import Recipe
 from tfft.errors import RecipeError
-from tfft.metrics.commonest import CommonestClass
-from tfft.studies.arms import forget_source
 from tfft.system.files import write_text
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable
 
 if TYPE_CHECKING:
-    from tfft.transfer.probes.probe import Probe
+    from tfft.transfer.probes.fine_tuning import HeadProbe, ShortTraining
 
-# Training images per class below which only few blocks can be trained without overfitting, and
-# above which all can.
-_FEW, _MANY = 50, 300
-# A head on fixed features with this top-1 leaves little to gain.
-_NEARLY_ALL = 0.95
-# The source is far from the images if its features get less than this share right of what random
-# features of the same backbone get wrong.
-_NEAR = 0.3
-# Number of blocks that are trained where the probe by depth says nothing, and the largest number.
-_BLOCKS = {"partial": 2, "progressive": 3}
-_MOST_BLOCKS = 4
-
-
-@dataclass(frozen=True)
-class Probes:
-    """The measurements that advice is based on.
-
-    Attributes:
-        train_images: Number of training images.
-        classes: Number of classes.
-        validation_images: Number of images that the probes were measured on.
-        probe_top1: Validation top-1 of a linear head on the pretrained features.
-        random_top1: Validation top-1 of a linear head on the features of the same backbone with
-            random weights.
-        carries_to: The first block whose output is not shown to be worse than the best block's.
-        carries_top1: Validation top-1 of a linear head on the output of that block.
-        blocks_above: Number of blocks above that block.
-        commonest: What always answering with the commonest class reaches on the validation images.
-    """
-
-    train_images: int
-    classes: int
-    validation_images: int
-    probe_top1: float
-    random_top1: float
-    carries_to: str = ""
-    carries_top1: float = 0.0
-    blocks_above: int = 0
-    commonest: CommonestClass | None = None
-
-    @property
-    def images_of_a_class(self) -> float:
-        return self.train_images / self.classes
-
-    @property
-    def similarity(self) -> float:
-        """The share that pretrained features get right of what random features get wrong."""
-        left = 1.0 - self.random_top1
-        return (self.probe_top1 - self.random_top1) / left if left > 0 else 0.0
+# A head with this top-1 leaves little that fine-tuning could gain.
+_NEARLY_ALL = 0.98
+# With fewer training images of a class, or fewer validation images, fine-tuning was never shown to
+# gain anything (docs/did-transfer-help.md), and too few images are left to see whether it does.
+_FEW_OF_A_CLASS, _FEW_TO_JUDGE = 25, 50
+# Everything is trained from the solved head. Rate and epochs of `full`, at which fine-tuning gains
+# where it can; those of `lp_ft` itself are gentler (docs/strategies.md).
+_FINE_TUNING = {"kind": "lp_ft", "epochs": 8, "learning_rate": 1e-4, "augment": "random_crop"}
+# Gains of top-1 from more images that are worth a word.
+_GAIN = 0.01
 
 
 @dataclass(frozen=True, repr=False)
 class Advice(Readable):
-    """A recommended strategy.
+    """A recommended strategy, and what was measured on a sample of the images.
 
     Attributes:
         strategy: A strategy of `train.strategy`, which `tfft compare` takes too.
-        reason: Why, in one sentence.
-        probes: Measurements that the advice rests on.
-        depth: The probe of each block.
-        recipe: The recipe with the schedule of the strategy.
+        reason: Why, in a few sentences.
+        recipe: The recipe with the schedule that is recommended.
+        train_images: Number of training images.
+        classes: Number of classes.
+        head: How well a solved head does on the features as they are.
+        fine_tuning: What a short training of everything reached; None: other measurements had
+            decided.
     """
 
     strategy: str
     reason: str
-    probes: Probes
-    depth: "Probe"
     recipe: Recipe
+    train_images: int
+    classes: int
+    head: "HeadProbe"
+    fine_tuning: "ShortTraining | None" = None
 
     def write(self, path: Path) -> None:
         """Writes the recipe, which begins with the reason.
@@ -102,161 +65,117 @@ class Advice(Readable):
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft advise --json`` prints, except for the file."""
-        similarity = round(self.probes.similarity, 4)
         return {
             "strategy": self.strategy,
             "reason": self.reason,
-            **asdict(self.probes),
-            "similarity": similarity,
-            "blocks": self.depth.to_json()["blocks"],
+            "train_images": self.train_images,
+            "classes": self.classes,
+            "head": asdict(self.head),
+            "fine_tuning": asdict(self.fine_tuning) if self.fine_tuning else None,
         }
 
 
 def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
-    """Probes the backbone of a recipe on its images and recommends a strategy.
+    """Measures the backbone of a recipe on a sample of its images and recommends a strategy.
 
     The features are cached where training finds them again.
 
     Raises:
         RecipeError: The recipe does not have exactly one head, for classification, or no
             validation images.
-        UsageError: The backbone cannot be built with random weights.
         DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights cannot be found.
     """
     if [head.kind for head in recipe.heads.values()] != ["classification"]:
         raise RecipeError("advice is for a recipe with one head, which classifies")
-    from tfft.transfer.probes.probe import probe_recipe
+    from tfft.transfer.probes.fine_tuning import probe_head, sampled_session, train_briefly
 
-    untrained = recipe.model_dump(mode="json")
-    forget_source(untrained)
-    progress.message("probe of the pretrained features")
-    pretrained = _probe(recipe.model_dump(mode="json"), progress)
-    progress.message("probe of the same backbone with random weights")
-    random = _probe(untrained, progress)
-    progress.message("probe of the output of each block")
-    depth = probe_recipe(recipe, progress=progress)
-    inner = depth.sufficient
-    probes = Probes(
-        *pretrained[1:],
-        pretrained[0],
-        random[0],
-        inner.block,
-        inner.top1,
-        depth.blocks_above,
-        depth.commonest,
-    )
-    strategy, reason = recommend(probes)
-    return Advice(strategy, reason, probes, depth, following(recipe, strategy, probes))
+    trained = following(recipe, "lp_ft")
+    with sampled_session(trained, progress) as sampled:
+        images, classes = sampled.train_images, sampled.classes
+        head, fine_tuning = probe_head(sampled.session), None
+        decided = from_head(head, images / classes, sampled.validation_images)
+        if decided is None:
+            progress.message("the head leaves something to gain: training everything, briefly")
+            fine_tuning = train_briefly(sampled.session)
+            decided = from_fine_tuning(head, fine_tuning)
+    strategy, reason = decided
+    recommended = following(recipe, strategy)
+    return Advice(strategy, reason, recommended, images, classes, head, fine_tuning)
 
 
-def recommend(probes: Probes) -> tuple[str, str]:
-    """Returns a strategy and the reason in one sentence.
+def from_head(
+    head: "HeadProbe", images_of_a_class: float, validation_images: int
+) -> tuple[str, str] | None:
+    """Returns a strategy and the reason where the solved head decides, and None where not.
 
-    Source: after Yosinski et al. 2014: number of images against distance of the features.
+    Args:
+        head: What was measured.
+        images_of_a_class: Mean number of training images of a class.
+        validation_images: Number of validation images.
     """
-    each = f"{probes.images_of_a_class:.0f} training images per class"
-    probe = f"{probes.probe_top1:.1%} of the validation images"
-    features = (
-        f"a linear head on the pretrained features gets {probe} right, "
-        f"on random ones {probes.random_top1:.1%}"
-    )
-    if probes.commonest and (doubt := probes.commonest.doubt(probes.probe_top1)):
+    found = _found(head)
+    if doubt := head.commonest.doubt(head.top1):
         # Fine-tuning may still find what the features lack, but wrong labels look the same.
         return "lp_ft", (
-            f"{features}: {doubt}. Check first that the labels are right (tfft data check) and "
-            "that the images show what they name; only changing all blocks could help."
+            f"{found}: {doubt}. Check first that the labels are right (tfft data check) and that "
+            "the images show what they name; only changing all blocks could help."
         )
-    if probes.probe_top1 >= _NEARLY_ALL:
-        return "head_only", f"{features}: more training has little left to gain."
-    if probes.similarity < _NEAR:
-        far = f"{features}: the source is far from these images{_inner(probes)}"
-        if probes.images_of_a_class >= _MANY:
-            return "full", (
-                f"{far}, and {each} are enough to train everything; compare it with scratch."
-            )
-        hurts = "; random features do no worse, so transfer may hurt: compare it with scratch"
-        return "lp_ft", (
-            f"{far}, so all blocks have to change, but gently, since {each} are few"
-            f"{hurts if probes.similarity <= 0 else ''}."
+    if head.top1 >= _NEARLY_ALL:
+        return "head_only", f"{found}: more training has little left to gain."
+    if images_of_a_class < _FEW_OF_A_CLASS:
+        return "head_only", (
+            f"{found}. With {images_of_a_class:.0f} training images per class, more images gain "
+            f"more than fine-tuning{_more_images(head)}."
         )
-    if probes.images_of_a_class < _FEW:
-        return "partial", (
-            f"{features}, and with {each} only the last blocks can be trained safely"
-            f"{_depth(probes, 'partial')}."
+    if validation_images < _FEW_TO_JUDGE:
+        return "head_only", (
+            f"{found}. Too few validation images, {validation_images}, to see whether fine-tuning "
+            f"gains anything{_more_images(head)}."
         )
-    if probes.images_of_a_class < _MANY:
-        return "progressive", (
-            f"{features}, and {each} are enough for the last blocks, one after the other"
-            f"{_depth(probes, 'progressive')}."
-        )
-    return "lp_ft", f"{features}, and {each} are enough to fine-tune everything from there."
+    return None
 
 
-def blocks_to_train(probes: Probes, strategy: str) -> int:
-    """Returns how many blocks `partial` or `progressive` trains: those that do not carry over."""
-    if not probes.blocks_above:
-        return _BLOCKS[strategy]
-    return min(probes.blocks_above, _MOST_BLOCKS)
+def from_fine_tuning(head: "HeadProbe", after: "ShortTraining") -> tuple[str, str]:
+    """Returns a strategy and the reason where a short training of everything decides.
 
-
-def _inner(probes: Probes) -> str:
-    """Says if a block inside serves better than the output of the backbone."""
-    if not probes.blocks_above or probes.carries_top1 <= probes.probe_top1:
-        return ""
-    return (
-        f" at its output, while a head on {probes.carries_to}, {probes.blocks_above} blocks below, "
-        f"gets {probes.carries_top1:.1%} right"
-    )
-
-
-def _depth(probes: Probes, strategy: str) -> str:
-    """Says which blocks are trained, and why."""
-    if not probes.blocks_above:
-        return ""
-    blocks, above = blocks_to_train(probes, strategy), probes.blocks_above
-    trained = f"the {above} blocks" if blocks == above else f"the last {blocks} of {above} blocks"
-    return (
-        f"; no block is shown to serve these classes better than {probes.carries_to}, "
-        f"so {trained} above it are trained"
-    )
-
-
-def _probe(values: dict[str, Any], progress: Progress) -> tuple[float, int, int, int]:
-    """Solves a linear head.
-
-    Returns:
-        Its validation top-1, and the numbers of training images, classes and validation images.
+    Args:
+        head: How well the solved head does, from which the training started.
+        after: What the training reached.
     """
-    from tfft.runs.run import create_run
-    from tfft.transfer.checkpoints import TrainingState
-    from tfft.transfer.phases.session import prepare_session
-    from tfft.transfer.train import run_phase
-
-    values["train"] = {"phases": [{"solver": "linear"}]}
-    probe = recipe_from_dict(values)
-    with tempfile.TemporaryDirectory() as directory:
-        training = prepare_session(probe, create_run(probe, Path(directory) / "run"), progress)
-        images = training.plan.images
-        if not images["validation"]:
-            raise RecipeError("advice needs validation images: set data.validation_fraction")
-        state = TrainingState()
-        try:
-            run_phase(training, training.plan.phases[0], state)
-        finally:
-            training.history.close()
-        ((name, head),) = training.classifier.heads.items()
-        top1 = float(state.history[-1][f"validation/{name}/top1"])
-        return top1, images["train"], head.size.outputs, images["validation"]
+    reached = (
+        f"{_found(head)}. A short training of everything took the loss on {after.validation_images}"
+        f" validation images from {head.validation_loss:.3f} to {after.loss:.3f}, and top-1 from "
+        f"{head.validation_top1:.1%} to {after.top1:.1%}"
+    )
+    if after.loss < head.validation_loss and after.top1 >= head.validation_top1:
+        return "lp_ft", f"{reached}: a longer one is worth it."
+    return "head_only", f"{reached}: no gain to be seen{_more_images(head)}."
 
 
-def following(recipe: Recipe, strategy: str, probes: Probes) -> Recipe:
+def _found(head: "HeadProbe") -> str:
+    low, high = head.interval
+    return (
+        f"a solved head on the features as they are gets {head.top1:.1%} of {head.images:,} images "
+        f"right that it was not solved on (95 % interval {low:.1%} to {high:.1%})"
+    )
+
+
+def _more_images(head: "HeadProbe") -> str:
+    """Says what more images would gain, if it is worth a word."""
+    if head.top1 - head.half_top1 < _GAIN:
+        return ""
+    return f" (from half of them to four fifths gained {100 * (head.top1 - head.half_top1):.1f} points)"
+
+
+def following(recipe: Recipe, strategy: str) -> Recipe:
     """Returns the recipe with another schedule: that of a recommended strategy."""
     values = recipe.model_dump(mode="json")
     del values["train"]["phases"]
     if strategy == "head_only":
         values["train"]["strategy"] = strategy
     else:
-        values["train"]["strategy"] = {"kind": strategy, "augment": "random_crop"}
-        if strategy in _BLOCKS:
-            values["train"]["strategy"]["blocks"] = blocks_to_train(probes, strategy)
+        values["train"]["strategy"] = _FINE_TUNING
+        # The rate was chosen for this optimizer.
+        values["train"]["optimizer"] = {"name": "adamw"}
     return recipe_from_dict(values)

@@ -152,7 +152,7 @@ def forget_source(values: dict[str, Any]) -> None:
     if "weights" not in values["backbone"]:
         raise UsageError(
             "a SavedModel has only its own weights: it cannot be compared with the same model from "
-            f"random weights, neither as `{SCRATCH}` of `tfft compare` nor by `tfft advise`. "
+            f"random weights, the arm `{SCRATCH}`. "
             f"Received: backbone.kind: {values['backbone']['kind']}"
         )
     values["backbone"]["weights"] = "random"

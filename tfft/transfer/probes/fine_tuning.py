@@ -1,0 +1,224 @@
+"""Whether fine-tuning a backbone pays, measured on a sample of the images.
+
+A head is solved on the features as they are; then everything is trained from there, briefly.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfft.config.recipe import Recipe
+from tfft.config.train import GradientPhase
+from tfft.data.index import ImageIndex
+from tfft.data.split import stratified_part
+from tfft.errors import RecipeError
+from tfft.metrics.commonest import CommonestClass, commonest_class
+from tfft.metrics.intervals import Interval, wilson_interval
+from tfft.runs.run import create_run
+from tfft.system.progress import Progress
+from tfft.transfer.checkpoints import TrainingState
+from tfft.transfer.frozen.part import frozen_part, read_outputs
+from tfft.transfer.linear.folds import out_of_fold
+from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.phases.session import Session, open_session
+from tfft.transfer.plan.plan import make_plan
+from tfft.transfer.prepare import prepare
+from tfft.transfer.train import run_phase
+
+# Images of the sample: so many for training, or so many of a class where there are many classes,
+# and so many for validation.
+_TRAIN, _OF_A_CLASS, _VALIDATION = 1024, 16, 512
+# Passes over the sample in the short training.
+_EPOCHS = 2
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class HeadProbe:
+    """How well a solved head does on the features as they are.
+
+    Each image is judged by a head that was solved without it.
+
+    Attributes:
+        images: Number of images.
+        top1: Share that heads solved on four fifths of the images get right.
+        interval: 95 % Wilson interval of `top1`.
+        half_top1: Share that heads solved on half of the images get right.
+        commonest: What always answering with the commonest class reaches.
+        validation_loss: Mean cross-entropy, on validation images, of a head solved on training
+            images.
+        validation_top1: Its top-1 there.
+    """
+
+    images: int
+    top1: float
+    interval: Interval
+    half_top1: float
+    commonest: CommonestClass
+    validation_loss: float
+    validation_top1: float
+
+
+@dataclass(frozen=True)
+class ShortTraining:
+    """What a short training of everything, from the solved head, reaches on validation images.
+
+    Attributes:
+        steps: Number of batches that were trained on.
+        images: Number of training images.
+        validation_images: Number of validation images.
+        loss: Mean cross-entropy.
+        top1: Top-1.
+    """
+
+    steps: int
+    images: int
+    validation_images: int
+    loss: float
+    top1: float
+
+
+@dataclass(frozen=True, eq=False)
+class SampledSession:
+    """A session on a sample of a recipe's images.
+
+    Attributes:
+        session: The session; its recipe solves the head and then trains everything, briefly.
+        train_images: Number of training images of the recipe.
+        validation_images: Number of validation images of the recipe.
+        classes: Number of classes.
+    """
+
+    session: Session
+    train_images: int
+    validation_images: int
+    classes: int
+
+
+@contextmanager
+def sampled_session(recipe: Recipe, progress: Progress) -> Iterator[SampledSession]:
+    """Opens a session on a sample of the images of a recipe, in a directory that is removed.
+
+    Args:
+        recipe: A recipe with one head, for classification, and two phases: one that solves it, and
+            one of gradient steps, of which a few epochs are trained.
+        progress: Where the work is reported.
+
+    Raises:
+        RecipeError: There are no validation images, or the schedule does not fit the model.
+        DataError: The images are not what the recipe says.
+        BackboneError: The backbone or its weights cannot be found.
+    """
+    solved, trained = recipe.train.phases
+    if not isinstance(trained, GradientPhase):
+        raise ValueError("the second phase is of gradient steps")
+    phases = (solved, trained.model_copy(update={"epochs": _EPOCHS, "steps": None}))
+    recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"phases": phases})})
+    whole = prepare(recipe, progress)
+    if not whole.counts["validation"]:
+        raise RecipeError("advice needs validation images: set data.validation_fraction")
+    ((_, head),) = whole.classifier.heads.items()
+    classes, target = head.size.outputs, head.config.target
+    sizes = {"train": max(_TRAIN, _OF_A_CLASS * classes), "validation": _VALIDATION}
+    splits = {name: _sample(whole.data.splits[name], target, sizes[name]) for name in sizes}
+    sampled = replace(whole, data=replace(whole.data, splits=splits))
+    plan = make_plan(recipe, whole.classifier, sampled.counts)
+    with tempfile.TemporaryDirectory() as directory:
+        run = create_run(recipe, Path(directory) / "run")
+        session = open_session(recipe, run, sampled, plan, progress)
+        try:
+            counts = whole.counts
+            yield SampledSession(session, counts["train"], counts["validation"], classes)
+        finally:
+            session.history.close()
+
+
+def _sample(index: ImageIndex, target: str, size: int) -> ImageIndex:
+    """Returns so many of the images, the same share of each class."""
+    if len(index) <= size:
+        return index
+    chosen = stratified_part(index.ids, index.targets[target], size / len(index), seed=0)
+    return index.take(np.flatnonzero(chosen))
+
+
+def probe_head(session: Session) -> HeadProbe:
+    """Solves the head of a sampled session, which it is left with, and others to judge it.
+
+    Raises:
+        TfftError: A feature is not finite.
+    """
+    ((name, head),) = session.classifier.heads.items()
+    blocks, outputs = len(session.classifier.backbone.blocks), head.size.outputs
+    frozen = frozen_part(session.recipe, session.classifier, [blocks], session.progress)
+    splits = {"train": session.train, "validation": session.validation}
+    (features, unseen) = (read_outputs(frozen, splits[split], split)[0] for split in splits)
+    labels, wanted = (splits[split].targets[head.config.target] for split in splits)
+    phase, class_weights = session.recipe.train.phases[0], session.class_weights.get(name)
+    assert phase.solver == "linear"
+    solution = solve_linear_head(
+        features,
+        labels,
+        unseen,
+        wanted,
+        outputs=outputs,
+        candidates=phase.inverse_regularization,
+        choose_by=phase.choose_by,
+        refit=False,
+        class_weights=class_weights,
+        progress=session.progress,
+    )
+    head.dense.kernel.assign(solution.chosen.kernel)
+    head.dense.bias.assign(solution.chosen.bias)
+    everything, every = np.concatenate([features, unseen]), np.concatenate([labels, wanted])
+    fifths, halves = (
+        out_of_fold(
+            everything,
+            every,
+            _folds(every, number),
+            solution.inverse_regularization,
+            classes=outputs,
+            class_weights=class_weights,
+        )
+        for number in (_FOLDS, 2)
+    )
+    reached = solution.validation[solution.inverse_regularization]
+    return HeadProbe(
+        len(every),
+        fifths.top1,
+        wilson_interval(round(fifths.top1 * len(every)), len(every)),
+        halves.top1,
+        commonest_class(every, every, head.size.class_names),
+        reached["loss"],
+        reached["top1"],
+    )
+
+
+def _folds(labels: np.ndarray, number: int) -> np.ndarray:
+    """Returns the fold of each image, int64 [n]: images of a class are in all folds alike."""
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    folds = np.empty(len(labels), np.int64)
+    folds[shuffled[np.argsort(labels[shuffled], kind="stable")]] = np.arange(len(labels)) % number
+    return folds
+
+
+def train_briefly(session: Session) -> ShortTraining:
+    """Trains everything in a sampled session, from the head that it has.
+
+    Raises:
+        NotFiniteError: A loss is NaN or infinite.
+    """
+    plan, state = session.plan.phases[1], TrainingState()
+    run_phase(session, plan, state)
+    ((name, _),) = session.classifier.heads.items()
+    last = state.history[-1]
+    return ShortTraining(
+        plan.steps or 0,
+        len(session.train),
+        len(session.validation),
+        float(last[f"validation/{name}/loss"]),
+        float(last[f"validation/{name}/top1"]),
+    )
