@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -80,6 +80,21 @@ def test_labels_are_sorted_by_probability_and_at_most_as_many_as_there_are(files
         "grey",
         "bright",
     ]
+
+
+def test_of_labels_those_that_apply_are_said_and_all_of_them(files):
+    predictor, single = BrightnessPredictor(), BrightnessPredictor().info.heads["label"]
+    head = replace(single, kind="multi_label", thresholds=(0.95, 0.05, 0.5))
+    predictor.info = replace(predictor.info, heads={"label": head})
+    (answer,) = predict_files(predictor, files[:1], 1, SILENT)
+    assert answer["predictions"]["label"] == [
+        {"label": "dark", "probability": pytest.approx(0.9), "applies": False},
+        {"label": "grey", "probability": pytest.approx(0.1), "applies": True},
+    ]
+    assert predictions_text(answer["predictions"]) == "grey 10.0%"
+    predictor.info.heads["label"] = replace(head, thresholds=(0.95, 0.95, 0.95))
+    (answer,) = predict_files(predictor, files[:1], 1, SILENT)
+    assert predictions_text(answer["predictions"]) == "no label applies (dark 90.0%)"
 
 
 def test_a_batch_of_bad_images_alone_is_no_error(files):

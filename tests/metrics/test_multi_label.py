@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, average_precision_score, f1_score, log_loss
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
-from tfft.metrics.multi_label import multi_label_metrics
+from tfft.metrics.multi_label import best_thresholds, multi_label_metrics
+from tfft.runtime.info import HeadInfo
 
 _NAMES = ("wet", "old", "big", "red")
 
@@ -33,18 +44,64 @@ def test_every_figure_is_scikit_learns(many: tuple[np.ndarray, np.ndarray]):
     assert metrics["exact"] == pytest.approx(accuracy_score(labels, predicted))
 
 
-def test_each_label_has_its_figures(many: tuple[np.ndarray, np.ndarray]):
+@pytest.mark.parametrize("thresholds", [(), (0.2, 0.6, 0.5, 0.3)])
+def test_each_label_has_its_figures(many: tuple[np.ndarray, np.ndarray], thresholds):
     probabilities, labels = many
-    rows = multi_label_metrics(probabilities, labels, _NAMES)["per_label"]
+    rows = multi_label_metrics(probabilities, labels, _NAMES, thresholds)["per_label"]
     for k, row in enumerate(rows):
+        truth, said = labels[:, k], probabilities[:, k]
+        applies = said > (thresholds[k] if thresholds else 0.5)
         assert row == {
             "label": _NAMES[k],
-            "examples": int(labels[:, k].sum()),
-            "f1": pytest.approx(f1_score(labels[:, k], probabilities[:, k] > 0.5)),
-            "average_precision": pytest.approx(
-                average_precision_score(labels[:, k], probabilities[:, k])
-            ),
+            "examples": int(truth.sum()),
+            "threshold": pytest.approx(thresholds[k] if thresholds else 0.5),
+            "precision": pytest.approx(precision_score(truth, applies)),
+            "recall": pytest.approx(recall_score(truth, applies)),
+            "f1": pytest.approx(f1_score(truth, applies)),
+            "auc": pytest.approx(roc_auc_score(truth, said)),
+            "average_precision": pytest.approx(average_precision_score(truth, said)),
         }
+
+
+def test_the_means_are_over_labels(many: tuple[np.ndarray, np.ndarray]):
+    probabilities, labels = many
+    metrics = multi_label_metrics(probabilities, labels, _NAMES, (0.2, 0.6, 0.5, 0.3))
+    applies = probabilities > np.float32([0.2, 0.6, 0.5, 0.3])
+    assert metrics["macro_precision"] == pytest.approx(
+        precision_score(labels, applies, average="macro")
+    )
+    assert metrics["macro_recall"] == pytest.approx(recall_score(labels, applies, average="macro"))
+    assert metrics["macro_auc"] == pytest.approx(roc_auc_score(labels, probabilities))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=20, max_size=80))
+def test_the_threshold_of_a_label_has_the_highest_f1_of_all(images: list[tuple[bool, int]]):
+    truth = np.array([[float(label)] for label, _ in images])
+    said = np.array([[score / 7 + 0.1] for _, score in images], np.float32)
+    (found,) = best_thresholds(said, truth)
+
+    def f1(threshold: float) -> float:
+        return float(f1_score(truth[:, 0], said[:, 0] > threshold, zero_division=0.0))
+
+    positives = int(truth.sum())
+    if min(positives, len(images) - positives) < 10:
+        assert found == 0.5
+        return
+    between = np.unique(said)
+    between = (between[1:] + between[:-1]) / 2
+    if len(between):
+        assert f1(found) == pytest.approx(max(map(f1, between)))
+
+
+def test_of_equally_good_thresholds_the_one_nearest_to_one_half_is_taken():
+    truth = np.repeat([[1.0], [0.0]], 10, axis=0)
+    assert best_thresholds(np.repeat([[0.9], [0.2]], 10, axis=0), truth) == pytest.approx((0.55,))
+    assert best_thresholds(np.repeat([[0.3], [0.1]], 10, axis=0), truth) == pytest.approx((0.2,))
+
+
+def test_thresholds_are_those_of_the_labels():
+    with pytest.raises(ValueError, match="2 thresholds are not those of 3 labels"):
+        HeadInfo("multi_label", ("a", "b", "c"), "tags", thresholds=(0.1, 0.2))
 
 
 def test_by_hand():
@@ -63,9 +120,9 @@ def test_a_label_that_does_not_occur_has_no_figures():
     assert metrics["per_label"][1] == {
         "label": "b",
         "examples": 0,
-        "f1": None,
-        "average_precision": None,
-    }
+        "threshold": 0.5,
+        **dict.fromkeys(("precision", "recall", "f1", "auc", "average_precision")),
+    } | {"precision": 0.0}
     assert metrics["macro_f1"] == metrics["map"] == 1.0
 
 

@@ -1,5 +1,7 @@
 """What the report says of heads of each kind, and the drawings that it is made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,17 @@ def test_numbers_and_boxes_have_a_figure_and_leave_out_what_is_not_known(kind, a
     assert len(head.figures) == 1
     assert head.tiles
     assert "nan" not in head.figures[0].svg
+
+
+def test_a_label_is_a_mistake_where_it_is_on_the_wrong_side_of_its_threshold():
+    answers = np.array([[0.45, 0.2], [0.45, 0.8], [0.1, 0.6]])
+    targets = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    head = HeadInfo("multi_label", ("a", "b"), "tags", thresholds=(0.3, 0.7))
+    (mistake,) = worst_mistakes(head, ("a", "b"), answers, targets, 5)
+    assert (mistake.position, mistake.said, mistake.true) == (1, "a, b", "b")
+    halves = replace(head, thresholds=())
+    mistakes = worst_mistakes(halves, ("a", "b"), answers, targets, 5)
+    assert [(m.position, m.said, m.true) for m in mistakes] == [(2, "b", "none"), (0, "none", "a")]
 
 
 def test_the_surest_mistakes_come_first():

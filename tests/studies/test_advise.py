@@ -45,7 +45,12 @@ def test_the_solved_head_decides_where_it_can(top1, images_of_a_class, validatio
 
 @pytest.mark.parametrize(
     ("loss", "top1", "strategy"),
-    [(0.4, 0.87, "lp_ft"), (0.4, 0.84, "lp_ft"), (0.55, 0.86, "head_only"), (0.6, 0.8, "head_only")],
+    [
+        (0.4, 0.87, "lp_ft"),
+        (0.4, 0.84, "lp_ft"),
+        (0.55, 0.86, "head_only"),
+        (0.6, 0.8, "head_only"),
+    ],
 )
 def test_a_short_training_decides_elsewhere(loss, top1, strategy):
     found, reason = from_fine_tuning(HEAD, replace(TRAINED, loss=loss, top1=top1))
@@ -56,7 +61,7 @@ def test_a_short_training_decides_elsewhere(loss, top1, strategy):
 def test_what_more_images_would_gain_is_said_where_they_are_few():
     _, reason = from_head(HEAD, 10, 200)
     assert "With 10 training images per class" in reason
-    assert "four fifths gained 3.0 points" in reason
+    assert "four fifths: +3.0 points" in reason
     _, reason = from_head(replace(HEAD, half_top1=0.849), 10, 200)
     assert "four fifths" not in reason
 

@@ -1,4 +1,4 @@
-"""An evaluation as tables: the metrics, the worst classes and the most confused pairs."""
+"""An evaluation as tables: the metrics, the worst classes and confusions, or each label."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ _ROWS = 5
 
 
 def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
-    """Returns for each head a table of its metrics, its worst classes and its confusions."""
+    """Returns for each head tables of its metrics, and of its worst classes or all its labels."""
     tables = []
     for head, metrics in evaluation.metrics.items():
         title = f"{evaluation.model}, {evaluation.split}, {evaluation.examples:,} images"
@@ -23,6 +23,8 @@ def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
         tables.append(_metrics_table(title, metrics))
         if "confusion" in metrics:
             tables += [_worst_classes(metrics), _confusions(metrics)]
+        if "per_label" in metrics:
+            tables.append(_labels(metrics))
     return [table for table in tables if table.row_count]
 
 
@@ -42,6 +44,16 @@ def _worst_classes(metrics: dict[str, Any]) -> Table:
     with_errors = [row for row in metrics["per_class"] if row["examples"] and row["accuracy"] < 1]
     for row in sorted(with_errors, key=lambda row: row["accuracy"])[:_ROWS]:
         table.add_row(row["label"], f"{row['examples']:,}", f"{row['accuracy']:.3f}")
+    return table
+
+
+def _labels(metrics: dict[str, Any]) -> Table:
+    shown = ("threshold", "precision", "recall", "f1", "average_precision")
+    columns = ["images", "threshold", "precision", "recall", "F1", "AP"]
+    table = new_table(["label"], columns, "labels")
+    for row in metrics["per_label"]:
+        values = ("-" if row[name] is None else f"{row[name]:.3f}" for name in shown)
+        table.add_row(row["label"], f"{row['examples']:,}", *values)
     return table
 
 

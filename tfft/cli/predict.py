@@ -208,13 +208,21 @@ def _rows(answers: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -> Any:
-    """Returns the prediction of a head for one image: labels, a box in the image, or a number."""
+    """Returns the prediction of a head for one image: labels, a box in the image, or a number.
+
+    Of classes the `top` most probable ones; of labels also all others that apply.
+    """
     if head.kind == "box":
         return {"box": [float(edge) for edge in boxes_in_image(row, part)]}
     if head.kind == "regression":
         return {"value": float(row[0])}
-    best = np.argsort(-row, kind="stable")[:top]
-    return [{"label": head.class_names[k], "probability": float(row[k])} for k in best]
+    ranked = np.argsort(-row, kind="stable")
+    labels = [{"label": head.class_names[k], "probability": float(row[k])} for k in ranked]
+    if head.kind == "classification":
+        return labels[:top]
+    for label, k in zip(labels, ranked, strict=True):
+        label["applies"] = bool(row[k] > np.float32(head.threshold(k)))
+    return [label for place, label in enumerate(labels) if label["applies"] or place < top]
 
 
 def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
@@ -240,7 +248,9 @@ def predictions_text(predictions: dict[str, Any]) -> str:
 
 def _prediction_text(said: Any) -> str:
     if isinstance(said, list):
-        return ", ".join(f"{label['label']} {label['probability']:.1%}" for label in said)
+        shown = [label for label in said if label.get("applies", True)]
+        text = ", ".join(f"{label['label']} {label['probability']:.1%}" for label in shown or said)
+        return text if shown else f"no label applies ({text})"
     if "box" in said:
         return " ".join(f"{edge:.3f}" for edge in said["box"])
     return f"{said['value']:.4g}"

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfft.metrics.calibration import expected_calibration_error
 from tfft.metrics.intervals import wilson_interval
+from tfft.metrics.one_against_rest import class_metrics, macro_metrics
 
 _SMALLEST = 1e-12
 
@@ -24,8 +25,9 @@ def classification_metrics(
     Returns:
         ``loss`` (mean cross-entropy), ``top1``, ``top1_interval`` (95 %, Wilson), ``top5`` (of as
         many classes as there are, if fewer), ``mean_class_accuracy`` (over the classes that have
-        examples), ``ece``, ``per_class`` (label, examples, accuracy) and ``confusion`` (counts
-        [true][predicted]).
+        examples), ``ece``, the means over classes of `macro_metrics`, ``per_class`` (label,
+        examples, accuracy, and what `class_metrics` gives; accuracy is recall) and ``confusion``
+        (counts [true][predicted]).
     """
     examples, classes = probabilities.shape
     ranks = _ranks_of_truth(probabilities, labels)
@@ -33,19 +35,23 @@ def classification_metrics(
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     counts = confusion.sum(axis=1)
-    accuracies = np.diag(confusion) / np.maximum(counts, 1)
     truth = probabilities[np.arange(examples), labels].astype(np.float64)
     correct = int((predicted == labels).sum())
+    rows = [
+        class_metrics(labels == k, predicted == k, probabilities[:, k]) for k in range(classes)
+    ]
+    macro = macro_metrics(rows)
     return {
         "loss": float(-np.log(np.maximum(truth, _SMALLEST)).mean()),
         "top1": correct / examples,
         "top1_interval": wilson_interval(correct, examples),
         "top5": float((ranks < 5).mean()),
-        "mean_class_accuracy": float(accuracies[counts > 0].mean()),
+        "mean_class_accuracy": macro["macro_recall"],
         "ece": expected_calibration_error(probabilities, labels),
+        **macro,
         "per_class": [
-            {"label": name, "examples": int(count), "accuracy": float(accuracy) if count else None}
-            for name, count, accuracy in zip(class_names, counts, accuracies, strict=True)
+            {"label": name, "examples": int(count), "accuracy": row["recall"], **row}
+            for name, count, row in zip(class_names, counts, rows, strict=True)
         ],
         "confusion": confusion.tolist(),
     }

@@ -21,9 +21,10 @@ METRIC_NAMES = {
     "iou_0.5": "share with IoU ≥ 0.5",
     "iou_0.75": "share with IoU ≥ 0.75",
     "f1": "F1 of an image",
-    "macro_f1": "F1 of a label",
-    "map": "mean average precision",
     "exact": "all labels right",
+    "macro_f1": "macro F1",
+    "macro_auc": "macro AUC",
+    "map": "mean average precision",
     "mae": "mean absolute error",
     "rmse": "root mean square error",
     "r2": "R²",
@@ -43,7 +44,7 @@ def head_metrics(head: HeadInfo, answers: np.ndarray, targets: np.ndarray) -> di
     if head.kind == "classification":
         return classification_metrics(answers, targets, head.class_names)
     if head.kind == "multi_label":
-        return multi_label_metrics(answers, targets, head.class_names)
+        return multi_label_metrics(answers, targets, head.class_names, head.thresholds)
     known = np.isfinite(targets).all(axis=1)
     if head.kind == "box":
         return box_metrics(answers[known], targets[known])

@@ -58,12 +58,10 @@ def worst_mistakes(
         targets: Targets, as `tfft.evaluation.data.targets_of_model` gives them.
         most: Largest number of mistakes to return.
     """
-    find = {
-        "classification": _of_classes,
-        "multi_label": _of_labels,
-        "regression": _of_numbers,
-        "box": _of_boxes,
-    }[head.kind]
+    if head.kind == "multi_label":
+        limits = np.array([head.threshold(k) for k in range(len(names))], np.float32)
+        return _of_labels(names, answers, targets, most, limits)
+    find = {"classification": _of_classes, "regression": _of_numbers, "box": _of_boxes}[head.kind]
     return find(names, answers, targets, most)
 
 
@@ -118,14 +116,23 @@ def _of_classes(
 
 
 def _of_labels(
-    names: Sequence[str], answers: np.ndarray, targets: np.ndarray, most: int
+    names: Sequence[str], answers: np.ndarray, targets: np.ndarray, most: int, limits: np.ndarray
 ) -> list[Mistake]:
-    """Returns the images with a label that is furthest off, each with that label."""
-    off = np.abs(answers - targets)
+    """Returns the images with a label that is wrong, furthest off first, each with that label.
+
+    Args:
+        names: Names of the labels, as they are shown.
+        answers: Probabilities, float [images, labels].
+        targets: True labels, float [images, labels], 0 or 1.
+        most: Largest number of mistakes to return.
+        limits: Probability above which each label applies, float [labels].
+    """
+    applies = answers > limits
+    off = np.where(applies == (targets > 0.5), 0.0, np.abs(answers - targets))
     label = off.argmax(axis=1)
     distance = off[np.arange(len(off)), label]
     worst = np.argsort(-distance, kind="stable")[:most]
-    worst = worst[distance[worst] > 0.5]
+    worst = worst[distance[worst] > 0]
 
     def listed(flags: np.ndarray) -> str:
         return ", ".join(name for name, flag in zip(names, flags, strict=True) if flag) or "none"
@@ -133,7 +140,7 @@ def _of_labels(
     return [
         Mistake(
             int(k),
-            listed(answers[k] > 0.5),
+            listed(applies[k]),
             listed(targets[k] > 0.5),
             f"{names[int(label[k])]}: said with {percent(float(answers[k, label[k]]))}",
             output=int(label[k]),

@@ -32,19 +32,30 @@ class HeadInfo:
         class_names: Class names in the order of the logits; empty where there are no classes.
         target: Name in the data of the value that is predicted.
         temperature: Number by which the logits of a classification are divided before softmax.
+        thresholds: Probability above which each label of a multi_label head applies, chosen on
+            validation images; empty: one half for all.
 
     Raises:
-        ValueError: There is no such kind of head.
+        ValueError: There is no such kind of head, or the thresholds are not those of its labels.
     """
 
     kind: str
     class_names: tuple[str, ...]
     target: str
     temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ValueError(f"a head is one of {', '.join(_KINDS)}. Received: {self.kind}")
+        if self.thresholds and len(self.thresholds) != len(self.class_names):
+            raise ValueError(
+                f"{len(self.thresholds)} thresholds are not those of {len(self.class_names)} labels"
+            )
+
+    def threshold(self, label: int) -> float:
+        """Returns the probability above which a label applies."""
+        return self.thresholds[label] if self.thresholds else 0.5
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,14 @@ class ModelInfo:
         """Returns the description with other temperatures; a head that is not named gets 1."""
         heads = {
             name: replace(head, temperature=temperatures.get(name, 1.0))
+            for name, head in self.heads.items()
+        }
+        return replace(self, heads=heads)
+
+    def with_thresholds(self, thresholds: Mapping[str, tuple[float, ...]]) -> "ModelInfo":
+        """Returns the description with thresholds of labels, by head; others have none."""
+        heads = {
+            name: replace(head, thresholds=thresholds.get(name, ()))
             for name, head in self.heads.items()
         }
         return replace(self, heads=heads)

@@ -163,9 +163,8 @@ def _found(head: "HeadProbe") -> str:
 
 def _more_images(head: "HeadProbe") -> str:
     """Says what more images would gain, if it is worth a word."""
-    if head.top1 - head.half_top1 < _GAIN:
-        return ""
-    return f" (from half of them to four fifths gained {100 * (head.top1 - head.half_top1):.1f} points)"
+    gain = head.top1 - head.half_top1
+    return f" (from half of them to four fifths: {100 * gain:+.1f} points)" if gain > _GAIN else ""
 
 
 def following(recipe: Recipe, strategy: str) -> Recipe:

@@ -129,6 +129,7 @@ def train_again(
         with atomic_path(run.model_file) as temporary:
             temporary.write_bytes(template.keras_file(weights, datetime.now()))
         best = ({"phase": 1, "epoch": 1}, validated)
+        info = info.with_thresholds({name: head.thresholds for name, head in solved.items()})
         finished = write_results(run, recipe, info, data, (train, validation), [row], best)
         record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
         _keep_converted(run, recipe, template, solved, sizes, features, validation)

@@ -53,6 +53,7 @@ from tfft.transfer.prepare import (
 )
 from tfft.transfer.results import write_results
 from tfft.transfer.stopping import finishing, recorded_if_stopped
+from tfft.transfer.thresholds import chosen_thresholds
 
 
 def train(
@@ -273,7 +274,7 @@ def _finish(session: Session, prepared: Prepared, state: TrainingState) -> tuple
     finished = write_results(
         run,
         recipe,
-        prepared.info(recipe),
+        prepared.info(recipe).with_thresholds(chosen_thresholds(session, model, best)),
         prepared.data,
         (session.train, session.validation),
         state.history,

@@ -61,6 +61,11 @@ def _outputs_table(heads: dict[str, HeadInfo]) -> str:
         else:
             shape = f"[batch, {len(head.class_names)}]"
             where = f"class k is line k (from 0) of `VERSION/assets/{name}_labels.txt`"
+            if head.thresholds:
+                where += (
+                    "; it applies above number k of the head's `thresholds` in "
+                    "`VERSION/assets.extra/tfft.json`"
+                )
             rows.append(f"| `{answer}` | {shape} | 0..1; {where} |")
             rows.append(f"| `{logits}` | {shape} | before the softmax or sigmoid |")
     return "\n".join(rows)

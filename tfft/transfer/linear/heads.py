@@ -10,7 +10,8 @@ from tfft.config.model import HeadConfig
 from tfft.config.train import LinearPhase
 from tfft.model.class_weights import balanced_weights
 from tfft.model.head_size import HeadSize
-from tfft.runtime.predictor import softmax
+from tfft.metrics.multi_label import best_thresholds
+from tfft.runtime.predictor import sigmoid, softmax
 from tfft.system.progress import Progress
 from tfft.transfer.linear.head import solve_linear_head
 from tfft.transfer.linear.weights import LinearWeights
@@ -41,13 +42,16 @@ class SolvedHead:
         weights: Its weights: those of the refit, if the phase asks for one.
         validation: Metrics of the weights before the refit on the validation images; empty if none
             has the target.
-        held_out: Of a head that classifies and was refitted, what the weights before the refit say
-            about the validation images, as probabilities [m, classes]; None for others.
+        held_out: Of a head for classes or labels that was refitted, what the weights before the
+            refit say about the validation images, as probabilities [m, outputs]; None for others.
+        thresholds: Probability above which each label applies, chosen on the validation images by
+            the weights before the refit; empty without labels or such images.
     """
 
     weights: LinearWeights
     validation: dict[str, float]
     held_out: np.ndarray | None = None
+    thresholds: tuple[float, ...] = ()
 
 
 def solve_heads(
@@ -90,10 +94,18 @@ def solve_heads(
         reached = dict(solution.validation[solution.inverse_regularization])
         if "mae" in reached:
             reached["mae"] *= size.deviation
-        held_out = None
-        if solution.refitted is not None and config.kind == "classification":
-            held_out = softmax(solution.chosen.outputs(features.validation[column][:]))
-        solved[name] = SolvedHead(solution.refitted or solution.chosen, reached, held_out)
+        held_out, thresholds = None, ()
+        if config.kind != "regression":
+            probabilities = sigmoid if config.kind == "multi_label" else softmax
+            held_out = probabilities(solution.chosen.outputs(features.validation[column][:]))
+        if config.kind == "multi_label" and len(held_out):
+            thresholds = best_thresholds(held_out, features.validation_targets[config.target])
+        solved[name] = SolvedHead(
+            solution.refitted or solution.chosen,
+            reached,
+            held_out if solution.refitted is not None else None,
+            thresholds,
+        )
     return solved
 
 
