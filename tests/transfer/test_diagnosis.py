@@ -3,9 +3,10 @@
 import math
 
 import pytest
+from pydantic import TypeAdapter
 
 from tfft.config.loading.load import recipe_from_dict
-from tfft.config.model import RegressionHead
+from tfft.config.model import HeadConfig, RegressionHead
 from tfft.runs.diagnosis import Baseline, diagnose
 
 SPLITS = ("train", "validation")
@@ -262,3 +263,74 @@ def test_the_last_phase_is_the_one_that_has_to_be_long_enough():
     two = recipe(_PHASE, {**_PHASE, "epochs": 1})
     history = [*FINE, {**FINE[-1], "phase": 2}]
     assert [f.kind for f in diagnose(history, two, 400, ROSES)] == ["too_few_epochs"]
+
+
+_TWO = {
+    "tags": {"kind": "multi_label", "target": "tags"},
+    "age": {"kind": "regression", "target": "age"},
+}
+
+
+def of_heads(**metrics: tuple[list[float], list[float], list[float], list[float]]):
+    """Rows of epochs, by head: training loss, validation loss, and the metric of both."""
+    names = {"tags": "f1", "age": "mae"}
+    history = [{"phase": 1} for _ in range(6)]
+    for head, columns in metrics.items():
+        places = [(split, name) for name in ("loss", names[head]) for split in SPLITS]
+        for (split, name), values in zip(places, columns, strict=True):
+            for row, value in zip(history, values, strict=True):
+                row[f"{split}/{head}/{name}"] = value
+    return history
+
+
+def heads_recipe():
+    return recipe().model_copy(
+        update={"heads": {n: TypeAdapter(HeadConfig).validate_python(h) for n, h in _TWO.items()}}
+    )
+
+
+_FINE_TAGS = (
+    [0.5, 0.2, 0.15, 0.12, 0.11, 0.11],
+    [0.5, 0.3, 0.21, 0.20, 0.199, 0.199],
+    [0.85, 0.93, 0.96, 0.97, 0.97, 0.972],
+    [0.84, 0.90, 0.93, 0.94, 0.94, 0.943],
+)
+_FINE_AGE = (_FINE_TAGS[0], _FINE_TAGS[1], [9, 6, 5, 4.2, 4.1, 4.0], [9, 6, 5, 4.5, 4.4, 4.4])
+
+
+def test_every_head_is_spoken_of_where_all_are_fine():
+    (finding,) = diagnose(of_heads(tags=_FINE_TAGS, age=_FINE_AGE), heads_recipe(), 400)
+    assert finding.kind == "fine"
+    assert "its F1 of an image is 0.972 on the training and 0.943 on the validation images " in (
+        finding.text
+    )
+    assert (
+        "mean absolute error is 4 on the training and 4.4 on the validation images (head age)"
+        in (finding.text)
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "train", "validation"),
+    [("tags", 0.99, 0.80), ("age", 1.0, 4.0)],
+)
+def test_labels_and_numbers_overfit_too(head, train, validation):
+    losses = [1.0, 0.6, 0.3, 0.2, 0.1, 0.05], [1.0, 0.7, 0.6, 0.7, 0.8, 0.9]
+    columns = (*losses, [train] * 6, [validation] * 6)
+    fine = {"tags": _FINE_TAGS, "age": _FINE_AGE}
+    (finding,) = diagnose(of_heads(**{**fine, head: columns}), heads_recipe(), 400)
+    assert finding.kind == "overfits"
+    assert f"phase 1 overfits (head {head}): its validation loss was lowest" in finding.text
+    assert f"{train:.3g} on the training and {validation:.3g} on the validation" in finding.text
+
+
+def test_an_error_that_grew_from_phase_to_phase_is_lost():
+    solved = [{"phase": 1, "validation/age/loss": 0.2, "validation/age/mae": 2.0}]
+    worse = [{**row, "phase": 2} for row in of_heads(age=(*[[0.5] * 6] * 2, [3.0] * 6, [4.0] * 6))]
+    schedule = recipe({"solver": "linear"}, _PHASE)
+    heads = {"age": TypeAdapter(HeadConfig).validate_python(_TWO["age"])}
+    kinds = {
+        f.kind: f
+        for f in diagnose(solved + worse, schedule.model_copy(update={"heads": heads}), 400)
+    }
+    assert "validation mean absolute error 4.000 at best, after 2.000" in kinds["lost"].text

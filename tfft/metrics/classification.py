@@ -37,9 +37,7 @@ def classification_metrics(
     counts = confusion.sum(axis=1)
     truth = probabilities[np.arange(examples), labels].astype(np.float64)
     correct = int((predicted == labels).sum())
-    rows = [
-        class_metrics(labels == k, predicted == k, probabilities[:, k]) for k in range(classes)
-    ]
+    rows = [class_metrics(labels == k, predicted == k, probabilities[:, k]) for k in range(classes)]
     macro = macro_metrics(rows)
     return {
         "loss": float(-np.log(np.maximum(truth, _SMALLEST)).mean()),

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tfft.config.recipe import Recipe
-from tfft.runs.curves import EPOCHS, SPLITS, Row, gradient_phases, of_curves
+from tfft.runs.curves import (
+    EPOCHS,
+    MEASURES,
+    SPLITS,
+    Row,
+    gradient_phases,
+    of_curves,
+    of_head,
+)
 from tfft.runs.finding import Finding, instead_of
 from tfft.system.readable import counted
 
@@ -61,8 +69,7 @@ def diagnose(
 ) -> list[Finding]:
     """Returns what the epochs of a run show.
 
-    All heads are asked whether they diverged and whether they learned anything; the curves are
-    those of the first head that classifies.
+    All heads are asked: whether they diverged, whether they learned anything, how their curves ran.
 
     Args:
         history: Row of each epoch, as in the run's ``history.csv``, with numbers.
@@ -78,12 +85,12 @@ def diagnose(
     if history and int(history[-1]["phase"]) not in diverged:
         findings += _learned_nothing(sound, recipe, baselines)
     is_sound = not findings
-    head = next((n for n, h in recipe.heads.items() if h.kind == "classification"), None)
-    curves = of_curves(sound, head, recipe, validation_images) if head else []
-    if diverged or curves:
-        return findings + curves
+    for head in recipe.heads:
+        findings += of_curves(sound, head, recipe, validation_images)
+    if diverged or any(finding.kind != "learned_nothing" for finding in findings):
+        return findings
     too_few = _too_few_epochs(history, recipe)
-    return findings + (too_few or (_fine(history, head) if head and is_sound else []))
+    return findings + (too_few or (_fine(history, recipe) if is_sound else []))
 
 
 def _diverged(
@@ -108,7 +115,7 @@ def _diverged(
                 yield Finding(
                     "diverged",
                     phase,
-                    f"phase {phase} diverged{_of_head(head, recipe)}: at the end {ended}, where "
+                    f"phase {phase} diverged{of_head(head, recipe)}: at the end {ended}, where "
                     f"guessing has {guessing:.3g}. {instead_of(phase, recipe)} "
                     f"tfft lr-find --phase {phase} measures which learning rates are too high.",
                 )
@@ -150,18 +157,13 @@ def _learned_nothing(
         yield Finding(
             "learned_nothing",
             int(kept[2]["phase"]),
-            f"nothing learned that {images} can show{_of_head(head, recipe)}: "
+            f"nothing learned that {images} can show{of_head(head, recipe)}: "
             f"{baseline.metric_text} {kept[0]:.3g} and loss {kept[1]:.3g}, against "
             f"{baseline.value:.3g} and {baseline.loss:.3g} of always answering with "
             f"{baseline.answer}; {baseline.chance:.3g} may be chance. Check the labels and the "
             "images (tfft data check), and the learning rate (tfft lr-find); train for more "
             "epochs, unfreeze more blocks, or validate on more images.",
         )
-
-
-def _of_head(head: str, recipe: Recipe) -> str:
-    """Names a head where there are several."""
-    return f" (head {head})" if len(recipe.heads) > 1 else ""
 
 
 def _too_few_epochs(history: Sequence[Row], recipe: Recipe) -> list[Finding]:
@@ -180,18 +182,17 @@ def _too_few_epochs(history: Sequence[Row], recipe: Recipe) -> list[Finding]:
     ]
 
 
-def _fine(rows: Sequence[Row], head: str) -> list[Finding]:
-    """States the gap between training and validation, where no rule found a fault."""
-    trained = [row for row in rows if f"train/{head}/top1" in row]
-    if not trained:
+def _fine(rows: Sequence[Row], recipe: Recipe) -> list[Finding]:
+    """States the gap between training and validation of each head, where no rule found a fault."""
+    clauses, phase = [], 0
+    for head, config in recipe.heads.items():
+        measure = MEASURES[config.kind]
+        names = [f"{split}/{head}/{measure.name}" for split in SPLITS]
+        if trained := [row for row in rows if all(name in row for name in names)]:
+            train, validation = (float(trained[-1][name]) for name in names)
+            clauses.append(f"{measure.at_the_end(train, validation)}{of_head(head, recipe)}")
+            phase = int(trained[-1]["phase"])
+    if not clauses:
         return []
-    last = trained[-1]
-    return [
-        Finding(
-            "fine",
-            int(last["phase"]),
-            f"no sign of over- or underfitting: at the end right on "
-            f"{float(last[f'train/{head}/top1']):.1%} of the training and "
-            f"{float(last[f'validation/{head}/top1']):.1%} of the validation images.",
-        )
-    ]
+    text = f"no sign of over- or underfitting: at the end {'; '.join(clauses)}."
+    return [Finding("fine", phase, text)]
