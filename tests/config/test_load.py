@@ -14,14 +14,15 @@ from tfft.config.loading.source import bundled_recipes, read_yaml
 from tfft.errors import RecipeError, RecipeWarning
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ["classifier", "quickstart"]
+NAMES = ["classifier", "labels", "quickstart"]
+DATA = {"classifier": "photos", "labels": "photos.csv"}
 NAMES += [
     "stanford_dogs" + end for end in ("", "_crops", "_multi_task", "_resnet50", "_warm_start")
 ]
 
 
 def load_bundled(name: str):
-    return load_recipe(name, data="photos" if name == "classifier" else None)
+    return load_recipe(name, data=DATA.get(name))
 
 
 def test_the_bundled_recipes_are_found():
