@@ -105,6 +105,62 @@ def test_heads_for_classes_labels_and_numbers_are_solved(
     assert load_predictor(run.path).info.heads.keys() == heads.keys()
 
 
+@pytest.fixture(scope="module")
+def solved(backbone: dict, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose heads for labels and numbers are solved, on enough pictures for thresholds."""
+    root = tmp_path_factory.mktemp("solved")
+    (root / "pictures").mkdir()
+    manifest = write_scenes(root / "pictures", count=150)
+    recipe = scenes_recipe(manifest, backbone, {"solver": "linear", "refit": True})
+    heads = {name: recipe.heads[name] for name in ("look", "size")}
+    return train(recipe.model_copy(update={"heads": heads}), run=root / "run")
+
+
+@pytest.mark.slow
+def test_thresholds_are_chosen_by_what_a_head_said_before_it_was_refitted(solved: Run):
+    before = np.load(solved.path / "validation_before_refit.npz")["outputs/look"]
+    evaluation = evaluate(solved.path, split="validation").metrics["look"]
+    assert before.shape == (30, 2)
+    thresholds = load_predictor(solved.path).info.heads["look"].thresholds
+    assert [row["threshold"] for row in evaluation["per_label"]] == pytest.approx(thresholds)
+    assert thresholds != (0.5, 0.5)
+    for column, threshold in enumerate(thresholds):
+        below = before[before[:, column] < threshold, column]
+        above = before[before[:, column] > threshold, column]
+        assert threshold == 0.5 or threshold == pytest.approx((below.max() + above.min()) / 2)
+
+
+@pytest.mark.slow
+def test_solved_labels_and_numbers_are_the_same_in_every_form(solved: Run):
+    exported = export(
+        solved.path, output=solved.path.with_name("saved_models"), tflite={"timed": False}
+    )
+    original = load_predictor(solved.path)
+    manifest = Path(original.info.data["path"])
+    paths = [str(manifest.with_name(f"{number:02d}.png")) for number in range(40)]
+    said = list(predict_files(original, paths, 1, SILENT))
+    assert {label["applies"] for one in said for label in one["predictions"]["look"]} == {
+        True,
+        False,
+    }
+    figures = evaluate(solved.path).metrics
+    for model in (exported.savedmodel, *exported.tflite.values()):
+        assert load_predictor(model).info.heads == original.info.heads, model
+    for model in (exported.savedmodel, exported.tflite["float32"]):
+        predictor = load_predictor(model)
+        for one, other in zip(said, predict_files(predictor, paths, 1, SILENT), strict=True):
+            applying = [
+                {label["label"]: label["applies"] for label in each["predictions"]["look"]}
+                for each in (one, other)
+            ]
+            assert applying[0] == applying[1]
+            number = one["predictions"]["size"]["value"]
+            assert other["predictions"]["size"]["value"] == pytest.approx(number, rel=1e-4)
+        metrics = evaluate(model).metrics
+        for head, figure in (("look", "macro_f1"), ("size", "mae")):
+            assert metrics[head][figure] == pytest.approx(figures[head][figure], rel=1e-3)
+
+
 def test_a_box_head_needs_more_than_one_place_to_look_at(manifest: Path):
     recipe = scenes_recipe(manifest, _MOBILENET, *_PHASES)
     small = recipe.model_copy(update={"image": recipe.image.model_copy(update={"size_px": 32})})

@@ -94,7 +94,12 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
     with sampled_session(trained, progress) as sampled:
         images, classes = sampled.train_images, sampled.classes
         head, fine_tuning = probe_head(sampled.session), None
-        decided = from_head(head, images / classes, sampled.validation_images)
+        decided = from_head(
+            head,
+            images_of_a_class=images / classes,
+            validation_images=sampled.validation_images,
+            of_the_source=sampled.of_the_source,
+        )
         if decided is None:
             progress.message("the head leaves something to gain: training everything, briefly")
             fine_tuning = train_briefly(sampled.session)
@@ -105,7 +110,7 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
 
 
 def from_head(
-    head: "HeadProbe", images_of_a_class: float, validation_images: int
+    head: "HeadProbe", *, images_of_a_class: float, validation_images: int, of_the_source: bool
 ) -> tuple[str, str] | None:
     """Returns a strategy and the reason where the solved head decides, and None where not.
 
@@ -113,6 +118,7 @@ def from_head(
         head: What was measured.
         images_of_a_class: Mean number of training images of a class.
         validation_images: Number of validation images.
+        of_the_source: Whether the backbone was pretrained on all of these classes.
     """
     found = _found(head)
     if doubt := head.commonest.doubt(head.top1):
@@ -123,6 +129,11 @@ def from_head(
         )
     if head.top1 >= _NEARLY_ALL:
         return "head_only", f"{found}: more training has little left to gain."
+    if of_the_source:
+        return "head_only", (
+            f"{found}. The backbone was pretrained on these very classes: fewer images of them "
+            "have little to add to its features."
+        )
     if images_of_a_class < _FEW_OF_A_CLASS:
         return "head_only", (
             f"{found}. With {images_of_a_class:.0f} training images per class, more images gain "
@@ -148,7 +159,9 @@ def from_fine_tuning(head: "HeadProbe", after: "ShortTraining") -> tuple[str, st
         f" validation images from {head.validation_loss:.3f} to {after.loss:.3f}, and top-1 from "
         f"{head.validation_top1:.1%} to {after.top1:.1%}"
     )
-    if after.loss < head.validation_loss and after.top1 >= head.validation_top1:
+    # The loss tells more than top-1, which a few images decide; and a training that gains nothing
+    # ends with the solved head, which validation images then keep.
+    if after.loss < head.validation_loss:
         return "lp_ft", f"{reached}: a longer one is worth it."
     return "head_only", f"{reached}: no gain to be seen{_more_images(head)}."
 

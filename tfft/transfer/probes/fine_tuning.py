@@ -11,6 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tfft.backbones.source_classes import (
+    has_source_classifier,
+    source_classifier,
+    source_names,
+)
+from tfft.config.model import BackboneConfig
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase
 from tfft.data.index import ImageIndex
@@ -18,6 +24,7 @@ from tfft.data.split import stratified_part
 from tfft.errors import RecipeError
 from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
+from tfft.model.heads import Head
 from tfft.runs.run import create_run
 from tfft.system.progress import Progress
 from tfft.transfer.checkpoints import TrainingState
@@ -91,12 +98,14 @@ class SampledSession:
         train_images: Number of training images of the recipe.
         validation_images: Number of validation images of the recipe.
         classes: Number of classes.
+        of_the_source: Whether the backbone was pretrained on all of these classes.
     """
 
     session: Session
     train_images: int
     validation_images: int
     classes: int
+    of_the_source: bool
 
 
 @contextmanager
@@ -131,8 +140,13 @@ def sampled_session(recipe: Recipe, progress: Progress) -> Iterator[SampledSessi
         run = create_run(recipe, Path(directory) / "run")
         session = open_session(recipe, run, sampled, plan, progress)
         try:
-            counts = whole.counts
-            yield SampledSession(session, counts["train"], counts["validation"], classes)
+            yield SampledSession(
+                session,
+                whole.counts["train"],
+                whole.counts["validation"],
+                classes,
+                _are_of_the_source(head, recipe.backbone),
+            )
         finally:
             session.history.close()
 
@@ -143,6 +157,13 @@ def _sample(index: ImageIndex, target: str, size: int) -> ImageIndex:
         return index
     chosen = stratified_part(index.ids, index.targets[target], size / len(index), seed=0)
     return index.take(np.flatnonzero(chosen))
+
+
+def _are_of_the_source(head: Head, backbone: BackboneConfig) -> bool:
+    if not has_source_classifier(backbone):
+        return False
+    known = source_classifier(backbone).class_names
+    return not source_names(head.size.class_names, known, {})[1]
 
 
 def probe_head(session: Session) -> HeadProbe:
