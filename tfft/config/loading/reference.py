@@ -73,6 +73,8 @@ _BOUNDS = {
     annotated_types.Lt: ("<", "lt"),
     annotated_types.Le: ("<=", "le"),
 }
+# Stands for the user's own images in recipes that name none.
+_OWN_IMAGES = {"classifier": "photos", "labels": "photos.csv"}
 _TYPE_NAMES = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
 _PLURALS = {"text": "texts", "whole number": "whole numbers", "number": "numbers"}
 
@@ -81,7 +83,7 @@ def reference_page() -> str:
     """Returns the page as Markdown."""
     bundled = []
     for name in bundled_recipes():
-        recipe = load_recipe(name, data="photos" if name == "classifier" else None)
+        recipe = load_recipe(name, data=_OWN_IMAGES.get(name))
         bundled.append(f"- `{name}`: {recipe.description}")
     strategies = []
     for strategy in members_of(Strategy):
