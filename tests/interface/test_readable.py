@@ -207,7 +207,7 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "  next: tfft.train('studies/t/best.yaml')",
     ),
     "advice": (
-        Advice("partial", "Few images.", cast(Any, None), cast(Any, None), cast(Any, None)),
+        Advice("partial", "Few images.", cast(Any, None), 40, 2, cast(Any, None)),
         "<Advice partial: Few images.>",
         "partial: Few images.\n  next: advice.write(Path('partial.yaml'))",
     ),
