@@ -42,6 +42,24 @@ def recipe_with(**sections):
             "data.subset: is about data.archives, which is not set",
         ),
         (
+            {"heads": {"label": {"loss": "focal"}}},
+            "heads.label.loss: focal is a loss of gradient steps, and solver: linear minimises the "
+            "cross-entropy: give phases of steps alone, such as train.strategy: feature_extraction",
+        ),
+        (
+            {"heads": {"label": {"focal_gamma": 3.0}}},
+            "heads.label.focal_gamma: belongs to loss: focal",
+        ),
+        (
+            {"heads": {"label": {"class_weights": {"a": -1.0}}}},
+            "heads.label.class_weights.a: must be greater than 0. Received: -1.0",
+        ),
+        (
+            {"heads": {"label": {"class_weights": 3}}},
+            "heads.label.class_weights: must be one of none, balanced, or a section with a value "
+            "for each name. Received: 3",
+        ),
+        (
             {"image": {"fit": "stretch", "resize_px": 256}},
             "image.resize_px: belongs to fit: crop; with fit: stretch there is only size_px",
         ),

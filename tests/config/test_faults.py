@@ -85,7 +85,7 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "my.yaml:12: heads.breed.dropout: must be less than 1. Received: 1.5",
         "my.yaml:12: heads.breed.droput: unknown key. Allowed: pooling, dropout, weight, "
         "learning_rate_factor, kind, target, label_smoothing, init, source_classes, "
-        "class_weights. Did you mean 'dropout'?",
+        "class_weights, loss, focal_gamma. Did you mean 'dropout'?",
         "my.yaml:14: train.batch_size: must be greater than 0. Received: -3",
         "my.yaml:15: train.optimizer.name: must be one of sgd, adam, adamw. "
         "Did you mean 'adamw'? Received: admw",

@@ -43,7 +43,11 @@ PHASES = [{"solver": "linear"}]
             "train.optimizer.learning_rate: unknown key: the learning rate is in train.strategy or",
         ),
         ({"batch_size": 32}, "batch_size: unknown key: the batch size is train.batch_size."),
-        ({"loss": "mse"}, "loss: unknown key: the loss follows from heads.NAME.kind."),
+        (
+            {"loss": "mse"},
+            "loss: unknown key: the loss follows from heads.NAME.kind; that of classes may be "
+            "heads.NAME.loss: focal.",
+        ),
         ({"metrics": ["acc"]}, "metrics: unknown key: metrics follow from heads.NAME.kind"),
         (
             {"backbone": {"kind": "lite", "include_top": False}},

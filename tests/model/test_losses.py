@@ -7,7 +7,7 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from tfft.config.model import BoxHead, ClassificationHead, MultiLabelHead, RegressionHead
-from tfft.model.class_weights import balanced_weights
+from tfft.model.class_weights import balanced_weights, class_weights_of
 from tfft.model.head_size import HeadSize
 from tfft.model.heads import Head, build_head
 from tfft.model.losses import (
@@ -60,6 +60,29 @@ def test_the_weight_of_a_class_multiplies_its_examples():
     labels, logits = tf.constant([0, 2], tf.int64), tf.zeros([2, 3])
     losses = training_loss(_classes(), np.array([0.5, 1.0, 3.0]))(labels, logits)
     assert losses.numpy() == pytest.approx(np.log(3) * np.array([0.5, 3.0]))
+
+
+def test_the_focal_loss_by_hand():
+    head = _classes(loss="focal", focal_gamma=3.0)
+    labels, logits = (
+        tf.constant([0, 1], tf.int64),
+        tf.math.log([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]),
+    )
+    focal = [-(0.5**3) * np.log(0.5), -(0.2**3) * np.log(0.8)]
+    assert training_loss(head)(labels, logits).numpy() == pytest.approx(focal, rel=1e-4)
+    assert validation_loss(head)(labels, logits).numpy() == pytest.approx(-np.log([0.5, 0.8]))
+    weighted = training_loss(head, np.array([1.0, 5.0, 1.0]))(labels, logits).numpy()
+    assert weighted == pytest.approx([focal[0], 5 * focal[1]], rel=1e-4)
+
+
+def test_weights_are_those_of_the_classes_that_are_named_or_of_their_images():
+    labels, size = np.array([0, 0, 0, 1]), HeadSize(3, class_names=("a", "b", "c"))
+    assert class_weights_of(ClassificationHead(), size, labels) is None
+    named = ClassificationHead(class_weights={"b": 4.0})
+    assert class_weights_of(named, size, labels).tolist() == [1.0, 4.0, 1.0]
+    balanced = ClassificationHead(class_weights="balanced")
+    assert class_weights_of(balanced, size, labels) == pytest.approx([2 / 3, 2.0, 0.0])
+    assert class_weights_of(_AGE, HeadSize(1), labels) is None
 
 
 def test_sets_of_labels_have_the_mean_binary_cross_entropy():

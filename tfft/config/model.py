@@ -166,10 +166,21 @@ class ClassificationHead(_Head):
         description="class of the backbone's classifier for each class of the data whose name "
         "differs; belongs to init: source_classes or run",
     )
-    class_weights: Literal["none", "balanced"] = Field(
+    class_weights: Literal["none", "balanced"] | dict[str, PositiveFloat] = Field(
         default="none",
-        description="balanced: an image's loss counts in inverse proportion to the training images "
-        "of its class",
+        description="how much an image's loss counts; balanced: in inverse proportion to the "
+        "training images of its class; or {CLASS: WEIGHT, …}, where classes that are not named "
+        "have weight 1",
+    )
+    loss: Literal["cross_entropy", "focal"] = Field(
+        default="cross_entropy",
+        description="loss of the steps; focal: an image counts the less the surer its class is "
+        "already (Lin et al. 2017)",
+    )
+    focal_gamma: PositiveFloat = Field(
+        default=2.0,
+        description="with loss: focal, the cross-entropy is multiplied by (1 - p)^focal_gamma, p "
+        "the probability of the true class",
     )
 
 

@@ -1,6 +1,24 @@
-"""Weights of examples by how common their class is."""
+"""How much an example of each class counts."""
 
 import numpy as np
+
+from tfft.config.model import HeadConfig
+from tfft.model.head_size import HeadSize
+
+
+def class_weights_of(config: HeadConfig, size: HeadSize, labels: np.ndarray) -> np.ndarray | None:
+    """Returns the weight of an example of each class, float64 [classes]; None: 1 each.
+
+    Args:
+        config: The head's section of the recipe.
+        size: Its size, from the data.
+        labels: Its targets of the training examples.
+    """
+    if config.kind != "classification" or config.class_weights == "none":
+        return None
+    if config.class_weights == "balanced":
+        return balanced_weights(labels, size.outputs)
+    return np.array([config.class_weights.get(name, 1.0) for name in size.class_names])
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> np.ndarray:

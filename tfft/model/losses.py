@@ -43,12 +43,14 @@ def training_loss(head: Head, class_weights: np.ndarray | None = None) -> OfExam
     """Returns the loss that trains `head`.
 
     Args:
-        head: Head, whose recipe gives label smoothing or the kind of box loss.
+        head: Head, whose recipe gives label smoothing, or the kind of loss of classes or a box.
         class_weights: Weight of an example of each class, float [classes]; None: 1 each.
     """
     if head.config.kind != "classification":
         return validation_loss(head)
-    loss = _cross_entropy(head.size.outputs, head.config.label_smoothing)
+    config, classes = head.config, head.size.outputs
+    gamma = config.focal_gamma if config.loss == "focal" else None
+    loss = _cross_entropy(classes, config.label_smoothing, gamma)
     if class_weights is None:
         return loss
     weights = tf.constant(class_weights, tf.float32)
@@ -115,10 +117,17 @@ def quality(head: Head, metrics: Mapping[str, float]) -> float:
     return -value / head.size.deviation if head.config.kind == "regression" else value
 
 
-def _cross_entropy(classes: int, label_smoothing: float) -> OfExample:
-    loss: Any = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=label_smoothing, reduction="none"
-    )
+def _cross_entropy(
+    classes: int, label_smoothing: float, focal_gamma: float | None = None
+) -> OfExample:
+    """Returns the cross-entropy, with a `focal_gamma` that of Lin et al. 2017, without its alpha.
+
+    Weights of classes are in place of alpha.
+    """
+    shared = {"from_logits": True, "label_smoothing": label_smoothing, "reduction": "none"}
+    loss: Any = keras.losses.CategoricalCrossentropy(**shared)
+    if focal_gamma is not None:
+        loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=focal_gamma, **shared)
     return lambda labels, logits: loss(tf.one_hot(labels, classes), logits)
 
 

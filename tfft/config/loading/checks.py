@@ -10,6 +10,7 @@ from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.loading.source import Path
 from tfft.config.model import (
     BackboneConfig,
+    ClassificationHead,
     HeadsConfig,
     HubBackbone,
     KerasBackbone,
@@ -25,6 +26,7 @@ Found = Iterator[tuple[Path, str]]
 # Numbers of channels of which one is alpha.
 _WITH_ALPHA = (2, 4)
 _MOST_PX = 4096
+_GAMMA = ClassificationHead.model_fields["focal_gamma"].default
 _NOT_IN_CATALOG = (HubBackbone, KerasBackbone, KerasHubBackbone)
 
 
@@ -44,6 +46,7 @@ def check_sections(sections: Mapping[str, Any]) -> Found:
         _heads: ("heads",),
         _heads_on_data: ("heads", "data"),
         _heads_on_backbone: ("heads", "backbone"),
+        _heads_in_phases: ("heads", "train"),
         _train: ("train",),
         _export: ("export",),
         _tune: ("tune",),
@@ -169,6 +172,8 @@ def _heads(heads: HeadsConfig) -> Found:
                 ("heads", name, "source_classes"),
                 "belongs to init: source_classes or run, which this head does not have",
             )
+        if head.kind == "classification" and head.loss != "focal" and head.focal_gamma != _GAMMA:
+            yield ("heads", name, "focal_gamma"), "belongs to loss: focal"
 
 
 def _heads_on_backbone(heads: HeadsConfig, backbone: BackboneConfig) -> Found:
@@ -187,6 +192,19 @@ def _heads_on_data(heads: HeadsConfig, data: DataConfig) -> Found:
             yield (
                 ("heads", name, "kind"),
                 "finds boxes, but data.crop_to_box cuts each photo to its box before",
+            )
+
+
+def _heads_in_phases(heads: HeadsConfig, train: TrainConfig) -> Found:
+    if not any(isinstance(phase, LinearPhase) for phase in train.phases):
+        return
+    for name, head in heads.items():
+        if head.kind == "classification" and head.loss == "focal":
+            yield (
+                ("heads", name, "loss"),
+                "focal is a loss of gradient steps, and solver: linear minimises the "
+                "cross-entropy: give phases of steps alone, such as train.strategy: "
+                "feature_extraction",
             )
 
 

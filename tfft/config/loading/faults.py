@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from tfft.config.loading.hints import hint_for_key, kind_of_backbone, section_form
-from tfft.config.loading.schema import choice_at, description_at, fields_at
+from tfft.config.loading.schema import Choice, choice_at, description_at, fields_at
 from tfft.config.loading.source import Document, Path
 from tfft.errors import nearest, shortened
 
@@ -124,10 +124,10 @@ def _sentence(found: Any, path: Path, model: type[BaseModel]) -> str | None:
         hint = f" {value['name']} is of kind {known}." if known else ""
         return f"is missing. Allowed: {', '.join(choice.tags)}{hint and '.' + hint}"
     if kind == "union_tag_invalid":
-        return _no_choice(choice.tags, (), found["ctx"]["tag"])
+        return _no_choice(Choice(choice.tags, (), "", (), False), found["ctx"]["tag"])
     if choice.words:
-        in_section = isinstance(value, dict) and choice.sections
-        return None if in_section else _no_choice(choice.words, choice.sections, value)
+        in_section = isinstance(value, dict) and (choice.sections or choice.map)
+        return None if in_section else _no_choice(choice, value)
     if kind in _SECTION_FAULTS:
         form = section_form(path, value)
         return (
@@ -163,10 +163,12 @@ def _too_few(value: Any, least: int) -> str | None:
     return f"must have {count}. {received(value)}" if value else f"must have {count}"
 
 
-def _no_choice(words: tuple[str, ...], keys: tuple[str, ...], value: Any) -> str:
-    allowed = ", ".join(words)
-    if keys:
-        allowed += f", or a section with {', '.join(keys)}"
-    hint = nearest(value, words) if isinstance(value, str) else ""
-    several = "one of " if len(words) > 1 else ""
+def _no_choice(choice: Choice, value: Any) -> str:
+    allowed = ", ".join(choice.words)
+    if choice.sections:
+        allowed += f", or a section with {', '.join(choice.sections)}"
+    if choice.map:
+        allowed += ", or a section with a value for each name"
+    hint = nearest(value, choice.words) if isinstance(value, str) else ""
+    several = "one of " if len(choice.words) > 1 else ""
     return f"must be {several}{allowed}.{hint} {received(value)}"

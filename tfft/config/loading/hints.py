@@ -15,7 +15,8 @@ _SIZE = "the size of the images is image.size_px"
 _CLASSIFIER = "a backbone never has its classifier: heads take its place"
 _CLASSES = "the classes are those of the data"
 _PIXELS = "the model scales pixels itself, as its backbone wants them"
-_LOSS = "the loss follows from heads.NAME.kind"
+_LOSS = "the loss follows from heads.NAME.kind; that of classes may be heads.NAME.loss: focal"
+_CLASS_WEIGHTS = "class weights are heads.NAME.class_weights: balanced, or {CLASS: WEIGHT, …}"
 _UNFREEZE = (
     "what is trained is train.phases.N.unfreeze: none, all, {last_blocks: N} or {patterns: […]}"
 )
@@ -89,8 +90,10 @@ _KEYS: Mapping[str, str] = {
     "lossfunction": _LOSS,
     "losses": _LOSS,
     "labelsmoothing": "label smoothing is heads.NAME.label_smoothing",
-    "classweight": "class weights are heads.NAME.class_weights: balanced",
-    "classweights": "class weights are heads.NAME.class_weights: balanced",
+    "classweight": _CLASS_WEIGHTS,
+    "classweights": _CLASS_WEIGHTS,
+    "focalloss": "the focal loss is heads.NAME.loss: focal",
+    "gamma": "that of the focal loss is heads.NAME.focal_gamma",
     "dropout": "dropout is heads.NAME.dropout",
     "dropoutrate": "dropout is heads.NAME.dropout",
     "pooling": "pooling is heads.NAME.pooling",

@@ -24,12 +24,14 @@ class Choice(NamedTuple):
         sections: Keys of a section that the value may be instead of a word.
         key: Key that tells the sections apart that the value may be; "" if there is none.
         tags: Values of that key.
+        map: Whether the value may be a section with keys of the user's own instead of a word.
     """
 
     words: tuple[str, ...]
     sections: tuple[str, ...]
     key: str
     tags: tuple[str, ...]
+    map: bool
 
 
 def choice_at(model: type[BaseModel], location: Location) -> Choice:
@@ -45,6 +47,7 @@ def choice_at(model: type[BaseModel], location: Location) -> Choice:
         sections=tuple(key for m in models for key in m.model_fields) if words else (),
         key=str(keys[0]) if tagged else "",
         tags=tuple(tag for member in models for tag in tags_of(member)) if tagged else (),
+        map=bool(words) and any(_is_map(member) for member in members),
     )
 
 
@@ -107,6 +110,10 @@ def item_of(found: Any) -> tuple[str, Any] | None:
     return ("map", arguments[1]) if typing.get_origin(found) is dict else None
 
 
+def _is_map(found: Any) -> bool:
+    return (item_of(found) or ("",))[0] == "map"
+
+
 def _flat(found: Any) -> Iterator[Any]:
     if typing.get_origin(found) is typing.Annotated:
         yield from _flat(typing.get_args(found)[0])
@@ -124,7 +131,9 @@ def _type_at(model: Any, location: Location) -> Any:
         members = members_of(found)
         if len(members) > 1:
             named = (m for m in members if is_section(m) and part in (m.__name__, *tags_of(m)))
-            found = next(named, found)
+            # pydantic calls a member by its type, such as dict[str,constrained-float].
+            maps = (m for m in members if _is_map(m) and str(part).startswith("dict["))
+            found = next(named, next(maps, found))
         elif is_section(members[0]):
             field = members[0].model_fields.get(str(part))
             found = field.annotation if field else members[0]

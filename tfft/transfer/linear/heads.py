@@ -8,7 +8,7 @@ import numpy as np
 from tfft.cache.tensors import Rows
 from tfft.config.model import HeadConfig
 from tfft.config.train import LinearPhase
-from tfft.model.class_weights import balanced_weights
+from tfft.model.class_weights import class_weights_of
 from tfft.model.head_size import HeadSize
 from tfft.metrics.multi_label import best_thresholds
 from tfft.runtime.predictor import sigmoid, softmax
@@ -77,7 +77,6 @@ def solve_heads(
     for name, (config, size) in heads.items():
         column = poolings.index(config.pooling)
         labels = features.train_targets[config.target]
-        balanced = config.kind == "classification" and config.class_weights == "balanced"
         solution = solve_linear_head(
             features.train[column],
             _wanted(config, size, labels),
@@ -85,7 +84,7 @@ def solve_heads(
             _wanted(config, size, features.validation_targets[config.target]),
             kind=config.kind,
             outputs=size.outputs,
-            class_weights=balanced_weights(labels, size.outputs) if balanced else None,
+            class_weights=class_weights_of(config, size, labels),
             candidates=phase.inverse_regularization,
             choose_by=phase.choose_by,
             refit=phase.refit,

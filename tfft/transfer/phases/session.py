@@ -15,7 +15,7 @@ from tfft.config.train import GradientPhase
 from tfft.data.examples import Examples, balanced_order, uniform_order
 from tfft.errors import NotFiniteError
 from tfft.model.assemble import Classifier
-from tfft.model.class_weights import balanced_weights
+from tfft.model.class_weights import class_weights_of
 from tfft.model.heads import Head
 from tfft.model.losses import quality as head_quality
 from tfft.runs.history import History
@@ -88,11 +88,11 @@ class Session:
     @property
     def class_weights(self) -> dict[str, np.ndarray]:
         """Head → weight of an example of each class, float64 [classes], for heads with weights."""
-        return {
-            name: balanced_weights(self.train.targets[head.config.target], head.size.outputs)
+        found = {
+            name: class_weights_of(head.config, head.size, self.train.targets[head.config.target])
             for name, head in self.classifier.heads.items()
-            if head.config.kind == "classification" and head.config.class_weights == "balanced"
         }
+        return {name: weights for name, weights in found.items() if weights is not None}
 
     def order(self, epoch: int) -> np.ndarray:
         """Returns the positions of training examples in an epoch's order, int64 [examples]."""
