@@ -1,5 +1,7 @@
 """A real classifier that is small: two convolutional blocks with BatchNormalization and dropout."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -28,7 +30,7 @@ _SPEC = BackboneSpec(
 )
 
 
-def small_classifier(seed: int = 0, **head: float) -> Classifier:
+def small_classifier(seed: int = 0, **head: Any) -> Classifier:
     """Builds the classifier with weights from `seed`."""
     keras.utils.set_random_seed(seed)
     x = images = keras.Input((SIZE_PX, SIZE_PX, 3))
