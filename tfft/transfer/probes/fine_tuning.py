@@ -18,7 +18,7 @@ from tfft.backbones.source_classes import (
 )
 from tfft.config.model import BackboneConfig
 from tfft.config.recipe import Recipe
-from tfft.config.train import GradientPhase
+from tfft.config.train import GradientPhase, LinearPhase
 from tfft.data.index import ImageIndex
 from tfft.data.split import stratified_part
 from tfft.errors import RecipeError
@@ -173,49 +173,52 @@ def probe_head(session: Session) -> HeadProbe:
         TfftError: A feature is not finite.
     """
     ((name, head),) = session.classifier.heads.items()
-    blocks, outputs = len(session.classifier.backbone.blocks), head.size.outputs
-    frozen = frozen_part(session.recipe, session.classifier, [blocks], session.progress)
-    splits = {"train": session.train, "validation": session.validation}
-    (features, unseen) = (read_outputs(frozen, splits[split], split)[0] for split in splits)
-    labels, wanted = (splits[split].targets[head.config.target] for split in splits)
-    phase, class_weights = session.recipe.train.phases[0], session.class_weights.get(name)
-    assert phase.solver == "linear"
+    features, labels = _features(session, "train")
+    unseen, wanted = _features(session, "validation")
+    phase = session.recipe.train.phases[0]
+    assert isinstance(phase, LinearPhase)
+    shared = {"class_weights": session.class_weights.get(name)}
     solution = solve_linear_head(
         features,
         labels,
         unseen,
         wanted,
-        outputs=outputs,
+        outputs=head.size.outputs,
         candidates=phase.inverse_regularization,
         choose_by=phase.choose_by,
         refit=False,
-        class_weights=class_weights,
         progress=session.progress,
+        **shared,
     )
     head.dense.kernel.assign(solution.chosen.kernel)
     head.dense.bias.assign(solution.chosen.bias)
+    c = solution.inverse_regularization
     everything, every = np.concatenate([features, unseen]), np.concatenate([labels, wanted])
     fifths, halves = (
         out_of_fold(
-            everything,
-            every,
-            _folds(every, number),
-            solution.inverse_regularization,
-            classes=outputs,
-            class_weights=class_weights,
+            everything, every, _folds(every, number), c, classes=head.size.outputs, **shared
         )
         for number in (_FOLDS, 2)
     )
-    reached = solution.validation[solution.inverse_regularization]
     return HeadProbe(
         len(every),
         fifths.top1,
         wilson_interval(round(fifths.top1 * len(every)), len(every)),
         halves.top1,
         commonest_class(every, every, head.size.class_names),
-        reached["loss"],
-        reached["top1"],
+        solution.validation[c]["loss"],
+        solution.validation[c]["top1"],
     )
+
+
+def _features(session: Session, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the features of a split, float32 [n, d], and its labels, int64 [n]."""
+    (head,) = session.classifier.heads.values()
+    examples = {"train": session.train, "validation": session.validation}[split]
+    whole = len(session.classifier.backbone.blocks)
+    frozen = frozen_part(session.recipe, session.classifier, [whole], session.progress)
+    (features,) = read_outputs(frozen, examples, split)
+    return features, examples.targets[head.config.target]
 
 
 def _folds(labels: np.ndarray, number: int) -> np.ndarray:
