@@ -177,18 +177,18 @@ def probe_head(session: Session) -> HeadProbe:
     unseen, wanted = _features(session, "validation")
     phase = session.recipe.train.phases[0]
     assert isinstance(phase, LinearPhase)
-    shared = {"class_weights": session.class_weights.get(name)}
+    class_weights, outputs = session.class_weights.get(name), head.size.outputs
     solution = solve_linear_head(
         features,
         labels,
         unseen,
         wanted,
-        outputs=head.size.outputs,
+        outputs=outputs,
         candidates=phase.inverse_regularization,
         choose_by=phase.choose_by,
         refit=False,
+        class_weights=class_weights,
         progress=session.progress,
-        **shared,
     )
     head.dense.kernel.assign(solution.chosen.kernel)
     head.dense.bias.assign(solution.chosen.bias)
@@ -196,7 +196,12 @@ def probe_head(session: Session) -> HeadProbe:
     everything, every = np.concatenate([features, unseen]), np.concatenate([labels, wanted])
     fifths, halves = (
         out_of_fold(
-            everything, every, _folds(every, number), c, classes=head.size.outputs, **shared
+            everything,
+            every,
+            _folds(every, number),
+            c,
+            classes=outputs,
+            class_weights=class_weights,
         )
         for number in (_FOLDS, 2)
     )
