@@ -172,6 +172,17 @@ def test_a_box_head_needs_more_than_one_place_to_look_at(manifest: Path):
     )
 
 
+def test_a_weight_is_that_of_a_class_of_the_data(manifest: Path):
+    recipe = scenes_recipe(manifest, _MOBILENET, *_PHASES)
+    shape = recipe.heads["shape"].model_copy(update={"class_weights": {"disc": 2.0, "crosss": 3.0}})
+    wrong = recipe.model_copy(update={"heads": {**recipe.heads, "shape": shape}})
+    with pytest.raises(RecipeError) as caught:
+        dry_run(wrong)
+    assert str(caught.value) == (
+        "heads.shape.class_weights: 'crosss' is not a class of list. Did you mean 'cross'?"
+    )
+
+
 def test_a_list_of_test_images_alone_trains_nothing(tmp_path: Path):
     path = write_scenes(tmp_path, count=3)
     path.write_text(path.read_text().replace(",train", ",test"))

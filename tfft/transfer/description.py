@@ -8,7 +8,7 @@ from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
 from tfft.data.kept_splits import KeptSplits
 from tfft.data.load import load_data
-from tfft.errors import DataError
+from tfft.errors import DataError, RecipeError, nearest
 from tfft.images.spec import PixelSpec
 from tfft.model.head_size import HeadSize, number_size
 from tfft.runtime.info import HeadInfo, ModelInfo
@@ -21,10 +21,21 @@ def load_of_recipe(recipe: Recipe, progress: Progress, kept: KeptSplits | None =
 
     Raises:
         DataError: The images are not what the recipe says, or none are for training.
+        RecipeError: A head weighs a class that the data do not have.
     """
     data = load_data(recipe.data, progress, targets_of(recipe.heads), kept)
     if "train" not in data.splits:
         raise DataError(f"{data.name} has no training images, only {', '.join(data.splits)}")
+    faults = [
+        f"heads.{name}.class_weights: {weighed!r} is not a class of {data.name}."
+        f"{nearest(weighed, data.class_names[head.target])}"
+        for name, head in recipe.heads.items()
+        if head.kind == "classification" and not isinstance(head.class_weights, str)
+        for weighed in head.class_weights
+        if weighed not in data.class_names[head.target]
+    ]
+    if faults:
+        raise RecipeError("\n".join(faults))
     return data
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from tfft.cache.tensors import Rows
 from tfft.config.model import HeadConfig
 from tfft.config.train import LinearPhase
+from tfft.metrics.multi_label import best_thresholds
 from tfft.model.class_weights import class_weights_of
 from tfft.model.head_size import HeadSize
-from tfft.metrics.multi_label import best_thresholds
 from tfft.runtime.predictor import sigmoid, softmax
 from tfft.system.progress import Progress
 from tfft.transfer.linear.head import solve_linear_head

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
-from tfft.errors import nearest
 from tfft.model.assemble import Classifier
 from tfft.model.heads import source_start_faults
 from tfft.transfer.plan.unfreeze import unmatched
@@ -33,13 +32,6 @@ def _of_heads(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
             yield (
                 f"heads.{head_name}.pooling: {name} gives features that are pooled already: "
                 f"set pooling: avg. Received: {pooling}"
-            )
-        weights = getattr(head.config, "class_weights", "none")
-        named = () if isinstance(weights, str) else weights
-        for wrong in (name for name in named if name not in head.size.class_names):
-            yield (
-                f"heads.{head_name}.class_weights: {wrong!r} is not a class of the data."
-                f"{nearest(wrong, head.size.class_names)}"
             )
         for fault in source_start_faults(head, recipe.backbone):
             yield f"heads.{head_name}.init: {fault}"
