@@ -33,7 +33,7 @@ from tfft.metrics.multi_label import best_thresholds, multi_label_metrics
 from tfft.metrics.regression import regression_metrics
 from tfft.runtime.predictor import sigmoid
 from tfft.system.progress import SILENT
-from tfft.transfer.frozen.part import frozen_part, read_outputs
+from tfft.transfer.frozen.build import frozen_part, read_outputs
 from tfft.transfer.linear.head import solve_linear_head
 from tfft.transfer.prepare import prepare
 

@@ -28,7 +28,7 @@ from tfft.model.heads import Head
 from tfft.runs.run import create_run
 from tfft.system.progress import Progress
 from tfft.transfer.checkpoints import TrainingState
-from tfft.transfer.frozen.part import frozen_part, read_outputs
+from tfft.transfer.frozen.build import frozen_part, read_outputs
 from tfft.transfer.linear.folds import out_of_fold
 from tfft.transfer.linear.head import solve_linear_head
 from tfft.transfer.phases.session import Session, open_session
