@@ -34,6 +34,8 @@ BREEDS, TRAIN_PHOTOS, TEST_PHOTOS = 20, 50, 40
 # Shares of the photos of each kind in the unequal set, and photos of dogs beside them: few kinds of
 # things, the commonest of them many times as frequent as the rarest, and a class for anything else.
 SHARES, OTHERS = (1.0, 0.6, 0.4, 0.25, 0.12), 3
+# Share of the digits' training images.
+DIGITS = 0.5
 SETS = ("flowers", "digits", "breeds", "unequal")
 # Beside them, what `advise` writes where fine-tuning pays: `lp_ft` at the rate of `full`.
 ARMS: dict[str, dict[str, Any]] = {
@@ -61,7 +63,7 @@ def recipe_of(data: str, shared: Path, arm: str) -> dict[str, Any]:
 
 def _source(data: str, shared: Path) -> dict[str, Any]:
     if data == "digits":
-        return {"kind": "digits"}
+        return {"kind": "digits", "fraction": DIGITS}
     folder = shared / "flowers160" if data == "flowers" else WORK / "photos" / data
     if not folder.is_dir():
         {"breeds": make_breeds, "unequal": make_unequal}[data](shared, folder)

@@ -40,7 +40,7 @@ from tfft.transfer.prepare import prepare
 DOCS = Path(__file__).parents[1] / "docs" / "strategies.md"
 WORK = Path(__file__).parent / "work" / "labels-and-numbers"
 SEEDS = (0, 1, 2)
-IMAGES = {"train": 1200, "test": 400}
+IMAGES = {"train": 720, "test": 300}
 TILE_PX, COUNTED = 96, "roses"
 CANDIDATES = LinearPhase(solver="linear").inverse_regularization
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
