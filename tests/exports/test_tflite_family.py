@@ -6,6 +6,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from small_run import CLASSES, SIZE_PX
 
+from tfft.evaluation.compare_models import compare_models
 from tfft.exports.export import export
 from tfft.exports.parity import Reference
 from tfft.exports.tflite.build import float32_content, write_tflite
@@ -51,6 +52,14 @@ def test_each_file_has_its_figures(family):
     (tried,) = family.checks["TFLite int8"]["tried"]
     assert tried["what"].startswith("int8 throughout, ")
     assert tried["accuracy_drop"] == family.checks["TFLite int8"]["accuracy_drop"]
+
+
+def test_a_run_is_compared_with_its_own_int8_file(family, small_keras):
+    comparison = compare_models(small_keras, family.tflite["int8"])
+    head = comparison.heads["label"]
+    assert head.verdict == "not shown" and abs(head.difference) <= 1 / 12
+    assert comparison.new.kind == "tflite"
+    assert comparison.new.bytes == family.tflite["int8"].stat().st_size
 
 
 def test_the_answers_of_an_int8_file_are_computed_once(small_run, tmp_path, monkeypatch):
