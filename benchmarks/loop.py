@@ -1,6 +1,6 @@
 """What the loop costs: first run, audit, retraining after 5 relabelled and after 20 added photos.
 
-`tfft train classifier`, `tfft data audit` and `tfft compare` beside the script of the Keras guide
+`tfft train classifier`, `tfft.audit_data` and `tfft compare` beside the script of the Keras guide
 (`guide.py`), which trains its head again from the start each time, on the same photos, splits,
 backbone and size. A round starts with an empty cache and takes the steps of both sides in turn;
 medians over rounds. Stored in results/loop.json and written into docs/retrain.md.
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cells import Cells, run_tfft
+from cells import TFFT, Cells, run_tfft
 from crops import HEADS, SIZE_PX, Crops, Splits
 from tables import put_into, table_text
 
@@ -28,6 +28,7 @@ FIRST, AUDIT, RELABELLED, ADDED, COMPARED = (
 )
 STEPS = (FIRST, AUDIT, RELABELLED, ADDED, COMPARED)
 OF_GUIDE = (FIRST, RELABELLED, ADDED)
+AUDIT_OF_RUN = "import sys, tfft; tfft.audit_data(sys.argv[1]); print('{}')"
 EPOCHS = 10
 BACKBONE = "EfficientNetLite0"
 SIZE = [f"--set=image.size_px={SIZE_PX}", f"--set=image.resize_px={SIZE_PX}"]
@@ -77,7 +78,7 @@ class Round:
             run = first
             measured = self._run("train", "classifier", *self._data(), *SIZE, "--run", first)
         elif step == AUDIT:
-            return self._run("data", "audit", self._list(self._splits), "--model", first)
+            return self._run(first, program=AUDIT_OF_RUN)
         elif step == COMPARED:
             return self._run("compare", first, self._place / ADDED.replace(" ", "-"))
         else:
@@ -103,12 +104,15 @@ class Round:
             splits = self._grown()
         return self._photos.guide(BACKBONE, HEADS, epochs=EPOCHS, evaluate=True, splits=splits)
 
-    def _run(self, *arguments: object) -> dict[str, Any]:
-        return dict(self._tfft(*arguments)[1])
+    def _run(self, *arguments: object, program: str = TFFT) -> dict[str, Any]:
+        return dict(self._tfft(*arguments, program=program)[1])
 
-    def _tfft(self, *arguments: object) -> tuple[dict[str, Any], dict[str, float]]:
+    def _tfft(
+        self, *arguments: object, program: str = TFFT
+    ) -> tuple[dict[str, Any], dict[str, float]]:
         words = [str(word) for word in arguments]
-        return run_tfft(*words, cache=self._place / "cache", log=self._photos.log)
+        place = self._place / "cache"
+        return run_tfft(*words, cache=place, log=self._photos.log, program=program)
 
     def _grown(self) -> Splits:
         return self._splits | {"train": self._splits["train"] + self._later}
