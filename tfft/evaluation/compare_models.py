@@ -205,7 +205,7 @@ def compare_models(
         for name, head in heads.items()
     }
     latencies = _latencies(pair, index)
-    models = [
+    old_model, new_model = (
         ComparedModel(
             model=str(run_directory(predictor) or predictor.path),
             kind=predictor.kind,
@@ -214,12 +214,14 @@ def compare_models(
             left_out=None if of_model is None else int(of_model.sum()),
         )
         for predictor, latency, of_model in zip(pair, latencies, seen, strict=True)
-    ]
+    )
     others = [name for info in infos for name in info.heads if name not in heads]
     notes = loaded.notes
     if others:
         notes += (f"not compared: {', '.join(shown(list(dict.fromkeys(others))))}",)
-    return ModelComparison(*models, loaded.name, split, len(index), left_out, compared, notes)
+    return ModelComparison(
+        old_model, new_model, loaded.name, split, len(index), left_out, compared, notes
+    )
 
 
 def _common_heads(old: ModelInfo, new: ModelInfo) -> dict[str, HeadInfo]:

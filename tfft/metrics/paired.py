@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -95,7 +96,8 @@ def _score_end(only_one: int, only_other: int, images: int, side: int) -> float:
         variance = images * (2 * share + difference * (1.0 - difference))
         return side * images * (difference - mean) - z * math.sqrt(max(variance, 0.0))
 
-    return float(brentq(excess, mean, float(side))) if excess(float(side)) > 0 else float(side)
+    end: Any = brentq(excess, mean, float(side)) if excess(float(side)) > 0 else side
+    return float(end)
 
 
 def mcnemar_over_seeds(right: np.ndarray, other_right: np.ndarray) -> float:
