@@ -78,7 +78,7 @@ def command(
         if recipe or data or overrides or seed is not None or run or dry_run:
             raise UsageError(
                 "--resume continues with the run's own recipe, so it takes no RECIPE, --data, "
-                "--set, --seed, --run or --dry-run."
+                "--labels, --set, --seed, --run or --dry-run."
             )
     elif finish:
         raise UsageError("--finish is for a run that was stopped. Give --resume RUN --finish.")

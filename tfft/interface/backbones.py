@@ -70,7 +70,7 @@ def probe(
     source, plot = expanded(source), optional_path(plot)
     is_run = (source / "run.json").is_file()
     if is_run and (data is not None or overrides):
-        raise UsageError("a run is probed on its own data: it takes no --data and no --set.")
+        raise UsageError("a run is probed on its own data: it takes no --data, --labels or --set.")
     recipe = None if is_run else recipe_or_images(source, data, overrides)
     from tfft.system.pictures import require_picture
     from tfft.transfer.probes.probe import probe_recipe, probe_run

@@ -113,7 +113,9 @@ def split_data(
         images = load_data(loaded.data, progress, targets_of(loaded.heads))
         return write_split_list(file, images, loaded.data)
     if data is not None or overrides:
-        raise UsageError(f"{source} is a run: its data are its own, and take no --data or --set")
+        raise UsageError(
+            f"{source} is a run: its data are its own, and take no --data, --labels or --set"
+        )
     run, loaded = open_run(path)
     images = load_data(loaded.data, progress, targets_of(loaded.heads), run.kept_splits())
     if images.changes is None:
@@ -240,7 +242,7 @@ def audit_data(
     elif Run(path).record_file.is_file():
         if data is not None or overrides:
             raise UsageError(
-                f"{source} is a run: its data are its own, and take no --data or --set"
+                f"{source} is a run: its data are its own, and take no --data, --labels or --set"
             )
         run, loaded = open_run(path)
         kept = run.kept_splits()
