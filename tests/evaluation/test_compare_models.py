@@ -63,7 +63,7 @@ class Model:
         answers = self._keras.answers(images)["label"].copy()
         answers[:, 0] *= not self._spoiled
         (head,) = self.info.heads.values()
-        return dict.fromkeys(self.info.heads, answers[:, : len(head.class_names)])
+        return {name: answers[:, : len(head.class_names)] for name in self.info.heads}
 
     def answers_from_bytes(self, encoded, boxes=None) -> dict[str, np.ndarray]:
         return self.answers(self.pixels(encoded, boxes))

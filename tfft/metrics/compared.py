@@ -122,7 +122,7 @@ def compared_head(
     )
     both = np.flatnonzero((truths[0] >= 0) & (truths[1] >= 0))
     neither = np.unique(labels[(truths[0] < 0) & (truths[1] < 0)])
-    strangers = [names[label] for label in neither.tolist()]
+    strangers = [names[int(label)] for label in neither]
     if strangers:
         raise DataError(
             f"neither model knows {len(strangers)} of the classes of these images: "
@@ -155,8 +155,8 @@ def compared_head(
         p_value=mcnemar(old_right[both], new_right[both]),
         loss_difference=float(loss_by_image.mean()),
         loss_interval=mean_interval(loss_by_image),
-        only_old=tuple(ids[k] for k in only_old.tolist()),
-        only_new=tuple(ids[k] for k in only_new.tolist()),
+        only_old=tuple(ids[int(k)] for k in only_old),
+        only_new=tuple(ids[int(k)] for k in only_new),
         classes=_compared_classes(labels, names, truths, old_right, new_right),
     )
 
@@ -176,7 +176,7 @@ def _compared_classes(
 ) -> tuple[ComparedClass, ...]:
     """Returns the accuracy of both models on the images of each class that has some."""
     found = []
-    for label in np.unique(labels).tolist():
+    for label in map(int, np.unique(labels)):
         of_class = labels == label
         old, new = old_right[of_class], new_right[of_class]
         knows = [bool((truth[of_class] >= 0).all()) for truth in truths]
