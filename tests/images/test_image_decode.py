@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from tfft.errors import DataError
-from tfft.images.decode import decode_image
+from tfft.images.decode import decode_image, decode_reduced
 from tfft.images.inspect import ImageFacts, inspect_image
 
 
@@ -41,6 +41,25 @@ def test_a_photo_is_turned_as_its_exif_says(orientation):
     np.testing.assert_array_equal(decode_image(photo), np.asarray(upright))
     height, width = upright.height, upright.width
     assert inspect_image(photo) == ImageFacts("JPEG", height, width, orientation)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(("side_px", "part"), [(304, 1), (153, 1), (152, 2), (76, 4), (10, 8)])
+def test_a_reduced_photo_is_a_part_of_its_size_and_looks_the_same(mode, side_px, part):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = encoded(gradient(304, 480).convert(mode), "JPEG", exif=exif, quality=95)
+    whole, reduced = decode_image(photo), decode_reduced(photo, side_px)
+    assert reduced.shape == (480 // part, 304 // part, 3)
+    means = whole.reshape(480 // part, part, 304 // part, part, 3).mean(axis=(1, 3))
+    # Other than the mean of squares where a colour jumps, as this one does at 256.
+    assert np.median(np.abs(means - reduced)) < 2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP"])
+def test_other_kinds_are_reduced_to_themselves(kind):
+    photo = encoded(gradient(64, 96), kind)
+    np.testing.assert_array_equal(decode_reduced(photo, 8), decode_image(photo))
 
 
 def test_16_bit_samples_keep_their_high_byte():

@@ -14,7 +14,7 @@ from PIL import Image
 from tfft.data.index import ImageIndex
 from tfft.desk.photos import Photos
 from tfft.errors import DataError
-from tfft.images.decode import decode_image
+from tfft.images.decode import decode_reduced
 
 SMALL_PX, LARGE_PX = 320, 1600
 # Small pictures that are kept: some 15 kB each.
@@ -62,7 +62,7 @@ class Pictures:
 
     def _made(self, place: int, side_px: int) -> bytes:
         with self._decoding:
-            return jpeg(decode_image(read_photo(self._index, place)), side_px)
+            return jpeg(decode_reduced(read_photo(self._index, place), side_px), side_px)
 
 
 def read_photo(index: ImageIndex, place: int) -> bytes:

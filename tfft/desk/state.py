@@ -12,7 +12,7 @@ from tfft.desk.photos import Photos
 from tfft.errors import UsageError
 
 # What a person may ask to see, beside all photos.
-SHOWN = ("audit", "all", "mistakes", "relabelled", "removed", "confirmed", "gained", "lost")
+SHOWN = ("audit", "all", "mistakes", "relabelled", "removed", "confirmed", "only_new", "only_old")
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,8 @@ class Desk:
         if view.show == "mistakes":
             answers = self.answers.get(path, [])
             return bool(answers) and own != answers[0][0]
-        if view.show in ("gained", "lost"):
-            comparison = (self.training or {}).get("comparison") or {}
-            return path in comparison.get(view.show, ())
+        if view.show in ("only_new", "only_old"):
+            return path in (self.training or {}).get("comparison", {}).get(view.show, ())
         kinds = {
             "relabelled": bool(decided) and decided != own,
             "removed": decided == "",

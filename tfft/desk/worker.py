@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from tfft.data.index import ImageIndex
-from tfft.data.kept_splits import hexadecimal
-from tfft.data.labels import read_labels
-from tfft.desk.comparison import accuracy, compared
 from tfft.desk.photos import load_photos
 from tfft.desk.recipe import recipe_of_desk
-from tfft.errors import TfftError
+from tfft.errors import DataError, TfftError
+from tfft.evaluation.compare_models import compare_models
+from tfft.evaluation.evaluate import evaluate
 from tfft.evaluation.predict import predict_index
-from tfft.runs.run import open_run
 from tfft.runtime.load import load_predictor
 from tfft.system.signals import signals_interrupt
 from tfft.system.workers import INTERRUPTED, Events, events_of_this_worker
@@ -95,39 +93,25 @@ def train(data: Path, run: Path | None, labels: Path, progress: Events) -> dict[
     Returns:
         The new run, how good it is or how it compares, and its answers.
     """
-    recipe = recipe_of_desk(data, run, labels if labels.exists() else None)
-    trained = training.train(recipe, progress=progress)
-    photos = load_photos(recipe, progress)
-    answers = _answers(photos.index, trained.path, progress)
-    result: dict[str, Any] = {"run": str(trained.path), "evaluation": None, "comparison": None}
-    decided = read_labels(labels) if labels.exists() else {}
-    now = [decided.get(p, own) for p, own in zip(photos.index.ids, photos.labels, strict=True)]
-    runs = [trained.path] if run is None else [trained.path, run]
-    judged = [place for place in _unseen(photos.index, runs) if now[place]]
-    if judged:
-        paths = [photos.index.ids[place] for place in judged]
-        truth, said = [now[place] for place in judged], [answers[path][0][0] for path in paths]
-        result["evaluation"] = accuracy(truth, said)
-        if run is not None:
-            ((_, info),) = load_predictor(run).info.heads.items()
-            others = _answers(photos.index.take(judged), run, progress)
-            before = [others[path][0][0] for path in paths]
-            result["comparison"] = compared(paths, truth, before, said, info.class_names).to_json()
-    return {"training": result, "answers": answers, "unseen": False}
-
-
-def _unseen(index: ImageIndex, runs: Sequence[Path]) -> list[int]:
-    """Returns the places of the photos that no run was trained on, or chosen by."""
-    seen: set[str] = set()
-    for run in runs:
-        kept = open_run(run)[0].kept_splits()
-        if kept is None:
-            raise TfftError(
-                f"{run} does not say which photos it was trained on: it cannot be compared fairly. "
-                "Train it again, and open the desk with the new run."
+    used = labels if labels.exists() else None
+    recipe = recipe_of_desk(data, run, used)
+    trained = training.train(recipe, progress=progress).path
+    result: dict[str, Any] = {"run": str(trained)}
+    with_labels = {} if used is None else {"data.labels": str(used)}
+    try:
+        if run is None:
+            ((_, metrics),) = evaluate(trained, progress=progress).metrics.items()
+            result |= {key: metrics[key] for key in ("examples", "top1", "top1_interval")}
+        else:
+            compared = compare_models(
+                run, trained, data=data, overrides=with_labels, progress=progress
             )
-        seen |= kept.digests_of("train") | kept.digests_of("validation")
-    return [place for place, digest in enumerate(hexadecimal(index)) if digest not in seen]
+            ((_, head),) = compared.heads.items()
+            result |= {"comparison": head.to_json(), "notes": list(compared.notes)}
+    except DataError as error:  # no photo is left that the models were not trained on
+        result["not_compared"] = str(error)
+    answers = _answers(load_photos(recipe, progress).index, trained, progress)
+    return {"training": result, "answers": answers, "unseen": False}
 
 
 def _answers(index: ImageIndex, run: Path, progress: Events) -> dict[str, list[Answer]]:

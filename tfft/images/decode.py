@@ -64,6 +64,28 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
     return np.ascontiguousarray(turned_upright(image, exif_orientation(encoded)))
 
 
+def decode_reduced(encoded: bytes, side_px: int) -> np.ndarray:
+    """Decodes an image for a small picture of it: a large JPEG at a part of its size, much faster.
+
+    Args:
+        encoded: Bytes of the file.
+        side_px: Shorter side that is enough.
+
+    Returns:
+        uint8 [height, width, 3], RGB, EXIF orientation applied: the image, or where its shorter
+        side is twice `side_px` or more a half, a quarter or an eighth of it each way.
+
+    Raises:
+        DataError: As `decode_image`.
+    """
+    kind = _checked_kind(encoded)
+    if kind != "JPEG":
+        return decode_image(encoded)
+    opened = _opened(kind, plain_jpeg(encoded), side_px)
+    image = _rgb(opened, has_adobe_marker(encoded))
+    return np.ascontiguousarray(turned_upright(image, exif_orientation(encoded)))
+
+
 def check_image(encoded: bytes) -> tuple[str, str]:
     """Reads all of an image, so that `decode_image` cannot fail.
 
@@ -99,11 +121,13 @@ def _checked_kind(encoded: bytes) -> str:
     return kind
 
 
-def _opened(kind: str, plain: bytes) -> Image.Image:
-    """Returns an image fully decoded, in whatever mode Pillow reads it."""
+def _opened(kind: str, plain: bytes, side_px: int | None = None) -> Image.Image:
+    """Returns an image decoded, fully or reduced, in whatever mode Pillow reads it."""
 
     def load() -> Image.Image:
         image = Image.open(io.BytesIO(plain), formats=(kind,))
+        if side_px is not None:
+            image.draft(None, (side_px, side_px))
         image.load()
         return image
 

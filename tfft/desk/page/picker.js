@@ -1,5 +1,5 @@
 // The dialog in which a class is picked or a new one named.
-import { byId, counted, element } from "./dom.js";
+import { byId, counted, element, number } from "./dom.js";
 
 const dialog = byId("picker");
 const text = byId("picker-text");
@@ -37,8 +37,8 @@ function fill() {
     ...found.map(({ name, photos }) => button(name, `${name} (${photos})`)),
     ...(isNew ? [button(typed, `New class “${typed}”`)] : []),
   );
-  byId("picker-count").textContent =
-    `${counted(found.length, "class").replace("classs", "classes")} of this name` + (isNew ? ", or a new one" : "");
+  byId("picker-count").textContent = !typed ? ""
+    : `${number(found.length)} ${found.length === 1 ? "class has" : "classes have"} this in the name${isNew ? "; or make a new one" : ""}`;
 }
 
 text.addEventListener("input", fill);

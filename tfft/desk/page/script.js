@@ -16,7 +16,7 @@ const SHOW = [
 const filters = byId("filters").elements;
 let state = null;
 let page = { total: 0, before: 0, previous: null, next: null };
-let only = ""; // "gained" or "lost" while these are shown
+let only = ""; // "only_new" or "only_old" while these are shown
 
 // Runs something that asks the server, and says what went wrong.
 const trying = (work) => work().catch((error) => say(error.message));
@@ -94,7 +94,7 @@ function showOnly(kind) {
   filters.undecided.checked = false;
   trying(async () => {
     await load(0, { focus: true });
-    say(`${counted(page.total, "photo")} that only the ${kind === "gained" ? "new" : "old"} model gets right`);
+    say(`${counted(page.total, "photo")} that only the ${kind === "only_new" ? "new" : "old"} model gets right`);
   });
 }
 

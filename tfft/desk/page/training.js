@@ -55,50 +55,61 @@ function piece({ description, total, unit, done, closed }) {
 }
 
 function result(training, look) {
-  const { comparison, evaluation } = training;
-  const parts = [element("h2", {}, comparison ? "Is the new model better?" : "The new model")];
-  if (comparison) parts.push(...compared(comparison, training, look));
-  else if (evaluation)
-    parts.push(element("p", { className: "verdict" },
-      `Right on ${percent(evaluation.accuracy, 1)} of ${counted(evaluation.images, "photo")} that it was not trained on`
-      + ` (95 % interval ${percent(evaluation.low, 1)} to ${percent(evaluation.high, 1)}).`));
-  else parts.push(element("p", {}, "There is no photo that it was not trained on: keep some for testing to know how good it is."));
-  parts.push(element("p", { className: "note" },
-    `The run: ${training.run}. More about it: tfft report ${training.run}`));
-  return parts;
+  const { comparison, run } = training;
+  return [
+    element("h2", {}, comparison ? "Is the new model better?" : "The new model"),
+    ...(comparison ? compared(comparison, training, look) : [element("p", { className: "verdict" }, alone(training))]),
+    element("p", { className: "note" }, `The run: ${run}. More about it: tfft report ${run}`),
+  ];
 }
 
+function alone({ examples, top1, top1_interval: interval, not_compared: reason }) {
+  if (reason) return reason;
+  return `Right on ${percent(top1, 1)} of ${counted(examples, "photo")} that it was not trained on`
+    + ` (95 % interval ${percent(interval[0], 1)} to ${percent(interval[1], 1)}).`;
+}
+
+const points = (value) => `${value < 0 ? "−" : "+"}${(100 * Math.abs(value)).toFixed(1)}`;
+
 function compared(comparison, training, look) {
-  const { before, now, classes } = comparison;
-  const points = (value) => `${value < 0 ? "−" : "+"}${(100 * Math.abs(value)).toFixed(1)}`;
-  const numbers = (...cells) => cells.map((cell) => element("td", { className: "number" }, cell));
-  const head = (...names) =>
-    element("thead", {}, element("tr", {}, ...names.map((name, at) =>
-      element("th", { scope: "col", className: at ? "number" : "" }, name))));
-  const changed = classes.filter((one) => one.before !== one.now);
-  const rows = changed.map((one) =>
-    element("tr", {}, element("th", { scope: "row" }, one.name),
-      ...numbers(number(one.images), percent(one.before, 1), percent(one.now, 1)),
-      element("td", { className: `number ${one.now > one.before ? "gain" : "loss"}` }, points(one.now - one.before))));
+  const { old, new: now, difference, interval, p_value: p, examples } = comparison;
+  const unknown = (value) => (value === null ? "unknown" : percent(value, 1));
+  const changed = comparison.classes.filter((one) => one.old !== one.new);
   const photos = (kind, words) => {
     const button = element("button", { type: "button", disabled: !comparison[kind].length },
       `${number(comparison[kind].length)} ${words}`);
     button.addEventListener("click", () => look(kind));
     return button;
   };
+  const verdicts = {
+    better: "The new model is better.", worse: "The new model is worse.",
+    "not shown": "These photos show no difference.",
+  };
   return [
-    element("p", { className: "verdict" }, comparison.verdict),
-    element("div", { className: "scroll" }, element("table", {},
-      element("caption", {}, `On ${counted(comparison.images, "photo")} that neither model was trained on, with the labels as they are now`),
-      head("", "before", "now", "difference", "95 % interval"),
-      element("tbody", {}, element("tr", {}, element("th", { scope: "row" }, "right"),
-        ...numbers(percent(before, 1), percent(now, 1), `${points(comparison.difference)} points`,
-          `${points(comparison.low)} to ${points(comparison.high)}`))))),
-    element("p", {}, `The model before: ${training.before}. Chance alone would part two equal models as far with a probability of ${comparison.p_value.toPrecision(2)} (McNemar's exact test).`),
-    element("p", {}, photos("gained", "only the new one gets right"), " ", photos("lost", "only the old one gets right")),
-    rows.length ? element("div", { className: "scroll" }, element("table", {},
-      element("caption", {}, "Classes that changed, by the share of their photos that is right"),
-      head("class", "photos", "before", "now", "difference"), element("tbody", {}, ...rows))) : "",
-    ...comparison.notes.map((note) => element("p", { className: "note" }, note)),
-  ].filter(Boolean);
+    element("p", { className: "verdict" }, verdicts[comparison.verdict]),
+    element("p", {}, `The difference is ${points(difference)} points; its 95 % interval goes from ${points(interval[0])} to ${points(interval[1])}.`),
+    table(`On ${counted(examples, "photo")} that neither model was trained on, with the labels as they are now`,
+      ["", "before", "now"],
+      [["right", percent(old.top1, 1), percent(now.top1, 1)],
+        ["calibration error", percent(old.ece, 1), percent(now.ece, 1)]]),
+    element("p", {}, `The model before: ${training.before}. Two equally good models would differ so much or more with a probability of ${p.toPrecision(2)} (McNemar's exact test).`),
+    element("p", {}, photos("only_new", "only the new one gets right"), " ", photos("only_old", "only the old one gets right")),
+    changed.length ? table("Classes that changed, by the share of their photos that is right",
+      ["class", "photos", "before", "now", "difference"],
+      changed.map((one) => [one.label, number(one.examples), unknown(one.old), unknown(one.new),
+        one.old === null || one.new === null ? "" : points(one.new - one.old)])) : "",
+    ...training.notes.map((note) => element("p", { className: "note" }, note)),
+  ];
+}
+
+// A table whose first column has names, the others numbers.
+function table(caption, names, rows) {
+  const cells = (row) => row.map((text, at) => at
+    ? element("td", { className: `number ${/^\+/.test(text) ? "gain" : /^−/.test(text) ? "loss" : ""}` }, text)
+    : element("th", { scope: "row" }, text));
+  return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
+    element("table", {}, element("caption", {}, caption),
+      element("thead", {}, element("tr", {}, ...names.map((name, at) => at || name
+        ? element("th", { scope: "col", className: at ? "number" : "" }, name) : element("td", {})))),
+      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells(row))))));
 }
