@@ -67,6 +67,7 @@ def command(
         try:
             desk.wait()
         except KeyboardInterrupt as interrupt:
-            words = ("train", "classifier", "--data", data, "--labels", desk.labels)
+            recipe = "classifier" if model is None else model / "recipe.yaml"
+            words = ("train", recipe, "--data", data, "--labels", desk.labels)
             interrupt.add_note(f"{desk.labels} keeps what was decided: {command_text(*words)}")
             raise

@@ -118,7 +118,7 @@ async function decideEach(photos, labelOf) {
 const deeds = {
   open: () => openLook(grid.position()),
   accept: (photos) => decideEach(photos, suggestion),
-  confirm: (photos) => decideEach(photos, (photo) => photo.own),
+  confirm: (photos) => decideEach(photos, ({ label, own }) => label || own),
   remove: (photos) => decide(photos, ""),
   reset: (photos) => decide(photos, null),
 };
