@@ -115,7 +115,7 @@ def write_colours(folder: Path, each: int, wrong: int) -> dict[str, str]:
 def test_wrong_labels_are_mended_and_the_new_model_is_seen_beside_the_old(
     tmp_path, started, opened
 ):
-    true = write_colours(tmp_path / "photos", each=60, wrong=12)
+    true = write_colours(tmp_path / "photos", each=50, wrong=11)
     labels = tmp_path / "photos.labels.csv"
     overrides = {"image.size_px": 64, "image.resize_px": 64, "data.test_fraction": 0.4}
     first = tfft.train(
@@ -170,15 +170,6 @@ def test_wrong_labels_are_mended_and_the_new_model_is_seen_beside_the_old(
     if count:
         gained.click()
         expect(photos_on(page)).to_have_count(count)
-    page.get_by_role("button", name="Photos", exact=True).click()
-    photos_on(page).first.click()
-    look = page.get_by_role("dialog")
-    expect(look).to_be_visible()
-    with page.expect_response(
-        lambda answer: "evidence.jpg" in answer.url, timeout=LONG_MS
-    ) as evidence:
-        page.keyboard.press("e")
-    assert evidence.value.headers["content-type"] == "image/jpeg"
 
 
 def test_names_are_text_and_nobody_else_is_asked(tmp_path, opened):

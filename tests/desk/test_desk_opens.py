@@ -24,9 +24,10 @@ def run(pictures, tmp_path):
     labels = tmp_path / "mended.csv"
     labels.write_text("path,label\nblue/0.jpg,red\n")
     overrides = {"data.labels": str(labels), "data.test_fraction": 0.5, "seed": 7}
-    return create_run(
-        load_recipe("classifier", data=pictures, overrides=overrides), tmp_path / "run"
-    )
+    recipe = load_recipe("classifier", data=pictures, overrides=overrides)
+    made = create_run(recipe, tmp_path / "run")
+    made.splits_file.touch()
+    return made
 
 
 def test_removed_and_relabelled_photos_are_there_with_the_labels_that_they_came_with(run, pictures):
@@ -41,6 +42,8 @@ def test_the_recipe_of_a_run_is_repeated_and_its_splits_stay(run, pictures, tmp_
     assert recipe.data.labels == tmp_path / "labels.csv"
     assert recipe.data.split_like == run.path
     assert (recipe.seed, recipe.data.test_fraction) == (7, 0.5)
+    run.splits_file.unlink()  # an old run, which keeps no splits
+    assert recipe_of_desk(pictures, run.path, None).data.split_like is None
     elsewhere = recipe_of_desk(tmp_path / "others", run.path, None)
     assert (elsewhere.data.path, elsewhere.data.labels) == (tmp_path / "others", None)
 
@@ -56,6 +59,18 @@ def test_a_folder_that_is_here_has_its_labels_beside_it(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path / "photos")
     assert labels_file_of(Path(), None) == tmp_path / "photos.labels.csv"
+
+
+def test_a_list_of_photos_is_a_desk_too(pictures, client_of, tmp_path):
+    shutil.copytree(pictures, tmp_path / "elsewhere")
+    files = sorted((tmp_path / "elsewhere").rglob("*.*"))
+    rows = "".join(f"elsewhere/{f.parent.name}/{f.name},{f.parent.name}\n" for f in files)
+    (tmp_path / "list.csv").write_text(f"path,label\n{rows}")
+    client = client_of(tmp_path / "list.csv", labels=None)
+    client.post("decide", photos=[0], label="red")
+    assert client.get("photos/0/small.jpg").status == 200
+    kept = (tmp_path / "list.labels.csv").read_text()
+    assert kept == "path,label\nelsewhere/blue/0.jpg,red\n"
 
 
 def test_a_file_that_is_no_photo_is_left_out(pictures, client_of, tmp_path):

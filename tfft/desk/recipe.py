@@ -15,7 +15,7 @@ _SUFFIX = ".labels.csv"
 def recipe_of_desk(data: Path, run: Path | None, labels: Path | None) -> Recipe:
     """Returns the recipe of a run on other photos or labels, or `classifier` without a run.
 
-    Each photo that the run knows stays in the split that it was in.
+    Each photo stays in the split that it was in, if the run keeps that.
 
     Args:
         data: A directory with one folder a class, or a CSV manifest.
@@ -37,7 +37,8 @@ def recipe_of_desk(data: Path, run: Path | None, labels: Path | None) -> Recipe:
             f"the desk is for models with one head, which says which class an image is. "
             f"{run} has {', '.join(f'{n} ({h.kind})' for n, h in before.heads.items())}."
         )
-    overrides["data.split_like"] = str(opened.path.absolute())
+    if opened.splits_file.is_file():  # runs of format 1 and older keep none
+        overrides["data.split_like"] = str(opened.path.absolute())
     is_same = getattr(before.data, "path", None) == data.absolute()
     return load_recipe(opened.recipe_file, data=None if is_same else data, overrides=overrides)
 

@@ -123,31 +123,37 @@ const deeds = {
   reset: (photos) => decide(photos, null),
 };
 
+// One after the other, also when keys come faster than answers: each is about what has the focus by
+// then.
+let deciding = Promise.resolve();
+const inTurn = (work) => (deciding = deciding.then(() => trying(work)));
+
 function act(name, label) {
-  const inLook = look.isOpen();
-  const photos = inLook ? [look.current()] : grid.subjects();
-  if (!photos.length) return;
+  const subjects = () => (look.isOpen() ? [look.current()] : grid.subjects());
   if (name === "label" && label === undefined) {
-    pick(photos, state.classes, (picked) => act("label", picked));
+    if (subjects().length) pick(subjects(), state.classes, (picked) => act("label", picked));
     return;
   }
-  trying(async () => {
-    const several = grid.chosenCount() > 0 && !inLook;
+  inTurn(async () => {
+    const [photos, inLook, several] = [subjects(), look.isOpen(), grid.chosenCount() > 0];
+    if (!photos.length) return;
     await (name === "label" ? decide(photos, label) : deeds[name](photos));
     if (name === "open") return;
+    if (inLook) return step(1, name === "reset");
     grid.clearChosen();
-    if (inLook) await step(1, name === "reset");
-    else if (!several && name !== "reset") grid.focusOn(grid.position() + 1);
+    if (!several && name !== "reset") grid.focusOn(grid.position() + 1);
   });
 }
 
 const undo = () =>
-  trying(async () => {
+  inTurn(async () => {
     const answer = await api.undo();
     grid.update(answer.photos);
     take(answer.state);
     say(`Undone: ${answer.photos.map(({ path, label }) => `${path} is ${label || "removed"}`).join(", ").slice(0, 200)}`);
-    if (look.isOpen()) openLook(grid.position());
+    const at = grid.shown.findIndex(({ place }) => place === answer.photos[0]?.place);
+    if (look.isOpen()) openLook(at < 0 ? grid.position() : at);
+    else if (at >= 0) grid.focusOn(at, grid.hasFocus());
   });
 
 // ---- The large view ----
