@@ -61,7 +61,7 @@ def command(
             advice = tfft.advise(recipe, data=data, overrides=overrides, progress=progress)
         advice.write(output)
         words = Text(f"{advice.strategy}: {advice.reason}")
-        other = "lp_ft" if advice.strategy == "head_only" else "head_only"
+        other = "full" if advice.strategy == "head_only" else "head_only"
         following = (
             f"recipe: {output}\n"
             f"next: {command_text('train', output)}\n"

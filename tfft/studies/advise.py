@@ -19,9 +19,11 @@ _NEARLY_ALL = 0.98
 # With fewer training images of a class, or fewer validation images, fine-tuning was never shown to
 # gain anything (docs/did-transfer-help.md), and too few images are left to see whether it does.
 _FEW_OF_A_CLASS, _FEW_TO_JUDGE = 25, 50
-# Everything is trained from the solved head. Rate and epochs of `full`, at which fine-tuning gains
-# where it can; those of `lp_ft` itself are gentler (docs/strategies.md).
-_FINE_TUNING = {"kind": "lp_ft", "epochs": 8, "learning_rate": 1e-4, "augment": "random_crop"}
+# What is recommended where fine-tuning pays: from a head at zero, with which the features change
+# more than from the solved one, and gained more where they had to (docs/compare.md).
+_FULL = {"kind": "full", "epochs": 8, "learning_rate": 1e-4, "augment": "random_crop"}
+# The short training starts from the solved head, so that a few steps say something.
+_SHORT = {**_FULL, "kind": "lp_ft"}
 # Gains of top-1 from more images that are worth a word.
 _GAIN = 0.01
 
@@ -90,8 +92,7 @@ def advise(recipe: Recipe, *, progress: Progress = SILENT) -> Advice:
         raise RecipeError("advice is for a recipe with one head, which classifies")
     from tfft.transfer.probes.fine_tuning import probe_head, sampled_session, train_briefly
 
-    trained = following(recipe, "lp_ft")
-    with sampled_session(trained, progress) as sampled:
+    with sampled_session(_with_strategy(recipe, _SHORT), progress) as sampled:
         images, classes = sampled.train_images, sampled.classes
         head, fine_tuning = probe_head(sampled.session), None
         decided = from_head(
@@ -123,7 +124,7 @@ def from_head(
     found = _found(head)
     if doubt := head.commonest.doubt(head.top1):
         # Fine-tuning may still find what the features lack, but wrong labels look the same.
-        return "lp_ft", (
+        return "full", (
             f"{found}: {doubt}. Check first that the labels are right (tfft data check) and that "
             "the images show what they name; only changing all blocks could help."
         )
@@ -159,10 +160,9 @@ def from_fine_tuning(head: "HeadProbe", after: "ShortTraining") -> tuple[str, st
         f" validation images from {head.validation_loss:.3f} to {after.loss:.3f}, and top-1 from "
         f"{head.validation_top1:.1%} to {after.top1:.1%}"
     )
-    # The loss tells more than top-1, which a few images decide; and a training that gains nothing
-    # ends with the solved head, which validation images then keep.
+    # The loss tells more than top-1, which a few images decide.
     if after.loss < head.validation_loss:
-        return "lp_ft", f"{reached}: a longer one is worth it."
+        return "full", f"{reached}: a longer one is worth it."
     return "head_only", f"{reached}: no gain to be seen{_more_images(head)}."
 
 
@@ -182,12 +182,14 @@ def _more_images(head: "HeadProbe") -> str:
 
 def following(recipe: Recipe, strategy: str) -> Recipe:
     """Returns the recipe with another schedule: that of a recommended strategy."""
+    return _with_strategy(recipe, {"kind": strategy} if strategy == "head_only" else _FULL)
+
+
+def _with_strategy(recipe: Recipe, strategy: dict[str, Any]) -> Recipe:
     values = recipe.model_dump(mode="json")
     del values["train"]["phases"]
-    if strategy == "head_only":
-        values["train"]["strategy"] = strategy
-    else:
-        values["train"]["strategy"] = _FINE_TUNING
+    values["train"]["strategy"] = strategy
+    if strategy["kind"] != "head_only":
         # The rate was chosen for this optimizer.
         values["train"]["optimizer"] = {"name": "adamw"}
     return recipe_from_dict(values)
