@@ -156,7 +156,8 @@ def measure_advice(data: str, shared: Path) -> dict[str, Any]:
     """Asks `tfft advise`."""
     output = WORK / "recipes" / data / "written.yaml"
     output.unlink(missing_ok=True)
-    return dict(_run("advise", data, "head_only", shared, "--output", str(output)))
+    found = _run("advise", data, "head_only", shared, "--output", str(output))
+    return {name: value for name, value in found.items() if name != "recipe"}
 
 
 def table(cells: Cells) -> str:
