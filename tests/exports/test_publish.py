@@ -1,6 +1,7 @@
 """Publishing into a directory that a server polls: whole versions only, whatever happens."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -129,10 +130,34 @@ def test_what_is_no_saved_model_is_refused(small_run, tmp_path):
     assert not (tmp_path / "base").exists()
 
 
+def test_nothing_but_its_own_files_is_published(saved_model, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    (saved_model / "variables" / "same").symlink_to("variables.index")
+    (saved_model / "odd").symlink_to(tmp_path / "secret")
+    with pytest.raises(ModelFileError, match="has a link that leads outside of it: odd"):
+        publish(saved_model, tmp_path / "base")
+    (saved_model / "odd").unlink()
+    (saved_model / "odd").symlink_to("nowhere")
+    with pytest.raises(ModelFileError, match="odd cannot be published: a broken link"):
+        publish(saved_model, tmp_path / "base")
+    (saved_model / "odd").unlink()
+    os.mkfifo(saved_model / "odd")
+    with pytest.raises(ModelFileError, match="odd cannot be published: a named pipe, not a file"):
+        publish(saved_model, tmp_path / "base")
+    (saved_model / "odd").unlink()
+    with pytest.raises(UsageError, match="cannot be published into itself"):
+        publish(saved_model, saved_model / "versions")
+    assert not (tmp_path / "base").exists() and not (saved_model / "versions").exists()
+
+
 def test_a_publish_that_fails_leaves_nothing_behind(saved_model, tmp_path, monkeypatch):
     base = tmp_path / "colours"
     publish(saved_model, base)
-    (saved_model / "variables" / "gone").symlink_to("nowhere")
+
+    def fail(file, place):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("shutil.copyfile", fail)
     with pytest.raises(TfftError, match="cannot write"):
         publish(saved_model, base)
     assert _names(base) == [".tfft-publish-lock", "1"]

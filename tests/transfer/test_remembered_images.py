@@ -11,7 +11,7 @@ from progresses import Interrupting, Listening
 from shapes import LINEAR, shapes_recipe, write_backbone, write_photos
 
 from tfft.data.kept_splits import read_kept_splits
-from tfft.errors import DataError
+from tfft.errors import DataError, TfftWarning
 from tfft.evaluation.answers import load_answers
 from tfft.evaluation.calibrate import calibrate
 from tfft.evaluation.data import evaluation_images
@@ -20,6 +20,7 @@ from tfft.runs.run import Run
 from tfft.runtime.info import ModelInfo
 from tfft.runtime.load import load_predictor, read_model_info
 from tfft.runtime.local_info import keep_local_info, with_local_info
+from tfft.system.formats import RUN
 from tfft.system.progress import SILENT
 from tfft.transfer.train import resume, train
 
@@ -181,6 +182,7 @@ def test_a_run_of_an_older_format_is_measured_on_the_images_of_its_own_rule(
 ):
     old = Path(shutil.copytree(run.path, tmp_path / "old"))
     (old / "splits.csv").unlink()
+    RUN.write(old / "run.json", {**RUN.read(old / "run.json"), "splits_sha256": ""})
     info = read_model_info(old)
     by_name = {**info.data, "split_by": "name"}
     unsaid = {key: value for key, value in info.data.items() if key != "split_by"}
@@ -207,6 +209,19 @@ def test_an_export_remembers_the_images_of_its_run_on_this_machine(run: Run, tra
         evaluation_images(found, "test", None, SILENT)
     keep_local_info(export, "1", info.without_places())
     assert not found.splits.exists()
+
+
+def test_a_list_that_is_gone_is_missed(run: Run, trained: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(run.path, tmp_path / "copy"))
+    (copy / "splits.csv").unlink()
+    with pytest.warns(TfftWarning, match=r"copy/splits\.csv is gone, the list of the split"):
+        assert read_model_info(copy).splits is None
+    export = trained / "saved_models" / "shapes"
+    info = load_predictor(run.path).info
+    keep_local_info(export, "2", info)
+    (export / "local" / "2-splits.csv").unlink()
+    with pytest.warns(TfftWarning, match=r"2-splits\.csv is gone"):
+        assert with_local_info(info.without_places(), export, "2").splits is None
 
 
 def test_a_temperature_is_fitted_on_the_validation_images_of_the_run(run: Run, trained: Path):

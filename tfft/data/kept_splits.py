@@ -2,6 +2,7 @@
 
 import csv
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from tfft.data.dataset import SPLITS, Changes, ImageData
 from tfft.data.index import ImageIndex
-from tfft.errors import DataError
+from tfft.errors import DataError, TfftWarning
 from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path
 from tfft.system.formats import MODEL, RUN
@@ -169,17 +170,40 @@ def read_kept_splits(path: Path) -> KeptSplits:
     return KeptSplits(names, splits, digests, labels)
 
 
+def kept_list(file: Path) -> Path | None:
+    """Returns the list of a run or an export, None where there is none.
+
+    Warns where there should be one: other images may be counted than the run's.
+    """
+    if file.is_file():
+        return file
+    if _recorded_digest(file):
+        warnings.warn(
+            f"{file} is gone, the list of the split of each image: images are split as the recipe "
+            "says. Where they have changed since the training, some that the model was trained on "
+            "may be counted in tests",
+            TfftWarning,
+            stacklevel=2,
+        )
+    return None
+
+
+def _recorded_digest(file: Path) -> str | None:
+    """Returns the digest that a run or an export has of its list; None where there is none."""
+    if file.name == FILE_NAME:
+        return RUN.read_if_there(file.with_name("run.json")).get(SPLITS_DIGEST)
+    if file.parent.name == EXPORTS and file.name.endswith(OF_EXPORT):
+        record = file.with_name(f"{file.name.removesuffix(OF_EXPORT)}.json")
+        return MODEL.read_if_there(record).get(SPLITS_DIGEST)
+    return None
+
+
 def _require_as_recorded(file: Path) -> None:
     """Requires of the list of a run or an export that it is the one that its record tells of.
 
     Without its end, or beside another export, it would still be a list.
     """
-    recorded = None
-    if file.name == FILE_NAME:
-        recorded = RUN.read_if_there(file.with_name("run.json")).get(SPLITS_DIGEST)
-    elif file.parent.name == EXPORTS and file.name.endswith(OF_EXPORT):
-        record = file.with_name(f"{file.name.removesuffix(OF_EXPORT)}.json")
-        recorded = MODEL.read_if_there(record).get(SPLITS_DIGEST)
+    recorded = _recorded_digest(file)
     if recorded and recorded != file_sha256(file):
         raise DataError(
             f"{file} is damaged, or was changed since it was written. Put back a copy, or remove "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfft.data.kept_splits import FILE_NAME as SPLITS_FILE
+from tfft.data.kept_splits import kept_list
 from tfft.errors import ModelFileError, TfftError, UsageError
 from tfft.runs.hold import holder
 from tfft.runtime.info import DIGEST_KEY, FILE_NAME, ModelInfo
@@ -240,6 +241,5 @@ def _info(path: Path) -> ModelInfo:
         values = read_json(path)
     except TfftError as error:
         raise ModelFileError(f"the model has no description by tfft: {error}") from error
-    splits = path.with_name(SPLITS_FILE)
     described = ModelInfo.from_json(values, str(path))
-    return replace(described, splits=splits) if splits.is_file() else described
+    return replace(described, splits=kept_list(path.with_name(SPLITS_FILE)))

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from tfft.data.kept_splits import EXPORTS, OF_EXPORT, SPLITS_DIGEST
+from tfft.data.kept_splits import EXPORTS, OF_EXPORT, SPLITS_DIGEST, kept_list
 from tfft.runtime.info import ModelInfo
 from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path, read_json
@@ -52,8 +52,7 @@ def with_local_info(info: ModelInfo, export: Path, version: str) -> ModelInfo:
     local = ModelInfo.from_json(read_json(path), str(path))
     if local.without_places() != info:
         return info
-    splits = _splits(export, version)
-    return replace(local, splits=splits) if splits.is_file() else local
+    return replace(local, splits=kept_list(_splits(export, version)))
 
 
 def _path(export: Path, version: str) -> Path:

@@ -63,6 +63,18 @@ def scan_saved_model(directory: Path, what: str, allow: Collection[str] = ()) ->
         )
 
 
+def link_outside(directory: Path) -> str:
+    """Returns the name of a link below a directory that leads outside of it, "" if there is none.
+
+    Where the files are copied, a file of this machine that nobody meant to give away would be, too.
+    """
+    root = directory.resolve()
+    for path in directory.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            return path.relative_to(directory).as_posix()
+    return ""
+
+
 def _refusal(what: str, refused: dict[str, set[str]]) -> str:
     names = sorted(refused)[:_SHOWN]
     return (

@@ -19,6 +19,7 @@ from tfft.system.paths import expanded
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 from tfft.system.readable import install_command
+from tfft.untrusted.saved_model import link_outside
 
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
 _WHAT = (
@@ -102,13 +103,11 @@ def _files(directory: Path) -> dict[str, Path]:
         BackboneError: There are too many, or a link leads outside: what is packed into a saved
             model would then be a file of this machine that nobody meant to give away.
     """
-    root = directory.resolve()
-    for path in directory.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise BackboneError(
-                f"{directory} has a link that leads outside of it: {path.relative_to(directory)}. "
-                "Copy the module with the files that its links lead to: cp -RL"
-            )
+    if link := link_outside(directory):
+        raise BackboneError(
+            f"{directory} has a link that leads outside of it: {link}. Copy the module with the "
+            "files that its links lead to: cp -RL"
+        )
     files = {f.relative_to(directory).as_posix(): f for f in directory.rglob("*") if f.is_file()}
     size = sum(path.stat().st_size for path in files.values())
     _require_bounded(f"{directory} has", len(files), size)

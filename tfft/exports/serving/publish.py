@@ -13,9 +13,10 @@ from tfft.errors import ModelFileError, UsageError
 from tfft.exports.versions import next_version
 from tfft.runtime.load import find_saved_model, read_saved_model_info
 from tfft.system.files import atomic_directory, explained_os_errors
+from tfft.system.listing import file_fault
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable
-from tfft.untrusted.saved_model import scan_saved_model
+from tfft.untrusted.saved_model import link_outside, scan_saved_model
 
 # TF Serving ignores names that are not a number.
 _PREFIX = ".tfft-publish-"
@@ -61,9 +62,10 @@ def publish(
         progress: Where progress is reported.
 
     Raises:
-        ModelFileError: `model` is not a SavedModel that tfft wrote, or has operations that are not
-            allowed.
-        UsageError: The version exists already, or is not a number from 1 on.
+        ModelFileError: `model` is not a SavedModel that tfft wrote, has operations that are not
+            allowed, or has links that lead outside of it, or what is no file.
+        UsageError: The version exists already, or is not a number from 1 on; or `base_path` is
+            within `model`.
         TfftError: The disk is full, or `base_path` cannot be written to.
     """
     source = find_saved_model(Path(model))
@@ -76,6 +78,9 @@ def publish(
     if version is not None and version < 1:
         raise UsageError(f"a version is a number from 1 on. Received: {version}")
     scan_saved_model(source, str(source))
+    _require_own_files(source)
+    if base_path.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"a SavedModel cannot be published into itself. Received: {base_path}")
     with explained_os_errors(base_path):
         base_path.mkdir(parents=True, exist_ok=True)
         with _only_publisher(base_path):
@@ -90,6 +95,18 @@ def publish(
             with atomic_directory(target, prefix=_PREFIX) as temporary:
                 _copy(source, temporary, progress)
     return Published(str(source), str(target), number)
+
+
+def _require_own_files(source: Path) -> None:
+    """Requires that a directory has files alone, which are its own."""
+    if link := link_outside(source):
+        raise ModelFileError(
+            f"{source} has a link that leads outside of it: {link}. What it leads to would be "
+            "published, too; if that is meant, copy the SavedModel with it: cp -RL"
+        )
+    for path in source.rglob("*"):
+        if not path.is_dir() and (fault := file_fault(path)):
+            raise ModelFileError(f"{path} cannot be published: {fault}")
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:
