@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,6 @@ from tfft.data.examples import Images
 from tfft.data.kept_splits import write_kept_splits
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.images.spec import PixelSpec
-from tfft.model.head_size import HeadSize
 from tfft.runs.history import History, columns
 from tfft.runs.run import Run, record, record_engine
 from tfft.runtime.converted_predictor import BATCH_SIZE, may_convert
@@ -75,68 +75,24 @@ def train_again(
     Raises:
         TfftError: A feature is not finite, the disk is full, …
     """
-    started = time.perf_counter()
-    (phase,) = recipe.train.phases
-    assert isinstance(phase, LinearPhase)
     plan = _plan(recipe, data, template)
     if plan["phases"][0]["cache_bytes"] > recipe.train.cache.max_gb * 1e9:
-        return None  # the plan of the model says so
-    pixels = PixelSpec.from_json(template.pixels)
-    train, validation = (examples_of(data, split, pixels) for split in ("train", "validation"))
-    name, licence = template.spec
-    info = model_info(recipe, data, pixels, name, licence)
-    sizes = head_sizes(recipe, data)
-    with (
-        recorded_if_stopped(run),
-        closing(History(run.path)) as history,
-        ExitStack() as opened,
-    ):
-        write_kept_splits(run.splits_file, data)
-        PLAN.write(run.plan_file, plan)
-        BACKBONE.write(run.path / FILE_NAME, template.backbone)
-        record(
-            run,
-            status="running",
-            data=data.to_json(),
-            splits_sha256=file_sha256(run.splits_file),
-            seed=recipe.seed,
-            onednn=template.onednn,
-        )
-        try:
-            features = _features(recipe, template, (train, validation), run, opened, progress)
-        except _NotKeptError:
-            return None
-        solving = time.perf_counter()
-        solved = solve_heads(
-            {name: (config, sizes[name]) for name, config in recipe.heads.items()},
-            template.poolings,
-            features,
-            phase,
-            progress,
-        )
-        held_out = {f"outputs/{n}": s.held_out for n, s in solved.items() if s.held_out is not None}
-        if held_out:
-            write_arrays(run.before_refit_file, BEFORE_REFIT.stamped(held_out))
-        validated = {name: head.validation for name, head in solved.items() if head.validation}
-        now = time.perf_counter()
-        row = {
-            **{"phase": 1, "epoch": 1, "step": 0},
-            **columns("validation", validated),
-            **{"seconds": now - solving, "elapsed_seconds": now - started},
-        }
-        history.write([row])
-        weights = {name: head.weights for name, head in solved.items()}
-        with atomic_path(run.model_file) as temporary:
-            temporary.write_bytes(template.keras_file(weights, datetime.now()))
-        best = ({"phase": 1, "epoch": 1}, validated)
-        info = info.with_thresholds({name: head.thresholds for name, head in solved.items()})
-        finished = write_results(run, recipe, info, data, (train, validation), [row], best)
-        record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
-        _keep_converted(run, recipe, template, solved, sizes, features, validation)
+        return None  # the training with TensorFlow says so
+    with ExitStack() as opened:
+        training = _Training(recipe, data, template, run, opened, progress)
+        with recorded_if_stopped(run), closing(History(run.path)) as history:
+            training.begin(plan)
+            try:
+                features = training.features()
+            except _NotKeptError:
+                return None
+            solved = training.solved(features, history)
+            finished = training.finished(solved)
+        training.keep_converted(solved, features)
     return finished
 
 
-def _plan(recipe: Recipe, data: ImageData, template: Template) -> dict[str, object]:
+def _plan(recipe: Recipe, data: ImageData, template: Template) -> dict[str, Any]:
     """Returns the plan of the run that kept the template, for other images."""
     (phase,) = recipe.train.phases
     shapes, counts = template.content[2], data.counts
@@ -149,96 +105,162 @@ def _plan(recipe: Recipe, data: ImageData, template: Template) -> dict[str, obje
     return {**template.plan, "images": counts, "phases": [{**planned, **changed}]}
 
 
-def _features(
-    recipe: Recipe,
-    template: Template,
-    images: tuple[Images, Images],
-    run: Run,
-    opened: ExitStack,
-    progress: Progress,
-) -> Features:
-    """Returns the features of all images, `opened`; those that are not in the cache are computed.
+class _Training:
+    """What the steps of a training share; arguments as in `train_again`.
 
-    Raises:
-        _NotKeptError: They cannot be, without TensorFlow.
+    Args:
+        opened: Where what is read from the cache stays open.
     """
-    train, validation = images
-    cut = CutContent(*template.content)
-    engines: set[str] = set()
 
-    def function(_: np.ndarray) -> FrozenFunction:
-        return _converted_backbone(recipe, template, cut, train)
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: ImageData,
+        template: Template,
+        run: Run,
+        opened: ExitStack,
+        progress: Progress,
+    ) -> None:
+        self._started = time.perf_counter()
+        self._recipe, self._data, self._template = recipe, data, template
+        self._run, self._opened, self._progress = run, opened, progress
+        self._pixels = PixelSpec.from_json(template.pixels)
+        self._train = examples_of(data, "train", self._pixels)
+        self._validation = examples_of(data, "validation", self._pixels)
+        self._sizes = head_sizes(recipe, data)
+        self._history: list[dict[str, Any]] = []
 
-    part = FrozenPart(function, [cut], recipe.train.cache, progress)
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Writes what the run says from its beginning."""
+        run, data = self._run, self._data
+        write_kept_splits(run.splits_file, data)
+        PLAN.write(run.plan_file, plan)
+        BACKBONE.write(run.path / FILE_NAME, self._template.backbone)
+        record(
+            run,
+            status="running",
+            data=data.to_json(),
+            splits_sha256=file_sha256(run.splits_file),
+            seed=self._recipe.seed,
+            onednn=self._template.onednn,
+        )
 
-    def features(examples: Images, split: str) -> Sequence[Rows]:
-        rows = part.outputs(examples, split)
-        opened.callback(rows.close)
-        engines.update(rows.said("engine"))
-        resident = len(examples) * rows.content.row_bytes <= RESIDENT_BYTES
-        return [tensor[:] for tensor in rows.tensors] if resident else rows.tensors
+    def features(self) -> Features:
+        """Returns the features of all images; those that are not in the cache are computed.
 
-    found = Features(
-        features(train, "train"),
-        train.exact_targets(),
-        features(validation, "validation"),
-        validation.exact_targets(),
-    )
-    if engines:
-        record_engine(run, 1, ", ".join(sorted(engines)))
-    return found
+        Raises:
+            _NotKeptError: They cannot be, without TensorFlow.
+        """
+        cut = CutContent(*self._template.content)
+        part = FrozenPart(
+            lambda _: self._backbone(cut), [cut], self._recipe.train.cache, self._progress
+        )
+        engines: set[str] = set()
 
+        def features(examples: Images, split: str) -> Sequence[Rows]:
+            rows = part.outputs(examples, split)
+            self._opened.callback(rows.close)
+            engines.update(rows.said("engine"))
+            resident = len(examples) * rows.content.row_bytes <= RESIDENT_BYTES
+            return [tensor[:] for tensor in rows.tensors] if resident else rows.tensors
 
-def _converted_backbone(
-    recipe: Recipe, template: Template, cut: CutContent, train: Images
-) -> FrozenFunction:
-    """Returns the backbone as it was converted, which gives what the cache has of some photos."""
-    kept = kept_conversion(template.conversion)
-    if kept is None or kept.content is None:
-        raise _NotKeptError
-    function = FrozenFunction("xnnpack", TfliteWorkers(kept.content).map)
-    content = cut.of(train, recipe.train.cache.dtype)
-    with closing(open_rows(content, train.keys())) as rows:
-        known = np.flatnonzero(rows.segment_of >= 0)[:_COMPARED]
-        if len(known) < _COMPARED:
+        found = Features(
+            features(self._train, "train"),
+            self._train.exact_targets(),
+            features(self._validation, "validation"),
+            self._validation.exact_targets(),
+        )
+        if engines:
+            record_engine(self._run, 1, ", ".join(sorted(engines)))
+        return found
+
+    def _backbone(self, cut: CutContent) -> FrozenFunction:
+        """Returns the converted backbone, which gives what the cache has of some photos."""
+        kept = kept_conversion(self._template.conversion)
+        if kept is None or kept.content is None:
             raise _NotKeptError
-        expected = [tensor[known] for tensor in rows.tensors]
-    batch = next(iter(train.take(known).exact_batches(_COMPARED)))
-    (actual,) = function([batch["inputs"].numpy()])
-    if not outputs_agree(actual, expected):
-        raise _NotKeptError
-    return function
+        function = FrozenFunction("xnnpack", TfliteWorkers(kept.content).map)
+        content = cut.of(self._train, self._recipe.train.cache.dtype)
+        with closing(open_rows(content, self._train.keys())) as rows:
+            known = np.flatnonzero(rows.segment_of >= 0)[:_COMPARED]
+            if len(known) < _COMPARED:
+                raise _NotKeptError
+            expected = [tensor[known] for tensor in rows.tensors]
+        (actual,) = function([_pixels_of(self._train.take(known))])
+        if not outputs_agree(actual, expected):
+            raise _NotKeptError
+        return function
+
+    def solved(self, features: Features, history: History) -> dict[str, SolvedHead]:
+        """Solves the heads, and records the phase as one epoch."""
+        began = time.perf_counter()
+        recipe, sizes = self._recipe, self._sizes
+        (phase,) = recipe.train.phases
+        assert isinstance(phase, LinearPhase)
+        heads = {name: (config, sizes[name]) for name, config in recipe.heads.items()}
+        solved = solve_heads(heads, self._template.poolings, features, phase, self._progress)
+        held_out = {f"outputs/{n}": s.held_out for n, s in solved.items() if s.held_out is not None}
+        if held_out:
+            write_arrays(self._run.before_refit_file, BEFORE_REFIT.stamped(held_out))
+        now = time.perf_counter()
+        seconds = {"seconds": now - began, "elapsed_seconds": now - self._started}
+        of_heads = columns("validation", _validated(solved))
+        self._history.append({"phase": 1, "epoch": 1, "step": 0, **of_heads, **seconds})
+        history.write(self._history)
+        return solved
+
+    def finished(self, solved: Mapping[str, SolvedHead]) -> Run:
+        """Writes the model and what the run says of it, and records the run as finished."""
+        weights = {name: head.weights for name, head in solved.items()}
+        with atomic_path(self._run.model_file) as temporary:
+            temporary.write_bytes(self._template.keras_file(weights, datetime.now()))
+        name, licence = self._template.spec
+        info = model_info(self._recipe, self._data, self._pixels, name, licence)
+        finished = write_results(
+            self._run,
+            self._recipe,
+            info.with_thresholds({name: head.thresholds for name, head in solved.items()}),
+            self._data,
+            (self._train, self._validation),
+            self._history,
+            ({"phase": 1, "epoch": 1}, _validated(solved)),
+        )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record(self._run, status="finished", finished=now)
+        return finished
+
+    def keep_converted(self, solved: Mapping[str, SolvedHead], features: Features) -> None:
+        """Keeps the model as a TFLite file for predictions, if it gives the right answers.
+
+        They are those of its heads on the features of some validation images, whose pixels are made
+        as for a prediction.
+        """
+        template, heads = self._template, self._recipe.heads
+        weights = {name: head.weights for name, head in solved.items()}
+        content = template.tflite_file(weights) if may_convert() else None
+        if content is None:
+            return
+        some = self._validation.take(range(min(_COMPARED, len(self._validation))))
+        outputs = TfliteFunction(content)(_pixels_of(some))
+        expected = []
+        for name in template.outputs:
+            of_pooling = features.validation[template.poolings.index(heads[name].pooling)]
+            linear = weights[name].outputs(of_pooling[: len(some)])
+            expected.append(linear * self._sizes[name].deviation + self._sizes[name].mean)
+        if outputs_agree(outputs, expected):
+            key = conversion_key(model=file_sha256(self._run.model_file), batch_size=BATCH_SIZE)
+            about = {"backbone": template.spec[0], "recipe": self._recipe.name}
+            conversion = Conversion(content, template.outputs)
+            keep_conversion(key, conversion, {"what": "converted model", **about})
 
 
-def _keep_converted(
-    run: Run,
-    recipe: Recipe,
-    template: Template,
-    solved: Mapping[str, SolvedHead],
-    sizes: Mapping[str, HeadSize],
-    features: Features,
-    validation: Images,
-) -> None:
-    """Keeps the finished model as a TFLite file for predictions, if it gives the right answers.
+def _validated(solved: Mapping[str, SolvedHead]) -> dict[str, dict[str, float]]:
+    """Returns the metrics of the heads that have a target among the validation images."""
+    return {name: head.validation for name, head in solved.items() if head.validation}
 
-    They are those of its heads on the features of some validation images, whose pixels are made as
-    for a prediction.
-    """
-    weights = {name: head.weights for name, head in solved.items()}
-    content = template.tflite_file(weights) if may_convert() else None
-    if content is None:
-        return
-    index = validation.index.take(range(min(_COMPARED, len(validation))))
+
+def _pixels_of(images: Images) -> np.ndarray:
+    """Returns the pixels of a few images as for a prediction, float32 [n, h, w, channels]."""
+    index = images.index
     encoded = [index.read(position) for position in range(len(index))]
-    outputs = TfliteFunction(content)(
-        encoded_batch_to_pixels(encoded, validation.pixels, index.boxes)
-    )
-    expected = []
-    for name in template.outputs:
-        of_head = features.validation[template.poolings.index(recipe.heads[name].pooling)]
-        linear = weights[name].outputs(of_head[: len(index)])
-        expected.append(linear * sizes[name].deviation + sizes[name].mean)
-    if outputs_agree(outputs, expected):
-        key = conversion_key(model=file_sha256(run.model_file), batch_size=BATCH_SIZE)
-        about = {"what": "converted model", "backbone": template.spec[0], "recipe": recipe.name}
-        keep_conversion(key, Conversion(content, template.outputs), about)
+    return encoded_batch_to_pixels(encoded, images.pixels, index.boxes)
