@@ -126,6 +126,16 @@ def test_splits_are_kept(config):
     }
 
 
+def test_classes_that_are_called_as_splits_are_classes_where_that_is_said(config):
+    photos = place(config) / "photos"
+    (photos / "cat").rename(photos / "train")
+    (photos / "train" / "deep").mkdir()
+    (photos / "train" / "0.jpg").rename(photos / "train" / "deep" / "0.jpg")
+    (place(config) / "fixes.csv").write_text("path,label\ntrain/deep/0.jpg,dog\n")
+    (move,) = apply_labels(config.model_copy(update={"folders": "classes"})).moves
+    assert (move.file, move.to) == ("train/deep/0.jpg", "dog/deep/0.jpg")
+
+
 class Stop(BaseException):
     """Ends a process where it is."""
 

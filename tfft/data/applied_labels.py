@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tfft.config.data import ImageFolderData
-from tfft.data.dataset import Source, shown
+from tfft.data.dataset import shown
 from tfft.data.labels import read_labels, relabelled
 from tfft.data.sources.folder import images_in_folders, split_folders
 from tfft.errors import DataError, UsageError
@@ -152,9 +152,8 @@ def apply_labels(
             )
         notes: tuple[str, ...] = ()
         if entry is None:
-            source = images_in_folders(directory, may_be_splits=config.folders == "auto")
             place = removed_to or directory.parent / f"{directory.name}-removed"
-            entry, notes = _new_entry(source, directory, labels, place.absolute())
+            entry, notes = _new_entry(config, directory, labels, place.absolute())
         else:
             notes = (f"going on with what was begun {entry.time}, of {entry.labels}",)
         moves = tuple(Move(*pair) for pair in entry.moves)
@@ -265,9 +264,11 @@ def _result(
 
 
 def _new_entry(
-    source: Source, directory: Path, labels: Path, removed_to: Path
+    config: ImageFolderData, directory: Path, labels: Path, removed_to: Path
 ) -> tuple[_Entry, tuple[str, ...]]:
     """Returns the moves that labels ask for, and remarks."""
+    may_be_splits = config.folders == "auto"
+    source = images_in_folders(directory, may_be_splits)
     if removed_to.resolve().is_relative_to(directory.resolve()):
         raise UsageError(
             f"removed photos would be counted again: choose a folder that is not within "
@@ -275,7 +276,7 @@ def _new_entry(
         )
     wanted = read_labels(labels)
     new = relabelled(source, wanted, labels.name)
-    depth = 1 if split_folders(directory) else 0
+    depth = 1 if may_be_splits and split_folders(directory) else 0
     faults: list[str] = []
     taken: set[Path] = set()
     moves = []
