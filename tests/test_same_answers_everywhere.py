@@ -21,7 +21,7 @@ def models(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     run = tfft.train(
         "classifier",
         data=shared_data / "flowers160",
-        overrides={"image.size_px": 160, "image.resize_px": 192},
+        overrides={"image.size_px": 128, "image.resize_px": 152},
         run=root / "run",
     )
     exported = tfft.export(run.path, output=root / "saved_models", tflite={"timed": False})

@@ -8,6 +8,7 @@ from backbones.transfer_matrix import (
     WAYS,
     assert_only_the_unfrozen_changed,
     assert_saved_forms_agree,
+    exported_in_this_suite,
     train_cell,
 )
 
@@ -40,8 +41,9 @@ _CELLS = [(name, *way) for name in _BACKBONES for way in WAYS]
     ],
 )
 def test_every_way_of_training_keeps_what_it_should(
-    name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path
+    name: str, unfreeze: str, batch_norm: str, pictures: Path, tmp_path: Path, request
 ):
     cell = train_cell(_BACKBONES[name], unfreeze, pictures, tmp_path / "run", batch_norm)
     assert_only_the_unfrozen_changed(cell, unfreeze, batch_norm)
-    assert_saved_forms_agree(cell, tmp_path)
+    exported = exported_in_this_suite(unfreeze, request)
+    assert_saved_forms_agree(cell, tmp_path, exported=exported)

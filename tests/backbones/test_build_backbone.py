@@ -115,7 +115,11 @@ def test_every_tensor_that_crosses_the_cut_is_handed_over():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [LITE, QUARTER_MOBILENET, NASNET], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "config",
+    [LITE, QUARTER_MOBILENET, pytest.param(NASNET, marks=pytest.mark.full)],
+    ids=lambda c: c.name,
+)
 def test_the_same_seed_gives_the_same_weights(config: BackboneConfig):
     first, again, other = (build_backbone(config, 32, seed=seed) for seed in (7, 7, 8))
     assert first.weights_digest == again.weights_digest
@@ -126,7 +130,11 @@ def test_the_same_seed_gives_the_same_weights(config: BackboneConfig):
     ("config", "numbered_by_keras"),
     [
         pytest.param(application("MobileNetV3Small"), "activation_17", id="MobileNetV3Small"),
-        pytest.param(NASNET, "activation_187", marks=pytest.mark.slow, id="NASNetMobile"),
+        pytest.param(
+            *(NASNET, "activation_187"),
+            marks=[pytest.mark.slow, pytest.mark.full],
+            id="NASNetMobile",
+        ),
     ],
 )
 def test_layers_have_the_same_names_however_often_they_are_built(config, numbered_by_keras):

@@ -141,8 +141,17 @@ def test_batch_norm_adapts_in_unfrozen_blocks_and_only_there(modules, module, un
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("unfreeze", UNFREEZE)
+@pytest.mark.parametrize(
+    ("module", "unfreeze"),
+    [
+        pytest.param(
+            *(module, unfreeze),
+            marks=() if unfreeze == "whole" or module == "training_argument" else pytest.mark.full,
+        )
+        for module in MODULES
+        for unfreeze in UNFREEZE
+    ],
+)
 def test_every_saved_form_answers_like_the_trained_model(modules, module, unfreeze, tmp_path):
     classifier = classifier_on(built(modules[module]))
     mode = "adapt" if unfreeze == "whole" and module == "training_argument" else "frozen"

@@ -13,6 +13,7 @@ from backbones.transfer_matrix import (
     WAYS,
     assert_only_the_unfrozen_changed,
     assert_saved_forms_agree,
+    exported_in_this_suite,
     recipe_of,
     train_cell,
 )
@@ -257,10 +258,11 @@ def test_a_head_can_start_as_the_classifier_of_the_run(dogs: Path, pictures: Pat
     ],
 )
 def test_every_way_of_training_keeps_what_it_should(
-    source: str, unfreeze: str, batch_norm: str, files: Path, dogs: Path, pictures, tmp_path
+    source: str, unfreeze: str, batch_norm: str, files, dogs: Path, pictures, tmp_path, request
 ):
     file = {"kind": "keras", "path": str(files / "flat.keras"), "input_range": [0, 1]}
     backbone = file if source == "file" else {"kind": "keras", "path": str(dogs)}
     cell = train_cell(backbone, unfreeze, pictures, tmp_path / "run", batch_norm)
     assert_only_the_unfrozen_changed(cell, unfreeze, batch_norm)
-    assert_saved_forms_agree(cell, tmp_path)
+    exported = exported_in_this_suite(unfreeze, request)
+    assert_saved_forms_agree(cell, tmp_path, exported=exported)

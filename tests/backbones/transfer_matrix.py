@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
@@ -78,6 +79,11 @@ def train_cell(
     return Cell(run, values(before), values(after), statistics(before))
 
 
+def exported_in_this_suite(unfreeze: str, request: pytest.FixtureRequest) -> bool:
+    """Whether a test exports its run: where all of it was trained; outside the sample always."""
+    return unfreeze == "whole" or request.node.get_closest_marker("full") is not None
+
+
 def values(backbone: Backbone) -> dict[str, list[np.ndarray]]:
     """The variables of each block."""
     return {b.name: [w.numpy() for x in b.layers for w in x.weights] for b in backbone.blocks}
@@ -109,8 +115,13 @@ def assert_only_the_unfrozen_changed(cell: Cell, unfreeze: str, batch_norm: str)
         assert statistics_changed == moves, name
 
 
-def assert_saved_forms_agree(cell: Cell, directory: Path, *, saved_again: bool = True) -> None:
-    """The `.keras` file saves and loads the same; SavedModel and TFLite pass their checks.
+def assert_saved_forms_agree(
+    cell: Cell, directory: Path, *, exported: bool, saved_again: bool = True
+) -> None:
+    """The `.keras` file saves and loads the same; if `exported`, the others pass their checks.
+
+    What an export holds doesn't depend on how its weights came about: in the sample that the slow
+    suite runs, one way of training is exported for all (`exported_in_this_suite`).
 
     Layers whose own config does not load (KerasHub 0.32's of ViT) cannot be `saved_again` once
     they were loaded.
@@ -124,6 +135,8 @@ def assert_saved_forms_agree(cell: Cell, directory: Path, *, saved_again: bool =
         m.predict(images.astype(np.float32), verbose=0)["label"] for m in (model, again)
     )
     np.testing.assert_array_equal(first, second)
+    if not exported:
+        return
     written = export(cell.run, output=directory / "saved_models", tflite={"timed": False})
     assert written.savedmodel is not None
     assert set(written.tflite) >= {"float32"}

@@ -39,13 +39,17 @@ def _require_one(done: list[tuple[int, str]]) -> None:
         assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.full)])
-def test_of_several_trainings_of_one_run_one_holds_it(recipe: Path, tmp_path: Path, times: int):
+@pytest.mark.parametrize(
+    ("times", "processes"), [(1, 3), pytest.param(5, 4, marks=pytest.mark.full)]
+)
+def test_of_several_trainings_of_one_run_one_holds_it(
+    recipe: Path, tmp_path: Path, times: int, processes: int
+):
     cwd = tmp_path / "cwd"
     cwd.mkdir()
     for number in range(times):
         words = ["train", recipe, "--run", f"same-{number}", "-q"]
-        done = _all_at_once([words] * 4, cwd)
+        done = _all_at_once([words] * processes, cwd)
         _require_one(done)
         assert sum(code == 0 for code, _ in done) == 1
         run = Run(cwd / f"same-{number}")
@@ -58,18 +62,22 @@ def test_of_several_trainings_of_one_run_one_holds_it(recipe: Path, tmp_path: Pa
     tally("races", promise, tried=2 * times, held=2 * times)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.full)])
-def test_exports_at_once_have_versions_of_their_own(small_run: Path, tmp_path: Path, times: int):
+@pytest.mark.parametrize(
+    ("times", "processes"), [(1, 2), pytest.param(5, 3, marks=pytest.mark.full)]
+)
+def test_exports_at_once_have_versions_of_their_own(
+    small_run: Path, tmp_path: Path, times: int, processes: int
+):
     cwd = tmp_path / "cwd"
     cwd.mkdir()
     run = Path(shutil.copytree(small_run, cwd / "run"))
     before = len(recorded_exports(run))
     words = ["export", run, "--format", "tflite", "--set", "export.tflite.timed=false", "-q"]
     for number in range(1, times + 1):
-        done = _all_at_once([words] * 3, cwd)
-        assert [code for code, _ in done] == [0, 0, 0], done
+        done = _all_at_once([words] * processes, cwd)
+        assert [code for code, _ in done] == [0] * processes, done
         exported = cwd / "saved_models" / "colours" / "tflite"
-        assert saved_versions(exported) == list(range(1, 3 * number + 1))
-        assert len(recorded_exports(run)) == before + 3 * number
+        assert saved_versions(exported) == list(range(1, processes * number + 1))
+        assert len(recorded_exports(run)) == before + processes * number
     promise = "Exports of one run at once get versions of their own, and the run knows them all."
     tally("races", promise, tried=times, held=times)

@@ -132,9 +132,9 @@ def _dogs(shared_data: Path) -> dict[str, object]:
 
 
 def _flowers(shared_data: Path) -> dict[str, object]:
-    """Half of the photos of flowers that are for training."""
+    """A quarter of the photos of flowers that are for training."""
     flowers = str(shared_data / "flowers160")
-    return {"data.path": flowers, "data.fraction": 0.5, "image.resize_px": 112}
+    return {"data.path": flowers, "data.fraction": 0.25, "image.resize_px": 112}
 
 
 @pytest.mark.slow

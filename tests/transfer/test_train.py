@@ -166,16 +166,6 @@ def test_batch_norm_statistics_move_only_when_asked(
 
 
 @pytest.mark.slow
-def test_cached_features_train_the_same_head_as_images_do(photos: Path, tmp_path: Path):
-    cached = train(shapes_recipe(photos, HEADS, keep_best=False), run=tmp_path / "cached")
-    recipe = shapes_recipe(photos, HEADS, keep_best=False, cache={"mode": "off"})
-    streamed = train(recipe, run=tmp_path / "streamed")
-    one, other = weights_of(cached.path), weights_of(streamed.path)
-    for name in one:
-        np.testing.assert_allclose(one[name], other[name], atol=1e-4, err_msg=name)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("piece", "checkpoints_after", "place"),
     [
@@ -211,6 +201,10 @@ def test_an_interrupted_schedule_ends_with_the_weights_of_one_that_was_not(
         train(recipe, run=tmp_path / "cut", progress=Interrupting(piece))
     record = json.loads((tmp_path / "cut" / "run.json").read_text())
     assert record["status"] == "interrupted"
+    if piece > 3:  # after an epoch it can be used as it is
+        assert all(np.isfinite(value).all() for value in weights_of(tmp_path / "cut").values())
+        best = json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]
+        assert best["phase"] in range(1, 4)
     heard = Listening()
     again = resume(tmp_path / "cut", progress=heard)
     assert [text for text in heard.messages if text.startswith("going on")] == (
@@ -245,14 +239,6 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
 
 def _figures(row: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in row.items() if "second" not in name}
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_can_be_used_as_it_is(photos: Path, tmp_path: Path):
-    with pytest.raises(KeyboardInterrupt):
-        train(shapes_recipe(photos, HEADS, ALL), run=tmp_path / "cut", progress=Interrupting(6))
-    assert all(np.isfinite(value).all() for value in weights_of(tmp_path / "cut").values())
-    assert json.loads((tmp_path / "cut" / "metrics.json").read_text())["best"]["phase"] == 1
 
 
 @pytest.mark.slow
