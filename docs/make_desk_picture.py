@@ -20,8 +20,8 @@ import tfft
 
 TARGET = Path(__file__).with_name("desk.png")
 DIGITS, WRONG = 600, 20
-WINDOW_PX = {"width": 1180, "height": 700}
-COLOURS = 128
+WINDOW_PX = {"width": 1280, "height": 700}
+COLOURS = 200
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LONGEST_MS = 600_000
 
@@ -42,7 +42,7 @@ def main() -> None:
             page.locator("#strip").wait_for(timeout=LONGEST_MS)
             page.locator("#strip").wait_for(state="hidden", timeout=LONGEST_MS)
             page.get_by_role("listbox").get_by_role("option").first.focus()
-            for key in ("a", "a", "c", "a", "Delete"):
+            for key in ("a", "a", "a", "a", "Delete"):
                 page.keyboard.press(key)
                 page.wait_for_timeout(500)
             page.wait_for_timeout(7000)  # until the last message is gone

@@ -17,6 +17,16 @@ export const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} 
 export const number = (value) => value.toLocaleString("en");
 export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 
+const drawn = new Map();
+// Says whether something is another value than the last time under this name: what is drawn again
+// loses the focus, and an open list closes.
+export function isNews(name, value) {
+  const text = JSON.stringify(value);
+  if (drawn.get(name) === text) return false;
+  drawn.set(name, text);
+  return true;
+}
+
 let clearing = 0;
 // Says something on the page, also to who hears it read.
 export function say(text) {

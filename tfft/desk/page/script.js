@@ -1,6 +1,6 @@
 // The page of a desk: which photos are shown, what the keys and buttons do.
 import * as api from "./api.js";
-import { byId, counted, number, say } from "./dom.js";
+import { byId, counted, isNews, number, say } from "./dom.js";
 import * as grid from "./grid.js";
 import * as look from "./look.js";
 import { suggestion } from "./photo.js";
@@ -49,6 +49,7 @@ function nothing() {
 const turn = (to, options) => (to === null ? Promise.resolve() : load(to, options));
 
 function options(select, entries) {
+  if (!isNews(select.id, entries)) return;
   const kept = select.value;
   select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
   if (entries.some(([value]) => value === kept)) select.value = kept;

@@ -1,5 +1,5 @@
 // The view of what is computed: the audit, a training, and how the new model compares.
-import { byId, counted, element, number, percent } from "./dom.js";
+import { byId, counted, element, isNews, number, percent } from "./dom.js";
 
 const NAMES = { audit: "Auditing", train: "Training" };
 const ENDS = { running: "", finished: "", stopped: "It was stopped.", failed: "It failed:" };
@@ -17,7 +17,7 @@ export function show(state, look) {
   byId("job").hidden = !job || job.status === "finished";
   if (job) showJob(job, running);
   byId("result").hidden = !training;
-  if (training) byId("result").replaceChildren(...result(training, look));
+  if (training && isNews("result", training)) byId("result").replaceChildren(...result(training, look));
 }
 
 function showJob(job, running) {
