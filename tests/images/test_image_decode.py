@@ -98,6 +98,8 @@ def test_the_first_bytes_decide_the_format():
         (b"\0\0\0\x1cftypavif" + bytes(20), "a HEIF or AVIF image"),
         (b"\xff\xd8\xff\xe0" + bytes(20), "a broken JPEG image"),
         (b"\x89PNG\r\n\x1a\n", "a broken PNG image"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI" + bytes(range(30)), "a broken PNG image: its header"),
+        (b"BM" + bytes(12) + b"\x0c\0\0\0" + bytes(range(40)), "a BMP image of an old kind$"),
     ],
 )
 def test_what_is_no_image_is_refused_with_the_reason(content, reason):

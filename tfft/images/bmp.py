@@ -16,7 +16,13 @@ SMALLEST_HEADER = 40
 
 
 def bmp_size(encoded: bytes) -> tuple[int, int]:
-    """Returns the (height, width) that the header announces; a width below zero counts as 0."""
+    """Returns the (height, width) that the header announces; a width below zero counts as 0.
+
+    Raises:
+        DataError: It is a header of an old kind, which has them elsewhere.
+    """
+    if _number(encoded[14:18]) < SMALLEST_HEADER:
+        raise DataError("a BMP image of an old kind")
     height, width = _number(encoded[22:26], signed=True), _number(encoded[18:22], signed=True)
     return abs(height), max(width, 0)
 
@@ -28,13 +34,13 @@ def check_bmp(encoded: bytes) -> None:
         DataError: It is compressed, of an old kind, has other than 1, 4, 8, 24 or 32 bits a pixel,
             or is truncated.
     """
+    height, width = bmp_size(encoded)
     bits, compression = _number(encoded[28:30]), _number(encoded[30:34])
-    if _number(encoded[14:18]) < SMALLEST_HEADER or bits not in BITS:
-        raise DataError(f"a BMP image of an old kind or with {bits} bits a pixel")
+    if bits not in BITS:
+        raise DataError(f"a BMP image with {bits} bits a pixel")
     has_bgr_masks = compression == BIT_FIELDS and encoded[54:66] == BGR_MASKS
     if compression and not (bits == 32 and has_bgr_masks):
         raise DataError("a compressed BMP image; only uncompressed ones are read")
-    height, width = bmp_size(encoded)
     if _number(encoded[10:14]) + _row_bytes(bits, width) * height > len(encoded):
         raise DataError("a broken BMP image: the file is truncated")
 

@@ -93,7 +93,7 @@ def announced_size(encoded: bytes, kind: str) -> tuple[int, int]:
     """Returns (height, width) from the header of an image of format `kind`, or zeros.
 
     Raises:
-        DataError: A GIF ends before its first frame does.
+        DataError: A GIF ends before its first frame does; a BMP has a header of an old kind.
     """
     return _SIZES[kind](encoded)
 

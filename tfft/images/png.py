@@ -40,7 +40,9 @@ class _Header:
 
 
 def png_size(encoded: bytes) -> tuple[int, int]:
-    """Returns the (height, width) that the header announces."""
+    """Returns the (height, width) that the header announces; zeros if it does not come first."""
+    if encoded[12:16] != b"IHDR":
+        return 0, 0
     return int.from_bytes(encoded[20:24], "big"), int.from_bytes(encoded[16:20], "big")
 
 
