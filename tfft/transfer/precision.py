@@ -42,8 +42,7 @@ def warn_if_slower(
     if policy == "float32" or on_gpu():
         return
     progress.message(f"timing a step in {policy} and in float32")
-    (drawn,) = prepared.examples("train").exact_batches(_IMAGES).take(1)
-    batch: Batch = (drawn["inputs"],), drawn["targets"]
+    batch = _first_images(prepared)
     mixed, plain = (_step_s(recipe, prepared, plan, each, batch) for each in (policy, "float32"))
     if mixed > plain:
         warnings.warn(
@@ -53,6 +52,11 @@ def warn_if_slower(
             TfftWarning,
             stacklevel=2,
         )
+
+
+def _first_images(prepared: Prepared) -> Batch:
+    (drawn,) = prepared.examples("train").exact_batches(_IMAGES).take(1)
+    return (drawn["inputs"],), drawn["targets"]
 
 
 def _step_s(
