@@ -256,9 +256,9 @@ def cells_to_measure() -> Iterator[Cell]:
     sides = ("import", BEFORE, NOW)
     yield Cell("relabel", "changed", (f"{RELABELLED} of 1,226 relabelled",), _relabelled, sides)
     yield Cell("add", "changed", (f"{ADDED} added to 1,226",), _added, sides)
-    yield Cell("predict-one", "predict", ("one photo",), _predict_one, sides)
+    yield Cell("predict-one", "answers", ("one photo",), _predict_one, sides)
     least = ("decoding", "forward", BEFORE, NOW)
-    yield Cell("predict-many", "predict", ("786 photos",), _predict_many, least)
+    yield Cell("predict-many", "answers", ("786 photos",), _predict_many, least)
 
 
 def _training(
@@ -418,9 +418,8 @@ class Seconds:
     partly: bool = False
 
     def __str__(self) -> str:
-        digits = 1 if self.wall < 20 else 0
-        sign = "≈ " if self.partly else ""
-        return f"{sign}{self.wall:,.{digits}f} / {self.cpu:,.{digits}f}"
+        wall, cpu = (f"{s:,.{1 if s < 20 else 0}f}" for s in (self.wall, self.cpu))
+        return f"{'≈ ' if self.partly else ''}{wall} / {cpu}"
 
 
 def seconds_of(cells: Cells, cell: Cell, side: str) -> Seconds | None:

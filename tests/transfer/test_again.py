@@ -11,8 +11,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from drawn_scenes import scenes_recipe, write_scenes
 from PIL import Image
-from shapes import LINEAR, shapes_recipe, write_backbone, write_photos
+from shapes import LINEAR, shapes_recipe, small_backbone, write_backbone, write_photos
 
 from tfft.cache.templates import template_directory
 from tfft.config.loading.load import dump_recipe
@@ -247,3 +248,29 @@ def test_without_the_converted_backbone_new_photos_are_trained_on_all_the_same(
     run = train(_relabelled(place, copy), run=copy / "again")
     assert run.status == "finished"
     assert (run.path / "checkpoints").is_dir()
+
+
+@pytest.mark.slow
+def test_heads_for_classes_labels_and_numbers_are_filled_in_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TFFT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TFFT_ENGINE", "auto")
+    (tmp_path / "scenes" / "pictures").mkdir(parents=True)
+    manifest = write_scenes(tmp_path / "scenes" / "pictures")
+    backbone = small_backbone(write_backbone(tmp_path / "scenes"))
+    recipe = scenes_recipe(manifest, backbone, LINEAR)
+    heads = {name: h for name, h in recipe.model_dump()["heads"].items() if h["kind"] != "box"}
+    for head in heads.values():
+        head["dropout"] = 0.0
+    recipe = Recipe.model_validate({**recipe.model_dump(), "heads": heads})
+    first = train(recipe, run=tmp_path / "first")
+    _without_tensorflow(monkeypatch)
+    again = train(recipe, run=tmp_path / "again")
+    _require_equal_weights(again.path, first.path)
+    assert again.metrics == first.metrics
+    photos = [file.read_bytes() for file in sorted(manifest.parent.rglob("*.png"))[:8]]
+    expected = load_predictor(again.path, engine="keras").answers_from_bytes(photos)
+    answers = load_predictor(again.path).answers_from_bytes(photos)
+    for name in heads:
+        np.testing.assert_allclose(answers[name], expected[name], rtol=1e-3, atol=1e-4)
