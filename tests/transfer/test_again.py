@@ -19,6 +19,7 @@ from tfft.cache.templates import template_directory
 from tfft.config.loading.load import dump_recipe
 from tfft.config.recipe import Recipe
 from tfft.runtime.load import load_predictor
+from tfft.system.formats import TEMPLATE
 from tfft.system.progress import SILENT
 from tfft.transfer.description import load_of_recipe
 from tfft.transfer.start import train
@@ -173,6 +174,16 @@ def _lead_out(entry: Path) -> None:
     record = json.loads((entry / "entry.json").read_text())
     record["files"] = {"../secret": {"size": 0, "sha256": ""}}
     (entry / "entry.json").write_text(json.dumps(record))
+
+
+def test_a_model_that_says_other_things_than_are_asked_for_is_not_filled_in(
+    place: Path, copy: Path
+):
+    (entry,) = template_directory().iterdir()
+    record = entry / "entry.json"
+    TEMPLATE.write(record, {**TEMPLATE.read(record), "values": {}})
+    recipe = _recipe(place)
+    assert template_for(recipe, load_of_recipe(recipe, SILENT)) is None
 
 
 @pytest.mark.parametrize("damage", [_cut_off, _flip, _lead_out])

@@ -27,7 +27,7 @@ from tfft.config.model import ApplicationBackbone, KerasBackbone, LiteBackbone
 from tfft.config.recipe import Recipe
 from tfft.config.train import LinearPhase
 from tfft.data.dataset import ImageData
-from tfft.errors import BackboneError
+from tfft.errors import BackboneError, TfftError
 from tfft.model.head_size import HeadSize
 from tfft.system.digests import file_sha256
 from tfft.system.machine import has_gpu
@@ -133,7 +133,15 @@ def template_for(recipe: Recipe, data: ImageData) -> Template | None:
     """Returns the template that a run of a recipe can fill; None if there is none."""
     key = template_key(recipe, data)
     kept = kept_template_of(key) if key else None
-    return Template.from_kept(kept) if kept else None
+    try:
+        return Template.from_kept(kept) if kept else None
+    except (
+        TfftError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # it says other things than this version asks for
+        return None
 
 
 def template_key(recipe: Recipe, data: ImageData) -> str | None:
