@@ -1,6 +1,7 @@
 """What each head reaches without looking at an image: what a trained one has to beat."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,8 @@ def _measured(
     assert isinstance(config, BoxHead)
     from tfft.model.losses import box_loss  # it starts TensorFlow, in which boxes are trained
 
-    losses = box_loss(config)(targets, outputs.astype(np.float32))
+    loss: Any = box_loss(config)  # it takes arrays too
+    losses = loss(targets, outputs.astype(np.float32))
     return np.asarray(losses, np.float64), iou(outputs, targets)
 
 

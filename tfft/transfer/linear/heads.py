@@ -97,7 +97,7 @@ def solve_heads(
         if config.kind != "regression":
             probabilities = sigmoid if config.kind == "multi_label" else softmax
             held_out = probabilities(solution.chosen.outputs(features.validation[column][:]))
-        if config.kind == "multi_label" and len(held_out):
+        if config.kind == "multi_label" and held_out is not None and len(held_out):
             thresholds = best_thresholds(held_out, features.validation_targets[config.target])
         solved[name] = SolvedHead(
             solution.refitted or solution.chosen,
