@@ -27,40 +27,47 @@ class LabelErrors:
 
 
 def find_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> LabelErrors:
-    """Finds the labels that out-of-fold answers contradict with confidence.
+    """Finds the labels that out-of-fold answers contradict, as many as are likely wrong.
 
-    An example counts for a class if the probability of that class is at least as high as it is on
-    the average where the class is the label; if several classes are so probable, for the most
-    probable one. Counts by label and this class, scaled to the number of examples of each label,
-    estimate how labels and true classes occur together. Suspects are those that count for another
-    class than their label, and whose most probable class that is.
+    How many that are is estimated by confident learning. An example counts for a class if the
+    probability of that class is at least as high as it is on the average where the class is the
+    label; if several classes are so probable, for the most probable one. Counts by label and this
+    class, scaled to the number of examples of each label, are the joint distribution of labels and
+    true classes; what lies off its diagonal is wrong.
+
+    Suspects are examples for which another class is more probable than their label. They are ranked
+    by the probability of their label, and by what it lies below that of the other class; the sum of
+    both ranks is their order.
 
     Args:
         probabilities: Out-of-fold probabilities, float [N, classes].
         labels: Class that each example is labelled with, int64 [N].
 
     Source: Northcutt, Jiang, Chuang 2021, "Confident learning: estimating uncertainty in dataset
-    labels" (the confident joint and its calibration).
+    labels" (the confident joint, its calibration, and both ranks).
     """
+    joint = _joint(probabilities, labels)
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    above = probabilities.max(axis=1) - own
+    doubted = np.flatnonzero(above > 0)
+    ranks = [np.argsort(np.argsort(of, kind="stable")) for of in (own[doubted], -above[doubted])]
+    order = doubted[np.argsort(ranks[0] + ranks[1], kind="stable")]
+    suspects = order[: round(joint.sum() - np.trace(joint))]
+    return LabelErrors(suspects, probabilities.argmax(axis=1)[suspects], joint)
+
+
+def _joint(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the estimated number of examples by label and true class, float64."""
     examples, classes = probabilities.shape
     counts = np.bincount(labels, minlength=classes)
     own = probabilities[np.arange(examples), labels].astype(np.float64)
     sums = np.bincount(labels, own, minlength=classes)
     thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    counted_for = np.where(confident.max(axis=1) >= 0.0, confident.argmax(axis=1), labels)
-    joint = np.zeros((classes, classes))
     is_counted = confident.max(axis=1) >= 0.0
-    np.add.at(joint, (labels[is_counted], counted_for[is_counted]), 1.0)
+    joint = np.zeros((classes, classes))
+    np.add.at(joint, (labels[is_counted], confident.argmax(axis=1)[is_counted]), 1.0)
     empty = joint.sum(axis=1) == 0
     joint[empty, empty] = 1.0
     joint *= (counts / joint.sum(axis=1))[:, None]
-    is_suspect = (counted_for != labels) & (counted_for == probabilities.argmax(axis=1))
-    suspects = np.flatnonzero(is_suspect)
-    order = _likeliest_first(own[suspects], probabilities.max(axis=1)[suspects])
-    return LabelErrors(suspects[order], counted_for[suspects][order], joint)
-
-
-def _likeliest_first(of_label: np.ndarray, of_other: np.ndarray) -> np.ndarray:
-    """Returns the order by the probability of the label less that of the class in its place."""
-    return np.argsort(of_label - of_other, kind="stable")
+    return joint
