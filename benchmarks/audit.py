@@ -37,6 +37,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
 SHARES, KINDS = (0.05, 0.1), ("chance", "similar")
 SEEDS = {"flowers": (0, 1, 2), "crops": (0,)}
 FOLDS = 5
+# Lists of which a person is assumed to mend the first.
+MENDED = ("audit", "cleanlab")
 ROUNDS = 3
 # How cleanlab is asked: with what its own documentation calls first.
 _CLEANLAB = """
@@ -184,7 +186,7 @@ def _cell(
         better[looked_at] = true[looked_at]
         return better
 
-    def quality(found: np.ndarray) -> dict[str, float]:
+    def quality(name: str, found: np.ndarray) -> dict[str, float]:
         hits = is_wrong[found]
         return {
             "length": len(found),
@@ -192,7 +194,7 @@ def _cell(
             "recall": float(hits.sum() / wrong),
             "precision_of_first_half": float(hits[: wrong // 2].mean()) if len(found) else 0.0,
             "mended": int(hits[:wrong].sum()),
-            "top1": top1(mended(found)),
+            **({"top1": top1(mended(found))} if name in MENDED else {}),
         }
 
     return {
@@ -202,7 +204,7 @@ def _cell(
         "expected": find_label_errors(answers.from_unsuspected, labels).expected,
         "inverse_regularization": answers.inverse_regularization,
         "top1": {"as_they_are": top1(labels), "true": top1(true)},
-        "lists": {name: quality(found) for name, found in lists.items()},
+        "lists": {name: quality(name, found) for name, found in lists.items()},
     }
 
 
@@ -251,7 +253,7 @@ def measure_cost(cells: Cells, shared: Path, directory: Path) -> None:
         cells.put({"images": images, "cached_features": measuring, "again": again}, **key)
 
 
-def _means(cells: Cells, of: Callable[[dict[str, Any]], Any]) -> list[tuple[list[str], Any]]:
+def _rows(cells: Cells, of: Callable[[list[dict[str, Any]]], list[str]]) -> list[list[str]]:
     """Returns a row for each data set, share and kind: its first columns, and `of` its cells."""
     rows = []
     for data in SEEDS:
@@ -263,7 +265,7 @@ def _means(cells: Cells, of: Callable[[dict[str, Any]], Any]) -> list[tuple[list
                 found = [cell for key in keys if (cell := cells.get(**key))]
                 if found:
                     wrong = f"{mean(cell['wrong'] for cell in found):.0f}"
-                    rows.append(([data, f"{100 * share:.0f} %", kind, wrong], of(found)))
+                    rows.append([data, f"{100 * share:.0f} %", kind, wrong, *of(found)])
     return rows
 
 
@@ -281,40 +283,40 @@ def lists_table(cells: Cells) -> str:
             texts.append("{:.0f}: {:.2f}, {:.2f}".format(*numbers))
         return texts
 
-    rows = [first + rest for first, rest in _means(cells, of)]
-    return table_text(["data", "swapped", "with", "wrong labels", *names], rows)
+    return table_text(["data", "swapped", "with", "wrong labels", *names], _rows(cells, of))
 
 
 def mended_table(cells: Cells) -> str:
     """Test accuracy before and after a person has looked at the first n of a list."""
-    names = ("audit", "cleanlab")
 
     def of(found: list[dict[str, Any]]) -> list[str]:
         texts = [f"{mean(cell['top1']['as_they_are'] for cell in found):.3f}"]
-        for name in names:
+        for name in MENDED:
             lists = [cell["lists"][name] for cell in found]
             top1, mended = (mean(each[key] for each in lists) for key in ("top1", "mended"))
             texts.append(f"{top1:.3f} ({mended:.0f})")
         return [*texts, f"{mean(cell['top1']['true'] for cell in found):.3f}"]
 
-    rows = [first + rest for first, rest in _means(cells, of)]
     columns = ["data", "swapped", "with", "n", "as they are"]
-    return table_text([*columns, *(f"mended by {name}" for name in names), "true labels"], rows)
+    return table_text(
+        [*columns, *(f"mended by {name}" for name in MENDED), "true labels"], _rows(cells, of)
+    )
 
 
 def cost_table(cells: Cells) -> str:
     """What an audit costs, by what is cached."""
     rounds = [cell for cell in cells.cells if "round" in cell["key"]]
+    if not rounds:
+        return "Not measured."
     rows = []
     after = cells.get(what="cost", after="training")
     if after:
         rows.append(["after a training", f"{after['cpu_seconds']:.0f}", f"{after['seconds']:.0f}"])
     for name, text in (("cached_features", "all features cached"), ("again", "again")):
-        if rounds:
-            cpu, clock = (
-                median(cell[name][key] for cell in rounds) for key in ("cpu_seconds", "seconds")
-            )
-            rows.append([text, f"{cpu:.0f}", f"{clock:.0f}"])
+        cpu, clock = (
+            median(cell[name][key] for cell in rounds) for key in ("cpu_seconds", "seconds")
+        )
+        rows.append([text, f"{cpu:.0f}", f"{clock:.0f}"])
     return table_text([f"audit of {rounds[0]['images']:,} photos", "CPU s", "clock s"], rows)
 
 

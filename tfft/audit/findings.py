@@ -162,13 +162,13 @@ def all_findings(
 
 def _of_labels(seen: Seen, errors: LabelErrors) -> Iterator[Finding]:
     """Yields likely wrong labels, the likeliest first."""
-    for position, suggested in zip(
-        errors.suspects.tolist(), errors.suggested.tolist(), strict=True
-    ):
-        of_suggested, of_label = seen.probabilities[position, [suggested, seen.labels[position]]]
+    found = zip(errors.suspects.tolist(), errors.suggested.tolist(), strict=True)
+    for position, suggested in found:
+        label = int(seen.labels[position])
+        of_suggested, of_label = seen.probabilities[position, [suggested, label]]
         reason = (
             f"looks like {seen.class_names[suggested]} ({100 * of_suggested:.0f} %), "
-            f"not like {seen.class_names[seen.labels[position]]} ({100 * of_label:.1f} %)"
+            f"not like {seen.class_names[label]} ({100 * of_label:.1f} %)"
         )
         yield seen.finding("wrong_label", position, reason, suggested=suggested)
 
@@ -190,13 +190,11 @@ def _of_copies(seen: Seen, groups: Sequence[Copies]) -> Iterator[Finding]:
         else:
             kind, right = "copy", np.arange(len(members)) == _largest(seen, members)
         for position in members[~right].tolist():
-            like = sorted(
-                members[right].tolist(), key=lambda other: not seen.are_equal(position, other)
-            )
-            if kind != "two_labels" or _is_doubtful(seen, position, like[0], likely):
+            equal = (seen.keys[members[right]] == seen.keys[position]).all(axis=1)
+            like = members[right][np.argsort(~equal, kind="stable")].tolist()
+            if likely is None or _is_doubtful(seen, position, like[0], likely):
                 reason = _copy_reason(seen, position, like[0], kind)
-                named = like[:_NAMED]
-                yield seen.finding(kind, position, reason, suggested=likely, like=named)
+                yield seen.finding(kind, position, reason, suggested=likely, like=like[:_NAMED])
 
 
 def _of_looks(seen: Seen) -> tuple[list[Finding], list[str]]:
@@ -233,7 +231,9 @@ def _outliers(seen: Seen) -> list[Finding]:
     known = np.nan_to_num(seen.distances, nan=0.0)
     median = float(np.median(known))
     deviation = 1.4826 * float(np.median(np.abs(known - median)))
-    far = np.flatnonzero(known > median + _FAR * deviation) if deviation > 0 else []
+    if not median or not deviation:
+        return []
+    far = np.flatnonzero(known > median + _FAR * deviation)
     return [
         seen.finding(
             "outlier",
@@ -241,7 +241,7 @@ def _outliers(seen: Seen) -> list[Finding]:
             f"unlike all others: {known[position] / median:.1f} times as far from the nearest as "
             "most images are",
         )
-        for position in sorted(far, key=lambda position: -known[position])
+        for position in far[np.argsort(-known[far], kind="stable")].tolist()
     ]
 
 
