@@ -265,7 +265,9 @@ def _rows(cells: Cells, of: Callable[[list[dict[str, Any]]], list[str]]) -> list
                 found = [cell for key in keys if (cell := cells.get(**key))]
                 if found:
                     wrong = f"{mean(cell['wrong'] for cell in found):.0f}"
-                    rows.append([data, f"{100 * share:.0f} %", kind, wrong, *of(found)])
+                    rows.append(
+                        [data, f"{100 * share:.0f} %", kind, str(len(found)), wrong, *of(found)]
+                    )
     return rows
 
 
@@ -283,7 +285,9 @@ def lists_table(cells: Cells) -> str:
             texts.append("{:.0f}: {:.2f}, {:.2f}".format(*numbers))
         return texts
 
-    return table_text(["data", "swapped", "with", "wrong labels", *names], _rows(cells, of))
+    return table_text(
+        ["data", "swapped", "with", "seeds", "wrong labels", *names], _rows(cells, of)
+    )
 
 
 def mended_table(cells: Cells) -> str:
@@ -297,7 +301,7 @@ def mended_table(cells: Cells) -> str:
             texts.append(f"{top1:.3f} ({mended:.0f})")
         return [*texts, f"{mean(cell['top1']['true'] for cell in found):.3f}"]
 
-    columns = ["data", "swapped", "with", "n", "as they are"]
+    columns = ["data", "swapped", "with", "seeds", "n", "as they are"]
     return table_text(
         [*columns, *(f"mended by {name}" for name in MENDED), "true labels"], _rows(cells, of)
     )
@@ -312,7 +316,7 @@ def cost_table(cells: Cells) -> str:
     after = cells.get(what="cost", after="training")
     if after:
         rows.append(["after a training", f"{after['cpu_seconds']:.0f}", f"{after['seconds']:.0f}"])
-    for name, text in (("cached_features", "all features cached"), ("again", "again")):
+    for name, text in (("cached_features", "with cached features"), ("again", "again")):
         cpu, clock = (
             median(cell[name][key] for cell in rounds) for key in ("cpu_seconds", "seconds")
         )
