@@ -81,7 +81,7 @@ def pooled_blocks(
         **_identity(recipe, classifier, len(backbone.blocks)),
         "pooled_at_each_block": True,
     }
-    about = _about(recipe, identity, "pooled activations of each block")
+    about = _about(recipe, identity, "pooled activations")
     model = keras.Model(inputs, prefix)
     content = CutContent(identity, about, [tuple(vector.shape[1:]) for vector in model.outputs])
     return FrozenPart(partial(fastest_function, model), [content], recipe.train.cache, progress)
