@@ -48,8 +48,15 @@ OTHERS = (
     Command(("lr-find", RECIPE, *DATA, "--steps", "10"), ("phase 1", "the recipe has")),
     Command(("advise", RECIPE, *DATA, "--output", "WIDTH advised.yaml"), ("recipe: ", "next: ")),
     Command(("rank", RECIPE, *DATA, "--backbones", RECIPE), ("probe", "LogME", "hints")),
-    Command(("train", "classifier.yaml", *DATA, "--run", "WIDTH wide"), ("run: ", "next: ")),
-    Command(("compare", RUN, "WIDTH wide", "--name", "sWIDTH"), ("arm", "cost", "comparison.html")),
+    Command(
+        ("train", "classifier.yaml", *DATA, "--run", "WIDTH wide", "--seed", "WIDTH"),
+        ("run: ", "next: "),
+    ),
+    Command(("compare", RUN, "WIDTH wide"), ("old", "new", "95 % interval")),
+    Command(
+        ("compare", RUN, "80 wide", "120 wide", "--name", "sWIDTH"),
+        ("arm", "cost", "comparison.html"),
+    ),
     Command(("tune", RECIPE, *DATA, "--trials", "1", "--name", "t"), ("recipe: ", "best.yaml")),
     Command(("cache", "list"), ("features", "entries")),
     Command(("backbones", "list"), ("EfficientNetLite0", "licence", "348.1")),
