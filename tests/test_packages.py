@@ -81,7 +81,7 @@ def test_an_sdist_is_set_up_by_make(unpacked: Path):
         ["make", "-n", "setup"], cwd=unpacked, check=True, capture_output=True, text=True
     ).stdout
     for lock in ("core", "offline"):
-        assert f"--require-hashes --no-deps -r requirements/{lock}.lock" in planned
+        assert f"--no-deps --require-hashes -r requirements/{lock}.lock" in planned
 
 
 def test_a_wheel_holds_recipes_templates_and_types(wheel: Path):

@@ -48,7 +48,7 @@ def test_it_is_kept_with_the_run_and_no_image_is_predicted_twice(run):
 def test_its_table_tells_before_from_after(monkeypatch, capsys):
     heads = {"label": HeadCalibration(1.5, True, 0.4, 0.3, 0.2, 0.1)}
     fitted = Calibration(6, heads, "", held_out=False)
-    monkeypatch.setattr("tfft.calibrate", lambda run, progress: fitted)
+    monkeypatch.setattr("tfft.calibrate", lambda run, **options: fitted)
     assert command_line(["calibrate", "run", "--quiet"]) == 0
     columns = capsys.readouterr().out.splitlines()[2].split("  ")
     names = [name.strip() for name in columns if name.strip()]

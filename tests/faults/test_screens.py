@@ -172,4 +172,5 @@ def test_the_final_screen_of_each_command_has_its_results(place, commands):
 
 def test_no_command_is_left_out():
     named = {command.words[0] for command in (TRAIN, *OTHERS, *FULL)}
-    assert named == set(COMMANDS)
+    # The desk runs until it is stopped; its own tests read what it prints.
+    assert named == set(COMMANDS) - {"desk"}

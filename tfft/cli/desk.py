@@ -7,7 +7,7 @@ import click
 
 import tfft
 from tfft.cli.options import PathType, quiet_option
-from tfft.cli.output import say
+from tfft.cli.output import print_rich, results_stream, say
 from tfft.cli.progress import shown_progress
 from tfft.system.readable import command_text
 
@@ -55,10 +55,11 @@ def command(
       tfft desk photos/
       tfft desk photos/ --model runs/classifier
     """
-    with shown_progress(quiet) as progress:
-        desk = tfft.open_desk(data, model=model, labels=labels, port=port, progress=progress)
+    with results_stream() as results:
+        with shown_progress(quiet) as progress:
+            desk = tfft.open_desk(data, model=model, labels=labels, port=port, progress=progress)
+        print_rich(results, desk.address)
     with desk:
-        click.echo(desk.address)
         say(f"The labels file is {desk.labels}. Ctrl-C ends the desk.")
         if not no_audit:
             desk.audit()
