@@ -166,6 +166,6 @@ def test_a_row_of_the_cache_does_not_depend_on_what_was_computed_with_it(
     every = computed(np.arange(37))
     for order in (np.array([36]), np.arange(20)[::-1], np.array([4, 4, 30, 11, 2])):
         for one_pass, alone in zip(every, computed(order), strict=True):
-            # On a busy machine the compiled graph was seen to round a row otherwise, once in a while.
+            # On a busy machine the compiled graph was seen to round a row otherwise, though seldom.
             rounding = 1e-5 * np.abs(one_pass).max() if engine == "keras" else 0.0
             np.testing.assert_allclose(alone, one_pass[order], rtol=0, atol=rounding)
