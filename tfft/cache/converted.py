@@ -7,23 +7,15 @@ is whole or absent. A reader takes all of a file at once, so that an entry is ne
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tfft.cache.entries import can_keep_entry, discard_entry, keep_entry, read_entry
 from tfft.cache.files import checked_file
 from tfft.cache.keys import decisive_versions
-from tfft.cache.room import ENTRY_FILE, discard, make_room
-from tfft.errors import NewerFormatError, TfftError
-from tfft.system.caches import is_writable
-from tfft.system.files import (
-    atomic_directory,
-    cache_directory,
-    explained_os_errors,
-    remove_abandoned,
-)
+from tfft.system.files import cache_directory
 from tfft.system.formats import CONVERTED
 
 # Part of every key: a change to how models are converted or checked makes a new key.
@@ -73,31 +65,20 @@ def kept_conversion(key: str) -> Conversion | None:
     cannot be removed, is left.
     """
     directory = converted_directory() / key
-    record = directory / ENTRY_FILE
-    if not os.path.lexists(directory):
-        return None
-    try:
-        if directory.is_symlink() or record.is_symlink():
-            raise TfftError(f"{directory} is a link")
-        values = CONVERTED.read(record)
-        outputs, reason = tuple(values["outputs"]), values["reason"]
-        content = (
-            None if reason else checked_file(directory / _FILE, values["bytes"], values["sha256"])
-        )
-    except NewerFormatError:  # not damaged, and another version of tfft uses it
-        return None
-    except TfftError:
-        discard_conversion(key)
-        return None
-    with suppress(OSError):  # someone else's cache, which can only be read; or removed meanwhile
-        os.utime(record)
-    return Conversion(content, outputs, reason)
+
+    def read(record: dict[str, Any]) -> Conversion:
+        outputs, reason = tuple(record["outputs"]), record["reason"]
+        if reason:
+            return Conversion(None, outputs, reason)
+        content = checked_file(directory / _FILE, record["bytes"], record["sha256"])
+        return Conversion(content, outputs, reason)
+
+    return read_entry(directory, CONVERTED, read)
 
 
 def can_keep_conversion(key: str) -> bool:
     """Says whether an entry can be made that is not there."""
-    directory = converted_directory()
-    return not os.path.lexists(directory / key) and is_writable(directory)
+    return can_keep_entry(converted_directory() / key)
 
 
 def keep_conversion(key: str, conversion: Conversion, about: Mapping[str, object]) -> None:
@@ -109,26 +90,17 @@ def keep_conversion(key: str, conversion: Conversion, about: Mapping[str, object
         about: Description for people, as JSON values.
     """
     content = conversion.content or b""
-    directory = converted_directory() / key
-    # Nothing is lost but time if it cannot be kept, or if another process has kept it meanwhile.
-    with suppress(TfftError), explained_os_errors(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(directory.parent)
-        make_room(directory.parent, len(content), _MAX_BYTES)
-        with atomic_directory(directory) as temporary:
-            if content:
-                (temporary / _FILE).write_bytes(content)
-            entry = {
-                "about": dict(about),
-                "bytes": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "outputs": list(conversion.outputs),
-                "reason": conversion.reason,
-            }
-            CONVERTED.write(temporary / ENTRY_FILE, entry)
+    record = {
+        "about": dict(about),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "outputs": list(conversion.outputs),
+        "reason": conversion.reason,
+    }
+    files = {_FILE: content} if content else {}
+    keep_entry(converted_directory() / key, CONVERTED, record, files, _MAX_BYTES)
 
 
 def discard_conversion(key: str) -> None:
     """Removes an entry that is not what it should be, where this user may."""
-    with suppress(TfftError):
-        discard(converted_directory() / key)
+    discard_entry(converted_directory() / key)

@@ -6,23 +6,14 @@ digests and what else is known of the model. It is whole or absent, as those of
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfft.cache.entries import can_keep_entry, keep_entry, read_entry
 from tfft.cache.files import checked_file
-from tfft.cache.room import ENTRY_FILE, discard, make_room
-from tfft.errors import NewerFormatError, TfftError
-from tfft.system.caches import is_writable
-from tfft.system.files import (
-    atomic_directory,
-    cache_directory,
-    explained_os_errors,
-    remove_abandoned,
-)
+from tfft.system.files import cache_directory
 from tfft.system.formats import TEMPLATE
 
 # Bound of all entries together; the least recently used ones go first.
@@ -54,30 +45,18 @@ def kept_template_of(key: str) -> KeptTemplate | None:
     cannot be removed, is left.
     """
     directory = template_directory() / key
-    record = directory / ENTRY_FILE
-    if not os.path.lexists(directory):
-        return None
-    try:
-        if directory.is_symlink() or record.is_symlink():
-            raise TfftError(f"{directory} is a link")
-        entry = TEMPLATE.read(record)
-        names = [name for name in entry["files"] if Path(name).name == name]
-        files = {name: checked_file(directory / name, **entry["files"][name]) for name in names}
-    except NewerFormatError:  # not damaged, and another version of tfft uses it
-        return None
-    except (TfftError, TypeError):
-        with suppress(TfftError):
-            discard(directory)
-        return None
-    with suppress(OSError):  # someone else's cache, which can only be read; or removed meanwhile
-        os.utime(record)
-    return KeptTemplate(files, entry["values"])
+
+    def read(record: dict[str, Any]) -> KeptTemplate:
+        names = [name for name in record["files"] if Path(name).name == name]
+        files = {name: checked_file(directory / name, **record["files"][name]) for name in names}
+        return KeptTemplate(files, record["values"])
+
+    return read_entry(directory, TEMPLATE, read)
 
 
 def can_keep_template(key: str) -> bool:
     """Says whether an entry can be made that is not there."""
-    directory = template_directory()
-    return not os.path.lexists(directory / key) and is_writable(directory)
+    return can_keep_entry(template_directory() / key)
 
 
 def keep_template_as(key: str, template: KeptTemplate, about: Mapping[str, object]) -> None:
@@ -88,18 +67,9 @@ def keep_template_as(key: str, template: KeptTemplate, about: Mapping[str, objec
         template: What is kept.
         about: Description for people, as JSON values.
     """
-    directory = template_directory() / key
-    # Nothing is lost but time if it cannot be kept, or if another process has kept it meanwhile.
-    with suppress(TfftError), explained_os_errors(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(directory.parent)
-        make_room(directory.parent, sum(map(len, template.files.values())), _MAX_BYTES)
-        with atomic_directory(directory) as temporary:
-            for name, content in template.files.items():
-                (temporary / name).write_bytes(content)
-            files = {
-                name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-                for name, content in template.files.items()
-            }
-            entry = {"about": dict(about), "files": files, "values": dict(template.values)}
-            TEMPLATE.write(temporary / ENTRY_FILE, entry)
+    digests = {
+        name: {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in template.files.items()
+    }
+    record = {"about": dict(about), "files": digests, "values": dict(template.values)}
+    keep_entry(template_directory() / key, TEMPLATE, record, template.files, _MAX_BYTES)
