@@ -7,11 +7,11 @@ cleanlab on the very probabilities of that round and of the second. Last, a pers
 look at the first n images of a list, n being the number of swapped labels, and to set each right;
 a head is solved on the labels before and after, and tested on the test images.
 
-Cells are stored in results/audit.json; run the script again to continue. `--cleanlab` names a
+Cells are stored in results/label-audit.json; run the script again to continue. `--cleanlab` names a
 Python that has cleanlab (`python -m venv DIR; DIR/bin/pip install cleanlab`). Then `--table` writes
 the tables into docs/audit.md.
 
-    python benchmarks/audit.py --shared ../shared/data --cleanlab DIR/bin/python
+    python benchmarks/label_audit.py --shared ../shared/data --cleanlab DIR/bin/python
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main() -> None:
     if options.cell:
         print(json.dumps(_cell(**json.loads(options.cell))))
         return
-    cells = Cells("audit")
+    cells = Cells("label-audit")
     if not options.table:
         if options.shared is None or options.cleanlab is None:
             parser.error("--shared DIR and --cleanlab PYTHON are needed to measure")
