@@ -26,8 +26,8 @@ from tfft.config.loading.load import recipe_from_dict
 from tfft.config.train import LinearPhase
 from tfft.system.progress import SILENT
 from tfft.transfer.frozen.build import frozen_part, read_outputs
-from tfft.transfer.linear.head import regression_of
 from tfft.transfer.linear.inputs import on_principal_axes
+from tfft.transfer.linear.penalty import regression_of
 from tfft.transfer.linear.regression import LogisticRegression
 from tfft.transfer.linear.weights import LinearWeights
 from tfft.transfer.prepare import prepare

@@ -31,7 +31,7 @@ from tables import put_into, table_text
 from tfft.audit.label_errors import find_label_errors
 from tfft.audit.out_of_fold import answer_out_of_fold, folds_of
 from tfft.system.progress import SILENT
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 
 PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
 SHARES, KINDS = (0.05, 0.1), ("chance", "similar")

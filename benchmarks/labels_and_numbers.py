@@ -35,7 +35,7 @@ from tfft.metrics.regression import regression_metrics
 from tfft.runtime.predictor import sigmoid
 from tfft.system.progress import SILENT
 from tfft.transfer.frozen.build import frozen_part, read_outputs
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 from tfft.transfer.prepare import prepare
 
 DOCS = Path(__file__).parents[1] / "docs" / "strategies.md"

@@ -81,8 +81,8 @@ def measure(cells: Cells, code: Path, key: dict[str, Any], program: list[str]) -
 
 def growth(rows: int, features: int, classes: int, streamed: bool) -> dict[str, Any]:
     """Solves one value of C on made features."""
-    from tfft.transfer.linear.head import regression_of
     from tfft.transfer.linear.inputs import on_principal_axes
+    from tfft.transfer.linear.penalty import regression_of
 
     labels = np.arange(rows) % classes
     with tempfile.TemporaryDirectory() as place:

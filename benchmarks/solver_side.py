@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 try:
-    from tfft.transfer.linear.head import solve_linear_head
+    from tfft.transfer.linear.penalty import solve_linear_head
 
     CLASSES = "outputs"
 except ImportError:  # 66682e7

@@ -31,7 +31,7 @@ from tfft.studies.compare import plan_study
 from tfft.studies.report import report_study
 from tfft.system.files import read_arrays, write_arrays
 from tfft.system.progress import SILENT
-from tfft.transfer.train import resume
+from tfft.transfer.resume import resume
 
 ARCHIVE = Path(__file__).parent / "old_formats" / "0.zip"
 EXPORTS = ("saved_models/tiny", "saved_models/tiny/tflite/1/tiny_float32.tflite")

@@ -27,7 +27,7 @@ from tfft.studies.compare import Cell
 from tfft.studies.outcome import read_outcome
 from tfft.system.formats import CALIBRATION, METRICS, PLAN, RUN, described
 from tfft.system.progress import SILENT
-from tfft.transfer.train import _finished
+from tfft.transfer.resume import _as_it_ended
 
 pytestmark = pytest.mark.slow
 _ARCHIVE = Path(__file__).parents[1] / "old_formats" / "0.zip"
@@ -58,7 +58,7 @@ def _use_plan(place: Path) -> None:
 def _use_metrics(place: Path) -> None:
     run, recipe = open_run(place / "runs" / "finished")
     refits_validation(run)
-    _finished(run, recipe, SILENT).lines()
+    _as_it_ended(run, recipe, SILENT).lines()
     metrics = METRICS.read(run.metrics_file)
     facts._kept(metrics["best"], PLAN.read(run.plan_file), True)
 

@@ -10,9 +10,9 @@ from tally import tally
 
 from tfft.config.data import ImageFolderData
 from tfft.data.dataset import ImageData, Source
-from tfft.data.divide import divided
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, read_kept_splits, write_kept_splits
+from tfft.data.splits import divided
 from tfft.errors import TfftError
 
 _MANY = [300, pytest.param(20_000, marks=pytest.mark.full)]

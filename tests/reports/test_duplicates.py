@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfft.data.alike import ALIKE_BITS
 from tfft.data.index import ImageIndex, index_of_files
+from tfft.data.near_copies import NEAR_COPY_BITS
 from tfft.images.hashing import difference_hash
 from tfft.reports.duplicates import find_duplicates, nearest
 from tfft.system.progress import SILENT
@@ -60,7 +60,7 @@ def test_a_photo_turned_by_its_exif_is_the_same_photo():
     turned = encoded(upright.transpose(Image.Transpose.ROTATE_90), exif=exif, quality=95)
     pair = np.stack([difference_hash(turned), difference_hash(encoded(upright, quality=95))])
     ((_, bits),) = nearest(pair[:1], pair[1:])
-    assert bits <= ALIKE_BITS
+    assert bits <= NEAR_COPY_BITS
 
 
 def test_only_the_part_in_the_box_counts():
@@ -69,7 +69,7 @@ def test_only_the_part_in_the_box_counts():
     boxed = difference_hash(encoded(whole, quality=95), (0.0, 0.5, 1.0, 1.0))
     alone = difference_hash(encoded(part, quality=95))
     ((_, bits),) = nearest(boxed[None], alone[None])
-    assert bits <= ALIKE_BITS
+    assert bits <= NEAR_COPY_BITS
 
 
 @pytest.mark.parametrize("image", [Image.new("RGB", (64, 64), "grey"), picture(1).resize((8, 8))])

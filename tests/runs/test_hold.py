@@ -18,7 +18,7 @@ from tfft.runs.exports import record_export, recorded_exports
 from tfft.runs.hold import held, holder
 from tfft.runs.run import Run, create_run, new_run, record, require_run
 from tfft.system.formats import RUN
-from tfft.transfer.train import resume
+from tfft.transfer.resume import resume
 
 
 @pytest.fixture

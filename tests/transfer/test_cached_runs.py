@@ -8,7 +8,8 @@ from shapes import HEADS, shapes_recipe, weights_of, write_backbone, write_photo
 
 from tfft.config.model import ApplicationBackbone
 from tfft.transfer.estimate import dry_run
-from tfft.transfer.train import resume, train
+from tfft.transfer.resume import resume
+from tfft.transfer.train import train
 
 pytestmark = pytest.mark.slow
 _LAST = {"unfreeze": {"last_blocks": 2}, "epochs": 3, "learning_rate": 1e-3}

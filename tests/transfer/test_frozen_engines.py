@@ -18,8 +18,9 @@ from tfft.transfer.frozen.engine import FrozenFunction
 from tfft.transfer.phases.inputs import ExampleStream
 from tfft.transfer.plan import engine_rule
 from tfft.transfer.plan.plan import make_plan
+from tfft.transfer.resume import resume
 from tfft.transfer.step.step import EvaluationStep, TrainStep
-from tfft.transfer.train import resume, train
+from tfft.transfer.train import train
 
 _IMAGES = {"train": 600, "validation": 20}
 _AUGMENTED = {**HEADS, "augment": "random_crop"}

@@ -23,7 +23,8 @@ from tfft.system.progress import SILENT
 from tfft.transfer.estimate import dry_run
 from tfft.transfer.prepare import prepare
 from tfft.transfer.probes.probe import probe_recipe
-from tfft.transfer.train import resume, train
+from tfft.transfer.resume import resume
+from tfft.transfer.train import train
 
 _LINEAR = {"solver": "linear", "inverse_regularization": [0.1]}
 _LAST = {

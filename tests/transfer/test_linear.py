@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from tfft.errors import TfftError
 from tfft.runtime.predictor import softmax
 from tfft.transfer.linear import parallel
-from tfft.transfer.linear.head import regression_of, solve_linear_head
 from tfft.transfer.linear.inputs import on_principal_axes
+from tfft.transfer.linear.penalty import regression_of, solve_linear_head
 from tfft.transfer.linear.weights import LinearWeights
 
 

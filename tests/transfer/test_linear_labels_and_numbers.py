@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from tfft.runtime.predictor import sigmoid
-from tfft.transfer.linear.head import regression_of, solve_linear_head
 from tfft.transfer.linear.inputs import on_principal_axes
+from tfft.transfer.linear.penalty import regression_of, solve_linear_head
 
 
 def _features(rows: int, seed: int = 0) -> np.ndarray:

@@ -19,7 +19,8 @@ from tfft.runs.run import Run
 from tfft.runtime.load import load_predictor
 from tfft.system.progress import SILENT
 from tfft.transfer.estimate import dry_run
-from tfft.transfer.train import resume, train
+from tfft.transfer.resume import resume
+from tfft.transfer.train import train
 
 _FIGURES = {"shape": "top1", "look": "f1", "size": "mae", "where": "mean_iou"}
 _MOBILENET = {

@@ -22,7 +22,8 @@ from tfft.runtime.load import load_predictor, read_model_info
 from tfft.runtime.local_info import keep_local_info, with_local_info
 from tfft.system.formats import RUN
 from tfft.system.progress import SILENT
-from tfft.transfer.train import resume, train
+from tfft.transfer.resume import resume
+from tfft.transfer.train import train
 
 
 @pytest.fixture(scope="module")

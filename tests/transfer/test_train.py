@@ -38,7 +38,8 @@ from tfft.system.formats import RUN
 from tfft.transfer import checkpoints as state
 from tfft.transfer import train as training
 from tfft.transfer.estimate import dry_run
-from tfft.transfer.train import onednn_so_far, resume, train
+from tfft.transfer.resume import resume
+from tfft.transfer.train import onednn_so_far, train
 
 
 @pytest.fixture(scope="module")

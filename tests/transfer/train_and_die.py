@@ -14,7 +14,7 @@ import numpy as np
 
 from tfft.config.loading.load import load_recipe
 from tfft.transfer import checkpoints as state
-from tfft.transfer import train
+from tfft.transfer import resume, train
 from tfft.transfer.phases import session as training
 
 
@@ -46,7 +46,7 @@ def main(recipe: Path, run: Path, place: str, count: int, cache: Path, pieces: C
         training.Totals.add = _after(die_in_turn, training.Totals.add)
     progress = _Watching(pieces, die_in_turn if place == "cache" else lambda: None)
     if (run / "recipe.yaml").exists():
-        train.resume(run, progress=progress)
+        resume.resume(run, progress=progress)
     else:
         train.train(load_recipe(recipe), run=run, progress=progress)
 

@@ -8,8 +8,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tfft.cache.keys import comparable
-from tfft.data.alike import ALIKE_BITS, bits_between
 from tfft.data.looks import Looks
+from tfft.data.near_copies import NEAR_COPY_BITS, bits_between
 
 # Copies of an image that are noted, the most alike first: of a film in which each image is like
 # thousands of others, these are enough to find that all hang together.
@@ -89,10 +89,10 @@ def linked(count: int, pairs: np.ndarray) -> np.ndarray:
 def _alike(hashes: np.ndarray) -> Iterator[np.ndarray]:
     """Yields pairs of positions whose hashes are alike, int64 [pairs, 2]."""
     for start, bits in bits_between(hashes, hashes):
-        bits[np.arange(len(bits)), start + np.arange(len(bits))] = ALIKE_BITS + 1
+        bits[np.arange(len(bits)), start + np.arange(len(bits))] = NEAR_COPY_BITS + 1
         if bits.shape[1] > _NOTED:
             nearest = np.argpartition(bits, _NOTED - 1, axis=1)[:, :_NOTED]
         else:
             nearest = np.tile(np.arange(bits.shape[1]), (len(bits), 1))
-        rows, columns = np.nonzero(np.take_along_axis(bits, nearest, axis=1) <= ALIKE_BITS)
+        rows, columns = np.nonzero(np.take_along_axis(bits, nearest, axis=1) <= NEAR_COPY_BITS)
         yield np.stack([start + rows, nearest[rows, columns]], axis=1)

@@ -9,7 +9,7 @@ from tfft.config.train import LinearPhase
 from tfft.errors import DataError
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.linear.folds import out_of_fold
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 
 # Share of the examples of a class that may be left out as suspects.
 _MOST_SUSPECTS = 0.5

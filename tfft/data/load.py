@@ -9,7 +9,6 @@ import numpy as np
 
 from tfft.config.data import DataConfig, ImageFolderData, ManifestData
 from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
-from tfft.data.divide import AsTheyCame, divided, groups_of
 from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
@@ -19,6 +18,7 @@ from tfft.data.sources.digits import digits_source
 from tfft.data.sources.folder import folder_source
 from tfft.data.sources.manifest import manifest_source
 from tfft.data.sources.tfds_source import tfds_source
+from tfft.data.splits import AsTheyCame, divided, groups_of
 from tfft.errors import DataError, nearest
 from tfft.system.printable import printable_name
 from tfft.system.progress import SILENT, Progress

@@ -22,7 +22,7 @@ from tfft.evaluation.predict import predict_index
 from tfft.runtime.load import load_predictor
 from tfft.system.signals import signals_interrupt
 from tfft.system.workers import INTERRUPTED, Events, events_of_this_worker
-from tfft.transfer import train as training
+from tfft.transfer import start
 
 Answer = tuple[str, float]
 _BATCH_SIZE = 32
@@ -95,7 +95,7 @@ def train(data: Path, run: Path | None, labels: Path, progress: Events) -> dict[
     """
     used = labels if labels.exists() else None
     recipe = recipe_of_desk(data, run, used)
-    trained = training.train(recipe, progress=progress).path
+    trained = start.train(recipe, progress=progress).path
     result: dict[str, Any] = {"run": str(trained)}
     with_labels = {} if used is None else {"data.labels": str(used)}
     try:

@@ -94,13 +94,9 @@ def resume(run: str | Path, *, finish: bool = False, progress: Progress = SILENT
         >>> run.metrics["label"]["top1"]
         1.0
     """
-    from tfft.runs.run import Run
-    from tfft.system import onednn
+    from tfft.transfer import start
 
-    onednn.keep(Run(expanded(run)).onednn)
-    from tfft.transfer import train as training
-
-    return training.resume(expanded(run), finish=finish, progress=progress)
+    return start.resume(expanded(run), finish=finish, progress=progress)
 
 
 def plan(

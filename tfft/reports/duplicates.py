@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfft.data.alike import ALIKE_BITS, bits_between
 from tfft.data.index import ImageIndex
 from tfft.data.looks import looks_of
+from tfft.data.near_copies import NEAR_COPY_BITS, bits_between
 from tfft.evaluation.data import together
 from tfft.system.progress import Progress
 
@@ -19,7 +19,7 @@ class AlikePair:
     Attributes:
         trained: Position among the images that were trained on.
         judged: Position among the images that are judged on.
-        bits: Number of bits in which their hashes differ, 0..`ALIKE_BITS`.
+        bits: Number of bits in which their hashes differ, 0..`NEAR_COPY_BITS`.
         identical: Whether they are the same file, byte for byte.
     """
 
@@ -68,7 +68,7 @@ def find_duplicates(trained: ImageIndex, judged: ImageIndex, progress: Progress)
     if len(others):
         found = nearest(looks.hashes[telling], seen.hashes[others])
         for position, (other, bits) in zip(telling, found, strict=True):
-            if bits <= ALIKE_BITS:
+            if bits <= NEAR_COPY_BITS:
                 pairs[position] = AlikePair(int(others[other]), position, bits, identical=False)
     same = {key.tobytes(): position for position, key in enumerate(trained.keys())}
     for position, key in enumerate(judged.keys()):

@@ -14,12 +14,11 @@ from typing import Any
 
 from tfft.errors import TfftError
 from tfft.evaluation.evaluate import evaluate
-from tfft.runs.run import Run
 from tfft.studies.process import COST_FILE
-from tfft.system import onednn
 from tfft.system.formats import COST
 from tfft.system.signals import signals_interrupt
 from tfft.system.workers import INTERRUPTED, Events, events_of_this_worker
+from tfft.transfer import start
 
 
 def main(arguments: list[str]) -> int:
@@ -50,17 +49,12 @@ def work(recipe: Path, run: Path, split: str, progress: Events) -> None:
     """
     from tfft.config.loading.load import load_recipe
 
-    onednn.keep(Run(run).onednn)
-    from tfft.transfer import start
-
     started = time.perf_counter()
     before = COST.read_if_there(run / COST_FILE)
     resumed = (run / "run.json").is_file() and (run / "recipe.yaml").is_file()
     try:
         if resumed:
-            from tfft.transfer.train import resume
-
-            resume(run, progress=progress)
+            start.resume(run, progress=progress)
         else:
             shutil.rmtree(run, ignore_errors=True)
             start.train(load_recipe(recipe), run=run, progress=progress)

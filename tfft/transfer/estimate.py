@@ -19,6 +19,7 @@ from tfft.config.train import GradientPhase
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier, Cut
 from tfft.system.progress import SILENT, Progress
+from tfft.transfer.description import head_sizes
 from tfft.transfer.frozen.function import fastest_function
 from tfft.transfer.phases.session import optimizer_of
 from tfft.transfer.plan.plan import (
@@ -55,7 +56,9 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = Fals
     """
     prepared = prepare(recipe, progress)
     classifier = prepared.classifier
-    recipe = solvable_recipe(recipe, classifier, progress)
+    features = classifier.cut_shapes(len(classifier.backbone.blocks))
+    sizes = head_sizes(recipe, prepared.data)
+    recipe = solvable_recipe(recipe, features, sizes, progress)
     plan = make_plan(recipe, classifier, prepared.counts)
     if not measure:
         return plan

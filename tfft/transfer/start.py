@@ -1,21 +1,23 @@
-"""Starts a training: without TensorFlow where an earlier run kept a model to fill in, else with it.
+"""Starts a training, or goes on with one, with TensorFlow only where that is needed.
 
-Nothing is imported that turns out not to be needed: `tfft.transfer.again` trains heads on features
-that are in the cache, `tfft.transfer.train` everything.
+Where an earlier run kept a model to fill in, `tfft.transfer.from_template` trains heads on features
+that are in the cache; `tfft.transfer.train` trains everything.
 """
 
 from pathlib import Path
 
 from tfft.config.recipe import Recipe
 from tfft.runs.run import Run, new_run, require_free
+from tfft.runtime.converted_predictor import may_convert
+from tfft.system import onednn
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.again import train_again
 from tfft.transfer.description import load_of_recipe
+from tfft.transfer.from_template import train_from_template
 from tfft.transfer.template import template_for
 
 
 def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILENT) -> Run:
-    """Trains a recipe and returns its run, as `tfft.transfer.train.train` does.
+    """Trains a recipe and returns its run.
 
     Args:
         recipe: The recipe, resolved.
@@ -23,14 +25,11 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         progress: Where the work is reported.
 
     Raises:
-        RecipeError: The schedule does not fit the model.
-        DataError: The images are not what the recipe says.
-        BackboneError: The backbone or its weights cannot be found.
-        UsageError: `run` holds something already, or another process holds it.
-        NotFiniteError: A loss or a weight is NaN or infinite.
-        TfftError: The disk is full, …
+        TfftError: As `tfft.train`.
     """
-    if run is not None:  # before the minutes that images may take
+    # A wrong engine and a run that is there are said before the minutes that images may take.
+    may_convert()
+    if run is not None:
         require_free(run)
     data = load_of_recipe(recipe, progress)
     template = template_for(recipe, data)
@@ -40,9 +39,21 @@ def train(recipe: Recipe, *, run: Path | None = None, progress: Progress = SILEN
         return train_with_tensorflow(recipe, run=run, progress=progress, data=data)
     with new_run(recipe, run) as opened:
         progress.message(f"run: {opened.path}")
-        finished = train_again(recipe, data, template, opened, progress)
+        finished = train_from_template(recipe, data, template, opened, progress)
         if finished is not None:
             return finished
         from tfft.transfer.train import train_in
 
         return train_in(opened, recipe, data, progress)
+
+
+def resume(path: Path, *, finish: bool = False, progress: Progress = SILENT) -> Run:
+    """Goes on with a run from its last checkpoint, computing as it has been computed so far.
+
+    Arguments, result and errors are those of `tfft.transfer.resume.resume`.
+    """
+    may_convert()
+    onednn.keep(Run(path).onednn)
+    from tfft.transfer.resume import resume as resume_with_tensorflow
+
+    return resume_with_tensorflow(path, finish=finish, progress=progress)

@@ -13,14 +13,14 @@ from tfft.system.readable import command_text
 def recorded_if_stopped(
     run: Run,
     *,
-    finish: Callable[[], bool] = lambda: False,
+    keep_best: Callable[[], bool] = lambda: False,
     has_weights: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
     """Notes in the run why its training stopped, and says how to go on.
 
     Args:
         run: The run.
-        finish: Function that writes the model of the best weights so far after an interrupt, and
+        keep_best: Function that writes the model of the best weights so far after an interrupt, and
             returns whether there are any.
         has_weights: Function that says whether any weights were saved.
     """
@@ -28,7 +28,7 @@ def recorded_if_stopped(
         yield
     except KeyboardInterrupt as interrupt:
         try:
-            if finish():
+            if keep_best():
                 interrupt.add_note(
                     f"{run.path} has the best weights so far and can be used as it is."
                 )
@@ -40,7 +40,7 @@ def recorded_if_stopped(
     except NotFiniteError as error:
         record(run, status="not finite", error=str(error))
         if has_weights():
-            advice = f"A model of the best weights before that: {finishing(run)}"
+            advice = f"A model of the best weights before that: {finish_command(run)}"
             raise NotFiniteError(f"{error} {advice}") from error
         raise
     except TfftError as error:
@@ -52,6 +52,6 @@ def recorded_if_stopped(
         raise
 
 
-def finishing(run: Run) -> str:
+def finish_command(run: Run) -> str:
     """Returns the command that makes a model of the best weights so far."""
     return command_text("train", "--resume", run.path, "--finish")

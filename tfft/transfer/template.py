@@ -35,6 +35,7 @@ from tfft.system.onednn import VARIABLE, processor_features, turn_on_where_faste
 from tfft.system.paths import expanded
 from tfft.transfer.description import head_sizes
 from tfft.transfer.linear.weights import LinearWeights
+from tfft.transfer.plan.too_large import solvable_recipe
 
 KERAS_FILE, TFLITE_FILE = "model.keras", "model.tflite"
 WEIGHTS_MEMBER = "model.weights.h5"
@@ -130,18 +131,20 @@ def with_heads(
 
 
 def template_for(recipe: Recipe, data: ImageData) -> Template | None:
-    """Returns the template that a run of a recipe can fill; None if there is none."""
+    """Returns the template that a run of a recipe can fill; None if there is none.
+
+    There is none either for heads that take too much memory to be solved.
+    """
     key = template_key(recipe, data)
     kept = kept_template_of(key) if key else None
-    try:
-        return Template.from_kept(kept) if kept else None
-    except (
-        TfftError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ):  # it says other things than this version asks for
+    if kept is None:
         return None
+    try:
+        template = Template.from_kept(kept)
+    except (TfftError, LookupError, TypeError, ValueError):
+        return None  # it says other things than this version asks for
+    solvable = solvable_recipe(recipe, template.content[2], head_sizes(recipe, data))
+    return template if solvable == recipe else None
 
 
 def template_key(recipe: Recipe, data: ImageData) -> str | None:

@@ -13,7 +13,7 @@ from tfft.model.class_weights import class_weights_of
 from tfft.model.head_size import HeadSize
 from tfft.runtime.predictor import sigmoid, softmax
 from tfft.system.progress import Progress
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 from tfft.transfer.linear.weights import LinearWeights
 
 

@@ -1,10 +1,12 @@
 """Solved heads that take too much memory to be solved: trained by gradient steps instead."""
 
+from collections.abc import Mapping, Sequence
+
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LinearPhase, Phase
-from tfft.model.assemble import Classifier
+from tfft.model.head_size import HeadSize
 from tfft.system.machine import memory_bytes
-from tfft.system.progress import Progress
+from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import size_text
 
 # What the solver takes for each weight: solutions, gradients and directions in float64.
@@ -13,7 +15,12 @@ _BYTES_A_WEIGHT = 150
 _INSTEAD = GradientPhase(unfreeze="none", epochs=20, learning_rate=1e-3)
 
 
-def solvable_recipe(recipe: Recipe, classifier: Classifier, progress: Progress) -> Recipe:
+def solvable_recipe(
+    recipe: Recipe,
+    shapes: Sequence[tuple[int, ...]],
+    sizes: Mapping[str, HeadSize],
+    progress: Progress = SILENT,
+) -> Recipe:
     """Returns a recipe whose phases fit the memory of this machine, and says what it changed.
 
     A solved phase that takes more than half of the memory becomes one of gradient steps, unless
@@ -21,12 +28,12 @@ def solvable_recipe(recipe: Recipe, classifier: Classifier, progress: Progress) 
 
     Args:
         recipe: The recipe, resolved.
-        classifier: Model that will be trained.
+        shapes: Shapes of the features of one example, one for each pooling.
+        sizes: Sizes of the heads.
         progress: Where it is said.
     """
-    blocks = len(classifier.backbone.blocks)
-    features = sum(shape[-1] for shape in classifier.cut_shapes(blocks))
-    outputs = max(head.size.outputs for head in classifier.heads.values())
+    features = sum(shape[-1] for shape in shapes)
+    outputs = max(size.outputs for size in sizes.values())
     needed = _BYTES_A_WEIGHT * (features + 1) * outputs
     limit = memory_bytes() / 2
     phases: list[Phase] = []

@@ -19,8 +19,8 @@ from tfft.backbones.source_classes import (
 from tfft.config.model import BackboneConfig
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LinearPhase
+from tfft.data.cuts import stratified_part
 from tfft.data.index import ImageIndex
-from tfft.data.split import stratified_part
 from tfft.errors import RecipeError
 from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
@@ -30,7 +30,7 @@ from tfft.system.progress import Progress
 from tfft.transfer.checkpoints import TrainingState
 from tfft.transfer.frozen.build import frozen_part, read_outputs
 from tfft.transfer.linear.folds import out_of_fold
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 from tfft.transfer.phases.session import Session, open_session
 from tfft.transfer.plan.plan import make_plan
 from tfft.transfer.prepare import prepare

@@ -18,7 +18,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted, interval_text
 from tfft.transfer.description import load_of_recipe
 from tfft.transfer.frozen.build import pooled_blocks, read_outputs
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare, prepare_with
 
 _CANDIDATES = (0.003, 0.03, 0.3)

@@ -31,7 +31,7 @@ from tfft.model.head_size import HeadSize
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, by_name, counted, interval_text
 from tfft.transfer.frozen.build import frozen_part, read_outputs
-from tfft.transfer.linear.head import solve_linear_head
+from tfft.transfer.linear.penalty import solve_linear_head
 
 # Few candidates of scikit-learn's C: a probe has to be quick and as good for each backbone.
 PROBE_CANDIDATES = (0.01, 0.1, 1.0)

@@ -18,13 +18,14 @@ from shapes import LINEAR, shapes_recipe, small_backbone, write_backbone, write_
 from tfft.cache.templates import template_directory
 from tfft.config.loading.load import dump_recipe
 from tfft.config.recipe import Recipe
+from tfft.errors import UsageError
 from tfft.runtime.load import load_predictor
 from tfft.system.formats import TEMPLATE
 from tfft.system.progress import SILENT
 from tfft.transfer.description import load_of_recipe
+from tfft.transfer.resume import resume
 from tfft.transfer.start import train
 from tfft.transfer.template import template_for, template_key
-from tfft.transfer.train import resume
 from tfft.transfer.train import train as train_with_tensorflow
 
 _SAME = ("plan.json", "recipe.yaml", "backbone.json", "splits.csv", "validation_before_refit.npz")
@@ -157,6 +158,26 @@ def test_a_model_is_kept_for_heads_of_one_shape_on_one_backbone(place: Path, cop
     assert template_key(recipe, replace(data, class_names=fewer)) not in (None, same)
     nothing = {name: index for name, index in data.splits.items() if name != "validation"}
     assert template_key(recipe, replace(data, splits=nothing)) is None
+
+
+def test_heads_that_are_too_large_to_be_solved_are_not_filled_in(
+    place: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    recipe = _recipe(place)
+    data = load_of_recipe(recipe, SILENT)
+    monkeypatch.setattr("tfft.transfer.plan.too_large.memory_bytes", lambda: 1000)
+    assert template_for(recipe, data) is None
+    at_any_size = _recipe(place, train={"phases": [{**LINEAR, "when_too_large": "solve"}]})
+    assert template_for(at_any_size, data) is not None
+
+
+def test_a_wrong_engine_is_said_before_a_run_is_made(
+    place: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TFFT_ENGINE", "kears")
+    with pytest.raises(UsageError, match="Did you mean 'keras'"):
+        train(_recipe(place), run=copy / "again")
+    assert not (copy / "again").exists()
 
 
 def _cut_off(entry: Path) -> None:

@@ -1,4 +1,4 @@
-"""From scanned images to their splits: those of the source, and what is cut from the training."""
+"""The split of each image: that of its source, or what is cut from the training images."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfft.config.data import DataConfig
+from tfft.data.cuts import limited_part, stratified_part, threshold_part
 from tfft.data.dataset import SPLITS, Source, shown
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits, digests_of, read_kept_splits
 from tfft.data.pieces import piece_names
-from tfft.data.split import limited_part, stratified_part, threshold_part
 from tfft.errors import DataError
 from tfft.system.readable import counted
 

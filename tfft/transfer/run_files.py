@@ -1,19 +1,47 @@
-"""What a trained run says of itself: its model, its metrics, and what its epochs show."""
+"""What a training writes into its run beside weights: at its beginning, and of its result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from tfft.backbones.record import FILE_NAME
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.examples import Examples
+from tfft.data.kept_splits import write_kept_splits
 from tfft.runs.curves import Row
 from tfft.runs.diagnosis import diagnose
 from tfft.runs.history import history_digest
-from tfft.runs.run import Run
+from tfft.runs.run import Run, record
 from tfft.runtime.info import ModelInfo
-from tfft.system.formats import METRICS, MODEL
+from tfft.system.digests import file_sha256
+from tfft.system.formats import BACKBONE, METRICS, MODEL, PLAN
 from tfft.transfer.baselines import baselines_of
 from tfft.transfer.description import head_sizes
+
+
+def begin_run(
+    run: Run,
+    data: ImageData,
+    plan: Mapping[str, Any],
+    backbone: Mapping[str, Any],
+    **entries: Any,
+) -> None:
+    """Writes what a run says while it trains; the splits that it has already are kept.
+
+    Args:
+        run: The run.
+        data: Its images.
+        plan: Its plan, as JSON values.
+        backbone: Record of its backbone, as JSON values.
+        entries: What else stands in ``run.json``.
+    """
+    if not run.splits_file.is_file():
+        write_kept_splits(run.splits_file, data)
+    PLAN.write(run.plan_file, plan)
+    BACKBONE.write(run.path / FILE_NAME, backbone)
+    splits = file_sha256(run.splits_file)
+    record(run, status="running", data=data.to_json(), splits_sha256=splits, **entries)
 
 
 def write_results(

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from tfft.backbones.record import FILE_NAME
 from tfft.cache.converted import (
     Conversion,
     conversion_key,
@@ -27,7 +26,6 @@ from tfft.config.recipe import Recipe
 from tfft.config.train import LinearPhase
 from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
-from tfft.data.kept_splits import write_kept_splits
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.images.spec import PixelSpec
 from tfft.runs.history import History, columns
@@ -37,14 +35,14 @@ from tfft.runtime.tflite.agreement import outputs_agree
 from tfft.runtime.tflite.runner import TfliteFunction, TfliteWorkers
 from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path, write_arrays
-from tfft.system.formats import BACKBONE, BEFORE_REFIT, PLAN
+from tfft.system.formats import BEFORE_REFIT
 from tfft.system.progress import Progress
 from tfft.transfer.description import examples_of, head_sizes, model_info
 from tfft.transfer.frozen.engine import FrozenFunction
 from tfft.transfer.frozen.part import CutContent, FrozenPart
 from tfft.transfer.linear.heads import Features, SolvedHead, solve_heads
 from tfft.transfer.plan.solved import cached_bytes, solved_reason
-from tfft.transfer.results import write_results
+from tfft.transfer.run_files import begin_run, write_results
 from tfft.transfer.stopping import recorded_if_stopped
 from tfft.transfer.template import Template
 
@@ -57,7 +55,7 @@ class _NotKeptError(Exception):
     """What an earlier run kept is not enough to train without TensorFlow."""
 
 
-def train_again(
+def train_from_template(
     recipe: Recipe, data: ImageData, template: Template, run: Run, progress: Progress
 ) -> Run | None:
     """Trains a recipe in the directory of a run that is made, with what an earlier run kept.
@@ -88,7 +86,8 @@ def train_again(
                 return None
             solved = training.solved(features, history)
             finished = training.finished(solved)
-        training.keep_converted(solved, features)
+        if may_convert():
+            training.keep_converted(solved, features)
     return finished
 
 
@@ -106,7 +105,7 @@ def _plan(recipe: Recipe, data: ImageData, template: Template) -> dict[str, Any]
 
 
 class _Training:
-    """What the steps of a training share; arguments as in `train_again`.
+    """What the steps of a training share; arguments as in `train_from_template`.
 
     Args:
         opened: Where what is read from the cache stays open.
@@ -132,18 +131,9 @@ class _Training:
 
     def begin(self, plan: Mapping[str, Any]) -> None:
         """Writes what the run says from its beginning."""
-        run, data = self._run, self._data
-        write_kept_splits(run.splits_file, data)
-        PLAN.write(run.plan_file, plan)
-        BACKBONE.write(run.path / FILE_NAME, self._template.backbone)
-        record(
-            run,
-            status="running",
-            data=data.to_json(),
-            splits_sha256=file_sha256(run.splits_file),
-            seed=self._recipe.seed,
-            onednn=self._template.onednn,
-        )
+        backbone, onednn = self._template.backbone, self._template.onednn
+        seed = self._recipe.seed
+        begin_run(self._run, self._data, plan, backbone, seed=seed, onednn=onednn)
 
     def features(self) -> Features:
         """Returns the features of all images; those that are not in the cache are computed.
@@ -237,7 +227,7 @@ class _Training:
         """
         template, heads = self._template, self._recipe.heads
         weights = {name: head.weights for name, head in solved.items()}
-        content = template.tflite_file(weights) if may_convert() else None
+        content = template.tflite_file(weights)
         if content is None:
             return
         some = self._validation.take(range(min(_COMPARED, len(self._validation))))

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfft.data.cuts import limited_part, stratified_part, threshold_part
 from tfft.data.pieces import piece_names
-from tfft.data.split import limited_part, stratified_part, threshold_part
 
 labels_of_sets = st.lists(st.integers(0, 5), min_size=2, max_size=80)
 fractions = st.floats(0.01, 0.9)

@@ -1,4 +1,4 @@
-"""How much images look alike, by the bits in which their difference hashes differ."""
+"""Near copies of a photo: images whose difference hashes differ in few bits."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import numpy as np
 # or cut slightly differently; unrelated photos differ in about 128. Of the 8,580 test photos of
 # Stanford Dogs, cut to their boxes, 82 are this close to a training photo; those looked at are the
 # same photo or the next of a series.
-ALIKE_BITS = 32
+NEAR_COPY_BITS = 32
 _CHUNK = 256
 
 
