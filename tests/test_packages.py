@@ -127,4 +127,7 @@ def test_a_wheel_runs_away_from_the_repository(wheel: Path, tmp_path: Path):
 
     assert run("import tfft; print(tfft.__file__)").strip() == str(place / "tfft" / "__init__.py")
     assert "EfficientNetLite0" in run(RUN_TFFT, "backbones")
-    assert "phase 2" in run(RUN_TFFT, "train", "quickstart", "--dry-run")
+    planned = run(RUN_TFFT, "train", "quickstart", "--dry-run", "--run", "dry")
+    assert "EfficientNetLite0" in planned
+    assert "phase 2" in planned
+    assert not (work / "dry").exists()

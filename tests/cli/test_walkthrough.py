@@ -11,6 +11,7 @@ from pathlib import Path
 
 import forked
 import pytest
+from transfer.shapes import ALL, HEADS, write_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,20 +121,6 @@ def test_prediction_with_tflite_is_one_line_and_nothing_else(place, models):
     assert done.stderr == ""
 
 
-def test_a_second_export_is_a_second_version(place, models):
-    document = json.loads(succeeded(tfft(place, "export", models["keras"], "--json")).stdout)
-    assert document["savedmodel"].endswith("saved_models/quickstart/2")
-    assert Path(place, document["tflite"]["float32"]).is_file()
-    assert document["checks"]
-
-
-def test_a_dry_run_prints_the_freeze_plan_and_leaves_nothing(place):
-    done = succeeded(tfft(place, "train", "quickstart", "--dry-run", "--run", "dry"))
-    assert "EfficientNetLite0" in done.stdout
-    assert "phase 2" in done.stdout
-    assert not (place / "dry").exists()
-
-
 def test_a_directory_that_cannot_be_written_is_one_message_and_exits_1(place):
     (place / "file").touch()
     done = tfft(place, "train", "quickstart", "--run", "file/run", "-q")
@@ -154,9 +141,10 @@ def await_file(file: Path, process: subprocess.Popen, timeout=300) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place, models):
+def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place):
+    recipe = write_recipe(place, HEADS, {**ALL, "epochs": 12})
     process = subprocess.Popen(
-        [sys.executable, "-m", "tfft", "train", "quickstart", "--run", "stopped"],
+        [sys.executable, "-m", "tfft", "train", str(recipe), "--run", "stopped"],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
@@ -170,11 +158,11 @@ def test_ctrl_c_leaves_a_usable_run_that_resume_finishes(place, models):
     assert (process.returncode, output) == (130, ""), errors
     assert "tfft train --resume stopped" in errors
     assert "Traceback" not in errors
-    succeeded(tfft(place, "predict", "stopped", "runs/quickstart/samples"))
+    succeeded(tfft(place, "predict", "stopped", "photos/disc"))
 
     document = json.loads(succeeded(tfft(place, "train", "--resume", "stopped", "--json")).stdout)
-    whole = json.loads((place / "runs/quickstart/metrics.json").read_text())["validation"]
-    assert document["run"] == "stopped"
-    assert document["metrics"] == whole
+    whole = json.loads(succeeded(tfft(place, "train", recipe, "--run", "whole", "--json")).stdout)
+    assert (document["run"], whole["run"]) == ("stopped", "whole")
+    assert document["metrics"] == whole["metrics"]
     with history.open() as lines:
-        assert len(list(csv.DictReader(lines))) > 1
+        assert len(list(csv.DictReader(lines))) == 14
