@@ -59,7 +59,9 @@ def small_model(heads: tuple[str, ...] = ("label",)) -> keras.Model:
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
     x = keras.layers.BatchNormalization(momentum=0.5)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(images, {h: keras.layers.Dense(len(CLASSES), name=h)(x) for h in heads})
+    return keras.Model(
+        images, {h: keras.layers.Dense(len(CLASSES), name=f"{h}_logits")(x) for h in heads}
+    )
 
 
 def write_run(directory: Path, pictures: Path, heads: tuple[str, ...] = ("label",)) -> Path:

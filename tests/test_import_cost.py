@@ -50,6 +50,7 @@ def test_the_package_and_the_help_of_its_command_line_import_no_library_but_clic
         "tfft.cli.train",
         "tfft.desk.desk",
         "tfft.cli.evaluate",
+        "tfft.cli.embed",
         "tfft.cli.export",
         "tfft.cli.calibrate",
         "tfft.cli.report",

@@ -14,7 +14,15 @@ from tfft.interface.images import (
     split_data,
     undo_labels,
 )
-from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
+from tfft.interface.models import (
+    benchmark,
+    calibrate,
+    embed,
+    evaluate,
+    export,
+    load_predictor,
+    report,
+)
 from tfft.interface.serving import publish, serve_check
 from tfft.interface.studies import advise, compare, compare_models, tune
 from tfft.interface.training import find_learning_rate, plan, resume, train
@@ -35,6 +43,7 @@ __all__ = [
     "compare",
     "compare_models",
     "describe_backbone",
+    "embed",
     "evaluate",
     "export",
     "find_learning_rate",

@@ -20,6 +20,7 @@ SLOW = (
 # What an example finds there must have been made by another one; photos are there.
 NEEDS = {
     **dict.fromkeys(("resume", "evaluate", "calibrate", "export", "report", "probe"), "train"),
+    "embed": "train",
     **dict.fromkeys(("load_predictor", "rank", "cache_entries", "compare_models"), "train"),
     **dict.fromkeys(("benchmark", "publish", "serve_check"), "export"),
 }

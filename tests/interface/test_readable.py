@@ -20,6 +20,7 @@ from tfft.data.index import index_of_files
 from tfft.evaluation.calibrate import Calibration, HeadCalibration
 from tfft.evaluation.compare_models import ComparedModel, ModelComparison
 from tfft.evaluation.evaluate import Evaluation
+from tfft.evaluation.features import FeatureFile
 from tfft.exports.export import Export
 from tfft.exports.serving.publish import Published
 from tfft.exports.serving.serve_check import ServeCheck
@@ -102,6 +103,16 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "<Evaluation runs/a on test, 200 images: label top1 0.893>",
         "runs/a on test, 200 images: label top1 0.893\n"
         "  label: top1 0.893 [0.851, 0.925], top5 0.990, loss 0.310, ece 0.040",
+    ),
+    "features": (
+        FeatureFile(
+            Path("f.parquet"), 5_130_000, "runs/a", "label", 1000, 1280, ("id", "label"), BAD[:1]
+        ),
+        "<FeatureFile f.parquet: 1,280 features of 1,000 images, 5.1 MB>",
+        "f.parquet: 1,280 features of 1,000 images, 5.1 MB\n"
+        "  what head label of runs/a takes\n"
+        "  beside them: id, label\n"
+        "  skipped 0.jpg: no image",
     ),
     "calibration": (
         Calibration(40, {"label": HeadCalibration(1.5, True, 0.4, 0.3, 0.1, 0.05)}, "0", False),

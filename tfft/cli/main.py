@@ -38,6 +38,7 @@ COMMANDS = {
     "publish": ("publish", "Put a SavedModel where a server looks for it, whole or not at all."),
     "serve-check": ("serve_check", "Compare a served model with its run."),
     "predict": ("predict", "Say what is in images."),
+    "embed": ("embed", "Write the features of images to a file, for search and clusters."),
     "benchmark": ("benchmark", "Measure how fast models answer, cold and warm."),
     "data": ("data", "Prepare or check the data of a recipe."),
     "desk": ("desk", "Look at photos, mend their labels and train again, in a browser."),

@@ -87,7 +87,7 @@ def write_split_list(path: Path, data: ImageData, config: DataConfig) -> SplitLi
     rows = []
     for split, index in data.splits.items():
         paths = _paths(index, path) if is_manifest else index.ids
-        targets = {name: list(_texts(data, index, name)) for name in index.targets}
+        targets = {name: list(target_texts(data, index, name)) for name in index.targets}
         for position, digest in enumerate(hexadecimal(index)):
             first = {"path" if is_manifest else "id": paths[position]}
             others = {name: texts[position] for name, texts in targets.items()}
@@ -126,7 +126,7 @@ def _paths(index: ImageIndex, path: Path) -> list[str]:
     return paths
 
 
-def _texts(data: ImageData, index: ImageIndex, name: str) -> Iterator[str]:
+def target_texts(data: ImageData, index: ImageIndex, name: str) -> Iterator[str]:
     """Yields a target of each image as a manifest has it."""
     names = data.class_names.get(name, ())
     for value in index.targets[name]:

@@ -88,12 +88,29 @@ def images_of_split(
     else:
         has_splits = _has_splits(data)
         loaded = load_data(_config_of_images(data, has_splits, overrides), progress, _wanted(info))
-    if not has_splits and split not in (None, "all"):
+    split = (split or "test") if has_splits else (split or "all")
+    parts = parts_of_split(loaded, split, has_splits=has_splits)
+    return together(list(parts.values())), loaded, split, is_own
+
+
+def parts_of_split(loaded: ImageData, split: str, *, has_splits: bool) -> dict[str, ImageIndex]:
+    """Returns the images of a split by its name; of ``all`` those of each split.
+
+    Args:
+        loaded: The images.
+        split: ``train``, ``validation``, ``test`` or ``all``.
+        has_splits: Whether they come in splits; otherwise all of them are in one.
+
+    Raises:
+        DataError: There is no such split.
+    """
+    if split == "all":
+        return loaded.splits
+    if not has_splits:
         raise DataError(
             f"{loaded.name} has no splits; without --split all of it is used. Received: {split}"
         )
-    split = (split or "test") if has_splits else "all"
-    if split != "all" and split not in loaded.splits:
+    if split not in loaded.splits:
         changed = loaded.changes.lines() if loaded.changes else []
         raise DataError(
             "\n".join(
@@ -104,9 +121,49 @@ def images_of_split(
                 ]
             )
         )
-    parts = loaded.splits
-    images = together(list(parts.values())) if split == "all" else parts[split]
-    return images, loaded, split, is_own
+    return {split: loaded.splits[split]}
+
+
+def images_for_features(
+    info: ModelInfo,
+    head: str,
+    data: Path | None,
+    progress: Progress,
+    overrides: Overrides = (),
+) -> tuple[ImageData, bool, str | None]:
+    """Returns images that need no labels: those that a model was trained on, or others.
+
+    Files that lie in a directory itself are images too, and a manifest may lack the column of what
+    the head predicts. All images of other data count, also where a model was trained on some.
+
+    Args:
+        info: Description of the model.
+        head: Name of the head whose target stands for the labels, where the data have it.
+        data: Directory or manifest; None: the data that the model was trained on.
+        progress: Where progress is reported.
+        overrides: As for `images_of_split`.
+
+    Returns:
+        The images; whether they come in splits; and the name of the target that stands for the
+        labels, None where they have none.
+
+    Raises:
+        DataError: The images are not there, or some cannot be read.
+        ModelFileError: The model does not say what it was trained on.
+        RecipeError: An override is not of the `data` section, or its value is wrong.
+        UsageError: The model's own data are given other overrides.
+    """
+    wanted = info.heads[head]
+    if data is None:
+        return recorded_data(info, progress, _labels_alone(overrides)), True, wanted.target
+    has_splits = _has_splits(data)
+    config = _config_of_images(data, has_splits, overrides)
+    if data.is_dir():
+        return load_data(config, progress, {}), has_splits, "label"
+    kinds = {"label": "classification", wanted.target: wanted.kind}
+    there = [name for name in (wanted.target, "label") if name in _columns(data)]
+    targets = {name: kinds[name] for name in there[:1]}
+    return load_data(config, progress, targets), has_splits, next(iter(targets), None)
 
 
 def seen_in_training(info: ModelInfo, images: ImageIndex) -> np.ndarray | None:
@@ -262,13 +319,16 @@ def _wanted(info: ModelInfo) -> dict[str, str]:
 
 def _has_splits(data: Path) -> bool:
     """Says whether images come in splits; what is wrong with their list is said when it is read."""
-    if data.is_dir():
-        return bool(split_folders(data))
+    return bool(split_folders(data)) if data.is_dir() else "split" in _columns(data)
+
+
+def _columns(manifest: Path) -> list[str]:
+    """Returns the columns of a manifest; none of what is no CSV file."""
     try:
-        with data.open(encoding="utf-8-sig", newline="") as stream:
-            return "split" in next(csv.reader(stream), [])
+        with manifest.open(encoding="utf-8-sig", newline="") as stream:
+            return next(csv.reader(stream), [])
     except (OSError, UnicodeDecodeError, csv.Error):
-        return False
+        return []
 
 
 def together(parts: Sequence[ImageIndex]) -> ImageIndex:

@@ -50,11 +50,18 @@ _REPEATED = Kind(
 def folder_source(
     config: ImageFolderData, targets: Mapping[str, str], progress: Progress
 ) -> Source:
-    """Lists the images of `config.path`, which must be set, as `images_in_folders` does."""
-    return images_in_folders(cast(Path, config.path), may_be_splits=config.folders == "auto")
+    """Lists the images of `config.path`, which must be set, as `images_in_folders` does.
+
+    Labels are needed only where `targets`, the kind of head by what it predicts, asks for them.
+    """
+    return images_in_folders(
+        cast(Path, config.path),
+        may_be_splits=config.folders == "auto",
+        need_labels="label" in targets,
+    )
 
 
-def images_in_folders(path: Path, may_be_splits: bool = True) -> Source:
+def images_in_folders(path: Path, may_be_splits: bool = True, need_labels: bool = True) -> Source:
     """Lists the images of a directory; hidden files are passed over.
 
     Every other file in a class folder is taken for an image, in folders within it too; the scan
@@ -65,10 +72,12 @@ def images_in_folders(path: Path, may_be_splits: bool = True) -> Source:
         path: The directory.
         may_be_splits: Whether its folders may be splits, as `split_folders` says; otherwise they
             are classes.
+        need_labels: Whether there must be classes to tell apart. Otherwise files in no class folder
+            are images too, of a class without a name, "".
 
     Raises:
         DataError: The directory is missing, cannot be listed, or holds fewer than two classes with
-            files, or splits that are not told from classes.
+            files, or splits that are not told from classes; or no files at all.
     """
     path = path.absolute()
     if not path.is_dir():
@@ -78,13 +87,13 @@ def images_in_folders(path: Path, may_be_splits: bool = True) -> Source:
     splits = split_folders(path) if may_be_splits else {}
     for split, root in splits.items() or [("train", path)]:
         before = len(found.files) + len(found.unreadable)
-        found.add_split(split, root)
+        found.add_split(split, root, need_labels=need_labels)
         if splits and before == len(found.files) + len(found.unreadable):
             found.notes.add(_NO_IMAGES, found.name(root))
     for child in _visible(path) if splits else ():
         if child not in splits.values():
             found.pass_over(_NO_SPLIT, child)
-    class_names = _class_names(path, found)
+    class_names = _class_names(path, found) if need_labels else _any_class_names(path, found)
     numbers = {name: number for number, name in enumerate(class_names)}
     return Source(
         name=path.name,
@@ -124,11 +133,14 @@ class _Found:
         """Returns what a path is called in messages and where results are kept."""
         return printable_name(path.relative_to(self.path).as_posix())
 
-    def add_split(self, split: str, root: Path) -> None:
-        """Adds the images below a directory of class folders."""
+    def add_split(self, split: str, root: Path, *, need_labels: bool) -> None:
+        """Adds the images below a directory of class folders, and unless they need labels in it."""
         for child in _visible(root):
             if not child.is_dir():
-                self.pass_over(_NO_CLASS, child)
+                if need_labels:
+                    self.pass_over(_NO_CLASS, child)
+                else:
+                    self._add_file(split, child)
                 continue
             listing = list_files(child)
             faults = listing.unlisted | listing.faults
@@ -142,6 +154,15 @@ class _Found:
             self.files += listing.files
             self.classes += [child.name] * len(listing.files)
             self.splits += [split] * len(listing.files)
+
+    def _add_file(self, split: str, path: Path) -> None:
+        """Adds an image that is in no class folder."""
+        if fault := file_fault(path):
+            self.unreadable.append(BadImage(self.name(path), fault))
+        else:
+            self.files.append(path)
+            self.classes.append("")
+            self.splits.append(split)
 
     def pass_over(self, why: Kind, path: Path) -> None:
         """Says why a file or a folder is ignored; what is neither may have led to images."""
@@ -244,6 +265,14 @@ def _visible(directory: Path) -> list[Path]:
         return sorted(child for child in directory.iterdir() if not child.name.startswith("."))
     except OSError as error:
         raise DataError(f"{directory} cannot be listed: {error.strerror}") from error
+
+
+def _any_class_names(path: Path, found: _Found) -> tuple[str, ...]:
+    """Returns the classes of what was found, of which there may be one, which may have no name."""
+    if not found.files:
+        unreadable = "".join(f"\n  {bad.path}: {bad.reason}" for bad in found.unreadable)
+        raise DataError(f"{path} has no images in it{unreadable}")
+    return tuple(sorted(set(found.classes)))
 
 
 def _class_names(path: Path, found: _Found) -> tuple[str, ...]:
