@@ -1,6 +1,9 @@
 """Which files the IMAGE arguments of `tfft predict` mean."""
 
+import io
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,3 +98,18 @@ def test_a_pattern_names_the_folders_in_which_it_cannot_look(photos, unlistable)
     unlistable(photos / "p/deep")
     assert found(["p/*/*.jpg"]) == ["p/deep"]
     assert found(["**/*.jpg"]) == ["p/b.jpg", "p/deep", "q[1].jpg"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\0"])
+def test_a_dash_means_the_paths_on_standard_input(photos, monkeypatch, end):
+    lines = end.join([b"q[1].jpg", b"p", b"", b"two words.jpg", b"no*.jpg", b"caf\xe9.jpg", b""])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(lines)))
+    below = ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp"]
+    others = ["two words.jpg", "no*.jpg", os.fsdecode(b"caf\xe9.jpg")]
+    assert found(["x.jpg", "-"]) == ["x.jpg", "q[1].jpg", *below, *others]
+
+
+def test_standard_input_without_a_path_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"\n")))
+    with pytest.raises(UsageError, match="there is none"):
+        found(["-"])

@@ -9,6 +9,7 @@ import tfft
 from tfft.cli.evaluation_table import evaluation_tables
 from tfft.cli.options import (
     Number,
+    PathType,
     allow_op_option,
     data_option,
     data_set_option,
@@ -50,6 +51,14 @@ if TYPE_CHECKING:
     help="Signature of a SavedModel or served model: serve_bytes (the default), serving_default "
     "or serve_uint8.",
 )
+@click.option(
+    "--csv",
+    "table",
+    type=PathType(),
+    metavar="FILE",
+    help="Write what is said of each image, beside what is true, to a CSV file. One that is there "
+    "is replaced.",
+)
 @info_option
 @timeout_option
 @engine_option
@@ -63,6 +72,7 @@ def command(
     overrides: tuple[str, ...],
     min_top1: float | None,
     signature: str | None,
+    table: Path | None,
     info: Path | None,
     timeout: float | None,
     engine: str | None,
@@ -80,6 +90,7 @@ def command(
     \b
     Example:
       tfft evaluate runs/classifier
+      tfft evaluate runs/classifier --csv images.csv
       tfft evaluate saved_models/classifier --data photos/ --min-top1 0.9
       tfft evaluate http://localhost:8501/v1/models/classifier --info runs/classifier
     """
@@ -94,7 +105,12 @@ def command(
                 engine=engine,
             )
             evaluation = tfft.evaluate(
-                predictor, split=split, data=data, overrides=overrides, progress=progress
+                predictor,
+                split=split,
+                data=data,
+                overrides=overrides,
+                csv=table,
+                progress=progress,
             )
         tables = (*evaluation_tables(evaluation), *_remarks(evaluation))
         print_result(results, as_json, evaluation.to_json(), *tables)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,17 +29,23 @@ def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
     A folder stands for the images in it and below it, recognised by suffix and sorted, without
     hidden ones, and for what cannot be listed there; a pattern with ``*``, ``?`` or ``[…]`` (``**``
     for any depth) stands for what it matches, sorted, and for folders on the way that cannot be
-    listed; anything else is a file, whether it exists or not.
+    listed; ``-`` stands for the paths on standard input; anything else is a file, whether it exists
+    or not.
 
     Args:
         arguments: Files, folders and patterns.
         notes: Where it is said what of a folder is passed over.
 
     Raises:
-        UsageError: A folder has no image, or a pattern matches nothing.
+        UsageError: A folder has no image, a pattern matches nothing, or no path is on standard
+            input.
     """
     paths: list[str] = []
     for argument in map(os.path.expanduser, arguments):
+        if argument == "-":
+            for path in _paths_on_stdin():
+                paths += _images_below(path, notes) if Path(path).is_dir() else [path]
+            continue
         matches = [argument]
         if not Path(argument).exists() and glob.has_magic(argument):
             matches = sorted(_matches(argument) | _closed_folders(argument))
@@ -46,6 +53,18 @@ def find_images(arguments: Iterable[str], notes: Notes) -> list[str]:
                 raise UsageError(f"no file matches the pattern. Received: {argument}")
         for match in matches:
             paths += _images_below(match, notes) if Path(match).is_dir() else [match]
+    return paths
+
+
+def _paths_on_stdin() -> list[str]:
+    """Returns the paths on standard input, a line each, or as ``find -print0`` ends them.
+
+    A path is taken as it is: none of them is a pattern.
+    """
+    text = sys.stdin.buffer.read()
+    lines = text.split(b"\0") if b"\0" in text else text.splitlines()
+    if not (paths := [os.fsdecode(line) for line in lines if line.strip()]):
+        raise UsageError("- stands for paths on standard input, and there is none")
     return paths
 
 

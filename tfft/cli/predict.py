@@ -12,8 +12,10 @@ import click
 import numpy as np
 
 import tfft
+from tfft.cli.answers_csv import kept_answers
 from tfft.cli.image_files import find_images
 from tfft.cli.options import (
+    PathType,
     allow_op_option,
     engine_option,
     info_option,
@@ -23,14 +25,17 @@ from tfft.cli.options import (
 )
 from tfft.cli.output import json_text, results_stream, say
 from tfft.cli.progress import shown_progress
+from tfft.cli.sorted_copies import SortedCopies
 from tfft.data.notes import Notes
 from tfft.errors import DataError, TfftError, UnreadableImagesError
 from tfft.images.formats import MAX_BYTES, check_length
 from tfft.images.geometry import boxes_in_image, visible_part
 from tfft.images.inspect import image_size
+from tfft.system.files import require_writable
 from tfft.system.listing import file_fault
 from tfft.system.printable import printable_name
 from tfft.system.progress import Progress
+from tfft.system.readable import counted
 
 if TYPE_CHECKING:
     from tfft.runtime.info import HeadInfo
@@ -50,6 +55,20 @@ _DECODERS = 4
     show_default=True,
     help="Number of labels per image.",
 )
+@click.option(
+    "--csv",
+    "table",
+    type=PathType(),
+    metavar="FILE",
+    help="Write the answers to a CSV file, a row an image. One that is there is replaced.",
+)
+@click.option(
+    "--sort-into",
+    type=PathType(),
+    metavar="DIR",
+    help="Copy each image into a folder of DIR, named as its class. The images themselves stay "
+    "where they are.",
+)
 @info_option
 @timeout_option
 @engine_option
@@ -60,6 +79,8 @@ def command(
     model: str,
     images: tuple[str, ...],
     top: int,
+    table: Path | None,
+    sort_into: Path | None,
     info: Path | None,
     timeout: float | None,
     engine: str | None,
@@ -71,12 +92,14 @@ def command(
 
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
     http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. IMAGE is a file, a folder (with its
-    subfolders) or a pattern. An image that cannot be read is reported, the others are predicted,
-    and the exit code is 1.
+    subfolders), a pattern, or - for paths on standard input, a line each. An image that cannot be
+    read is reported, the others are predicted, and the exit code is 1.
 
     \b
     Example:
       tfft predict runs/classifier photos/
+      tfft predict runs/classifier photos/ --csv answers.csv --sort-into sorted/
+      find archive/ -name '*.jpg' -mtime -1 | tfft predict runs/classifier -
       tfft predict saved_models/classifier/tflite/1/classifier_float32.tflite a.jpg --top 1
       tfft predict grpc://localhost:8500/classifier a.jpg
     """
@@ -85,14 +108,26 @@ def command(
     with results_stream() as results:
         if not quiet:
             say(*notes.lines())
-        silent = quiet or results.isatty() or len(paths) <= _BATCH_SIZE
+        if table is not None:
+            require_writable(table.parent)
+        shows_answers = as_json or (table is None and sort_into is None)
+        silent = quiet or (shows_answers and results.isatty()) or len(paths) <= _BATCH_SIZE
         with shown_progress(silent) as progress:
             predictor = tfft.load_predictor(
                 model, info=info, timeout_s=timeout, allow_ops=allow_ops, engine=engine
             )
-            answers = predict_files(predictor, paths, top, progress)
-            print_answers = _print_json if as_json else _print_lines
-            failed = print_answers(results, answers)
+            answers, heads = predict_files(predictor, paths, top, progress), predictor.info.heads
+            copies = None if sort_into is None else SortedCopies(sort_into, heads)
+            if copies is not None:
+                answers = copies.follow(answers)
+            if table is not None:
+                answers = kept_answers(answers, heads, top, table)
+            shown = results if shows_answers else None
+            failed = _print_json(results, answers) if as_json else _print_lines(shown, answers)
+        if not shows_answers and table is not None:
+            results.write(printable_name(f"{table}: {counted(len(paths), 'image')}") + "\n")
+        if not shows_answers and copies is not None:
+            results.write(printable_name(f"{sort_into}: {copies.summary}") + "\n")
     if failed:
         raise TfftError(f"{failed} of {len(paths)} images could not be read.")
 
@@ -225,14 +260,14 @@ def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -
     return [label for place, label in enumerate(labels) if label["applies"] or place < top]
 
 
-def _print_lines(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:
-    """Prints one line per image, errors to stderr; returns the number of errors."""
+def _print_lines(results: TextIO | None, answers: Iterable[dict[str, Any]]) -> int:
+    """Prints one line per image, if anywhere, errors to stderr; returns the number of errors."""
     failed = 0
     for answer in answers:
         if "error" in answer:
             failed += 1
             say(f"tfft: {printable_name(answer['path'])}: {answer['error']}")
-        else:
+        elif results is not None:
             line = f"{answer['path']}: {predictions_text(answer['predictions'])}"
             results.write(f"{printable_name(line)}\n")
     return failed

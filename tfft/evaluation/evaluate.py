@@ -11,12 +11,14 @@ from tfft.data.dataset import ImageData
 from tfft.errors import DataError
 from tfft.evaluation.answers import Answers, answers_key, run_directory, save_answers
 from tfft.evaluation.data import evaluation_images, targets_of_model
+from tfft.evaluation.image_table import write_image_table
 from tfft.evaluation.predict import predict_index
 from tfft.metrics.heads import head_metrics
 from tfft.metrics.intervals import Interval
 from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
+from tfft.system.files import require_writable
 from tfft.system.formats import EVALUATION
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, main_metrics, metric_lines
@@ -74,6 +76,7 @@ def evaluate(
     data: Path | None = None,
     overrides: Overrides = (),
     batch_size: int = 32,
+    csv: Path | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Evaluates a MODEL; the images are decoded as the model's own clients decode them.
@@ -92,6 +95,8 @@ def evaluate(
         overrides: Values of the `data` section by which `data` are read, such as
             ``data.on_bad_image=skip``; without `data`, ``data.labels`` alone.
         batch_size: Number of images that are predicted at a time.
+        csv: CSV file for what is said of each image, as `write_image_table` writes it; default:
+            none is written.
         progress: Where progress is reported.
 
     Raises:
@@ -100,6 +105,8 @@ def evaluate(
         RecipeError: An override is not of the `data` section, or its value is wrong.
         UsageError: There are other overrides without other data.
     """
+    if csv is not None:
+        require_writable(csv.parent)
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
     index, loaded, split = evaluation_images(predictor.info, split, data, progress, overrides)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
@@ -108,6 +115,8 @@ def evaluate(
     if own_run is not None:
         _say_what_was_trained_on(Run(own_run), split, loaded, progress)
     answers = predict_index(predictor, index, batch_size, f"evaluating on {split} images", progress)
+    if csv is not None:
+        write_image_table(csv, index.ids, predictor.info.heads, answers, targets)
     metrics = {
         name: head_metrics(head, answers[name], targets[name])
         for name, head in predictor.info.heads.items()

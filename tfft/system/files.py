@@ -60,7 +60,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{path.name}{TEMPORARY}"
         remove_abandoned(path.parent, f"{glob.escape(prefix)}*")
-        temporary, lock = locked_temporary(lambda: _new_file(path.parent, prefix, path.suffix))
+        temporary, lock = locked_temporary(lambda: new_file(path.parent, prefix, path.suffix))
         try:
             yield temporary
             sync(temporary)
@@ -105,7 +105,8 @@ def atomic_directory(path: Path, *, prefix: str | None = None) -> Iterator[Path]
             os.close(lock)
 
 
-def _new_file(directory: Path, prefix: str, suffix: str) -> str:
+def new_file(directory: Path, prefix: str, suffix: str) -> str:
+    """Makes an empty file of a new name in a directory, and returns its path."""
     handle, name = tempfile.mkstemp(dir=directory, prefix=prefix, suffix=suffix)
     os.close(handle)
     return name

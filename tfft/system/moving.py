@@ -1,9 +1,13 @@
-"""Files moved on their disk without replacing another, whatever other processes do meanwhile."""
+"""Files moved or copied without replacing another, whatever other processes do meanwhile."""
 
 import errno
+import filecmp
 import os
+import shutil
 from collections.abc import Collection
 from pathlib import Path
+
+from tfft.system.files import TEMPORARY, locked_temporary, new_file
 
 # Where a file system answers so, it has no hard links, or gives none to this user.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
@@ -52,3 +56,37 @@ def move_file(file: Path, to: Path) -> None:
         file.rename(to)
         return
     file.unlink()
+
+
+def copy_file(file: Path, to: Path) -> Path:
+    """Copies a file to a path, or to one with a number where another file is; with its dates.
+
+    A copy is whole or absent, and one that is there already is not made again.
+
+    Args:
+        file: The file.
+        to: Path of the copy, in a directory that is there.
+
+    Returns:
+        Path of the copy.
+
+    Raises:
+        OSError: The file cannot be read, or the copy not be written.
+    """
+    prefix = f".{to.name}{TEMPORARY}"
+    temporary, lock = locked_temporary(lambda: new_file(to.parent, prefix, to.suffix))
+    try:
+        shutil.copy2(file, temporary)
+        number, place = 1, to
+        while True:
+            try:
+                move_file(temporary, place)
+                return place
+            except FileExistsError:
+                if place.is_file() and filecmp.cmp(temporary, place, shallow=False):
+                    return place
+            number += 1
+            place = to.with_name(f"{to.stem}-{number}{to.suffix}")
+    finally:
+        os.close(lock)
+        temporary.unlink(missing_ok=True)
