@@ -42,7 +42,9 @@ def test_a_run_that_was_gone_on_with_is_evaluated_again(run):
     evaluate(run)
     before = load_answers(run, "test")
     model = keras.saving.load_model(run / "model.keras", compile=False)
-    model.get_layer("label_logits").set_weights([-w for w in model.get_layer("label_logits").get_weights()])
+    model.get_layer("label_logits").set_weights(
+        [-w for w in model.get_layer("label_logits").get_weights()]
+    )
     model.save(run / "model.keras")
     take(run)
     after = load_answers(run, "test")
