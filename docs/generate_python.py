@@ -30,6 +30,7 @@ THEMES = {
     "Images": "images",
     "The desk": "desk",
     "Models": "models",
+    "Features": "features",
     "Servers": "serving",
     "Several runs": "studies",
     "Backbones": "backbones",

@@ -6,6 +6,7 @@ The functions below are what the command line does, without it; `docs/python.md`
 from tfft.interface.backbones import check_backbone, describe_backbone, probe, rank
 from tfft.interface.caches import cache_entries, cache_path, clean_cache
 from tfft.interface.desk import open_desk
+from tfft.interface.features import embed
 from tfft.interface.images import (
     apply_labels,
     audit_data,
@@ -14,15 +15,7 @@ from tfft.interface.images import (
     split_data,
     undo_labels,
 )
-from tfft.interface.models import (
-    benchmark,
-    calibrate,
-    embed,
-    evaluate,
-    export,
-    load_predictor,
-    report,
-)
+from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
 from tfft.interface.serving import publish, serve_check
 from tfft.interface.studies import advise, compare, compare_models, tune
 from tfft.interface.training import find_learning_rate, plan, resume, train
