@@ -16,6 +16,7 @@ from tfft.data.kept_splits import write_kept_splits
 from tfft.data.load import load_data
 from tfft.errors import DataError, GateError, ModelFileError, UsageError
 from tfft.evaluation.compare_models import compare_models
+from tfft.evaluation.evaluate import evaluate
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.load import read_model_info
 
@@ -108,6 +109,16 @@ def test_a_model_is_not_different_from_itself(of, old):
     assert comparison.old.latency_ms > 0
     assert json.loads(json.dumps(comparison.to_json())) == comparison.to_json()
     assert "no difference that these images can show: +0.0 points of top-1" in str(comparison)
+
+
+def test_answers_that_an_evaluation_kept_are_not_computed_again(of, old, tmp_path, monkeypatch):
+    run_of = shutil.copytree(old, tmp_path / "run")
+    computed = compare_models(of(run_of), of(run_of))
+    evaluate(of(run_of))
+    with monkeypatch.context() as patched:
+        patched.setattr(tfft.evaluation.compare_models, "predict_index", None)
+        kept = compare_models(of(run_of), of(run_of))
+    assert kept.heads["label"].to_json() == computed.heads["label"].to_json()
 
 
 def test_a_loss_is_shown_and_ends_a_promotion(of, old):

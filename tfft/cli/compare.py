@@ -19,6 +19,7 @@ from tfft.cli.options import (
     labels_option,
     quiet_option,
     set_option,
+    split_option,
     timeout_option,
 )
 from tfft.cli.output import new_table, print_json, print_result, print_rich, results_stream
@@ -98,11 +99,7 @@ _OF_MODELS = {
     help="Validation top-1 whose time to reach is measured. Default: what every arm reaches.",
 )
 @click.option("--name", metavar="NAME", help="Name of the directory in studies/.")
-@click.option(
-    "--split",
-    help="Of two models: train, validation, test or all.  [default: test; all of other data "
-    "without splits]",
-)
+@split_option("Of two models: ")
 @click.option(
     "--min-gain",
     type=Number(0.0, 1.0),

@@ -18,6 +18,7 @@ from tfft.cli.options import (
     json_option,
     labels_option,
     quiet_option,
+    split_option,
     timeout_option,
 )
 from tfft.cli.output import print_result, results_stream
@@ -32,10 +33,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.option(
-    "--split",
-    help="train, validation, test or all.  [default: test; all of other data without splits]",
-)
+@split_option()
 @data_option
 @labels_option
 @data_set_option

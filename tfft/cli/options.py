@@ -85,6 +85,16 @@ def labels_option(command: Callable[..., None]) -> Callable[..., None]:
     return with_labels
 
 
+def split_option(of: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Returns the option `--split` of commands whose images may be other data.
+
+    Args:
+        of: What its help begins with: whose option it is, where the command has others.
+    """
+    text = "train, validation, test or all.  [default: test; all of other data without splits]"
+    return click.option("--split", help=f"{of}{text}")
+
+
 info_option = click.option(
     "--info",
     type=PathType(),

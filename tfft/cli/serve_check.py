@@ -14,6 +14,7 @@ from tfft.cli.options import (
     json_option,
     labels_option,
     quiet_option,
+    split_option,
     timeout_option,
 )
 from tfft.cli.output import new_table, print_result, results_stream
@@ -33,10 +34,7 @@ from tfft.cli.progress import shown_progress
 @data_option
 @labels_option
 @data_set_option
-@click.option(
-    "--split",
-    help="train, validation, test or all.  [default: test; all of other data without splits]",
-)
+@split_option()
 @click.option(
     "--images", type=click.IntRange(min=1), default=256, show_default=True, help="Number of images."
 )

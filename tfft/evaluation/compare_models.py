@@ -13,13 +13,13 @@ from tfft.config.loading.overrides import Overrides
 from tfft.data.dataset import shown
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError, GateError, UsageError
-from tfft.evaluation.answers import run_directory
+from tfft.evaluation.answers import answers_key, kept_answers, run_directory
 from tfft.evaluation.data import images_of_split, is_place_hidden, seen_in_training
 from tfft.evaluation.predict import predict_index
 from tfft.metrics.compared import ComparedHead, compared_head
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.load import load_predictor
-from tfft.runtime.predictor import Predictor
+from tfft.runtime.predictor import Outputs, Predictor
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, interval_text
 
@@ -189,11 +189,8 @@ def compare_models(
             "chosen by it: on these nothing can be compared. Give other images with --data"
         )
     left_out = len(index) - len(unseen)
+    outputs = [_answers(predictor, split, index, unseen, progress) for predictor in pair]
     index = index.take(unseen)
-    outputs = [
-        predict_index(predictor, index, 32, f"answers of {predictor.path}", progress)
-        for predictor in pair
-    ]
     compared = {
         name: compared_head(
             index.ids,
@@ -245,6 +242,21 @@ def _info_with_data(old: ModelInfo, new: ModelInfo) -> ModelInfo:
     """Returns the description that says where images are: that of the new model if it does."""
     says = [info for info in (new, old) if info.data is not None and not is_place_hidden(info)]
     return says[0] if says else new
+
+
+def _answers(
+    predictor: Predictor, split: str, index: ImageIndex, unseen: np.ndarray, progress: Progress
+) -> Outputs:
+    """Returns what a model says of the images of a split that are unseen, by their positions.
+
+    An evaluation of the run on the same images has kept it.
+    """
+    run = run_directory(predictor)
+    kept = None if run is None else kept_answers(run, split, answers_key(predictor, index))
+    if kept is not None:
+        return {head: values[unseen] for head, values in kept.outputs.items()}
+    text = f"answers of {predictor.path}"
+    return predict_index(predictor, index.take(unseen), 32, text, progress)
 
 
 def _latencies(predictors: Sequence[Predictor], index: ImageIndex) -> list[float]:
