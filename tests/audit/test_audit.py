@@ -13,7 +13,7 @@ from audit.conftest import HOSTILE
 
 import tfft
 from tfft.cli.main import run
-from tfft.errors import UsageError
+from tfft.errors import DataError, UsageError
 
 
 def by_kind(audit, kind: str) -> dict:
@@ -118,6 +118,17 @@ def test_a_run_is_audited_in_its_splits_and_lends_them_to_other_images(
         tfft.audit_data("classifier", model=trained.path)
 
 
+def test_features_of_random_weights_are_told_of(faulty, audit):
+    found = tfft.audit_data(
+        faulty / "classifier.yaml",
+        data=faulty / "photos",
+        overrides={"backbone.weights": "random"},
+    )
+    told = [note for note in found.notes if note.startswith("the features are those of random")]
+    assert len(told) == 1
+    assert not set(told) & set(audit.notes)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -160,6 +171,15 @@ def test_the_page_is_valid_asks_for_nothing_and_shows_names_as_text(audit, tmp_p
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert "default-src 'none'" in text
     assert "<script" not in text
+
+
+def test_a_photo_that_is_gone_by_then_is_named_and_no_page_is_written(faulty, tmp_path):
+    photos = shutil.copytree(faulty / "photos", tmp_path / "photos")
+    found = tfft.audit_data(faulty / "classifier.yaml", data=photos)
+    (photos / "blue" / "odd.png").unlink()
+    with pytest.raises(DataError, match=r"blue/odd\.png cannot be read: No such file"):
+        found.write_page(tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_a_notebook_shows_photos_and_escapes_names(audit):

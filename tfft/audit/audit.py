@@ -12,18 +12,23 @@ from tfft.audit.label_errors import find_label_errors
 from tfft.audit.out_of_fold import answer_out_of_fold, folds_of
 from tfft.audit.outliers import neighbour_distances
 from tfft.audit.result import Audit
+from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
 from tfft.data.looks import looks_of
 from tfft.data.pieces import piece_names
-from tfft.errors import UsageError
 from tfft.evaluation.data import together
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.description import load_of_recipe
+from tfft.transfer.description import classifying_head, load_of_recipe
 
+# Weights that were never trained see shades and edges at best.
+_OF_RANDOM_WEIGHTS = (
+    "the features are those of random weights, which tell little apart: audit with a pretrained "
+    "backbone, or with what a run was trained to (--set backbone=RUN)"
+)
 # Flaws that an audit names instead of stopping there.
 _PASSES = {"on_bad_image": "skip", "on_label_conflict": "warn", "on_corrupt_image": "warn"}
 
@@ -53,7 +58,7 @@ def audit(
         DataError: The images are not what the recipe says, or too few to be compared.
         BackboneError: The backbone or its weights cannot be found.
     """
-    head = _head(recipe, head)
+    head = classifying_head(recipe, head, "an audit")
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=_PASSES)})
     data = load_of_recipe(recipe, progress, kept)
     parts = data.splits if data.unused is None else {**data.splits, UNUSED: data.unused}
@@ -84,6 +89,7 @@ def audit(
         size_px=min(pixels.height, pixels.width),
     )
     findings, remarks = all_findings(seen, errors, copies)
+    of_weights = [_OF_RANDOM_WEIGHTS] if is_random(recipe.backbone) else []
     right = answers.from_all.argmax(axis=1) == labels
     return Audit(
         name=data.name,
@@ -100,21 +106,9 @@ def audit(
         findings=findings,
         hardly_told_apart=hardly_told_apart(probabilities, labels, class_names),
         skipped=data.skipped,
-        notes=(*data.notes, *of_copies, *remarks),
+        notes=(*data.notes, *of_weights, *of_copies, *remarks),
         pixels=pixels,
     )
-
-
-def _head(recipe: Recipe, head: str | None) -> str:
-    names = [name for name, config in recipe.heads.items() if config.kind == "classification"]
-    if head is None and names:
-        return names[0]
-    if head is None or head not in names:
-        raise UsageError(
-            f"an audit needs a head that classifies: {', '.join(names) or 'the recipe has none'}. "
-            f"Received: {head}"
-        )
-    return head
 
 
 def _pieces(data: ImageData, index: ImageIndex, copies: Sequence[Copies]) -> np.ndarray:

@@ -37,7 +37,8 @@ _FINDINGS, _PAIRS = 20, 10
     "--model",
     type=PathType(),
     metavar="RUN",
-    help="A run whose recipe and splits are taken for the images of DIR.",
+    help="A run whose recipe and splits are taken for the images of DIR; its backbone counts as it "
+    "was before the training.",
 )
 @click.option(
     "--output",

@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from tfft.errors import DataError
+from tfft.system.printable import printable_name
+
 
 @dataclass(frozen=True, eq=False)
 class ImageIndex:
@@ -60,7 +63,23 @@ class ImageIndex:
         )
 
     def read(self, position: int) -> bytes:
-        """Returns the encoded bytes of one image."""
+        """Returns the encoded bytes of one image.
+
+        Raises:
+            DataError: It cannot be read any more; the error names it.
+        """
+        try:
+            return self.bytes_of(position)
+        except OSError as error:
+            name = printable_name(self.ids[position])
+            raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+
+    def bytes_of(self, position: int) -> bytes:
+        """Returns the encoded bytes of one image.
+
+        Raises:
+            OSError: It cannot be read.
+        """
         with Path(self.files[self.file_ids[position]]).open("rb") as file:
             file.seek(int(self.offsets[position]))
             return file.read(int(self.lengths[position]))

@@ -192,7 +192,7 @@ def _inspections(index: ImageIndex, known: Mapping[bytes, int]) -> Iterator[_Ins
     def inspect(position: int) -> _Inspected:
         try:
             check_length(int(index.lengths[position]))
-            encoded = index.read(position)
+            encoded = index.bytes_of(position)
         except DataError as error:
             return _Inspected(bytes(32), reason=str(error))
         except OSError as error:

@@ -53,8 +53,9 @@ def audit(data: Path, run: Path | None, labels: Path, progress: Events) -> dict[
 
     Args:
         data: The photos.
-        run: Run whose backbone sees them, and whose answers are returned; None: the backbone of the
-            recipe `classifier`, and answers of models that were not trained on the photo.
+        run: Run whose recipe is taken, with its backbone as it was before the training, and whose
+            answers are returned; None: the recipe `classifier`, and answers of models that were not
+            trained on the photo.
         labels: The labels file.
         progress: Where the work is reported.
 

@@ -8,7 +8,7 @@ from tfft.data.dataset import ImageData
 from tfft.data.examples import Images
 from tfft.data.kept_splits import KeptSplits
 from tfft.data.load import load_data
-from tfft.errors import DataError, RecipeError, nearest
+from tfft.errors import DataError, RecipeError, UsageError, nearest
 from tfft.images.spec import PixelSpec
 from tfft.model.head_size import HeadSize, number_size
 from tfft.runtime.info import HeadInfo, ModelInfo
@@ -37,6 +37,28 @@ def load_of_recipe(recipe: Recipe, progress: Progress, kept: KeptSplits | None =
     if faults:
         raise RecipeError("\n".join(faults))
     return data
+
+
+def classifying_head(recipe: Recipe, head: str | None, what: str) -> str:
+    """Returns the name of a head that classifies; of several the first, unless one is named.
+
+    Args:
+        recipe: The recipe.
+        head: Name of a head, or None.
+        what: What needs the head, for the message, such as "an audit".
+
+    Raises:
+        UsageError: There is no such head, or none that classifies.
+    """
+    names = [name for name, config in recipe.heads.items() if config.kind == "classification"]
+    if head is None and names:
+        return names[0]
+    if head is None or head not in names:
+        raise UsageError(
+            f"{what} needs a head that classifies: {', '.join(names) or 'the recipe has none'}. "
+            f"Received: {head}"
+        )
+    return head
 
 
 def examples_of(data: ImageData, split: str, pixels: PixelSpec) -> Images:

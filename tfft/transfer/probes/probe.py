@@ -10,13 +10,13 @@ from typing import Any
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.backbones.split import multiply_adds
 from tfft.config.recipe import Recipe
-from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.errors import DataError, ModelFileError
 from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted, interval_text
-from tfft.transfer.description import load_of_recipe
+from tfft.transfer.description import classifying_head, load_of_recipe
 from tfft.transfer.frozen.build import pooled_blocks, read_outputs
 from tfft.transfer.linear.penalty import solve_linear_head
 from tfft.transfer.prepare import Prepared, prepare, prepare_with
@@ -110,7 +110,7 @@ def probe_recipe(recipe: Recipe, head: str | None = None, progress: Progress = S
         UsageError: There is no such head, or it does not classify.
         DataError: There are no validation images.
     """
-    head = _head(recipe, head)
+    head = classifying_head(recipe, head, "a probe")
     return _probe(recipe, prepare(recipe, progress), head, progress)
 
 
@@ -121,7 +121,7 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
         ModelFileError: It has no model yet; otherwise as `probe_recipe`.
     """
     run, recipe = open_run(path)
-    head = _head(recipe, head)
+    head = classifying_head(recipe, head, "a probe")
     if not run.model_file.is_file():
         raise ModelFileError(
             f"the run {path} has no model yet. Go on with it: "
@@ -184,15 +184,3 @@ def _probe(recipe: Recipe, prepared: Prepared, head: str, progress: Progress) ->
     names = classifier.heads[head].size.class_names
     commonest = commonest_class(train.targets[target], validation.targets[target], names)
     return Probe(backbone.spec.name, head, len(validation), tuple(probes), commonest)
-
-
-def _head(recipe: Recipe, head: str | None) -> str:
-    names = [name for name, config in recipe.heads.items() if config.kind == "classification"]
-    if head is None and names:
-        return names[0]
-    if head is None or head not in names:
-        raise UsageError(
-            f"a probe needs a head that classifies: {', '.join(names) or 'the recipe has none'}. "
-            f"Received: {head}"
-        )
-    return head
