@@ -11,8 +11,9 @@ import pytest
 import tfft.system.moving
 from tfft.cli.main import run
 from tfft.config.data import ImageFolderData
-from tfft.data.applied_labels import JOURNAL, apply_labels, undo_labels
+from tfft.data.applied_labels import apply_labels, undo_labels
 from tfft.data.kept_splits import hexadecimal
+from tfft.data.labels_journal import JOURNAL
 from tfft.data.load import load_data
 from tfft.errors import DataError, TfftError, UsageError
 
@@ -44,6 +45,11 @@ def tree(directory: Path) -> dict[str, bytes | None]:
     }
 
 
+def photos_in(directory: Path) -> list[bytes]:
+    """Content of the photos below a directory, in the order of the content."""
+    return sorted(path.read_bytes() for path in directory.rglob("*.jpg"))
+
+
 def classes_of(config: ImageFolderData) -> dict[str, str]:
     """The class of each image by the digest of its bytes."""
     data = load_data(config)
@@ -55,7 +61,7 @@ def classes_of(config: ImageFolderData) -> dict[str, str]:
 
 
 def test_files_move_to_their_classes_and_back(config):
-    before = tree(place(config))
+    before, photos = tree(place(config)), photos_in(place(config))
     applied = apply_labels(config)
     assert {(move.file, move.to) for move in applied.moves} == {
         ("cat/0.jpg", "dog/0-2.jpg"),
@@ -66,8 +72,7 @@ def test_files_move_to_their_classes_and_back(config):
     after = tree(place(config))
     assert after["photos/dog/0-2.jpg"] == before["photos/cat/0.jpg"]
     assert after["photos-removed/cat/1.jpg"] == before["photos/cat/1.jpg"]
-    moved = sorted(content for content in after.values() if content)
-    assert moved == sorted(content for content in before.values() if content)
+    assert photos_in(place(config)) == photos
     undone = undo_labels(config)
     assert undone.undone and len(undone.moves) == 4 and undone.removed == applied.removed == 1
     assert tree(place(config)) == before
@@ -80,9 +85,38 @@ def test_what_is_applied_is_what_the_labels_said(config):
     named = classes_of(config)
     apply_labels(config)
     assert classes_of(config.model_copy(update={"labels": None})) == named
+    assert classes_of(config) == named
     again = apply_labels(config)
     assert again.moves == ()
-    assert "fixes.csv: 4 paths of no image, such as cat/0.jpg" in again.notes
+    assert again.notes == ("fixes.csv: 0 images relabelled, 0 removed",)
+
+
+def test_the_rows_of_the_labels_file_follow_their_photos(config):
+    """A row with the path of before would speak of whatever is put there later."""
+    file = place(config) / "fixes.csv"
+    file.write_text("label,why,path\ndog,odd,cat/0.jpg\n,dark,cat/1.jpg\nowl,,cat/gone.jpg\n")
+    text = file.read_text()
+    applied = apply_labels(config)
+    assert "2 paths in fixes.csv changed likewise" in applied.notes
+    assert file.read_text() == (
+        "label,why,path\ndog,odd,dog/0-2.jpg\n,dark,../photos-removed/cat/1.jpg\n"
+        "owl,,cat/gone.jpg\n"
+    )
+    shutil.copy(place(config) / "photos" / "cat" / "3.jpg", place(config) / "photos/cat/0.jpg")
+    assert apply_labels(config).moves == ()  # another photo where one was relabelled
+    (place(config) / "photos" / "cat" / "0.jpg").unlink()
+    undo_labels(config)
+    assert file.read_text() == text
+
+
+def test_a_labels_file_that_cannot_follow_is_told_of(config):
+    apply_labels(config)
+    (place(config) / "fixes.csv").unlink()
+    notes = undo_labels(config).notes
+    assert any(
+        "the paths in fixes.csv did not change likewise, so leave it out: " in n for n in notes
+    )
+    assert not (place(config) / "fixes.csv").exists()
 
 
 def test_a_dry_run_moves_nothing(config):
@@ -161,7 +195,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 @pytest.mark.parametrize("then", ["go on", "undo", "undo, stopped too"])
 def test_it_goes_on_and_back_from_wherever_it_was_stopped(config, monkeypatch, then):
-    before = tree(place(config))
+    before, photos = tree(place(config)), photos_in(place(config))
     apply_labels(config)
     after = tree(place(config))
     undo_labels(config)
@@ -175,8 +209,7 @@ def test_it_goes_on_and_back_from_wherever_it_was_stopped(config, monkeypatch, t
                 stops += 1
             else:
                 break
-        files = [content for content in tree(place(config)).values() if content is not None]
-        assert set(files) == {content for content in before.values() if content is not None}
+        assert set(photos_in(place(config))) == set(photos)
         if then == "go on":
             apply_labels(config)
             assert tree(place(config)) == after
@@ -207,6 +240,7 @@ def test_no_file_is_replaced_by_going_on_or_back(config, monkeypatch):
     with pytest.raises(DataError, match="1 file in the way"):
         undo_labels(config)
     assert (place(config) / "photos" / "cat" / "2.jpg").read_bytes() == b"mine too"
+    assert apply_labels(config).moves == ()  # what was not begun need not be gone on with
     (place(config) / "photos" / "cat" / "2.jpg").unlink()
     undo_labels(config)
     assert (place(config) / "photos" / "a lynx" / "mine").read_bytes() == b"mine"

@@ -11,7 +11,7 @@ from tfft.cli.main import run
 from tfft.config.data import ImageFolderData, ManifestData
 from tfft.data.dataset import ImageData
 from tfft.data.kept_splits import read_kept_splits, write_kept_splits
-from tfft.data.labels import changed_labels, read_labels, write_labels
+from tfft.data.labels_file import changed_labels, read_labels, write_labels
 from tfft.data.load import check_data, load_data, new_files
 from tfft.data.split_list import write_split_list
 from tfft.errors import DataError
@@ -147,7 +147,8 @@ def test_a_split_list_has_the_labels_that_hold(photo_folder):
     ("text", "header", "said"),
     [
         ("cat/0.jpg,dog", "image,label", ":1: the first line of a labels file names its columns"),
-        ("cat/0.jpg,dog", "path;label", ":1: the first line of a labels file names its columns"),
+        ("cat/0.jpg,dog", "path|label", ":1: the first line of a labels file names its columns"),
+        ("cat/0.jpg,dog", "path;label", ":2: has no label"),
         ("cat/0.jpg,dog,cat", "path,label,label", ":1: the first line of a labels file"),
         ("cat/0.jpg,dog\ncat/0.jpg,cat", "path,label", ":3: cat/0.jpg is already on line 2"),
         ("cat/0.jpg", "path,label", ":2: has no label; where the image is to be removed"),
@@ -184,7 +185,7 @@ def test_what_is_no_file_or_no_text_is_named(photo_folder):
     with pytest.raises(DataError, match=r"cannot read the labels file .*missing\.csv: "):
         load_data(folder(photo_folder, labels=missing))
     missing.write_bytes("path,label\ncat/0.jpg,caf\xe9".encode("latin-1"))
-    with pytest.raises(DataError, match="is no CSV file in UTF-8"):
+    with pytest.raises(DataError, match=r"is no CSV file in UTF-8: .* call it CSV UTF-8"):
         load_data(folder(photo_folder, labels=missing))
 
 
@@ -201,9 +202,31 @@ def test_paths_of_no_image_are_told_of(photo_folder):
     assert r"labels.csv: 2 paths of no image, such as gone\x1b.jpg" in notes
 
 
-def test_a_file_with_further_columns_and_a_byte_order_mark_is_read(tmp_path):
+# What spreadsheets save a table as: with a byte order mark, their ends of lines, and empty rows.
+SAVED = {
+    "a comma": 'path,label,reason\r\ncat/ä.jpg,dog,"blurred, dark"\r\ncat/b.jpg,,\r\n,,\r\n',
+    "a semicolon": "path;label;reason\r\ncat/ä.jpg;dog;blurred, dark\r\ncat/b.jpg;;\r\n;;\r\n",
+    "a tab": "path\tlabel\treason\r\ncat/ä.jpg\tdog\tblurred, dark\r\ncat/b.jpg\t\t\r\n\t\t\r\n",
+}
+
+
+@pytest.mark.parametrize("between", list(SAVED))
+def test_what_a_spreadsheet_saved_is_read_and_stays_in_its_form(tmp_path, between):
     file = tmp_path / "labels.csv"
-    file.write_text("label,reason,path\r\ncat,blurred,a.jpg\r\n", encoding="utf-8-sig", newline="")
+    file.write_text(SAVED[between], encoding="utf-8-sig", newline="")
+    assert read_labels(file) == {"cat/ä.jpg": "dog", "cat/b.jpg": ""}
+    with changed_labels(file) as labels:
+        labels["cat/b.jpg"] = "owl"
+        labels["cat/c.jpg"] = ""
+    assert read_labels(file) == {"cat/ä.jpg": "dog", "cat/b.jpg": "owl", "cat/c.jpg": ""}
+    unchanged = SAVED[between].split("\r\n")[:2]
+    saved = file.read_bytes().decode("utf-8")
+    assert saved.startswith("\ufeff" + "\r\n".join([*unchanged, "cat/b.jpg"]))
+
+
+def test_columns_come_in_any_order(tmp_path):
+    file = tmp_path / "labels.csv"
+    file.write_text("label,reason,path\ncat,blurred,a.jpg\n")
     assert read_labels(file) == {"a.jpg": "cat"}
 
 

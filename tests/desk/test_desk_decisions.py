@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tfft.data.labels import changed_labels, read_labels
+from tfft.data.labels_file import changed_labels, read_labels
 from tfft.desk.decisions import Decisions
 from tfft.errors import DataError, TfftError
 
@@ -159,7 +159,7 @@ def test_pages_pass_over_no_photo_while_it_is_decided_about_them(pictures, clien
     client, start, seen = client_of(pictures), 0, []
     while start is not None:
         page = client.get(f"photos?undecided&count=7&from={start}").json
-        places = [photo["place"] for photo in page["photos"]]
+        places = [photo["number"] for photo in page["photos"]]
         seen += places
         client.post("decide", photos=places[::2], label="red")
         start = page["next"]

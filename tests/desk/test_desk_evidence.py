@@ -18,7 +18,7 @@ def test_it_is_the_map_of_the_report_over_the_photo_as_the_model_sees_it(
     saliency = saliency_of(small_keras.model, "label")
     named = int(small_keras.answers(pixels)["label"][0].argmax())
     for label, number in (("", named), ("blue", 0), ("red", 2)):
-        address = f"photos/{photo['place']}/evidence.jpg?label={label}"
+        address = f"photos/{photo['number']}/evidence.jpg?label={label}"
         served = Image.open(io.BytesIO(client.get(address).body))
         expected = overlaid(pixels[0], saliency(pixels, np.array([number]))[0])
         # Each pixel of so small an image is shown as a square of five.

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import tfft
-from tfft.data.labels import read_labels
+from tfft.data.labels_file import read_labels
 
 pytestmark = pytest.mark.slow
 

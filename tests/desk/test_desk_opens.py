@@ -1,5 +1,6 @@
 """What a desk is opened with: its photos, its labels file, its recipe."""
 
+import os
 import shutil
 import sys
 import webbrowser
@@ -13,7 +14,7 @@ from tfft.config.loading.load import load_recipe
 from tfft.desk.desk import OpenDesk
 from tfft.desk.photos import load_photos
 from tfft.desk.recipe import labels_file_of, recipe_of_desk
-from tfft.errors import DataError, ModelFileError, UsageError
+from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.runs.run import create_run
 from tfft.system.progress import SILENT
 
@@ -94,6 +95,15 @@ def test_what_cannot_be_a_desk_is_said_before_anything_is_served(pictures, tmp_p
     run = create_run(recipe, tmp_path / "two")
     with pytest.raises(UsageError, match=r"models with one head.*label .*kind "):
         tfft.open_desk(pictures, model=run.path)
+
+
+def test_photos_that_can_only_be_read_have_their_labels_elsewhere(pictures, tmp_path, monkeypatch):
+    shutil.copytree(pictures, tmp_path / "disk" / "photos")
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path / "disk")
+    with pytest.raises(TfftError, match=r"no permission to write .*kept elsewhere: --labels FILE"):
+        tfft.open_desk(tmp_path / "disk" / "photos")
+    with tfft.open_desk(tmp_path / "disk" / "photos", labels=tmp_path / "labels.csv") as desk:
+        assert desk.labels == tmp_path / "labels.csv"
 
 
 def test_without_the_extra_it_says_how_to_get_it(pictures, tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def test_a_photo_is_never_passed_on_as_it_is(client, pictures):
     original = (pictures / "red" / "2.jpg").read_bytes()
     assert b"Exif" in original
     for size in ("small", "large"):
-        served = client.get(f"photos/{photo['place']}/{size}.jpg")
+        served = client.get(f"photos/{photo['number']}/{size}.jpg")
         assert served.headers["Content-Type"] == "image/jpeg"
         assert b"Exif" not in served.body
 

@@ -190,7 +190,7 @@ def apply(
 
     It shows what would be moved and asks. No file is replaced: where a name is taken, a number is
     added. What was interrupted goes on by the same command, and --undo takes back what was applied
-    last. Leave out --labels FILE once it is applied.
+    last. The paths in FILE change likewise, so that it holds further on.
 
     \b
     Example:

@@ -1,7 +1,9 @@
 """Labels applied to a folder of photos: files are moved to the folders of their classes, and back.
 
 No file is ever replaced. What will be moved is written to a journal in the folder before the first
-file is, so that what was interrupted anywhere can be gone on with or undone.
+file is, so that what was interrupted anywhere can be gone on with or undone. The rows of the labels
+file follow the photos, both ways: one that named a photo by where it was would say something of
+whatever is put there later.
 """
 
 import os
@@ -17,17 +19,16 @@ import numpy as np
 
 from tfft.config.data import ImageFolderData
 from tfft.data.dataset import shown
-from tfft.data.labels import read_labels, relabelled
+from tfft.data.labels import relabelled
+from tfft.data.labels_file import read_labels, rename_rows
+from tfft.data.labels_journal import JOURNAL, Entry, opened_journal, write_journal
 from tfft.data.sources.folder import images_in_folders, split_folders
-from tfft.errors import DataError, UsageError
-from tfft.system.files import explained_os_errors, locked, require_writable, sync
-from tfft.system.formats import APPLIED_LABELS
+from tfft.errors import DataError, TfftError, UsageError
+from tfft.system.files import explained_os_errors, require_writable, sync
 from tfft.system.moving import free_path, is_other_file, move_file
 from tfft.system.printable import printable_name, unicode
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted
-
-JOURNAL = ".labels-applied.json"
 
 
 @dataclass(frozen=True)
@@ -96,27 +97,6 @@ class AppliedLabels(Readable):
         }
 
 
-@dataclass
-class _Entry:
-    """One application of labels, as the journal has it.
-
-    Attributes:
-        state: ``applying``, ``applied`` or ``undoing``.
-        labels: The labels file.
-        time: When it was begun, ISO 8601, UTC.
-        removed_to: Where removed files are put.
-        folders: Folders that were made, relative to the folder of photos.
-        moves: The files, by `Move.file` and `Move.to`.
-    """
-
-    state: str
-    labels: str
-    time: str
-    removed_to: str
-    folders: list[str]
-    moves: list[tuple[str, str]]
-
-
 def apply_labels(
     config: ImageFolderData,
     *,
@@ -127,7 +107,8 @@ def apply_labels(
     """Moves photos into the folders of the classes that a labels file gives them.
 
     A file whose name is taken there gets another one, such as ``5-2.png``. What was interrupted is
-    gone on with, and nothing else is done then.
+    gone on with, and nothing else is done then. The paths in the labels file become those that the
+    photos have now.
 
     Args:
         config: The folder of photos, with `path` and `labels`.
@@ -143,7 +124,7 @@ def apply_labels(
         TfftError: A file cannot be moved.
     """
     directory, labels = _required(config)
-    with _journal(directory) as entries:
+    with opened_journal(directory) as entries:
         entry = entries[-1] if entries and entries[-1].state != "applied" else None
         if entry and entry.state == "undoing":
             raise UsageError(
@@ -157,15 +138,17 @@ def apply_labels(
         else:
             notes = (f"going on with what was begun {entry.time}, of {entry.labels}",)
         moves = tuple(Move(*pair) for pair in entry.moves)
+        _require_free(directory, moves)
         if not dry_run and moves:
             if entry not in entries:
                 entries.append(entry)
-            _write(directory, entries)
+            write_journal(directory, entries)
             again = command_text("data", "apply", directory, "--labels", labels)
             with _told_how_to_go_on(directory, again):
                 notes += _carried_out(directory, moves, entry.folders, progress)
+                notes += _followed(Path(entry.labels), moves)
             entry.state = "applied"
-            _write(directory, entries)
+            write_journal(directory, entries)
         return _result(directory, entry, moves, notes, is_done=not dry_run)
 
 
@@ -174,7 +157,8 @@ def undo_labels(
 ) -> AppliedLabels:
     """Moves photos back to where they were before labels were applied the last time.
 
-    Folders that were made for them are removed where nothing else is in them.
+    Folders that were made for them are removed where nothing else is in them. The paths in the
+    labels file become those of before.
 
     Args:
         config: The folder of photos.
@@ -187,22 +171,24 @@ def undo_labels(
         TfftError: A file cannot be moved.
     """
     directory, _ = _required(config, labels=False)
-    with _journal(directory) as entries:
+    with opened_journal(directory) as entries:
         if not entries:
             raise UsageError(f"no labels have been applied to {directory}: there is no {JOURNAL}")
         entry = entries[-1]
         moves = tuple(Move(to, file) for file, to in reversed(entry.moves))
+        _require_free(directory, moves)
         notes: tuple[str, ...] = (f"applied {entry.time}, of {entry.labels}",)
         if not dry_run:
             entry.state = "undoing"
-            _write(directory, entries)
+            write_journal(directory, entries)
             with _told_how_to_go_on(directory):
                 notes += _carried_out(directory, moves, (), progress)
+                notes += _followed(Path(entry.labels), moves)
             for folder in reversed(entry.folders):
                 with suppress(OSError):  # somebody put something else there
                     (directory / folder).rmdir()
             entries.pop()
-            _write(directory, entries)
+            write_journal(directory, entries)
         return _result(directory, entry, moves, notes, undone=True, is_done=not dry_run)
 
 
@@ -214,25 +200,7 @@ def _required(config: ImageFolderData, *, labels: bool = True) -> tuple[Path, Pa
     if not directory.is_dir():
         what = "is a file, not a directory" if directory.exists() else "does not exist"
         raise DataError(f"the folder of photos {what}. Received: {directory}")
-    return directory, config.labels or Path()
-
-
-@contextmanager
-def _journal(directory: Path) -> Iterator[list[_Entry]]:
-    """Yields what was applied to a folder; other processes that would change it wait."""
-    with locked(directory):
-        file = directory / JOURNAL
-        read = APPLIED_LABELS.read_if_there(file).get("entries", [])
-        yield [_Entry(**entry) for entry in read]
-
-
-def _write(directory: Path, entries: Sequence[_Entry]) -> None:
-    file = directory / JOURNAL
-    if entries:
-        APPLIED_LABELS.write(file, {"entries": [vars(entry) for entry in entries]})
-    else:
-        with explained_os_errors(file):
-            file.unlink(missing_ok=True)
+    return directory, Path() if config.labels is None else config.labels.absolute()
 
 
 @contextmanager
@@ -250,7 +218,7 @@ def _told_how_to_go_on(directory: Path, again: str = "") -> Iterator[None]:
 
 def _result(
     directory: Path,
-    entry: _Entry,
+    entry: Entry,
     moves: tuple[Move, ...],
     notes: tuple[str, ...],
     *,
@@ -265,7 +233,7 @@ def _result(
 
 def _new_entry(
     config: ImageFolderData, directory: Path, labels: Path, removed_to: Path
-) -> tuple[_Entry, tuple[str, ...]]:
+) -> tuple[Entry, tuple[str, ...]]:
     """Returns the moves that labels ask for, and remarks."""
     may_be_splits = config.folders == "auto"
     source = images_in_folders(directory, may_be_splits)
@@ -310,7 +278,7 @@ def _new_entry(
     if left:
         notes += (f"left where they are, since they are no files: {', '.join(shown(left))}",)
     time = datetime.now(UTC).isoformat(timespec="seconds")
-    return _Entry("applying", str(labels), time, str(removed_to), folders, moves), notes
+    return Entry("applying", str(labels), time, str(removed_to), folders, moves), notes
 
 
 def _fault(directory: Path, inside: Path) -> str:
@@ -347,10 +315,8 @@ def _missing_folders(directory: Path, files: Iterable[str], removed_to: Path) ->
     return [os.path.relpath(folder, directory) for folder in folders]
 
 
-def _carried_out(
-    directory: Path, moves: Sequence[Move], folders: Iterable[str], progress: Progress
-) -> tuple[str, ...]:
-    """Moves those files that are not moved yet; returns remarks about those that are not there."""
+def _require_free(directory: Path, moves: Sequence[Move]) -> None:
+    """Requires that no other files lie where files are moved to."""
     pairs = [(directory / move.file, directory / move.to) for move in moves]
     if strangers := [to for file, to in pairs if is_other_file(file, to)]:
         raise DataError(
@@ -358,6 +324,13 @@ def _carried_out(
             f"{', '.join(shown([printable_name(str(path)) for path in strangers]))}. Move what "
             "lies there, and give the command again"
         )
+
+
+def _carried_out(
+    directory: Path, moves: Sequence[Move], folders: Iterable[str], progress: Progress
+) -> tuple[str, ...]:
+    """Moves those files that are not moved yet; returns remarks about those that are not there."""
+    pairs = [(directory / move.file, directory / move.to) for move in moves]
     gone = [file for file, to in pairs if not (os.path.lexists(file) or os.path.lexists(to))]
     touched = {path.parent for pair in pairs for path in pair}
     task = progress.start("moving files", len(pairs), "files")
@@ -380,3 +353,12 @@ def _carried_out(
         return ()
     names = shown([printable_name(os.path.relpath(path, directory)) for path in gone])
     return (f"{counted(len(gone), 'file')} not there any more: {', '.join(names)}",)
+
+
+def _followed(labels: Path, moves: Sequence[Move]) -> tuple[str, ...]:
+    """Gives the paths in a labels file the names that the photos have now; returns remarks."""
+    try:
+        renamed = rename_rows(labels, {move.file: move.to for move in moves})
+    except TfftError as error:  # the photos are where they belong all the same
+        return (f"the paths in {labels.name} did not change likewise, so leave it out: {error}",)
+    return (f"{counted(renamed, 'path')} in {labels.name} changed likewise",) if renamed else ()

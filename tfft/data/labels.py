@@ -1,28 +1,15 @@
-"""Labels that were decided after the images were put in their folders: a CSV file beside them.
+"""Images with the labels of a labels file in place of those that they came with."""
 
-Its columns are ``path`` and ``label``. A path is the name that the source gives an image: relative
-to the directory of images, or as a manifest has it. An empty label removes the image, and a label
-that no image had makes a class. Nobody touches an image for that.
-"""
-
-import csv
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from tfft.data.dataset import Source, shown
+from tfft.data.labels_file import name_fault
 from tfft.errors import DataError, shortened
-from tfft.system.files import atomic_path, locked
-from tfft.system.listing import file_fault
 from tfft.system.printable import printable_name
 from tfft.system.readable import counted
-
-COLUMNS = ("path", "label")
-# File systems allow no longer name for a folder.
-_LONGEST_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,108 +29,6 @@ class Relabelled:
     notes: tuple[str, ...]
 
 
-def read_labels(path: Path) -> dict[str, str]:
-    """Reads a labels file; further columns in it do not matter.
-
-    Returns:
-        Label by path, "" for images that are removed.
-
-    Raises:
-        DataError: The file is missing or no such CSV; all faults at once, with line numbers.
-    """
-    if fault := file_fault(path):
-        why = fault.removeprefix("cannot be read: ")
-        raise DataError(f"cannot read the labels file {printable_name(str(path))}: {why}")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            columns = reader.fieldnames or []
-            if any(columns.count(name) != 1 for name in COLUMNS):
-                raise DataError(
-                    f"{path}:1: the first line of a labels file names its columns, path and label, "
-                    f"each once, with a comma between them. Received: {', '.join(columns)!r:.80}"
-                )
-            rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise DataError(f"cannot read the labels file {path}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no CSV file in UTF-8: {error}") from error
-    labels: dict[str, str] = {}
-    first: dict[str, int] = {}
-    faults = []
-    for line, row in rows:
-        image = row["path"] or ""
-        if fault := _row_fault(row):
-            faults.append(f"{path}:{line}: {fault}")
-        elif image in first:
-            name = printable_name(image)
-            faults.append(f"{path}:{line}: {name} is already on line {first[image]}")
-        else:
-            labels[image] = row["label"]
-        first.setdefault(image, line)
-    if faults:
-        raise DataError("\n".join(faults))
-    return labels
-
-
-def _row_fault(row: Mapping[str | None, str | list[str] | None]) -> str:
-    """Returns what is wrong with a line, or ""."""
-    if not row["path"]:
-        return "path must not be empty"
-    if None in row:
-        return 'has more cells than columns: put a path with commas between "quotes"'
-    label = row["label"]
-    if not isinstance(label, str):  # a line that was cut off removes nothing
-        return "has no label; where the image is to be removed, an empty one after a comma"
-    return _name_fault(label) if label else ""
-
-
-def _name_fault(label: str) -> str:
-    """Returns why no class can have this name, or ""."""
-    if label != printable_name(label) or label.isspace():
-        return (
-            f"a label is one line of text without control characters, or empty. "
-            f"Received: {printable_name(label)!r:.80}"
-        )
-    if len(label.encode()) > _LONGEST_NAME_BYTES:
-        return f"a label has at most {_LONGEST_NAME_BYTES} bytes. Received: {label:.40}…"
-    return ""
-
-
-def write_labels(path: Path, labels: Mapping[str, str]) -> None:
-    """Writes a labels file, whole or not at all.
-
-    Args:
-        path: The file.
-        labels: Label by path, "" for images that are removed.
-    """
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([COLUMNS, *labels.items()])
-
-
-@contextmanager
-def changed_labels(path: Path) -> Iterator[dict[str, str]]:
-    """Yields the labels of a file to be changed, and writes them; other processes wait meanwhile.
-
-    A file that is not there is made. If the block raises, the file stays as it was.
-
-    Raises:
-        DataError: What is there is no labels file.
-        TfftError: It cannot be written.
-    """
-    with locked(path.absolute().parent):
-        if not path.exists():
-            write_labels(path, {})
-    with locked(path):
-        labels = read_labels(path)
-        yield labels
-        write_labels(path, labels)
-
-
 def relabelled(source: Source, labels: Mapping[str, str], said: str) -> Relabelled:
     """Returns a source with other labels.
 
@@ -158,12 +43,15 @@ def relabelled(source: Source, labels: Mapping[str, str], said: str) -> Relabell
     """
     names, old = source.class_names, source.index.targets["label"]
     known = set(source.index.ids) | {bad.path for bad in source.unreadable}
-    strangers = [image for image in labels if image not in known]
+    # Rows of images that were removed and moved out of the directory say nothing of those in it.
+    strangers = [
+        image for image in labels if image not in known and (labels[image] or image[:3] != "../")
+    ]
     if labels and len(strangers) == len(labels):
         raise DataError(
             f"{said}: none of its paths is one of the {counted(len(known), 'image')} of "
             f"{source.name}. A path is relative to the directory of images, such as "
-            f"{source.index.ids[0]}; where the labels were applied to the folder, leave them out. "
+            f"{source.index.ids[0]}; where images were renamed since, the rows must be too. "
             f"Received: {printable_name(strangers[0])}"
         )
     wanted = [labels.get(image, names[k]) for image, k in zip(source.index.ids, old, strict=True)]
@@ -216,7 +104,7 @@ def new_class_fault(name: str) -> str:
             "no class can be called so; a name is that of a folder, without / and spaces at its "
             f"ends, and does not begin with a dot. Received: {shortened(printable_name(name))}"
         )
-    return _name_fault(name)
+    return name_fault(name)
 
 
 def _require_class_names(new: list[str], said: str) -> None:

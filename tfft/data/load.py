@@ -12,7 +12,8 @@ from tfft.data.dataset import SPLITS, BadImage, DataReport, ImageData, Source
 from tfft.data.findings import copy_notes, duplicates, gap_notes, leak_notes
 from tfft.data.index import ImageIndex
 from tfft.data.kept_splits import UNUSED, KeptSplits
-from tfft.data.labels import read_labels, relabelled
+from tfft.data.labels import relabelled
+from tfft.data.labels_file import read_labels
 from tfft.data.scan import Scan, bad_images, contradictions, corrupt_images, scan_images
 from tfft.data.sources.digits import digits_source
 from tfft.data.sources.folder import folder_source

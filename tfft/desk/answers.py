@@ -11,9 +11,10 @@ from werkzeug.wrappers import Request, Response
 
 from tfft.desk.evidence import Evidence
 from tfft.desk.page_data import photo_json, photos_json, state_json
+from tfft.desk.photos import Photos
 from tfft.desk.pictures import Pictures
 from tfft.desk.state import SHOWN, Desk, View
-from tfft.errors import UsageError, nearest
+from tfft.errors import DataError, UsageError, nearest
 from tfft.system.files import json_value
 from tfft.system.typed import typed
 
@@ -36,8 +37,7 @@ class Answers:
     """
 
     def __init__(self, desk: Desk) -> None:
-        self._desk, self._pictures = desk, Pictures(desk.photos)
-        self._evidence = Evidence(desk.photos)
+        self._desk, self._pictures, self._evidence = desk, Pictures(), Evidence()
         page = files("tfft.desk").joinpath("page").iterdir()
         self._files = {file.name: file.read_bytes() for file in page if file.is_file()}
         looked_at = {
@@ -45,9 +45,9 @@ class Answers:
             "/<name>": self._file,
             "/state": self._state,
             "/photos": self._photos,
-            "/photos/<int:place>": self._photo,
-            "/photos/<int:place>/<any(small, large):size>.jpg": self._picture,
-            "/photos/<int:place>/evidence.jpg": self._evidence_picture,
+            "/photos/<int:number>": self._photo,
+            "/photos/<int:number>/<any(small, large):size>.jpg": self._picture,
+            "/photos/<int:number>/evidence.jpg": self._evidence_picture,
         }
         changed = {
             "/decide": self._decide,
@@ -74,7 +74,10 @@ class Answers:
             TfftError: What was asked for cannot be done.
         """
         answer, arguments = self._urls.bind("", path_info=path).match(method=request.method)
-        return answer(request, **arguments)
+        if answer in (self._picture, self._evidence_picture):  # several at a time
+            return answer(request, **arguments)
+        with self._desk.lock:
+            return answer(request, **arguments)
 
     def _file(self, request: Request, name: str = "index.html") -> Response:
         if name not in self._files:
@@ -82,7 +85,7 @@ class Answers:
         return Response(self._files[name], content_type=_TYPES[PurePath(name).suffix])
 
     def _state(self, request: Request) -> Response:
-        self._desk.decisions.refresh()
+        self._desk.refresh()
         return json_response(state_json(self._desk))
 
     def _photos(self, request: Request) -> Response:
@@ -103,27 +106,34 @@ class Answers:
         count = min(max(count, 1), _MOST_PHOTOS)
         return json_response(photos_json(self._desk, view, max(start, 0), count))
 
-    def _photo(self, request: Request, place: int) -> Response:
-        return json_response(photo_json(self._desk, self._known(place)))
+    def _photo(self, request: Request, number: int) -> Response:
+        return json_response(photo_json(self._desk, _place(self._desk.photos, number)))
 
-    def _picture(self, request: Request, place: int, size: str) -> Response:
+    def _picture(self, request: Request, number: int, size: str) -> Response:
+        photos = self._desk.photos
         picture = {"small": self._pictures.small, "large": self._pictures.large}[size]
-        return _jpeg(picture(self._known(place)))
+        try:
+            return _jpeg(picture(photos, _place(photos, number)))
+        except DataError:
+            self._desk.miss()
+            raise
 
-    def _evidence_picture(self, request: Request, place: int) -> Response:
-        run, label = self._desk.run, request.args.get("label", "")
+    def _evidence_picture(self, request: Request, number: int) -> Response:
+        photos, run = self._desk.photos, self._desk.run
         if run is None:
             raise UsageError("there is no model yet that could be asked: train one")
-        return _jpeg(self._evidence(run, self._known(place), label))
+        place = _place(photos, number)
+        return _jpeg(self._evidence(run, photos, place, request.args.get("label", "")))
 
     def _decide(self, request: Request) -> Response:
         asked = _asked({"photos", "label"}, request)
-        places = _typed(list[int], asked["photos"], "photos")
+        numbers = _typed(list[int], asked["photos"], "photos")
         label = _typed(str | None, asked["label"], "label")
-        if not 1 <= len(places) <= _MOST_PHOTOS:
+        if not 1 <= len(numbers) <= _MOST_PHOTOS:
             raise UsageError(f"1 to {_MOST_PHOTOS} photos are decided about at a time")
         self._desk.require_label(label)
-        paths = [self._desk.photos.index.ids[self._known(place)] for place in places]
+        photos = self._desk.photos
+        paths = [photos.index.ids[_place(photos, number)] for number in numbers]
         self._desk.decisions.decide(paths, label)
         return self._changed(paths)
 
@@ -133,8 +143,8 @@ class Answers:
 
     def _changed(self, paths: list[str]) -> Response:
         """Returns the state, and the photos that were decided about as they are now."""
-        places = [self._desk.places[path] for path in paths if path in self._desk.places]
-        photos = [photo_json(self._desk, place) for place in places]
+        known = self._desk.photos.places
+        photos = [photo_json(self._desk, known[path]) for path in paths if path in known]
         return json_response({"state": state_json(self._desk), "photos": photos})
 
     def _begin(self, request: Request) -> Response:
@@ -147,10 +157,14 @@ class Answers:
         self._desk.jobs.stop()
         return json_response(state_json(self._desk))
 
-    def _known(self, place: int) -> int:
-        if not 0 <= place < len(self._desk.photos):
-            raise NotFound("There is no photo of this number.")
-        return place
+
+def _place(photos: Photos, number: int) -> int:
+    """Returns the place of a photo by its number."""
+    if number < photos.first:
+        raise UsageError("the photos were moved or changed since; the page shows them anew")
+    if number >= photos.first + len(photos):
+        raise NotFound("There is no photo of this number.")
+    return number - photos.first
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -1,11 +1,11 @@
 """What was decided about photos: kept in the labels file at once, and taken back one by one."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfft.data.labels import changed_labels, read_labels
+from tfft.data.labels_file import changed_labels, read_labels
 from tfft.errors import UsageError
 
 
@@ -90,6 +90,11 @@ class Decisions:
             self._steps.pop()
             return last
 
+    def forget(self, paths: Collection[str]) -> None:
+        """Takes out of the steps those about photos that are no longer there."""
+        with self._lock:
+            self._steps = [step for step in self._steps if step.after.keys().isdisjoint(paths)]
+
     def refresh(self) -> None:
         """Reads what others wrote into the file since.
 
@@ -97,13 +102,13 @@ class Decisions:
             DataError: It is no labels file any more.
         """
         with self._lock:
-            written = _written(self.file)
+            written = stamp(self.file)
             if written != self._written:
                 self._labels = read_labels(self.file) if any(written) else {}
                 self._written = written
 
 
-def _written(file: Path) -> tuple[int, int]:
+def stamp(file: Path) -> tuple[int, int]:
     """Returns what tells whether a file was written since; (0, 0) if it is not there."""
     try:
         found = file.stat()

@@ -7,6 +7,7 @@ from tfft.desk.photos import load_photos
 from tfft.desk.recipe import labels_file_of, recipe_of_desk
 from tfft.desk.server import DeskServer
 from tfft.desk.state import Desk
+from tfft.errors import TfftError
 from tfft.system.files import require_writable
 from tfft.system.progress import Progress
 from tfft.system.readable import Readable, counted
@@ -34,9 +35,10 @@ class OpenDesk(Readable):
         return self._desk.decisions.file
 
     def lines(self) -> list[str]:
-        photos, decided = len(self._desk.photos), len(self._desk.decisions.labels)
+        photos = self._desk.photos
+        decided = len(photos.places.keys() & self._desk.decisions.labels.keys())
         return [
-            f"{self._desk.photos.name}: {counted(photos, 'photo')}, {decided:,} decided about",
+            f"{photos.name}: {counted(len(photos), 'photo')}, {decided:,} decided about",
             self.address,
             f"labels: {self.labels}",
         ]
@@ -69,7 +71,10 @@ def open_desk(
 ) -> OpenDesk:
     """Opens a desk, as `tfft.open_desk` does."""
     file = labels or labels_file_of(data, run)
-    require_writable(file.absolute().parent)
+    try:
+        require_writable(file.absolute().parent)
+    except TfftError as error:  # such as photos on a disk that can only be read
+        raise TfftError(f"{error} What is decided can be kept elsewhere: --labels FILE") from error
     recipe = recipe_of_desk(data, run, None)
     desk = Desk(data, load_photos(recipe, progress), Decisions(file), run)
     return OpenDesk(desk, DeskServer(desk, port))

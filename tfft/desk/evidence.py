@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfft.desk.photos import Photos
-from tfft.desk.pictures import LARGE_PX, jpeg, read_photo
+from tfft.desk.pictures import LARGE_PX, jpeg
 from tfft.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -16,22 +16,18 @@ if TYPE_CHECKING:
 
 
 class Evidence:
-    """Draws maps of evidence over photos; it loads a run's model for the first one.
+    """Draws maps of evidence over photos; it loads a run's model for the first one."""
 
-    Args:
-        photos: The photos.
-    """
-
-    def __init__(self, photos: Photos) -> None:
-        self._index = photos.index
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loaded: tuple[Path, KerasPredictor, Saliency] | None = None
 
-    def __call__(self, run: Path, place: int, label: str) -> bytes:
+    def __call__(self, run: Path, photos: Photos, place: int, label: str) -> bytes:
         """Returns a photo as the model sees it, in grey, with what speaks for a class laid over it.
 
         Args:
             run: The run.
+            photos: The photos.
             place: Place of the photo.
             label: The class; "" for the one that the model names.
 
@@ -44,7 +40,7 @@ class Evidence:
         """
         from tfft.reports.photos import overlaid
 
-        encoded = read_photo(self._index, place)
+        encoded = photos.index.read(place)
         with self._lock:
             predictor, saliency = self._of(run)
             pixels = predictor.pixels([encoded])

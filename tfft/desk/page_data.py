@@ -18,6 +18,7 @@ def state_json(desk: Desk) -> dict[str, Any]:
     last, job = desk.decisions.last, desk.jobs.last
     return {
         "name": desk.photos.name,
+        "edition": desk.photos.first,
         "labels_file": str(desk.decisions.file),
         "notes": list(desk.photos.notes),
         "classes": [
@@ -63,6 +64,7 @@ def photos_json(desk: Desk, view: View, start: int, count: int) -> dict[str, Any
     first = next((k for k, (rank, _) in enumerate(shown) if rank >= start), len(shown))
     after = first + count
     return {
+        "edition": desk.photos.first,
         "total": len(shown),
         "before": first,
         "previous": shown[max(0, first - count)][0] if first else None,
@@ -75,7 +77,7 @@ def photo_json(desk: Desk, place: int) -> dict[str, Any]:
     """Returns what is known of a photo."""
     path = desk.photos.index.ids[place]
     return {
-        "place": place,
+        "number": desk.photos.first + place,
         "path": path,
         "split": desk.photos.splits[place],
         "own": desk.photos.labels[place],

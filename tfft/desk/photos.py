@@ -1,6 +1,7 @@
-"""The photos of a desk, with the labels that they came with."""
+"""The photos of a desk, with the labels that they came with and the numbers that its page uses."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from tfft.config.model import targets_of
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import SPLITS
 from tfft.data.index import ImageIndex
-from tfft.data.kept_splits import UNUSED
+from tfft.data.kept_splits import UNUSED, digests_of
 from tfft.data.load import load_data
 from tfft.evaluation.data import together
 from tfft.system.progress import Progress
@@ -25,6 +26,8 @@ class Photos:
         splits: Split of each: ``train``, ``validation``, ``test`` or ``unused``.
         class_names: Names of the classes, in their order.
         notes: Remarks about the photos, such as what is left out.
+        first: Number of the first photo, from which the others count on. No number is given twice
+            while a desk is open, so that none means another photo once some have been moved.
     """
 
     name: str
@@ -33,9 +36,23 @@ class Photos:
     splits: tuple[str, ...]
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each photo by its path."""
+        return {path: place for place, path in enumerate(self.index.ids)}
+
+    def are(self, others: "Photos") -> bool:
+        """Says whether others are the same photos with the same labels, splits and names."""
+        mine, theirs = (
+            (photos.index.ids, photos.labels, photos.splits, photos.class_names, photos.notes)
+            for photos in (self, others)
+        )
+        return mine == theirs and np.array_equal(digests_of(self.index), digests_of(others.index))
 
 
 def load_photos(recipe: Recipe, progress: Progress) -> Photos:

@@ -11,9 +11,7 @@ from collections import OrderedDict
 import numpy as np
 from PIL import Image
 
-from tfft.data.index import ImageIndex
 from tfft.desk.photos import Photos
-from tfft.errors import DataError
 from tfft.images.decode import decode_reduced
 
 SMALL_PX, LARGE_PX = 320, 1600
@@ -24,57 +22,41 @@ _QUALITY = 82
 
 
 class Pictures:
-    """The photos of a desk as JPEG files; the small ones that were asked for last are kept.
+    """The photos of a desk as JPEG files; the small ones that were asked for last are kept."""
 
-    Args:
-        photos: The photos.
-    """
-
-    def __init__(self, photos: Photos) -> None:
-        self._index = photos.index
+    def __init__(self) -> None:
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         # A decoded photo may take a quarter of a gigabyte.
         self._decoding = threading.BoundedSemaphore(_AT_ONCE)
 
-    def small(self, place: int) -> bytes:
+    def small(self, photos: Photos, place: int) -> bytes:
         """Returns a photo for the grid.
 
         Raises:
             DataError: It cannot be read any more.
         """
-        if place in self._kept:
+        number = photos.first + place
+        if number in self._kept:
             with contextlib.suppress(KeyError):  # dropped meanwhile
-                self._kept.move_to_end(place)
-                return self._kept[place]
-        picture = self._made(place, SMALL_PX)
-        self._kept[place] = picture
+                self._kept.move_to_end(number)
+                return self._kept[number]
+        picture = self._made(photos, place, SMALL_PX)
+        self._kept[number] = picture
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return picture
 
-    def large(self, place: int) -> bytes:
+    def large(self, photos: Photos, place: int) -> bytes:
         """Returns a photo to look at closely.
 
         Raises:
             DataError: It cannot be read any more.
         """
-        return self._made(place, LARGE_PX)
+        return self._made(photos, place, LARGE_PX)
 
-    def _made(self, place: int, side_px: int) -> bytes:
+    def _made(self, photos: Photos, place: int, side_px: int) -> bytes:
         with self._decoding:
-            return jpeg(decode_reduced(read_photo(self._index, place), side_px), side_px)
-
-
-def read_photo(index: ImageIndex, place: int) -> bytes:
-    """Returns the bytes of a photo that was there when the desk was opened.
-
-    Raises:
-        DataError: It is not there any more.
-    """
-    try:
-        return index.read(place)
-    except OSError as error:
-        raise DataError(f"{index.ids[place]} cannot be read: {error.strerror}") from error
+            return jpeg(decode_reduced(photos.index.read(place), side_px), side_px)
 
 
 def jpeg(pixels: np.ndarray, side_px: int) -> bytes:

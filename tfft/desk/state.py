@@ -1,15 +1,19 @@
 """All that a desk knows: photos, decisions, what an audit and a model say, and what is shown."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from tfft.data.labels import new_class_fault
-from tfft.desk.decisions import Decisions
+from tfft.data.labels_journal import JOURNAL
+from tfft.desk.decisions import Decisions, stamp
 from tfft.desk.job import Jobs
-from tfft.desk.photos import Photos
+from tfft.desk.photos import Photos, load_photos
+from tfft.desk.recipe import recipe_of_desk
 from tfft.errors import UsageError
+from tfft.system.progress import SILENT
 
 # What a person may ask to see, beside all photos.
 SHOWN = ("audit", "all", "mistakes", "relabelled", "removed", "confirmed", "only_new", "only_old")
@@ -64,7 +68,37 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.jobs = Jobs(self._take)
-        self.places = {path: place for place, path in enumerate(self.photos.index.ids)}
+        # Held by whoever needs photos and what is known of them to belong together.
+        self.lock = RLock()
+        self._stamp, self._may_differ = self._stamp_of_data(), False
+
+    def refresh(self) -> None:
+        """Takes in what others changed: the labels file, and the photos where they were moved.
+
+        Photos are listed again when labels were applied to their folder or the manifest was
+        written, after an audit or a training, and when `miss` was called.
+
+        Raises:
+            DataError: There is no labels file or there are no photos any more.
+        """
+        self.decisions.refresh()
+        seen = self._stamp_of_data()
+        if not self._may_differ and seen == self._stamp:
+            return
+        self._may_differ = False
+        found = load_photos(recipe_of_desk(self.data, self.run, None), SILENT)
+        if not found.are(self.photos):
+            gone = self.photos.places.keys() - found.places.keys()
+            self.photos = replace(found, first=self.photos.first + len(self.photos))
+            self.decisions.forget(gone)
+        self._stamp = seen
+
+    def miss(self) -> None:
+        """Notes that a photo is not there any more, so that all are listed again."""
+        self._may_differ = True
+
+    def _stamp_of_data(self) -> tuple[int, int]:
+        return stamp(self.data / JOURNAL if self.data.is_dir() else self.data)
 
     def begin(self, kind: str) -> None:
         """Starts an audit or a training.
@@ -80,16 +114,18 @@ class Desk:
         )
 
     def _take(self, kind: str, result: dict[str, Any]) -> None:
-        """Takes the result of a job."""
-        self.answers, self.unseen = result["answers"], result["unseen"]
-        if kind == "audit":
-            found: dict[str, list[dict[str, Any]]] = {}
-            for finding in result["findings"]:
-                found.setdefault(finding["path"], []).append(finding)
-            self.findings, self.kinds = found, result["kinds"]
-        else:
-            self.training = {**result["training"], "before": self.run and str(self.run)}
-            self.run = Path(result["training"]["run"])
+        """Takes the result of a job, which may have found other photos than there were."""
+        with self.lock:
+            self._may_differ = True
+            self.answers, self.unseen = result["answers"], result["unseen"]
+            if kind == "audit":
+                found: dict[str, list[dict[str, Any]]] = {}
+                for finding in result["findings"]:
+                    found.setdefault(finding["path"], []).append(finding)
+                self.findings, self.kinds = found, result["kinds"]
+            else:
+                self.training = {**result["training"], "before": self.run and str(self.run)}
+                self.run = Path(result["training"]["run"])
 
     def label(self, place: int) -> str:
         """Returns the label that a photo has now; "" if it is removed."""
@@ -114,7 +150,8 @@ class Desk:
         """Returns the places of the photos of a view, in the order in which they are shown."""
         places: Iterable[int] = range(len(self.photos))
         if view.show == "audit":
-            places = [self.places[path] for path in self.findings or {} if path in self.places]
+            known = self.photos.places
+            places = [known[path] for path in self.findings or {} if path in known]
         return [place for place in places if self._matches(place, view)]
 
     def _matches(self, place: int, view: View) -> bool:

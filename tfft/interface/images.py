@@ -266,7 +266,8 @@ def apply_labels(
 
     No file is ever replaced: where a name is taken, the file gets another one. The moves are listed
     in the folder (`.labels-applied.json`) before the first, so that an application that was
-    interrupted is gone on with by calling this again, and any is taken back by `undo_labels`.
+    interrupted is gone on with by calling this again, and any is taken back by `undo_labels`. The
+    paths in the labels file become those that the photos have now, so that it holds further on.
 
     Args:
         directory: A directory with one folder a class, or with splits of such.
@@ -297,6 +298,7 @@ def apply_labels(
           red/1.png to blue/1-2.png
           red/2.png to ../mended-removed/red/2.png
           fixes.csv: 1 image relabelled, 1 removed
+          2 paths in fixes.csv changed likewise
         >>> tfft.undo_labels("mended")
         <AppliedLabels mended: 2 files moved back>
     """

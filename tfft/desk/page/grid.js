@@ -17,7 +17,7 @@ export const hasFocus = () => grid.contains(document.activeElement);
 
 // The photos that an action is about: the chosen ones, or else the one with the focus.
 export function subjects() {
-  const picked = shown.filter((photo) => chosen.has(photo.place));
+  const picked = shown.filter((photo) => chosen.has(photo.number));
   return picked.length ? picked : shown.length ? [shown[focused]] : [];
 }
 export const chosenCount = () => chosen.size;
@@ -35,7 +35,7 @@ export function show(photos, names) {
 export function update(photos) {
   const had = hasFocus();
   for (const photo of photos) {
-    const at = shown.findIndex((other) => other.place === photo.place);
+    const at = shown.findIndex((other) => other.number === photo.number);
     if (at < 0) continue;
     shown[at] = photo;
     grid.children[at].replaceWith(card(photo));
@@ -65,12 +65,12 @@ function card(photo) {
     element("span", { className: "tick", "aria-hidden": "true" }),
     element("img", { src: picture(photo, "small"), alt: "", loading: "lazy", decoding: "async" }),
     words);
-  made.setAttribute("aria-selected", chosen.has(photo.place));
+  made.setAttribute("aria-selected", chosen.has(photo.number));
   return made;
 }
 
 function mark() {
-  shown.forEach((photo, at) => grid.children[at].setAttribute("aria-selected", chosen.has(photo.place)));
+  shown.forEach((photo, at) => grid.children[at].setAttribute("aria-selected", chosen.has(photo.number)));
   whenChanged();
 }
 
@@ -85,14 +85,14 @@ export function focusOn(at, take = true) {
   if (take) grid.children[focused]?.focus();
 }
 
-export function toggle(at, on = !chosen.has(shown[at].place)) {
-  chosen[on ? "add" : "delete"](shown[at].place);
+export function toggle(at, on = !chosen.has(shown[at].number)) {
+  chosen[on ? "add" : "delete"](shown[at].number);
   mark();
 }
 
 export function chooseAll() {
   const all = chosen.size === shown.length;
-  shown.forEach((photo) => chosen[all ? "delete" : "add"](photo.place));
+  shown.forEach((photo) => chosen[all ? "delete" : "add"](photo.number));
   mark();
 }
 
@@ -107,7 +107,7 @@ export function moved(event) {
   if (target < 0 || target >= shown.length) return true;
   if (event.shiftKey) {
     const [from, to] = [Math.min(focused, target), Math.max(focused, target)];
-    for (let at = from; at <= to; at++) chosen.add(shown[at].place);
+    for (let at = from; at <= to; at++) chosen.add(shown[at].number);
     mark();
   }
   focusOn(target);
@@ -123,7 +123,7 @@ export function onOpen(open) {
     const at = [...grid.children].indexOf(item);
     focusOn(at);
     if (event.shiftKey) {
-      for (let k = Math.min(last, at); k <= Math.max(last, at); k++) chosen.add(shown[k].place);
+      for (let k = Math.min(last, at); k <= Math.max(last, at); k++) chosen.add(shown[k].number);
       mark();
     } else if (event.ctrlKey || event.metaKey || event.target.closest(".tick")) {
       toggle(at);

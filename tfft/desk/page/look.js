@@ -14,9 +14,10 @@ let explained = "";
 
 export const isOpen = () => dialog.open;
 export const current = () => photo;
+export const close = () => dialog.close();
 
 export function show(shownPhoto, { range, run, unseen, classes, give }) {
-  const isOther = photo?.place !== shownPhoto.place;
+  const isOther = photo?.number !== shownPhoto.number;
   photo = shownPhoto;
   if (isOther) explain("");
   byId("look-name").textContent = photo.path;

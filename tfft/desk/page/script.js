@@ -17,6 +17,7 @@ const filters = byId("filters").elements;
 let state = null;
 let page = { total: 0, before: 0, previous: null, next: null };
 let only = ""; // "only_new" or "only_old" while these are shown
+let start = 0; // rank of the first photo that was asked for
 
 // Runs something that asks the server, and says what went wrong.
 const trying = (work) => work().catch((error) => say(error.message));
@@ -29,6 +30,7 @@ async function load(from = 0, { focus = false, last = false } = {}) {
   if (!byId("kinds").hidden) wanted.kind = filters.kind.value;
   if (filters.undecided.checked) wanted.undecided = "";
   page = await api.photos(wanted);
+  start = from;
   grid.show(page.photos, Object.fromEntries(state.kinds.map(({ kind, name }) => [kind, name])));
   const [first, end] = [page.before + 1, page.before + page.photos.length];
   byId("range").textContent = page.total ? `${number(first)}–${number(end)} of ${number(page.total)}` : "";
@@ -44,6 +46,17 @@ function nothing() {
   if (filters.show.value === "audit" && filters.undecided.checked && state.counts.audit)
     return "All of the list is decided about. Train again to see whether it helped.";
   return "No photo is like this.";
+}
+
+// Shows the photos as they are now: some were moved, came or went.
+async function loadAnew() {
+  const had = grid.hasFocus();
+  const seen = look.isOpen() ? look.current().path : grid.current()?.path;
+  await load(start);
+  const at = grid.shown.findIndex(({ path }) => path === seen);
+  if (at >= 0) grid.focusOn(at, had && !look.isOpen());
+  if (look.isOpen()) at < 0 ? look.close() : openLook(at);
+  say("The photos have changed: they are shown as they are now.");
 }
 
 const turn = (to, options) => (to === null ? Promise.resolve() : load(to, options));
@@ -102,7 +115,7 @@ function showOnly(kind) {
 // ---- What is decided ----
 
 async function decide(photos, label) {
-  const answer = await api.decide(photos.map(({ place }) => place), label);
+  const answer = await api.decide(photos.map((photo) => photo.number), label);
   const words = label === null ? "taken back" : label === "" ? "removed" : label;
   say(`${photos.length === 1 ? photos[0].path : counted(photos.length, "photo")}: ${words}`);
   grid.update(answer.photos);
@@ -152,7 +165,7 @@ const undo = () =>
     grid.update(answer.photos);
     take(answer.state);
     say(`Undone: ${answer.photos.map(({ path, label }) => `${path} is ${label || "removed"}`).join(", ").slice(0, 200)}`);
-    const at = grid.shown.findIndex(({ place }) => place === answer.photos[0]?.place);
+    const at = grid.shown.findIndex((photo) => photo.number === answer.photos[0]?.number);
     if (look.isOpen()) openLook(at < 0 ? grid.position() : at);
     else if (at >= 0) grid.focusOn(at, grid.hasFocus());
   });
@@ -261,12 +274,13 @@ grid.onOpen(openLook);
 let watching = 0;
 async function watch() {
   clearTimeout(watching);
-  const before = state?.job?.status;
+  const before = state;
   try {
     take(await api.state());
-    if (before === "running" && state.job.status !== "running") await ended();
-  } catch {
-    // said on the page; the desk may come back
+    if (state.edition !== page.edition) await loadAnew();
+    if (before.job?.status === "running" && state.job.status !== "running") await ended();
+  } catch (error) {
+    api.gone(error.message); // it may come back
   }
   watching = setTimeout(watch, state?.job?.status === "running" ? 500 : 5000);
 }
