@@ -173,3 +173,16 @@ def test_json_stays_on_stdout_beside_a_table(small_run, pictures, tmp_path, caps
     words = ["predict", str(small_run), str(pictures / "red"), "--csv", str(tmp_path / "a.csv")]
     assert run([*words, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 8
+
+
+def test_rows_and_folders_have_the_answer_by_the_operating_point_first(tmp_path):
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"photo")
+    labels = of_class(("dog", 0.75), ("cat", 0.25))
+    said = [{**label, "answer": label["label"] == "cat"} for label in labels]
+    answers = [{"path": str(photo), "predictions": {"label": said}}]
+    _, row = write_csv(answers, {"label": KINDS["label"]}, tmp_path / "a.csv", top=1)
+    assert row[1:] == ["cat", "0.250000", ""]
+    copies = SortedCopies(tmp_path / "sorted", {"label": KINDS["label"]})
+    list(copies.follow(iter(answers)))
+    assert names_in(tmp_path / "sorted") == ["cat/a.jpg"]

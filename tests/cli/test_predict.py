@@ -13,7 +13,7 @@ from tfft.cli.predict import _print_json, _print_lines, predict_files, predictio
 from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
-from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.info import HeadInfo, ModelInfo, OperatingPoint
 from tfft.system.progress import SILENT
 
 
@@ -95,6 +95,46 @@ def test_of_labels_those_that_apply_are_said_and_all_of_them(files):
     predictor.info.heads["label"] = replace(head, thresholds=(0.95, 0.95, 0.95))
     (answer,) = predict_files(predictor, files[:1], 1, SILENT)
     assert predictions_text(answer["predictions"]) == "no label applies (dark 90.0%)"
+
+
+def test_by_an_operating_point_its_class_is_the_answer_above_the_threshold_alone(files):
+    """Image 60 is dark by 26 % and bright by 64 %."""
+    predictor = BrightnessPredictor()
+    head = predictor.info.heads["label"]
+    for threshold, first, said in (
+        (0.25, "dark", "dark 26.5% (above 25.0%), bright 63.5%"),
+        (0.30, "bright", "bright 63.5%, dark 26.5% (not above 30.0%)"),
+    ):
+        point = OperatingPoint("dark", threshold, "recall", 0.9)
+        predictor.info.heads["label"] = replace(head, operating_points=(point,))
+        (answer,) = predict_files(predictor, files[60:61], 1, SILENT)
+        labels = answer["predictions"]["label"]
+        assert [label["label"] for label in labels] == ["bright", "dark"]
+        assert [label["label"] for label in labels if label["answer"]] == [first]
+        assert (labels[1]["threshold"], labels[1]["applies"]) == (threshold, first == "dark")
+        assert predictions_text(answer["predictions"]) == said
+    point = OperatingPoint("bright", 0.7, "precision", 0.9)
+    predictor.info.heads["label"] = replace(head, operating_points=(point,))
+    (answer,) = predict_files(predictor, files[60:61], 1, SILENT)
+    assert predictions_text(answer["predictions"]) == "dark 26.5%, bright 63.5% (not above 70.0%)"
+
+
+def test_a_label_with_an_operating_point_says_its_threshold(files):
+    predictor = BrightnessPredictor()
+    point = OperatingPoint("bright", 0.6, "precision", 0.9)
+    single = predictor.info.heads["label"]
+    head = replace(single, kind="multi_label", operating_points=(point,))
+    predictor.info.heads["label"] = head
+    (answer,) = predict_files(predictor, files[60:61], 1, SILENT)
+    assert answer["predictions"]["label"] == [
+        {
+            "label": "bright",
+            "probability": pytest.approx(0.635, abs=1e-3),
+            "threshold": 0.6,
+            "applies": True,
+        }
+    ]
+    assert predictions_text(answer["predictions"]) == "bright 63.5% (above 60.0%)"
 
 
 def test_a_batch_of_bad_images_alone_is_no_error(files):

@@ -25,6 +25,7 @@ def run(small_run, tmp_path) -> Path:
 
 def with_validation_fraction(run: Path, fraction: float) -> Path:
     info = json.loads((run / "model.json").read_text())
+    info.pop("crc32", None)
     info["data"]["validation_fraction"] = fraction
     write_json(run / "model.json", info)
     return run

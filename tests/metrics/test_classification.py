@@ -27,8 +27,10 @@ def test_a_class_without_examples_does_not_count():
     assert {row[name] for name in ("accuracy", "precision", "recall", "f1", "auc")} == {None}
 
 
-def test_top5_is_of_as_many_classes_as_there_are():
-    assert classification_metrics(_PROBABILITIES, _LABELS, ("a", "b", "c"))["top5"] == 1.0
+@pytest.mark.parametrize(("classes", "top5"), [(2, None), (5, None), (6, 1.0)])
+def test_top5_is_of_more_than_five_classes(classes, top5):
+    metrics = classification_metrics(np.eye(classes), np.arange(classes), "abcdef"[:classes])
+    assert metrics["top5"] == top5
 
 
 def test_top5_counts_the_five_best():

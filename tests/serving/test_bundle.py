@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from tfft.exports.serving.bundle import FILES, write_bundle
-from tfft.runtime.info import HeadInfo
+from tfft.runtime.info import HeadInfo, OperatingPoint
 from tfft.runtime.load import read_saved_model_info
 
 
@@ -98,8 +98,9 @@ def test_every_head_has_its_outputs_on_the_page(exported, tmp_path):
     from dataclasses import replace
 
     info = read_saved_model_info(exported.savedmodel)
+    point = OperatingPoint("corgi", 0.25, "recall", 0.9)
     heads = {
-        "breed": HeadInfo("classification", ("pug", "corgi"), "label"),
+        "breed": HeadInfo("classification", ("pug", "corgi"), "label", operating_points=(point,)),
         "place": HeadInfo("box", (), "box"),
         "age": HeadInfo("regression", (), "age"),
     }
@@ -108,5 +109,6 @@ def test_every_head_has_its_outputs_on_the_page(exported, tmp_path):
     for output in ("breed_probabilities", "breed_logits", "place", "age"):
         assert f"| `{output}` |" in page
     assert 'outputs["breed_probabilities"]' in page
+    assert "class 1 applies above 0.25, which was chosen for a recall of at least 0.9" in page
     write_bundle(tmp_path, replace(info, heads={"age": heads["age"]}), [1])
     assert "print(outputs[0])" in (tmp_path / "README.md").read_text()

@@ -27,6 +27,7 @@ from tfft.errors import (
     UsageError,
 )
 from tfft.exports.serving import serve_check
+from tfft.runtime.info import OperatingPoint
 from tfft.runtime.load import load_predictor
 from tfft.runtime.served import transport
 from tfft.runtime.timing import time_model
@@ -313,9 +314,11 @@ def test_a_served_model_is_timed(server):
 
 @pytest.mark.slow
 def test_serve_check_compares_a_calibrated_export_with_its_run(small_run, monkeypatch):
-    """A run's own model has no temperature."""
+    """A run's own model has no temperature; what an operating point says changes no answer."""
     calibrated = load_predictor(small_run)
-    calibrated.info = calibrated.info.at_temperatures({"label": 2.0})
+    point = OperatingPoint("red", 0.5, "recall", 0.9)
+    info = calibrated.info.at_temperatures({"label": 2.0})
+    calibrated.info = info.with_operating_points({"label": (point,)})
 
     def load(model, **_):
         return calibrated if model == "http://server" else load_predictor(model)

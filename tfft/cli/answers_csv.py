@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfft.cli.answer_first import answer_first
 from tfft.system.tables import written_table
 
 if TYPE_CHECKING:
@@ -71,5 +72,7 @@ def _cells(head: "HeadInfo", said: Any, top: int) -> list[object]:
             _BETWEEN.join(f"{label['probability']:.6f}" for label in applying),
         ]
     return [
-        cell for label in said[:top] for cell in (label["label"], f"{label['probability']:.6f}")
+        cell
+        for label in answer_first(said)[:top]
+        for cell in (label["label"], f"{label['probability']:.6f}")
     ]

@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 @labels_option
 @data_set_option
 @click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="NAME",
+    help="Class or label that matters: show its precision and recall over all thresholds. Can be "
+    "repeated.",
+)
+@click.option(
     "--min-top1",
     type=Number(0.0, 1.0),
     metavar="X",
@@ -68,6 +76,7 @@ def command(
     split: str | None,
     data: Path | None,
     overrides: tuple[str, ...],
+    classes: tuple[str, ...],
     min_top1: float | None,
     signature: str | None,
     table: Path | None,
@@ -90,6 +99,7 @@ def command(
       tfft evaluate runs/classifier
       tfft evaluate runs/classifier --csv images.csv
       tfft evaluate saved_models/classifier --data photos/ --min-top1 0.9
+      tfft evaluate runs/classifier --class defect
       tfft evaluate http://localhost:8501/v1/models/classifier --info runs/classifier
     """
     with results_stream() as results:
@@ -107,6 +117,7 @@ def command(
                 split=split,
                 data=data,
                 overrides=overrides,
+                classes=classes,
                 csv=table,
                 progress=progress,
             )

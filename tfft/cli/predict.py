@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import click
 import numpy as np
 
 import tfft
+from tfft.cli.answer_first import answer_first
 from tfft.cli.answers_csv import kept_answers
 from tfft.cli.image_files import find_images
 from tfft.cli.options import (
@@ -93,7 +94,8 @@ def command(
     MODEL is a run, a .keras file, a SavedModel, a .tflite file or the URL of a served model,
     http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME. IMAGE is a file, a folder (with its
     subfolders), a pattern, or - for paths on standard input, a line each. An image that cannot be
-    read is reported, the others are predicted, and the exit code is 1.
+    read is reported, the others are predicted, and the exit code is 1. Where the model has an
+    operating point (tfft calibrate), the answer by it comes first, and the threshold is said.
 
     \b
     Example:
@@ -245,7 +247,7 @@ def _rows(answers: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
 def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -> Any:
     """Returns the prediction of a head for one image: labels, a box in the image, or a number.
 
-    Of classes the `top` most probable ones; of labels also all others that apply.
+    Of classes the `top` most probable ones; also all others that apply or have an operating point.
     """
     if head.kind == "box":
         return {"box": [float(edge) for edge in boxes_in_image(row, part)]}
@@ -253,11 +255,30 @@ def _prediction(head: "HeadInfo", row: np.ndarray, part: np.ndarray, top: int) -
         return {"value": float(row[0])}
     ranked = np.argsort(-row, kind="stable")
     labels = [{"label": head.class_names[k], "probability": float(row[k])} for k in ranked]
-    if head.kind == "classification":
-        return labels[:top]
+    thresholds = {point.label: point.threshold for point in head.operating_points}
     for label, k in zip(labels, ranked, strict=True):
-        label["applies"] = bool(row[k] > np.float32(head.threshold(k)))
-    return [label for place, label in enumerate(labels) if label["applies"] or place < top]
+        if label["label"] in thresholds:
+            label["threshold"] = thresholds[label["label"]]
+        if head.kind == "multi_label" or "threshold" in label:
+            label["applies"] = bool(row[k] > np.float32(head.threshold(k)))
+    if head.kind == "classification" and thresholds:
+        _mark_answer(labels)
+    return [label for place, label in enumerate(labels) if place < top or _must_be_said(label)]
+
+
+def _mark_answer(labels: list[dict[str, Any]]) -> None:
+    """Marks what a classification says by its operating point.
+
+    It is the class that has one where that applies, and otherwise the most probable of the others.
+    """
+    (own,) = (label for label in labels if "threshold" in label)
+    answer = own if own["applies"] else next((label for label in labels if label is not own), own)
+    for label in labels:
+        label["answer"] = label is answer
+
+
+def _must_be_said(label: Mapping[str, Any]) -> bool:
+    return label.get("applies", False) or label.get("answer", False) or "threshold" in label
 
 
 def _print_lines(results: TextIO | None, answers: Iterable[dict[str, Any]]) -> int:
@@ -283,12 +304,21 @@ def predictions_text(predictions: dict[str, Any]) -> str:
 
 def _prediction_text(said: Any) -> str:
     if isinstance(said, list):
+        if any("answer" in label for label in said):
+            return ", ".join(map(_label_text, answer_first(said)))
         shown = [label for label in said if label.get("applies", True)]
-        text = ", ".join(f"{label['label']} {label['probability']:.1%}" for label in shown or said)
+        text = ", ".join(map(_label_text, shown or said))
         return text if shown else f"no label applies ({text})"
     if "box" in said:
         return " ".join(f"{edge:.3f}" for edge in said["box"])
     return f"{said['value']:.4g}"
+
+
+def _label_text(label: Mapping[str, Any]) -> str:
+    text = f"{label['label']} {label['probability']:.1%}"
+    if "threshold" not in label:
+        return text
+    return f"{text} ({'above' if label['applies'] else 'not above'} {label['threshold']:.1%})"
 
 
 def _print_json(results: TextIO, answers: Iterable[dict[str, Any]]) -> int:

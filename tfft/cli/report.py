@@ -26,6 +26,14 @@ from tfft.system.readable import size_text
     metavar="DIR",
     help="Also write the figures as PNG files (extra `plots`).",
 )
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="NAME",
+    help="Class or label that matters: draw its curves over all thresholds. Can be repeated. "
+    "Default: those with an operating point, or the one with the lowest average precision.",
+)
 @allow_op_option
 @json_option
 @quiet_option
@@ -34,6 +42,7 @@ def command(
     output: Path | None,
     split: str | None,
     png: Path | None,
+    classes: tuple[str, ...],
     allow_ops: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -52,7 +61,13 @@ def command(
     with results_stream() as results:
         with shown_progress(quiet) as progress:
             written = tfft.report(
-                run, output=output, split=split, png=png, allow_ops=allow_ops, progress=progress
+                run,
+                output=output,
+                split=split,
+                png=png,
+                classes=classes,
+                allow_ops=allow_ops,
+                progress=progress,
             )
         made = f"{size_text(written.bytes)} in {written.seconds:.0f} s"
         lines = (written.path, f"{made}, on {written.split} images", *written.pngs)

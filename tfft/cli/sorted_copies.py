@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfft.cli.answer_first import answer_first
 from tfft.errors import TfftError, UsageError
 from tfft.system.files import explained_os_errors, remove_abandoned
 from tfft.system.moving import copy_file
@@ -62,7 +63,7 @@ class SortedCopies:
         """
         for answer in answers:
             if "predictions" in answer:
-                label = answer["predictions"][self._head][0]["label"]
+                label = answer_first(answer["predictions"][self._head])[0]["label"]
                 self._copy(Path(answer["path"]), label)
             yield answer
 

@@ -1,5 +1,6 @@
 """The metrics of a MODEL on a split of data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from tfft.errors import DataError
 from tfft.evaluation.answers import Answers, answers_key, run_directory, save_answers
 from tfft.evaluation.data import evaluation_images, targets_of_model
 from tfft.evaluation.image_table import write_image_table
+from tfft.evaluation.operating_points import point_line, require_class
 from tfft.evaluation.predict import predict_index
 from tfft.metrics.heads import head_metrics
-from tfft.metrics.intervals import Interval
 from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
@@ -22,6 +23,7 @@ from tfft.system.files import require_writable
 from tfft.system.formats import EVALUATION
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, main_metrics, metric_lines
+from tfft.system.typed import json_values
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,6 +51,7 @@ class Evaluation(Readable):
         return [
             f"{self.model} on {self.split}, {counted(self.examples, 'image')}: {metrics}",
             *metric_lines(self.metrics),
+            *(point_line(p) for m in self.metrics.values() for p in m.get("operating_points", ())),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -57,13 +60,7 @@ class Evaluation(Readable):
             "model": self.model,
             "split": self.split,
             "examples": self.examples,
-            "metrics": {
-                head: {
-                    name: list(value) if isinstance(value, Interval) else value
-                    for name, value in metrics.items()
-                }
-                for head, metrics in self.metrics.items()
-            },
+            "metrics": json_values(self.metrics),
             "notes": list(self.notes),
             "engine": self.engine,
         }
@@ -75,6 +72,7 @@ def evaluate(
     split: str | None = None,
     data: Path | None = None,
     overrides: Overrides = (),
+    classes: Sequence[str] = (),
     batch_size: int = 32,
     csv: Path | None = None,
     progress: Progress = SILENT,
@@ -94,6 +92,7 @@ def evaluate(
             model was trained on.
         overrides: Values of the `data` section by which `data` are read, such as
             ``data.on_bad_image=skip``; without `data`, ``data.labels`` alone.
+        classes: Classes or labels that matter: each gets its curves over all thresholds.
         batch_size: Number of images that are predicted at a time.
         csv: CSV file for what is said of each image, as `write_image_table` writes it; default:
             none is written.
@@ -103,11 +102,13 @@ def evaluate(
         ModelFileError: `model` is no model.
         DataError: There is no such split, or it has classes that the model does not know.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: There are other overrides without other data.
+        UsageError: There are other overrides without other data, or there is no such class.
     """
     if csv is not None:
         require_writable(csv.parent)
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
+    for label in classes:
+        require_class(predictor.info.heads, label)
     index, loaded, split = evaluation_images(predictor.info, split, data, progress, overrides)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
     run = run_directory(predictor)
@@ -118,7 +119,9 @@ def evaluate(
     if csv is not None:
         write_image_table(csv, index.ids, predictor.info.heads, answers, targets)
     metrics = {
-        name: head_metrics(head, answers[name], targets[name])
+        name: head_metrics(
+            head, answers[name], targets[name], [c for c in classes if c in head.class_names]
+        )
         for name, head in predictor.info.heads.items()
     }
     evaluation = Evaluation(

@@ -122,7 +122,7 @@ def export(
     require_writable(Path(output))
     original, recipe = _opened(Path(run), overrides)
     if recipe.export.calibrated if calibrated is None else calibrated:
-        original.info = original.info.at_temperatures(calibrate(original, progress).temperatures)
+        original.info = calibrate(original, progress).calibrated(original.info)
     wanted, config = _wanted(recipe.export, formats, tflite or {})
     name = name or recipe.export.name or recipe.name
     info = original.info = replace(original.info, name=name)

@@ -28,6 +28,7 @@ def evaluate(
     split: str | None = None,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
+    classes: Sequence[str] = (),
     batch_size: int = 32,
     csv: str | Path | None = None,
     allow_ops: Sequence[str] = (),
@@ -46,6 +47,8 @@ def evaluate(
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
         overrides: Values of the `data` section by which `data` are read:
             ``{"data.on_bad_image": "skip"}``; without `data`, ``data.labels`` alone; default: none.
+        classes: Classes or labels that matter, whose ``curves`` over all thresholds (precision,
+            recall, false positive rate) are among the metrics; default: none.
         batch_size: Number of images at a time; default: 32.
         csv: A CSV file for what the model says of each image beside what is true; one that is there
             is replaced. Default: none is written.
@@ -60,7 +63,7 @@ def evaluate(
         DataError: The images are not there, have no such split, or have classes that the model does
             not know.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: There are other overrides without other data.
+        UsageError: There are other overrides without other data, or there is no such class.
         ServerError: The server does not answer.
 
     Example:
@@ -79,6 +82,7 @@ def evaluate(
             split=split,
             data=optional_path(data),
             overrides=overrides,
+            classes=classes,
             batch_size=batch_size,
             csv=optional_path(csv),
             progress=progress,
@@ -86,24 +90,46 @@ def evaluate(
 
 
 def calibrate(
-    run: str | Path, *, allow_ops: Sequence[str] = (), progress: Progress = SILENT
+    run: str | Path,
+    *,
+    at_precision: float | None = None,
+    at_recall: float | None = None,
+    label: str | None = None,
+    head: str | None = None,
+    remove_point: bool = False,
+    allow_ops: Sequence[str] = (),
+    progress: Progress = SILENT,
 ) -> "Calibration":
     """Fits the temperature of each classification head of a run on its validation images.
 
     Kept in the run's ``calibration.json``; `export` uses it with ``calibrated=True``. The class
     that the model names does not change, only how sure it is.
 
+    With `at_precision` or `at_recall` it also chooses an operating point: the threshold of a class
+    that matters. The model's description and every export carry it from then on, `evaluate` says
+    what it gives on other images, and `predict` answers by it.
+
     Args:
         run: A run directory.
+        at_precision: Choose the threshold of `label` with the highest recall among those with at
+            least this precision on the validation images; default: none is chosen.
+        at_recall: Choose the one with the highest precision among those with at least this recall;
+            default: none is chosen.
+        label: Class or label that has the operating point.
+        head: Head that it is of; default: the only one with such a class.
+        remove_point: Take back the operating point of `label`, or without it all of them.
         allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
     Returns:
-        The temperature of each head, with loss and calibration error before and after.
+        The temperature of each head, with loss and calibration error before and after, and the
+        operating points.
 
     Raises:
-        ModelFileError: `run` is not a run with a head that classifies.
+        GateError: No threshold reaches what was asked for; nothing was changed.
+        ModelFileError: `run` is not a run with a head for classes or labels.
         TfftError: There are no validation images that the model was not trained on.
+        UsageError: There is no such class, or the arguments contradict each other.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
 
@@ -114,9 +140,17 @@ def calibrate(
         (3, ['label'])
     """
     from tfft.evaluation.calibrate import calibrate as fit
+    from tfft.evaluation.operating_points import asked_point
 
+    asked = asked_point(at_precision, at_recall, label, remove=remove_point)
     with also_allowing(allow_ops):
-        return fit(expanded(run), progress)
+        return fit(
+            expanded(run),
+            progress,
+            asked=asked,
+            head=head,
+            remove=(label or "") if remove_point else None,
+        )
 
 
 def export(
@@ -189,6 +223,7 @@ def report(
     output: str | Path | None = None,
     split: str | None = None,
     png: str | Path | None = None,
+    classes: Sequence[str] = (),
     allow_ops: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> "Report":
@@ -201,6 +236,9 @@ def report(
         output: The HTML file to write; default: ``report.html`` in the run.
         split: ``test`` or ``validation``; default: ``test``, or ``validation`` without test images.
         png: Directory for the page's plots as PNG files (extra `plots`); default: none are written.
+        classes: Classes or labels that matter, whose precision-recall and ROC curves are drawn;
+            default: those with an operating point, or else the one with the lowest average
+            precision.
         allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: nowhere.
 
@@ -210,7 +248,7 @@ def report(
     Raises:
         ModelFileError: `run` is not a run with a model.
         DataError: The images are not there any more.
-        UsageError: There is no such split, or what draws PNG files is not installed.
+        UsageError: There is no such split or class, or what draws PNG files is not installed.
         TfftError: `output` or `png` cannot be written to.
 
     Example:
@@ -227,6 +265,7 @@ def report(
             output=optional_path(output),
             split=split,
             png=optional_path(png),
+            classes=classes,
             progress=progress,
         )
 

@@ -10,6 +10,7 @@ from tfft.metrics.intervals import wilson_interval
 from tfft.metrics.one_against_rest import class_metrics, macro_metrics
 
 _SMALLEST = 1e-12
+_TOP = 5
 
 
 def classification_metrics(
@@ -23,11 +24,11 @@ def classification_metrics(
         class_names: Names of the classes, in the order of their labels.
 
     Returns:
-        ``loss`` (mean cross-entropy), ``top1``, ``top1_interval`` (95 %, Wilson), ``top5`` (of as
-        many classes as there are, if fewer), ``mean_class_accuracy`` (over the classes that have
-        examples), ``ece``, the means over classes of `macro_metrics`, ``per_class`` (label,
-        examples, accuracy, and what `class_metrics` gives; accuracy is recall) and ``confusion``
-        (counts [true][predicted]).
+        ``loss`` (mean cross-entropy), ``top1``, ``top1_interval`` (95 %, Wilson), ``top5`` (None
+        for five classes or fewer, where it says nothing), ``mean_class_accuracy`` (over the classes
+        that have examples), ``ece``, the means over classes of `macro_metrics`, ``per_class``
+        (label, examples, accuracy, and what `class_metrics` gives; accuracy is recall) and
+        ``confusion`` (counts [true][predicted]).
     """
     examples, classes = probabilities.shape
     ranks = _ranks_of_truth(probabilities, labels)
@@ -43,7 +44,7 @@ def classification_metrics(
         "loss": float(-np.log(np.maximum(truth, _SMALLEST)).mean()),
         "top1": correct / examples,
         "top1_interval": wilson_interval(correct, examples),
-        "top5": float((ranks < 5).mean()),
+        "top5": float((ranks < _TOP).mean()) if classes > _TOP else None,
         "mean_class_accuracy": macro["macro_recall"],
         "ece": expected_calibration_error(probabilities, labels),
         **macro,

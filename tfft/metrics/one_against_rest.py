@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tfft.metrics.threshold_curves import threshold_curve
+
 # Metrics of one class, and the name of their mean over the classes that occur.
 _MEANS = {
     "precision": "macro_precision",
@@ -33,13 +35,13 @@ def class_metrics(
     """
     positives, said = int(truth.sum()), int(predicted.sum())
     right = int((truth & predicted).sum())
-    auc, average_precision = _over_all_thresholds(truth, scores)
+    curve = threshold_curve(truth, scores)
     return {
         "precision": right / said if said else None,
         "recall": right / positives if positives else None,
         "f1": 2 * right / (positives + said) if positives else None,
-        "auc": auc,
-        "average_precision": average_precision,
+        "auc": curve.auc,
+        "average_precision": curve.average_precision,
     }
 
 
@@ -60,25 +62,3 @@ def macro_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     return {
         mean: float(np.mean(known[name])) if known[name] else None for name, mean in _MEANS.items()
     }
-
-
-def _over_all_thresholds(
-    truth: np.ndarray, scores: np.ndarray
-) -> tuple[float | None, float | None]:
-    """Returns the area under the ROC curve and the average precision."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    # A threshold lies between two scores that differ, and after the last one.
-    ends = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
-    hits = np.cumsum(truth[order])[ends].astype(np.float64)
-    false_alarms = ends + 1.0 - hits
-    positives, negatives = hits[-1], false_alarms[-1]
-    if not positives:
-        return None, None
-    precision = hits / (hits + false_alarms)
-    average_precision = float(np.diff(hits, prepend=0.0) @ precision / positives)
-    if not negatives:
-        return None, average_precision
-    heights = (hits + np.append(0.0, hits[:-1])) / 2
-    area = float(np.diff(false_alarms, prepend=0.0) @ heights)
-    return area / (positives * negatives), average_precision

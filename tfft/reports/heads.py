@@ -1,6 +1,6 @@
 """What the report says of one head: metrics, tables, figures, photos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +9,14 @@ import numpy as np
 from tfft.evaluation.calibrate import HeadCalibration
 from tfft.metrics.boxes import iou
 from tfft.metrics.calibration import at_temperature, expected_calibration_error
-from tfft.metrics.heads import METRIC_NAMES, head_metrics
+from tfft.metrics.heads import METRIC_NAMES, class_curve, head_metrics
 from tfft.reports.confusion import ClassRow, Pair, class_rows, confusion_figure, most_confused
 from tfft.reports.drawing import Figure
 from tfft.reports.gallery import Picture
 from tfft.reports.names import display_names, percent
 from tfft.reports.numbers import overlap_figure, scatter_figure
 from tfft.reports.reliability import reliability_figure
+from tfft.reports.threshold_curves import threshold_figure
 from tfft.runtime.info import HeadInfo
 
 _PAIRS = 20
@@ -56,6 +57,8 @@ class HeadReport:
         pairs: Most confused pairs of classes.
         classes: Metrics of each class.
         per_label: Metrics of each label of a multi_label head.
+        thresholds: Curves over all thresholds of the classes that matter.
+        operating_points: What the operating points give, in a sentence each.
         mistakes: Mistakes with their photos.
         explained: Method of the maps over the photos; "" if there are none.
     """
@@ -72,13 +75,16 @@ class HeadReport:
     pairs: Sequence[Pair] = ()
     classes: Sequence[ClassRow] = ()
     per_label: Sequence[dict[str, Any]] = ()
+    thresholds: Sequence[Figure] = ()
+    operating_points: Sequence[str] = ()
     mistakes: Sequence[Picture] = field(default=(), repr=False)
     explained: str = ""
 
     @property
     def figures(self) -> list[Figure]:
         """The figures of the head, in the order in which they are shown."""
-        return [f for f in (self.reliability, self.confusion, self.numbers) if f is not None]
+        single = (self.reliability, self.confusion, self.numbers)
+        return [*(figure for figure in single if figure is not None), *self.thresholds]
 
 
 def head_report(
@@ -90,6 +96,7 @@ def head_report(
     mistakes: Sequence[Picture],
     explained: str,
     *,
+    classes: Sequence[str] = (),
     trained_on: bool = False,
 ) -> HeadReport:
     """Computes the section of a head.
@@ -102,6 +109,8 @@ def head_report(
         calibration: Calibration of the head; None if there is none.
         mistakes: Mistakes with their photos.
         explained: Method of the maps over the photos.
+        classes: Classes that matter, of this head or of others. Default: those with an operating
+            point, or else the one with the lowest average precision.
         trained_on: Whether the head was trained on these images; its metrics then have no
             intervals, which would be about other images.
     """
@@ -133,6 +142,24 @@ def head_report(
         known = np.isfinite(targets).all(axis=1)
         if known.any():
             found["numbers"] = overlap_figure(name, iou(answers[known], targets[known]))
+    if head.class_names:
+        shown_as = dict(zip(head.class_names, labels, strict=True))
+        points = {point["label"]: point for point in metrics.get("operating_points", ())}
+        matter = [c for c in classes if c in shown_as] or list(points) or _hardest_class(metrics)
+        curves = {label: class_curve(head, answers, targets, label) for label in matter}
+        found["thresholds"] = [
+            threshold_figure(
+                f"thresholds-{name}-{head.class_names.index(label)}",
+                shown_as[label],
+                curve,
+                points.get(label),
+            )
+            for label, curve in curves.items()
+            if curve.positives and curve.negatives
+        ]
+        found["operating_points"] = [
+            _point_sentence(shown_as[label], point, trained_on) for label, point in points.items()
+        ]
     summary = _summary(head, metrics, len(targets), trained_on)
     tiles = []
     for key in (key for key in _TILES[head.kind] if metrics.get(key) is not None):
@@ -143,6 +170,30 @@ def head_report(
             )
         tiles.append(Tile(METRIC_NAMES[key], _text(key, metrics[key]), remarks.get(key, "")))
     return HeadReport(name, head.kind, summary, tuple(tiles), labels, **found)
+
+
+def _hardest_class(metrics: dict[str, Any]) -> list[str]:
+    """Returns the class with the lowest average precision, if images of it and of others exist."""
+    rows = metrics.get("per_class") or metrics["per_label"]
+    known = [row for row in rows if row["auc"] is not None]
+    return [min(known, key=lambda row: row["average_precision"])["label"]] if known else []
+
+
+def _point_sentence(label: str, point: Mapping[str, Any], trained_on: bool) -> str:
+    """Returns what an operating point was chosen for, and what it gives on these images."""
+    given = []
+    for goal in ("precision", "recall"):
+        if point[goal] is None:
+            given.append(f"no {goal}")
+            continue
+        low, high = map(percent, point[f"{goal}_interval"])
+        interval = "" if trained_on else f" (95\N{NO-BREAK SPACE}% interval {low} to {high})"
+        given.append(f"{goal} {percent(point[goal])}{interval}")
+    return (
+        f"{label} is said above {percent(point['threshold'])}, chosen on validation images for a "
+        f"{point['goal']} of at least {percent(point['at_least'])}. Here: {', '.join(given)}, of "
+        f"{point['examples']:,} images of it and {point['said']:,} said to be."
+    )
 
 
 def _text(key: str, value: float) -> str:

@@ -17,6 +17,7 @@ from tfft.errors import TfftError, UsageError, nearest
 from tfft.evaluation.answers import answers_of_run, load_run
 from tfft.evaluation.calibrate import Calibration, calibrate
 from tfft.evaluation.data import recorded_data, targets_of_model, together
+from tfft.evaluation.operating_points import require_class
 from tfft.reports.curves import curve_figures, learning_rate_figure
 from tfft.reports.duplicates import AlikePair, Duplicates, find_duplicates
 from tfft.reports.exports import export_rows
@@ -115,6 +116,7 @@ def make_report(
     output: Path | None = None,
     split: str | None = None,
     png: Path | None = None,
+    classes: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Report:
     """Writes the report of a run: one HTML file that needs no other and no network.
@@ -128,11 +130,13 @@ def make_report(
         output: File to write; default: ``report.html`` in the run.
         split: Split to report on; default: ``test``, or ``validation`` if there are no test images.
         png: Directory for the figures as PNG files; None: none are written.
+        classes: Classes or labels that matter, whose curves over all thresholds are drawn; default:
+            those with an operating point, or else the one with the lowest average precision.
         progress: Where progress is reported.
 
     Raises:
         ModelFileError: `run` is not a run, or has no model.
-        UsageError: There is no such split, or the renderer of PNG files is not installed.
+        UsageError: There is no such split or class, or the renderer of PNG files is not installed.
         DataError: The images are no longer there.
         TfftError: `output` or `png` cannot be written to.
     """
@@ -141,8 +145,8 @@ def make_report(
     require_run(run)
     path = output or run / "report.html"
     _require_places(path, png)
-    opened = _open(run, split, progress)
-    values = _values(opened, progress)
+    opened = _open(run, split, classes, progress)
+    values = _values(opened, classes, progress)
     text = page("report.html", values)
     write_text(path, text)
     figures = [f for f in (values["plan"], *values["curves"]) if f is not None]
@@ -163,10 +167,10 @@ def _require_places(page_file: Path, png: Path | None) -> None:
         require_pngs(png)
 
 
-def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
+def _values(opened: _Opened, classes: Sequence[str], progress: Progress) -> dict[str, Any]:
     """Returns the values of the variables in ``templates/report.html``."""
     calibration, no_calibration = _calibration(opened, progress)
-    heads = [_head(opened, name, calibration) for name in opened.predictor.info.heads]
+    heads = [_head(opened, name, calibration, classes) for name in opened.predictor.info.heads]
     rows = read_history(opened.run.path)
     curves = [figure for head in heads for figure in curve_figures(rows, head.name)]
     rates = learning_rate_figure(rows)
@@ -197,8 +201,10 @@ def _values(opened: _Opened, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _open(run: Path, split: str | None, progress: Progress) -> _Opened:
+def _open(run: Path, split: str | None, classes: Sequence[str], progress: Progress) -> _Opened:
     predictor = load_run(run)
+    for label in classes:
+        require_class(predictor.info.heads, label)
     data = recorded_data(predictor.info, progress)
     there = _judged_splits(data)
     chosen = split or next(iter(there), None)
@@ -239,7 +245,9 @@ def _calibration(opened: _Opened, progress: Progress) -> tuple[Calibration | Non
         return None, str(error)
 
 
-def _head(opened: _Opened, name: str, calibration: Calibration | None) -> HeadReport:
+def _head(
+    opened: _Opened, name: str, calibration: Calibration | None, classes: Sequence[str]
+) -> HeadReport:
     head = opened.predictor.info.heads[name]
     answers, targets = opened.answers[name], opened.targets[name]
     labels = display_names(head.class_names)
@@ -253,7 +261,15 @@ def _head(opened: _Opened, name: str, calibration: Calibration | None) -> HeadRe
         shown, explained = pictures(opened.predictor, opened.index, mistakes, None), ""
     fitted = calibration.heads.get(name) if calibration else None
     return head_report(
-        name, head, answers, targets, fitted, shown, explained, trained_on=opened.trained_on
+        name,
+        head,
+        answers,
+        targets,
+        fitted,
+        shown,
+        explained,
+        classes=classes,
+        trained_on=opened.trained_on,
     )
 
 

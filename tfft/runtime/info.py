@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
@@ -19,8 +19,35 @@ PLACES = ("path", "data_dir", "archives", "split_like", "labels")
 
 
 _KINDS = ("classification", "multi_label", "regression", "box")
+# What an operating point may be chosen for.
+Goal = Literal["precision", "recall"]
+GOALS: tuple[Goal, ...] = get_args(Goal)
 # What a model may take, by the `kind` of its `input`.
 _INPUTS = {"image": PixelSpec}
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The threshold at which a class matters, and what it was chosen for on validation images.
+
+    Attributes:
+        label: Name of the class or label.
+        threshold: Probability above which an image is said to be of it, 0..1.
+        goal: ``precision`` or ``recall``.
+        at_least: Share that the goal has to reach, 0..1.
+
+    Raises:
+        ValueError: The threshold is no probability that can be exceeded.
+    """
+
+    label: str
+    threshold: float
+    goal: Goal
+    at_least: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.threshold < 1.0:
+            raise ValueError(f"a threshold is at least 0 and below 1. Received: {self.threshold}")
 
 
 @dataclass(frozen=True)
@@ -34,9 +61,12 @@ class HeadInfo:
         temperature: Number by which the logits of a classification are divided before softmax.
         thresholds: Probability above which each label of a multi_label head applies, chosen on
             validation images; empty: one half for all.
+        operating_points: Thresholds that a person asked for, in place of these: of any labels of a
+            multi_label head, of one class of a classification. They hold at the temperature.
 
     Raises:
-        ValueError: There is no such kind of head, or the thresholds are not those of its labels.
+        ValueError: There is no such kind of head, or the thresholds or operating points are not
+            those of its labels.
     """
 
     kind: str
@@ -44,6 +74,7 @@ class HeadInfo:
     target: str
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
+    operating_points: tuple[OperatingPoint, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
@@ -52,9 +83,17 @@ class HeadInfo:
             raise ValueError(
                 f"{len(self.thresholds)} thresholds are not those of {len(self.class_names)} labels"
             )
+        labels = [point.label for point in self.operating_points]
+        if len(set(labels)) < len(labels) or not set(labels) <= set(self.class_names):
+            raise ValueError(f"operating points of {labels} are not those of its classes")
+        if self.kind == "classification" and len(labels) > 1:
+            raise ValueError(f"one class of a classification has an operating point, not {labels}")
 
     def threshold(self, label: int) -> float:
         """Returns the probability above which a label applies."""
+        for point in self.operating_points:
+            if point.label == self.class_names[label]:
+                return point.threshold
         return self.thresholds[label] if self.thresholds else 0.5
 
 
@@ -119,9 +158,30 @@ class ModelInfo:
         return {name: head.temperature for name, head in self.heads.items()}
 
     def at_temperatures(self, temperatures: Mapping[str, float]) -> "ModelInfo":
-        """Returns the description with other temperatures; a head that is not named gets 1."""
+        """Returns the description with other temperatures; a head that is not named gets 1.
+
+        Operating points hold at one temperature: a head that gets another one loses its own.
+        """
+        heads = {}
+        for name, head in self.heads.items():
+            temperature = temperatures.get(name, 1.0)
+            points = head.operating_points if temperature == head.temperature else ()
+            heads[name] = replace(head, temperature=temperature, operating_points=points)
+        return replace(self, heads=heads)
+
+    def as_trained(self) -> "ModelInfo":
+        """Returns the description without what was chosen after the training.
+
+        Two descriptions of one model are equal in this form, whichever of them is calibrated.
+        """
+        return self.with_operating_points({}).at_temperatures({})
+
+    def with_operating_points(
+        self, points: Mapping[str, tuple[OperatingPoint, ...]]
+    ) -> "ModelInfo":
+        """Returns the description with other operating points, by head; others have none."""
         heads = {
-            name: replace(head, temperature=temperatures.get(name, 1.0))
+            name: replace(head, operating_points=points.get(name, ()))
             for name, head in self.heads.items()
         }
         return replace(self, heads=heads)

@@ -1,4 +1,4 @@
-"""Dataclasses from JSON values, with the types of their fields checked.
+"""Dataclasses from JSON values, with the types of their fields checked, and back.
 
 pydantic, which checks recipes, takes longer to import than a `.tflite` file to answer.
 """
@@ -6,7 +6,7 @@ pydantic, which checks recipes, takes longer to import than a `.tflite` file to 
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -52,6 +52,15 @@ def typed(kind: Any, value: Any, place: str = "") -> Any:
     elif kind in (None, types.NoneType):
         _require(value is None, place, "null")
     return value
+
+
+def json_values(value: Any) -> Any:
+    """Returns a value as JSON would read it again: dataclasses as objects, tuples as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {key: json_values(part) for key, part in value.items()}
+    return [json_values(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _dataclass(kind: Any, value: Any, place: str) -> Any:

@@ -66,6 +66,12 @@ def _outputs_table(heads: dict[str, HeadInfo]) -> str:
                     "; it applies above number k of the head's `thresholds` in "
                     "`VERSION/assets.extra/tfft.json`"
                 )
+            for point in head.operating_points:
+                k = head.class_names.index(point.label)
+                where += (
+                    f"; class {k} applies above {point.threshold:.6g}, which was chosen for a "
+                    f"{point.goal} of at least {point.at_least:g}"
+                )
             rows.append(f"| `{answer}` | {shape} | 0..1; {where} |")
             rows.append(f"| `{logits}` | {shape} | before the softmax or sigmoid |")
     return "\n".join(rows)

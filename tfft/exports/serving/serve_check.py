@@ -119,7 +119,7 @@ def serve_check(
     index = index.take(spread_over_classes(index.targets["label"], images))
     served = {s: load_predictor(model, signature=s, timeout_s=timeout_s) for s in signatures}
     for predictor in served.values():
-        said, known = (p.info.at_temperatures({}).heads for p in (predictor, reference))
+        said, known = (p.info.as_trained().heads for p in (predictor, reference))
         if said != known:
             raise GateError(
                 f"{predictor.path} has other heads or class names than {reference.path}"

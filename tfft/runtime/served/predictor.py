@@ -152,7 +152,7 @@ def _described(transport: Transport, url: str, known: ModelInfo | None) -> Model
     if known is None:
         return said
     # The model of a run is not calibrated; an exported one may be.
-    said_raw, known_raw = said.at_temperatures({}), known.at_temperatures({})
+    said_raw, known_raw = said.as_trained(), known.as_trained()
     if (said_raw.heads, said_raw.pixels) != (known_raw.heads, known_raw.pixels):
         raise ModelFileError(
             f"{url} serves a model with other classes or pixels than --info says: give the run or "
