@@ -4,12 +4,14 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
-from shapes import HEADS, LINEAR, shapes_recipe, write_backbone, write_photos
+from shapes import ALL, HEADS, LINEAR, shapes_recipe, write_backbone, write_photos
 
 from tfft.errors import TfftWarning
 from tfft.system.progress import SILENT
 from tfft.transfer import precision
+from tfft.transfer.plan.plan import make_plan
 from tfft.transfer.precision import warn_if_slower
 from tfft.transfer.prepare import prepare
 from tfft.transfer.train import train
@@ -33,9 +35,11 @@ def _warnings_of(photos: Path, policy: str) -> list[str]:
 def test_a_factor_is_named_where_mixed_precision_is_slower(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    seconds = {"float32": 0.1, "mixed_bfloat16": 0.17, "mixed_float16": 0.09}
+    seconds = {"mixed_bfloat16": 0.17, "mixed_float16": 0.09}
     monkeypatch.setattr(precision, "_first_images", lambda _: (([0] * 8,), {}))
-    monkeypatch.setattr(precision, "_step_s", lambda _, __, ___, policy, ____: seconds[policy])
+    monkeypatch.setattr(
+        precision, "_seconds", lambda recipe, *_: (seconds[recipe.train.mixed_precision], 0.1)
+    )
     assert _warnings_of(photos, "float32") == _warnings_of(photos, "mixed_float16") == []
     (said,) = _warnings_of(photos, "mixed_bfloat16")
     assert "a step on 8 images takes 0.17 s, 1.7 times as long as in float32" in said
@@ -56,8 +60,9 @@ def test_the_step_is_timed_in_both_precisions_before_training(
 ):
     timed, time_step = {}, precision._step_s
 
-    def kept(recipe, prepared, plan, policy, batch) -> float:
-        timed[policy] = time_step(recipe, prepared, plan, policy, batch)
+    def kept(recipe, *of_step) -> float:
+        policy = recipe.train.mixed_precision
+        timed[policy] = time_step(recipe, *of_step)
         return timed[policy]
 
     monkeypatch.setattr(precision, "_step_s", kept)
@@ -67,3 +72,17 @@ def test_the_step_is_timed_in_both_precisions_before_training(
     slower = timed["mixed_bfloat16"] > timed["float32"]
     assert any("train.mixed_precision" in str(each.message) for each in caught) == slower
     assert run.status == "finished"
+
+
+@pytest.mark.slow
+def test_timing_leaves_weights_statistics_and_seeds_as_they_were(photos: Path):
+    recipe = shapes_recipe(photos, ALL, mixed_precision="mixed_bfloat16")
+    prepared = prepare(recipe, SILENT)
+    variables = prepared.classifier.model.variables
+    before = [variable.numpy() for variable in variables]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plan = make_plan(recipe, prepared.classifier, prepared.counts)
+        warn_if_slower(recipe, prepared, plan, SILENT)
+    for variable, expected in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable, expected, err_msg=variable.path)

@@ -36,14 +36,15 @@ def warn_if_slower(
 ) -> None:
     """Warns if a step takes longer in the recipe's mixed precision than in float32.
 
-    Both are timed on models with random weights; what is trained afterwards does not change.
+    The one is timed on the model that will be trained, which has its weights and seeds again
+    afterwards, the other on one with random weights.
     """
     policy = recipe.train.mixed_precision
     if policy == "float32" or on_gpu():
         return
     progress.message(f"timing a step in {policy} and in float32")
     batch = _first_images(prepared)
-    mixed, plain = (_step_s(recipe, prepared, plan, each, batch) for each in (policy, "float32"))
+    mixed, plain = _seconds(recipe, prepared, plan, batch)
     if mixed > plain:
         warnings.warn(
             f"train.mixed_precision: {policy} makes this machine, which has no GPU, slower: a step "
@@ -59,13 +60,25 @@ def _first_images(prepared: Prepared) -> Batch:
     return (drawn["inputs"],), drawn["targets"]
 
 
-def _step_s(
-    recipe: Recipe, prepared: Prepared, plan: FreezePlan, policy: str, batch: Batch
-) -> float:
-    """Seconds of a step of the phase that trains most, in a precision."""
-    train = recipe.train.model_copy(update={"mixed_precision": policy})
+def _seconds(
+    recipe: Recipe, prepared: Prepared, plan: FreezePlan, batch: Batch
+) -> tuple[float, float]:
+    """Seconds of a step in the recipe's precision and in float32."""
+    classifier = prepared.classifier
+    before = [variable.numpy() for variable in classifier.model.variables]
+    try:
+        mixed = _step_s(recipe, classifier, plan, batch)
+    finally:
+        for variable, value in zip(classifier.model.variables, before, strict=True):
+            variable.assign(value)
+    train = recipe.train.model_copy(update={"mixed_precision": "float32"})
     recipe = without_weights(recipe).model_copy(update={"train": train})
-    classifier = build_of_recipe(recipe, prepared.data, policy, SILENT)
+    other = build_of_recipe(recipe, prepared.data, "float32", SILENT)
+    return mixed, _step_s(recipe, other, plan, batch)
+
+
+def _step_s(recipe: Recipe, classifier: Classifier, plan: FreezePlan, batch: Batch) -> float:
+    """Seconds of a step of the phase that trains most."""
     inputs, targets = batch
     by_head = {name: targets[head.config.target] for name, head in classifier.heads.items()}
     step = _step(recipe, classifier, plan, (inputs, by_head))
