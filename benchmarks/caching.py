@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ from cells import TFFT, Cells, run_tfft
 from crops import BACKBONES, HEADS, LAST_TWO, Crops, Splits
 from tables import put_into, table_text
 
+from tfft.system.files import read_json
+
 DOCS = Path(__file__).parents[1] / "docs" / "caching.md"
 # How many copies of the training images there are, for the tables of memory.
 SIZES = (1, 4, 16)
+# What computes frozen parts, as `train.cache.engine` names it.
+ENGINES = ("auto", "openvino")
 # Caches below this size are held in memory: 0 makes every cached phase a streamed one.
 STREAMED = "import tfft.transfer.phases.cached_inputs as f; f.RESIDENT_BYTES = 0; "
 # What is timed in the profile, by file and function; one that calls another comes after it.
@@ -31,7 +36,7 @@ PROFILED = {
     "start TensorFlow and Keras": [("tensorflow.py", "<module>")],
     "list and check the images": [("load.py", "load_data")],
     "build the model": [("prepare.py", "build_of_recipe")],
-    "convert the frozen part and compare it": [("function.py", "fastest_function")],
+    "convert the frozen part and compare it": [("function.py", "function_of")],
     "decode, and run the frozen part": [("part.py", "_compute")],
     "train": [("gradient.py", "_train_epoch")],
     "validate": [("session.py", "validate")],
@@ -52,14 +57,43 @@ def cells_to_measure() -> Iterator[dict[str, Any]]:
         yield _key("accuracy", backbone, HEADS, "tfft", 30)
         yield _key("profile", backbone, HEADS, "tfft", 10)
         yield _key("profile", backbone, LAST_TWO, "tfft", 10)
+    for engine in ENGINES:
+        yield {"table": "openvino", "backbone": "EfficientNetLite0", "engine": engine}
 
 
 def _key(table: str, backbone: str, part: str, side: str, epochs: int) -> dict[str, Any]:
     return {"table": table, "backbone": backbone, "part": part, "side": side, "epochs": epochs}
 
 
+class _Bench:
+    """The crops, which are made when a cell first needs them.
+
+    Args:
+        shared: Directory with the crops, the flowers and the weights.
+        directory: Directory for photos and what is measured.
+        share: Share of the crops that is used.
+    """
+
+    def __init__(self, shared: Path, directory: Path, share: float) -> None:
+        self._shared, self._directory, self._share = shared, directory, share
+
+    @property
+    def log(self) -> Path:
+        return self._directory / "log"
+
+    @cached_property
+    def _crops(self) -> Crops:
+        return Crops(self._shared, self._directory, self._share)
+
+    def measure(self, key: dict[str, Any]) -> dict[str, Any]:
+        """Trains one cell."""
+        if key["table"] == "openvino":
+            return measure_engine(self._shared, key["engine"], self.log)
+        return measure(self._crops, key)
+
+
 def measure(crops: Crops, key: dict[str, Any]) -> dict[str, Any]:
-    """Trains one cell."""
+    """Trains one cell of the crops."""
     splits = _splits(crops, key)
     accuracy = key["table"] == "accuracy"
     if key["side"] == "guide":
@@ -68,28 +102,70 @@ def measure(crops: Crops, key: dict[str, Any]) -> dict[str, Any]:
         )
     with tempfile.TemporaryDirectory(dir=crops.directory) as scratch:
         place = Path(scratch)
-        run, recipe, profile = place / "run", place / "recipe.yaml", place / "profile"
+        run, recipe = place / "run", place / "recipe.yaml"
         cache = {"mode": "on"} if key["table"] == "memory" else {}
         values = crops.recipe(
             key["backbone"], key["part"], place, epochs=key["epochs"], cache=cache, splits=splits
         )
         recipe.write_text(yaml.safe_dump(values))
-        program = STREAMED + TFFT if key["side"] == "tfft, streamed" else TFFT
         if key["table"] == "profile":
-            program = (
-                "import cProfile; from tfft.cli.main import run; p = cProfile.Profile(); "
-                f"code = p.runcall(run); p.dump_stats({str(profile)!r}); raise SystemExit(code)"
-            )
+            return _profiled(crops, recipe, place)
+        program = STREAMED + TFFT if key["side"] == "tfft, streamed" else TFFT
         arguments = ("train", str(recipe), "--run", str(run))
         _, cost = run_tfft(*arguments, cache=place / "cache", log=crops.log, program=program)
-        if key["table"] == "profile":
-            return {**cost, "parts": _parts(profile, cost["seconds"])}
         if not accuracy:
             return cost
         evaluated, _ = run_tfft("evaluate", str(run), cache=place / "cache", log=crops.log)
         found = evaluated["metrics"]["label"]
         reached = {name: found[name] for name in ("top1", "top1_interval")}
         return {**cost, **reached, "examples": evaluated["examples"]}
+
+
+def measure_engine(shared: Path, engine: str, log: Path) -> dict[str, Any]:
+    """Trains the head of the flowers' recipe on features that an engine computes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        run, cache = place / "run", place / "cache"
+        settings = [f"train.cache.engine={engine}", "image.size_px=160", "image.fit=stretch"]
+        words = [word for setting in settings for word in ("--set", setting)]
+        arguments = ("train", "classifier", "--data", str(shared / "flowers160"), *words)
+        program = _profiling(place / "profile", "process_time")
+        _, cost = run_tfft(*arguments, "--run", str(run), cache=cache, log=log, program=program)
+        evaluated, _ = run_tfft("evaluate", str(run), cache=cache, log=log)
+        record = read_json(run / "run.json")
+    counts = evaluated["metrics"]["label"]["confusion"]
+    return {
+        **cost,
+        "engine": record["engines"]["1"],
+        "difference": record.get("engine_differences", {}).get("1"),
+        "cpu_parts": _parts(place / "profile", cost["cpu_seconds"]),
+        "right": sum(row[label] for label, row in enumerate(counts)),
+        "examples": evaluated["examples"],
+    }
+
+
+def _profiled(crops: Crops, recipe: Path, place: Path) -> dict[str, Any]:
+    """Trains once by each clock: clock seconds and processor seconds of each part."""
+    found: dict[str, Any] = {}
+    for name, clock, kind in (
+        ("cpu_parts", "process_time", "cpu_seconds"),
+        ("parts", "perf_counter", "seconds"),
+    ):
+        profile = place / name
+        arguments = ("train", str(recipe), "--run", str(place / f"run-{name}"))
+        program = _profiling(profile, clock)
+        cost = run_tfft(*arguments, cache=place / f"c-{name}", log=crops.log, program=program)[1]
+        found |= {**cost, name: _parts(profile, cost[kind])}
+    return found
+
+
+def _profiling(profile: Path, clock: str) -> str:
+    """The command line under a profiler with a clock of `time`, whose result it writes."""
+    return (
+        "import cProfile, time; from tfft.cli.main import run; "
+        f"p = cProfile.Profile(time.{clock}); code = p.runcall(run); "
+        f"p.dump_stats({str(profile)!r}); raise SystemExit(code)"
+    )
 
 
 def _splits(crops: Crops, key: dict[str, Any]) -> Splits:
@@ -120,6 +196,7 @@ def write_tables(cells: Cells) -> None:
     put_into(DOCS, "accuracy", _accuracy_table(cells))
     put_into(DOCS, "memory", _memory_table(cells))
     put_into(DOCS, "profile", _profile_table(cells))
+    put_into(DOCS, "openvino", _engine_table(cells))
 
 
 def _found(cells: Cells, **wanted: Any) -> list[dict[str, Any]]:
@@ -150,12 +227,30 @@ def _memory_table(cells: Cells) -> str:
 def _profile_table(cells: Cells) -> str:
     found = _found(cells, table="profile")
     columns = [f"{c['key']['backbone']}, {c['key']['part']}" for c in found]
+
+    def shown(cell: dict[str, Any], seconds: float, cpu_seconds: float | None) -> str:
+        both = cpu_seconds is not None and "cpu_parts" in cell
+        return f"{seconds:.1f} / {cpu_seconds:.1f}" if both else f"{seconds:.1f}"
+
     rows = [
-        [part, *(f"{cell['parts'][part]:.1f}" for cell in found)]
+        [part, *(shown(c, c["parts"][part], c.get("cpu_parts", {}).get(part)) for c in found)]
         for part in (*PROFILED, "the rest")
     ]
-    rows.append(["**together**", *(f"{cell['seconds']:.1f}" for cell in found)])
+    rows.append(["**together**", *(shown(c, c["seconds"], c["cpu_seconds"]) for c in found)])
     return table_text(["seconds", *columns], rows)
+
+
+def _engine_table(cells: Cells) -> str:
+    rows = []
+    for cell in _found(cells, table="openvino"):
+        difference = cell["difference"]
+        far = [f"{difference[name]:.1e}" if difference else "-" for name in ("rms", "largest")]
+        seconds = cell["cpu_parts"]["decode, and run the frozen part"]
+        right = f"{cell['right']} of {cell['examples']}"
+        rows.append([cell["engine"], f"{seconds:.1f}", f"{cell['cpu_seconds']:.1f}", *far, right])
+    columns = ["engine", "decode and forward, CPU s", "training, CPU s"]
+    columns += ["difference, rms", "largest", "test images right"]
+    return table_text(columns, rows)
 
 
 def main() -> None:
@@ -165,22 +260,29 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="write the tables and stop")
     parser.add_argument("--share", type=float, default=1.0, help="of the images, to try it")
     parser.add_argument("--backbone", choices=BACKBONES, help="measure the cells of one only")
+    parser.add_argument("--only", help="measure the cells of this table only")
     parser.add_argument("--name", default="caching", help="of the file of results")
     options = parser.parse_args()
     cells = Cells(options.name)
     if not options.table:
         if options.shared is None:
             parser.error("--shared DIR is needed to measure")
+        wanted = [
+            key
+            for key in cells_to_measure()
+            if cells.get(**key) is None
+            and options.backbone in (None, key["backbone"])
+            and options.only in (None, key["table"])
+        ]
         with tempfile.TemporaryDirectory() as directory:
-            crops = Crops(options.shared.absolute(), Path(directory), options.share)
-            for key in cells_to_measure():
-                if cells.get(**key) is None and options.backbone in (None, key["backbone"]):
-                    print(*key.values(), flush=True)
-                    try:
-                        cells.put(measure(crops, key), **key)
-                    except subprocess.CalledProcessError:
-                        print(crops.log.read_text()[-4000:], file=sys.stderr)
-                        raise
+            bench = _Bench(options.shared.absolute(), Path(directory), options.share)
+            for key in wanted:
+                print(*key.values(), flush=True)
+                try:
+                    cells.put(bench.measure(key), **key)
+                except subprocess.CalledProcessError:
+                    print(bench.log.read_text()[-4000:], file=sys.stderr)
+                    raise
     if options.share == 1.0:
         write_tables(cells)
         print(DOCS.read_text())

@@ -68,7 +68,7 @@ def test_a_second_audit_computes_no_features_and_measures_no_image(faulty, audit
         raise AssertionError("it is known already")
 
     monkeypatch.setattr("tfft.data.looks.look_at", refuse)
-    monkeypatch.setattr("tfft.transfer.frozen.build.fastest_function", refuse)
+    monkeypatch.setattr("tfft.transfer.frozen.build.function_of", refuse)
     again = tfft.audit_data(faulty / "classifier.yaml", data=faulty / "photos")
     assert again.findings == audit.findings
     np.testing.assert_array_equal(again.probabilities, audit.probabilities)

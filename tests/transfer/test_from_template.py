@@ -151,6 +151,7 @@ def test_a_model_is_kept_for_heads_of_one_shape_on_one_backbone(place: Path, cop
         {"train": {"phases": [LINEAR, gradient]}},
         {"heads": {"label": {"dropout": 0.2}}},
         {"train": {"phases": [LINEAR], "mixed_precision": "mixed_bfloat16"}},
+        {"train": {"phases": [LINEAR], "cache": {"engine": "openvino"}}},
         {"backbone": {"kind": "lite", "weights": "random"}},
     ):
         assert key(**changes) is None

@@ -89,9 +89,8 @@ def _engine_text(phase: "PhasePlan") -> str:
     """What computes the frozen part, if there is one."""
     if phase.engine is None:
         return ""
-    if phase.engine == "xnnpack":
-        return "; frozen part: XNNPACK"
-    return f"; frozen part: Keras graph ({phase.engine_reason})"
+    name = {"xnnpack": "XNNPACK", "openvino": "OpenVINO", "keras": "Keras graph"}[phase.engine]
+    return f"; frozen part: {name}" + (f" ({phase.engine_reason})" if phase.engine_reason else "")
 
 
 def _seconds_text(phase: "PhasePlan") -> str:

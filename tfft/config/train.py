@@ -239,6 +239,12 @@ class CacheConfig(Section):
     dtype: Literal["float32", "float16"] = Field(
         default="float32", description="type of the cached numbers; float16 is an approximation"
     )
+    engine: Literal["auto", "openvino"] = Field(
+        default="auto",
+        description="what computes the frozen part, cached or not; auto: XNNPACK where it agrees "
+        "with Keras, else Keras; openvino: OpenVINO (extra openvino) in bfloat16, an "
+        "approximation, on processors that have it, else in float32",
+    )
     max_gb: PositiveFloat = Field(
         default=20.0,
         description="limit of the whole cache on disk; what has been unused for longest makes room",

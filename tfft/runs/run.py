@@ -233,16 +233,21 @@ def changed_record(run: Run) -> Iterator[dict[str, Any]]:
         RUN.write(run.record_file, recorded)
 
 
-def record_engine(run: Run, phase: int, engine: str) -> None:
+def record_engine(
+    run: Run, phase: int, engine: str, difference: Mapping[str, Any] | None = None
+) -> None:
     """Notes in ``run.json`` what computed the frozen part of a phase.
 
     Args:
         run: The run.
         phase: Number of the phase, 1 for the first.
         engine: Name of what computed it; of several, with commas between them.
+        difference: How far that is from Keras, if it is more than rounding, as JSON values.
     """
     with changed_record(run) as recorded:
         recorded.setdefault("engines", {})[str(phase)] = engine
+        if difference is not None:
+            recorded.setdefault("engine_differences", {})[str(phase)] = dict(difference)
 
 
 def ends_with_refit(best: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:

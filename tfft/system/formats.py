@@ -209,6 +209,7 @@ class _Run:
     packages: dict[str, str | None] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     engines: dict[str, str] = field(default_factory=dict)
+    engine_differences: dict[str, dict[str, float]] = field(default_factory=dict)
     onednn: str = ""
 
 

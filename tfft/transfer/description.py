@@ -13,6 +13,7 @@ from tfft.images.spec import PixelSpec
 from tfft.model.head_size import HeadSize, number_size
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.system.progress import Progress
+from tfft.transfer.frozen.engine import declared_engine
 from tfft.version import __version__
 
 
@@ -22,7 +23,9 @@ def load_of_recipe(recipe: Recipe, progress: Progress, kept: KeptSplits | None =
     Raises:
         DataError: The images are not what the recipe says, or none are for training.
         RecipeError: A head weighs a class that the data do not have.
+        UsageError: The recipe names an engine that is not installed.
     """
+    declared_engine(recipe.train.cache)  # before the minutes that images may take
     data = load_data(recipe.data, progress, targets_of(recipe.heads), kept)
     if "train" not in data.splits:
         raise DataError(f"{data.name} has no training images, only {', '.join(data.splits)}")

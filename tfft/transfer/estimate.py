@@ -15,12 +15,12 @@ from tfft.system.tensorflow import tf
 import numpy as np
 
 from tfft.config.recipe import Recipe
-from tfft.config.train import GradientPhase
+from tfft.config.train import CacheConfig, GradientPhase
 from tfft.data.examples import Examples
 from tfft.model.assemble import Classifier, Cut
 from tfft.system.progress import SILENT, Progress
 from tfft.transfer.description import head_sizes
-from tfft.transfer.frozen.function import fastest_function
+from tfft.transfer.frozen.function import function_of
 from tfft.transfer.phases.session import optimizer_of
 from tfft.transfer.plan.plan import (
     FreezePlan,
@@ -68,9 +68,10 @@ def dry_run(recipe: Recipe, progress: Progress = SILENT, *, measure: bool = Fals
         prepared.examples("train"),
         recipe.train.batch_size,
         {name: head.config.target for name, head in classifier.heads.items()},
+        recipe.train.cache,
         progress,
     )
-    return stopwatch.measured(plan, recipe.train.cache.max_gb)
+    return stopwatch.measured(plan)
 
 
 class Stopwatch:
@@ -84,6 +85,7 @@ class Stopwatch:
         examples: Training examples.
         batch_size: Images in a batch.
         targets: Head → name of its target in the data.
+        cache: The recipe's `train.cache` section.
         progress: Where the work is reported.
     """
 
@@ -94,6 +96,7 @@ class Stopwatch:
         examples: Examples,
         batch_size: int,
         targets: dict[str, str],
+        cache: CacheConfig,
         progress: Progress,
     ) -> None:
         self._classifier = classifier
@@ -101,20 +104,17 @@ class Stopwatch:
         self._sample = examples.take(np.arange(min(len(examples), (_BATCHES + 1) * batch_size)))
         self._batch_size = min(batch_size, len(self._sample))
         self._targets = targets
+        self._cache = cache
         self._progress = progress
         self._computing: dict[int, float] = {}
         (batch,) = self._sample.exact_batches(self._batch_size).take(1)
         self._inputs: tf.Tensor = batch["inputs"]
         self._labels = {head: batch["targets"][name] for head, name in targets.items()}
 
-    def measured(self, plan: FreezePlan, max_gb: float) -> FreezePlan:
-        """Returns the plan with the estimated seconds of each phase.
+    def measured(self, plan: FreezePlan) -> FreezePlan:
+        """Returns the freeze plan of the recipe with the estimated seconds of each phase.
 
         Of a solved phase only the features are timed, not the solver.
-
-        Args:
-            plan: Freeze plan of the recipe.
-            max_gb: Bound of the cache, in GB.
         """
         task = self._progress.start("measuring", len(plan.phases), "phases")
         made: set[int] = set()
@@ -124,7 +124,7 @@ class Stopwatch:
                 building = 0.0
                 if phase.cached and phase.number not in made:
                     building = self._building_s(phase, plan.images)
-                    shared = plans_of_one_pass(plan.phases, phase, max_gb)
+                    shared = plans_of_one_pass(plan.phases, phase, self._cache.max_gb)
                     made |= {other.number for other in shared}
                 phases.append(replace(phase, seconds=self._seconds(phase, plan.images, building)))
                 task.advance()
@@ -144,7 +144,7 @@ class Stopwatch:
             for tensor in cut.below((self._inputs,))
         )
         above = self._steps_s(phase, Cut(None, cut.suffix), tensors)
-        if plan.engine == "xnnpack":
+        if plan.engine not in (None, "keras"):
             whole = [seconds + self._computing_s(plan.frozen_blocks) for seconds in above]
         else:
             whole = self._steps_s(phase, cut, (self._inputs,)) if cut.prefix else above
@@ -166,7 +166,12 @@ class Stopwatch:
         """Seconds per image of a frozen part, as it is computed beside the steps."""
         if frozen_blocks not in self._computing:
             batches = [self._inputs.numpy()] * _BATCHES
-            frozen = fastest_function(self._classifier.below([frozen_blocks]), batches[0])
+            frozen = function_of(
+                self._cache,
+                self._classifier.backbone.spec.name,
+                self._classifier.below([frozen_blocks]),
+                batches[0],
+            )
             list(frozen(batches))
             started = time.perf_counter()
             list(frozen(batches))

@@ -151,7 +151,8 @@ def template_key(recipe: Recipe, data: ImageData) -> str | None:
     """Returns the name of the template of a recipe in the cache; None where there can be none.
 
     There is none unless all that is trained are heads that are solved, on weights whose digest is
-    known, in float32, on a processor.
+    known, in float32, on a processor, by no engine that the recipe names: that one is compared with
+    Keras in each run.
     """
     heads, counts = recipe.heads, data.counts
     sizes = head_sizes(recipe, data)
@@ -159,6 +160,7 @@ def template_key(recipe: Recipe, data: ImageData) -> str | None:
         len(recipe.train.phases) != 1
         or not isinstance(recipe.train.phases[0], LinearPhase)
         or recipe.train.mixed_precision != "float32"
+        or recipe.train.cache.engine != "auto"
         or not counts["validation"]
         or has_gpu()
         or any(head.kind not in _SOLVABLE or head.pooling == "grid" for head in heads.values())

@@ -216,6 +216,12 @@ def _train(train: TrainConfig) -> Found:
             ("train", "micro_batch_size"),
             f"must be at most batch_size ({train.batch_size}). Received: {train.micro_batch_size}",
         )
+    if train.cache.engine != "auto" and train.mixed_precision != "float32":
+        yield (
+            ("train", "cache", "engine"),
+            "computes what is frozen of models in float32: leave out one of it and "
+            f"train.mixed_precision. Received: {train.cache.engine}",
+        )
     for number, phase in enumerate(train.phases):
         where: Path = ("train", "phases", number)
         if isinstance(phase, GradientPhase):

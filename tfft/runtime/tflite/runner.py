@@ -1,7 +1,7 @@
 """A TFLite file as a function of arrays, without TensorFlow."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
@@ -12,7 +12,28 @@ from tfft.system.machine import processors
 from tfft.system.quiet import descriptors_kept_aside
 
 # Each worker has its own buffers for the activations between layers.
-_MOST_WORKERS = 8
+MOST_WORKERS = 8
+
+# From rows [n, ...] to outputs [n, ...].
+OfRows = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+
+
+def in_whole_batches(rows: np.ndarray, size: int, run: OfRows) -> tuple[np.ndarray, ...]:
+    """Returns the outputs [n, ...] of a function that takes batches of one size.
+
+    Args:
+        rows: Inputs [n, ...], n at least 1; the last batch is filled up with its last row.
+        size: Rows in a batch.
+        run: The function.
+    """
+    results: list[tuple[np.ndarray, ...]] = []
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        count = len(batch)
+        if count < size:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], size - count, axis=0)])
+        results.append(tuple(output[:count] for output in run(batch)))
+    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
 
 
 class TfliteFunction:
@@ -69,18 +90,12 @@ class TfliteFunction:
 
     def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Returns the outputs [n, ...] for input rows [n, ...]."""
-        results: list[list[np.ndarray]] = [[] for _ in self._outputs]
-        for start in range(0, len(rows), self.batch_size):
-            batch = rows[start : start + self.batch_size]
-            count = len(batch)
-            if count < self.batch_size:
-                filling = np.repeat(batch[-1:], self.batch_size - count, axis=0)
-                batch = np.concatenate([batch, filling])
-            self._interpreter.set_tensor(self._input["index"], self._as_input(batch))
-            self._interpreter.invoke()
-            for result, output in zip(results, self._outputs, strict=True):
-                result.append(self._interpreter.get_tensor(output["index"])[:count])
-        return tuple(np.concatenate(parts) for parts in results)
+        return in_whole_batches(rows, self.batch_size, self._run)
+
+    def _run(self, batch: np.ndarray) -> tuple[np.ndarray, ...]:
+        self._interpreter.set_tensor(self._input["index"], self._as_input(batch))
+        self._interpreter.invoke()
+        return tuple(self._interpreter.get_tensor(output["index"]) for output in self._outputs)
 
     def _as_input(self, batch: np.ndarray) -> np.ndarray:
         kind = self._input["dtype"]
@@ -91,34 +106,21 @@ class TfliteFunction:
         return np.ascontiguousarray(batch, kind)
 
 
-class TfliteWorkers:
-    """A TFLite model that runs several batches at once, each in an interpreter of its own.
-
-    Interpreters with one thread each never wait for one another: on two cores, beside threads that
-    decode images, this is a seventh faster than one interpreter with two threads.
+class Workers:
+    """Functions of rows that work at the same time, each on a batch of its own.
 
     Args:
-        content: Content of the file.
-        workers: Number of interpreters; default: one for each thread, at most `_MOST_WORKERS`.
-            Where there are more threads than interpreters, each has several.
-        threads: Number of threads of all together; default: one for each processor.
+        functions: The functions, which give the same outputs.
 
     Attributes:
-        count: Number of interpreters.
-
-    Raises:
-        ModelFileError: The content is not a TFLite model, or needs operators that are not built
-            in.
+        count: Number of functions.
     """
 
-    def __init__(
-        self, content: bytes, workers: int | None = None, threads: int | None = None
-    ) -> None:
-        threads = threads or processors()
-        self.count = workers or min(threads, _MOST_WORKERS)
-        self._free: SimpleQueue[TfliteFunction] = SimpleQueue()
-        for _ in range(self.count):
-            self._free.put(TfliteFunction(content, max(1, threads // self.count)))
+    def __init__(self, functions: Sequence[OfRows]) -> None:
+        self.count = len(functions)
+        self._free: SimpleQueue[OfRows] = SimpleQueue()
+        for function in functions:
+            self._free.put(function)
 
     def map(self, batches: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
         """Yields the outputs of each batch of rows, in the order of the batches."""
@@ -137,6 +139,32 @@ class TfliteWorkers:
             return function(rows)
         finally:
             self._free.put(function)
+
+
+class TfliteWorkers(Workers):
+    """A TFLite model that runs several batches at once, each in an interpreter of its own.
+
+    Interpreters with one thread each never wait for one another: on two cores, beside threads that
+    decode images, this is a seventh faster than one interpreter with two threads.
+
+    Args:
+        content: Content of the file.
+        workers: Number of interpreters; default: one for each thread, at most `MOST_WORKERS`.
+            Where there are more threads than interpreters, each has several.
+        threads: Number of threads of all together; default: one for each processor.
+
+    Raises:
+        ModelFileError: The content is not a TFLite model, or needs operators that are not built
+            in.
+    """
+
+    def __init__(
+        self, content: bytes, workers: int | None = None, threads: int | None = None
+    ) -> None:
+        threads = threads or processors()
+        count = workers or min(threads, MOST_WORKERS)
+        each = max(1, threads // count)
+        super().__init__([TfliteFunction(content, each) for _ in range(count)])
 
 
 class ParallelTflite:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from typing import Any
 
 from tfft.system.tensorflow import ONEDNN, keras
@@ -18,8 +17,8 @@ from tfft.model.assemble import Classifier
 from tfft.model.front import new_input
 from tfft.system.device import on_gpu
 from tfft.system.progress import SILENT, Progress
-from tfft.transfer.frozen.engine import FrozenFunction
-from tfft.transfer.frozen.function import fastest_function
+from tfft.transfer.frozen.engine import FrozenFunction, engine_identity
+from tfft.transfer.frozen.function import function_of
 from tfft.transfer.frozen.part import CutContent, FrozenPart
 
 _POOLING = {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D}
@@ -37,12 +36,12 @@ def frozen_part(
             features. The first is asked for, the others are kept on the way.
         progress: Where the work is reported.
     """
+    contents, cache = cut_contents(recipe, classifier, cuts), recipe.train.cache
 
     def function(sample: np.ndarray) -> FrozenFunction:
-        return fastest_function(classifier.below(cuts), sample)
+        return function_of(cache, classifier.backbone.spec.name, classifier.below(cuts), sample)
 
-    contents = cut_contents(recipe, classifier, cuts)
-    return FrozenPart(function, contents, recipe.train.cache, progress)
+    return FrozenPart(function, contents, cache, progress)
 
 
 def cut_contents(recipe: Recipe, classifier: Classifier, cuts: Sequence[int]) -> list[CutContent]:
@@ -84,7 +83,12 @@ def pooled_blocks(
     about = _about(recipe, identity, "pooled activations")
     model = keras.Model(inputs, prefix)
     content = CutContent(identity, about, [tuple(vector.shape[1:]) for vector in model.outputs])
-    return FrozenPart(partial(fastest_function, model), [content], recipe.train.cache, progress)
+    cache = recipe.train.cache
+
+    def function(sample: np.ndarray) -> FrozenFunction:
+        return function_of(cache, backbone.spec.name, model, sample)
+
+    return FrozenPart(function, [content], cache, progress)
 
 
 def read_outputs(frozen: FrozenPart, examples: Examples, split: str) -> list[np.ndarray]:
@@ -127,4 +131,5 @@ def _identity(recipe: Recipe, classifier: Classifier, blocks: int) -> dict[str, 
         "versions": decisive_versions(),
         "device": "GPU" if on_gpu() else "CPU",
         "onednn": ONEDNN,
+        **engine_identity(recipe.train.cache),
     }

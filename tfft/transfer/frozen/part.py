@@ -136,7 +136,7 @@ class FrozenPart:
 
         def fill(missing: np.ndarray, writers: Sequence[TensorWriter]) -> None:
             nonlocal computed
-            batches = _inputs(examples, missing, view)
+            batches = inputs_of(examples, missing, view)
             title = f"{what} of {name}"
             first = _Wanted(writers, np.full(len(missing), True))
             self._fill(contents, keys[missing], [first], batches, title)
@@ -214,7 +214,7 @@ class FrozenPart:
             task.close()
 
 
-def _inputs(examples: Examples, positions: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
+def inputs_of(examples: Examples, positions: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
     """Yields the inputs of the examples at `positions` in batches, in their order."""
     if view is None:
         batches = examples.take(positions).exact_batches(_STREAM_BATCH)

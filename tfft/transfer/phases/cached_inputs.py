@@ -9,7 +9,9 @@ from tfft.cache.tensors import RESIDENT_BYTES, Rows
 from tfft.data.examples import Examples
 from tfft.runs.run import record_engine
 from tfft.transfer.frozen.build import frozen_part
-from tfft.transfer.frozen.part import View
+from tfft.transfer.frozen.engine import declared_engine
+from tfft.transfer.frozen.part import View, inputs_of
+from tfft.transfer.phases.difference import compared_positions, note_difference
 from tfft.transfer.phases.inputs import CachedTensors
 from tfft.transfer.phases.session import Session
 from tfft.transfer.plan.plan import PhasePlan, plans_of_one_pass
@@ -20,7 +22,8 @@ def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
 
     Tensors that later phases need of the same weights are computed in the same pass over the
     images. Augmented views are computed one by one, each in the epoch that first needs it. The run
-    notes what computed the tensors, now or when they came into the cache.
+    notes what computed the tensors, now or when they came into the cache, and how far they are from
+    Keras's if the recipe names what computes them.
     """
     phases = plans_of_one_pass(session.plan.phases, plan, session.recipe.train.cache.max_gb)
     frozen = frozen_part(
@@ -30,14 +33,24 @@ def cached_inputs(session: Session, plan: PhasePlan) -> CachedTensors:
         session.progress,
     )
     augmentation = getattr(plan.config, "augment", "none")
+    declared = declared_engine(session.recipe.train.cache)
     engines: set[str] = set()
 
     def outputs(examples: Examples, split: str, view: View | None = None) -> StoredRows:
         found = frozen.outputs(examples, split, view)
+        if declared and not engines:
+            compare(declared, found, examples, view)
         if more := set(found.said("engine")) - engines:
             engines.update(more)
             record_engine(session.run, plan.number, ", ".join(sorted(engines)))
         return found
+
+    def compare(engine: str, rows: StoredRows, examples: Examples, view: View | None) -> None:
+        some = compared_positions(len(examples))
+        inputs = np.concatenate(list(inputs_of(examples, some, view)))
+        prefix = session.classifier.below([plan.frozen_blocks])
+        tensors = [tensor[some] for tensor in rows.tensors]
+        note_difference(session, plan, prefix, engine, inputs, tensors)
 
     rows = _OpenRows(resident=plan.cache_bytes <= RESIDENT_BYTES)
 

@@ -1,10 +1,13 @@
 """What computes the frozen part of a phase that is not cached, beside its steps."""
 
+import numpy as np
+
 from tfft.model.assemble import Cut
 from tfft.runs.run import record_engine
 from tfft.system.formats import RUN
-from tfft.transfer.frozen.engine import Engine, FrozenFunction
-from tfft.transfer.frozen.function import fastest_function
+from tfft.transfer.frozen.engine import FrozenFunction, declared_engine
+from tfft.transfer.frozen.function import function_of
+from tfft.transfer.phases.difference import compared_positions, note_difference
 from tfft.transfer.phases.session import Session
 from tfft.transfer.plan.plan import PhasePlan
 
@@ -30,17 +33,28 @@ def frozen_function(
     kept = RUN.read(session.run.record_file).get("engines", {}).get(str(plan.number))
     if kept is None and not new:  # started by a version that knew the graph only
         kept = "keras"
-    if plan.engine != "xnnpack" or kept == "keras":
+    if plan.engine == "keras" or kept == "keras":
         found = None
     else:
-        sample = next(iter(session.train.take(range(_SAMPLE)).exact_batches(_SAMPLE)))
-        function = fastest_function(cut.prefix, sample["inputs"].numpy())
-        found = function if function.engine == "xnnpack" else None
-    engine: Engine = found.engine if found else "keras"
+        (sample,) = _inputs(session, np.arange(min(_SAMPLE, len(session.train))))
+        name, cache = session.classifier.backbone.spec.name, session.recipe.train.cache
+        function = function_of(cache, name, cut.prefix, sample)
+        found = function if function.engine != "keras" else None
+    engine = found.engine if found else "keras"
     if kept not in (None, engine):
         session.progress.message(
             f"phase {plan.number} was started with {kept} for its frozen part and goes on with "
             f"{engine}: its weights will be those of a run without a break only to rounding"
         )
     record_engine(session.run, plan.number, engine)
+    if found is not None and engine == declared_engine(session.recipe.train.cache):
+        (inputs,) = _inputs(session, compared_positions(len(session.train)))
+        (tensors,) = found([inputs])
+        note_difference(session, plan, cut.prefix, engine, inputs, tensors)
     return found
+
+
+def _inputs(session: Session, positions: np.ndarray) -> list[np.ndarray]:
+    """Returns the inputs of some training examples in one batch."""
+    batches = session.train.take(positions).exact_batches(len(positions))
+    return [batch["inputs"].numpy() for batch in batches]

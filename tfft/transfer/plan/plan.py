@@ -67,9 +67,10 @@ class PhasePlan:
         cut_shapes: Shapes of the tensors at the cut, of one image.
         cache_bytes: Bytes of the cache for training and validation images; 0 without one.
         reason: Why the cache is used or not.
-        engine: What is to compute the frozen part, ``xnnpack`` or ``keras``; None: nothing is
-            frozen. The run's ``run.json`` says what did.
-        engine_reason: Why it is not XNNPACK; empty if it is.
+        engine: What is to compute the frozen part, ``xnnpack``, ``keras`` or ``openvino``; None:
+            nothing is frozen. The run's ``run.json`` says what did.
+        engine_reason: Why it is not XNNPACK, or not OpenVINO in bfloat16 where the recipe names it;
+            empty if it is.
         seconds: Estimated seconds with and without the cache, if they were measured.
     """
 
