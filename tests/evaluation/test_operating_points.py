@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from test_calibrate import with_validation_fraction
 
+from tfft.cli.answer_first import answer_first
+from tfft.cli.predict import predict_files
 from tfft.errors import GateError, TfftError, UsageError
 from tfft.evaluation.answers import Answers, answers_key, save_answers
 from tfft.evaluation.calibrate import calibrate
 from tfft.evaluation.data import recorded_data
 from tfft.evaluation.evaluate import evaluate
 from tfft.evaluation.operating_points import AskedPoint, asked_point, chosen_point
+from tfft.exports.export import export
 from tfft.metrics.calibration import at_temperature
 from tfft.metrics.heads import head_metrics
 from tfft.runtime.info import HeadInfo, OperatingPoint
@@ -62,7 +65,9 @@ def test_it_is_chosen_on_validation_images_and_carried_by_the_model(run):
     (chosen,) = calibration.operating_points["label"]
     assert (chosen.as_trained.precision, chosen.as_trained.recall) == (1.0, 1.0)
     assert chosen.as_trained.threshold == pytest.approx(0.55)
-    (point,) = load_predictor(run).info.heads["label"].operating_points
+    predictor = load_predictor(run)
+    assert "head label: classification, 3 classes, red above 0.55" in str(predictor)
+    (point,) = predictor.info.heads["label"].operating_points
     assert point == OperatingPoint("red", chosen.as_trained.threshold, "precision", 0.9)
     assert calibrate(run) == calibration
     assert "red: precision of at least 0.9: above 0.55" in str(calibration)
@@ -156,6 +161,28 @@ def test_calibrated_exports_carry_the_threshold_of_their_answers(run):
     assert head.operating_points == (chosen.point(head.temperature),)
     assert info.at_temperatures({}).heads["label"].operating_points == ()
     assert info.as_trained() == read_model_info(run).as_trained()
+
+
+@pytest.mark.slow
+def test_every_form_predicts_by_the_threshold_of_its_probabilities(run, pictures, tmp_path):
+    (chosen,) = calibrate(run, asked=RED).operating_points["label"]
+    temperature = calibrate(run).temperatures["label"]
+    files = [str(file) for file in sorted(pictures.glob("*/*"))]
+    for calibrated in (False, True):
+        place = tmp_path / str(calibrated)
+        written = export(run, output=place, calibrated=calibrated, tflite={"timed": False})
+        said = [answered(run, files)] if not calibrated else []
+        for model in (written.savedmodel, written.tflite["float32"]):
+            carried = chosen.point(temperature if calibrated else 1.0)
+            assert load_predictor(model).info.heads["label"].operating_points == (carried,)
+            said.append(answered(model, files))
+        assert all(answers == said[0] for answers in said)
+
+
+def answered(model: Path, files: list[str]) -> list[str]:
+    """Returns what a model says of each image by its operating point."""
+    answers = predict_files(load_predictor(model), files, 1, SILENT)
+    return [answer_first(answer["predictions"]["label"])[0]["label"] for answer in answers]
 
 
 def test_of_labels_each_has_its_own_and_the_others_keep_their_thresholds():

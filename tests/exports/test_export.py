@@ -14,10 +14,8 @@ import pytest
 import tensorflow as tf
 from small_run import CLASSES, SIZE_PX, write_run
 
-from tfft.cli.predict import predict_files
 from tfft.errors import GateError, ModelFileError, TfftError, UsageError
 from tfft.evaluation.calibrate import calibrate
-from tfft.evaluation.operating_points import AskedPoint
 from tfft.exports import export as exporting
 from tfft.exports import saved_model
 from tfft.exports.export import export
@@ -30,7 +28,6 @@ from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import softmax
 from tfft.system.files import write_json
 from tfft.system.formats import CHECKS
-from tfft.system.progress import SILENT
 
 PRECISIONS = ("float32", "float16", "dynamic_int8", "int8")
 UNTIMED = {"timed": False}
@@ -401,35 +398,6 @@ def test_calibrated_probabilities_are_at_the_temperature_and_logits_as_trained(
         np.testing.assert_allclose(predictor.logits(images)["label"], logits, atol=1e-2)
     assert np.abs(softmax(logits) - softmax(logits / 2.0)).max() > 0.02
     assert all(check["largest_difference"] < 1e-3 for check in written.checks.values())
-
-
-@pytest.mark.slow
-def test_every_form_predicts_by_the_operating_point_of_its_probabilities(
-    unsure_run, pictures, tmp_path
-):
-    chosen = calibrate(unsure_run, asked=AskedPoint("red", "recall", 1.0))
-    (point,) = chosen.operating_points["label"]
-    temperature = chosen.temperatures["label"]
-    files = [str(file) for file in sorted(pictures.glob("*/*"))]
-    said = {}
-    for calibrated in (False, True):
-        place = tmp_path / str(calibrated)
-        written = export(unsure_run, output=place, calibrated=calibrated, tflite=UNTIMED)
-        for model in (written.savedmodel, written.tflite["float32"]):
-            predictor = load_predictor(model)
-            carried = point.point(temperature if calibrated else 1.0)
-            assert predictor.info.heads["label"].operating_points == (carried,)
-            said[model] = answered(predict_files(predictor, files, 3, SILENT))
-    run = answered(predict_files(load_predictor(unsure_run), files, 3, SILENT))
-    assert list(said.values())[:2] == [run, run]
-    saved_model, tflite = list(said.values())[2:]
-    assert saved_model == tflite
-
-
-def answered(answers) -> list[str]:
-    """Returns what is said of each image by the operating point."""
-    of_images = [answer["predictions"]["label"] for answer in answers]
-    return [next(x["label"] for x in labels if x["answer"]) for labels in of_images]
 
 
 @pytest.mark.slow

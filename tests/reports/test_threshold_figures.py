@@ -28,9 +28,7 @@ def test_without_a_word_it_is_the_class_with_the_lowest_average_precision():
     (figure,) = reported().thresholds
     assert figure.title == "Thresholds of flaw"
     assert "Of 5 images 2 are of flaw." in figure.description
-    assert "a precision of at least 95\N{NO-BREAK SPACE}% the recall is at most 50.0" in (
-        figure.description
-    )
+    assert "a precision of at least 0.95 the recall is at most 50.0" in figure.description
     assert ">average precision 0.833<" in figure.svg
     assert ">AUC 0.833<" in figure.svg
 

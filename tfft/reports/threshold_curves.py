@@ -14,6 +14,8 @@ _HEIGHT = _TOP + _SIDE + 50
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 # Points of a curve that are nearer than this cannot be told apart, in pixels.
 _NEAR = 0.5
+# Precision at which the recall is told of a class without an operating point.
+_SPOKEN = 0.95
 
 _Points = Sequence[tuple[float, float]]
 
@@ -73,9 +75,9 @@ def threshold_figure(
             axes = _axes(x0)
             drawing.dot(axes.x(x), axes.y(y), 6, "dot s1", tip)
         spoken.append(f"The dot is the operating point, above {percent(point['threshold'])}.")
-    elif (position := curve.reaching("precision", 0.95)) is not None:
+    elif (position := curve.reaching("precision", _SPOKEN)) is not None:
         spoken.append(
-            f"With a precision of at least 95\N{NO-BREAK SPACE}% the recall is at most "
+            f"With a precision of at least {_SPOKEN:g} the recall is at most "
             f"{percent(float(recall[position]))}."
         )
     return drawing.figure(name, f"Thresholds of {label}", " ".join(spoken))

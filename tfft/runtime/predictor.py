@@ -96,6 +96,7 @@ class ReadablePredictor(Readable):
             *(
                 f"head {name}: {head.kind}"
                 + (f", {len(head.class_names)} classes" if head.class_names else "")
+                + "".join(f", {p.label} above {p.threshold:.4g}" for p in head.operating_points)
                 for name, head in heads.items()
             ),
         ]
