@@ -112,6 +112,11 @@ def test_a_run_is_audited_in_its_splits_and_lends_them_to_other_images(
         if name in kept
     }
     assert len(other.labels) == len(own.labels) + 1
+    later = shutil.copytree(trained.path, tmp_path / "later")  # of a run that is gone since
+    recipe = (later / "recipe.yaml").read_text()
+    assert "split_like: null" in recipe
+    (later / "recipe.yaml").write_text(recipe.replace("split_like: null", "split_like: /gone"))
+    assert tfft.audit_data(more, model=later).splits == other.splits
     with pytest.raises(UsageError, match="is a run: its data are its own"):
         tfft.audit_data(trained.path, data=more)
     with pytest.raises(UsageError, match="with a model, the images are a directory"):

@@ -63,6 +63,12 @@ def test_a_new_label_makes_a_class_and_a_class_without_images_is_none(photo_fold
     assert "no image is left of: owl" in data.notes
 
 
+def test_a_new_label_that_may_be_a_slip_is_asked_about(photo_folder):
+    file = labels_file(photo_folder, "cat/0.jpg,dogs\ncat/1.jpg,bird\n")
+    (note,) = [n for n in load_data(folder(photo_folder, labels=file)).notes if "new:" in n]
+    assert note.endswith("new: bird, dogs (Did you mean 'dog'?)")
+
+
 def test_the_labels_of_a_manifest_go_by_its_paths(photo_folder):
     photos = sorted(photo_folder.glob("*/*.jpg"))
     manifest = photo_folder / "list.csv"

@@ -251,6 +251,30 @@ def test_all_of_it_can_be_done_by_keyboard_and_heard(pictures, tmp_path, opened)
         ]
 
 
+def test_photos_that_are_moved_meanwhile_are_shown_where_they_are(pictures, tmp_path, opened):
+    photos, labels = shutil.copytree(pictures, tmp_path / "photos"), tmp_path / "labels.csv"
+    with tfft.open_desk(photos, labels=labels) as desk:
+        page = opened(desk.address).page
+        photos_on(page).first.focus()
+        page.keyboard.press("3")
+        expect(page.locator("#said")).to_have_text("blue/0.jpg: red")
+        page.keyboard.press("Enter")
+        look = page.get_by_role("dialog", name="blue/1.jpg")
+        expect(look).to_be_visible()
+        tfft.apply_labels(photos, labels)
+        expect(page.locator("#said")).to_contain_text("The photos have changed", timeout=20_000)
+        expect(look).to_be_visible()
+        page.keyboard.press("c")
+        expect(page.get_by_role("dialog", name="blue/2.jpg")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(photos_on(page, name="red/0-2.jpg: red ✓")).to_have_count(1)
+        expect(photos_on(page, name="blue/0.jpg")).to_have_count(0)
+        pictures_of_grid = "[...document.querySelectorAll('#grid img')]"
+        broken = f"{pictures_of_grid}.filter((i) => i.complete && !i.naturalWidth).length"
+        assert page.evaluate(broken) == 0
+    assert read_labels(labels) == {"red/0-2.jpg": "red", "blue/1.jpg": "blue"}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_all_of_it(pictures, tmp_path, opened, scheme):
     with tfft.open_desk(pictures, labels=tmp_path / "labels.csv") as desk:

@@ -11,6 +11,7 @@ import pytest
 import tfft
 from tfft.cli.main import run as run_command
 from tfft.config.loading.load import load_recipe
+from tfft.data.labels_file import write_labels
 from tfft.desk.desk import OpenDesk
 from tfft.desk.photos import load_photos
 from tfft.desk.recipe import labels_file_of, recipe_of_desk
@@ -121,7 +122,8 @@ def test_it_says_of_itself_where_it_is(pictures, tmp_path):
 def test_the_command_prints_the_address_and_says_at_its_end_where_decisions_are(
     pictures, tmp_path, monkeypatch, capsys
 ):
-    def interrupt(_):
+    def interrupt(desk):
+        write_labels(desk.labels, {"blue/0.jpg": "red"})
         raise KeyboardInterrupt
 
     opened: list[str] = []
@@ -134,3 +136,15 @@ def test_the_command_prints_the_address_and_says_at_its_end_where_decisions_are(
     assert opened[0].startswith("http://127.0.0.1:")
     assert f"{labels} keeps what was decided: tfft train classifier --data" in shown.err
     assert f"--labels '{labels}'" in shown.err
+
+
+def test_the_command_names_no_labels_file_that_was_never_made(
+    pictures, tmp_path, monkeypatch, capsys
+):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OpenDesk, "wait", interrupt)
+    command = ["desk", str(pictures), "--labels", str(tmp_path / "labels.csv")]
+    assert run_command([*command, "--no-audit", "--no-browser", "-q"]) == 130
+    assert "keeps what was decided" not in capsys.readouterr().err

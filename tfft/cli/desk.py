@@ -68,7 +68,10 @@ def command(
         try:
             desk.wait()
         except KeyboardInterrupt as interrupt:
-            recipe = "classifier" if model is None else model / "recipe.yaml"
-            words = ("train", recipe, "--data", data, "--labels", desk.labels)
-            interrupt.add_note(f"{desk.labels} keeps what was decided: {command_text(*words)}")
+            if desk.labels.is_file():
+                recipe = "classifier" if model is None else model / "recipe.yaml"
+                words = ["train", recipe, "--data", data, "--labels", desk.labels]
+                if model is not None:
+                    words += ["--set", f"data.split_like={model}"]
+                interrupt.add_note(f"{desk.labels} keeps what was decided: {command_text(*words)}")
             raise

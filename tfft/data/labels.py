@@ -1,15 +1,18 @@
 """Images with the labels of a labels file in place of those that they came with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tfft.data.dataset import Source, shown
 from tfft.data.labels_file import name_fault
-from tfft.errors import DataError, shortened
+from tfft.errors import DataError, nearest, shortened
 from tfft.system.printable import printable_name
 from tfft.system.readable import counted
+
+# Share of the letters in which a new class that may be a slip agrees with one that was there.
+_OF_A_SLIP = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,7 @@ def relabelled(source: Source, labels: Mapping[str, str], said: str) -> Relabell
     notes = [
         f"{said}: {counted(int(changed.sum()), 'image')} relabelled, "
         f"{int(removed.sum()) + len(gone):,} removed"
-        + (f"; new: {', '.join(shown(new))}" if new else "")
+        + (f"; new: {', '.join(shown([_asked_about(name, names) for name in new]))}" if new else "")
     ]
     if lost := [name for name in names if name not in class_names]:
         notes.append(f"no image is left of: {', '.join(shown(lost))}")
@@ -95,6 +98,12 @@ def relabelled(source: Source, labels: Mapping[str, str], said: str) -> Relabell
         changed=changed,
         notes=tuple(notes),
     )
+
+
+def _asked_about(new: str, names: Sequence[str]) -> str:
+    """Returns the name of a new class, with a question where it may be a slip."""
+    question = nearest(new, names, cutoff=_OF_A_SLIP).strip()
+    return f"{new} ({question})" if question else new
 
 
 def new_class_fault(name: str) -> str:

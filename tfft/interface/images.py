@@ -223,6 +223,7 @@ def audit_data(
         (60, 3)
     """
     from tfft.config.loading.load import load_recipe
+    from tfft.config.loading.overrides import parse_overrides
     from tfft.runs.run import Run, open_run
 
     if folds < 2:
@@ -236,7 +237,8 @@ def audit_data(
                 f"data. Received: {source}"
             )
         loaded = load_recipe(run.recipe_file, overrides=overrides, data=path)
-        if loaded.data.split_like is None and run.splits_file.is_file():
+        is_asked = any(one.path == ("data", "split_like") for one in parse_overrides(overrides))
+        if not is_asked and run.splits_file.is_file():
             like = loaded.data.model_copy(update={"split_like": run.path})
             loaded = loaded.model_copy(update={"data": like})
     elif Run(path).record_file.is_file():

@@ -24,7 +24,7 @@ export function show(shownPhoto, { range, run, unseen, classes, give }) {
   byId("look-range").textContent = range;
   const was = decision(photo) && photo.label !== photo.own ? `, came as ${photo.own}` : "";
   byId("look-label").replaceChildren(
-    element("strong", {}, labelText(photo)), ` ${was ? `${was.slice(2)}, ` : ""}${SPLITS[photo.split]}`);
+    element("strong", {}, labelText(photo)), `${was}, ${SPLITS[photo.split]}`);
   byId("look-finding").replaceChildren(...photo.findings.map(({ reason }) => element("li", {}, reason)));
   byId("answers").replaceChildren(...photo.answers.map(([name, share]) => answer(name, share, Boolean(run))));
   byId("answers-note").textContent = noteOf(photo, unseen, run);
