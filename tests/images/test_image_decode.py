@@ -144,6 +144,14 @@ def test_what_is_corrupt_in_a_jpeg_is_said_although_it_can_be_decoded(mode):
     assert "between its segments" in inspect_image(photo[:2] + b"\xff\x01ab" + photo[2:]).corruption
 
 
+def test_fill_bytes_before_the_end_mark_are_no_data_of_a_jpeg():
+    photo, end = encoded(gradient(60, 80), "JPEG"), b"\xff\xd9"
+    for fill in (b"\xff", b"\xff" * 20):
+        assert inspect_image(photo[:-2] + fill + end).corruption == ""
+        assert "end before" in inspect_image(photo[:-30] + fill + end).corruption
+        assert "go on after" in inspect_image(photo[:-2] + bytes(20) + fill + end).corruption
+
+
 def test_an_animated_webp_is_refused():
     animation = encoded(gradient(), "WEBP", save_all=True, append_images=[gradient().rotate(90)])
     with pytest.raises(DataError, match="animated WebP"):
