@@ -64,6 +64,14 @@ def recipe_with(**sections):
             "image.resize_px: belongs to fit: crop; with fit: stretch there is only size_px",
         ),
         (
+            {"image": {"fit": "letterbox", "resize_px": 256}},
+            "image.resize_px: belongs to fit: crop; with fit: letterbox there is only size_px",
+        ),
+        (
+            {"image": {"fill": [0, 0, 0]}},
+            "image.fill: belongs to fit: letterbox; with fit: crop nothing is filled",
+        ),
+        (
             {"image": {"size_px": 224, "resize_px": 223}},
             "image.resize_px: must be at least size_px (224), which is cut from it. Received: 223",
         ),
@@ -132,6 +140,7 @@ def test_values_that_contradict_each_other_are_refused(sections, fault):
     [
         {"image": {"size_px": 224, "resize_px": 224}},
         {"image": {"size_px": 32}},
+        {"image": {"fit": "letterbox", "fill": [0, 255, 0]}},
         {"data": {"kind": "tfds", "name": "stanford_dogs", "subset": True, "archives": "x"}},
         {"train": {"phases": [{**FULL, "weight_decay": 0.1, "schedule": {"warmup_epochs": 2}}]}},
         {"train": {"phases": [FULL, {**LINEAR, "refit": True}]}},

@@ -78,7 +78,7 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "heads, train, export, tune. Did you mean 'seed'?",
         "my.yaml:4: data.kind: must be one of tfds, image_folder, manifest, digits. "
         "Did you mean 'image_folder'? Received: image_foldr",
-        "my.yaml:7: image.fit: must be one of crop, stretch. Received: squash",
+        "my.yaml:7: image.fit: must be one of crop, stretch, letterbox. Received: squash",
         "my.yaml:8: image.resize_px: must be a whole number. Received: yes",
         "my.yaml:9: backbone.kind: is missing. Allowed: application, lite, hub, keras, keras_hub. "
         "ResNet50 is of kind application.",
@@ -261,7 +261,7 @@ def test_values_without_a_file_have_paths_only():
         recipe_from_dict({"name": "mine", "train": {"strategy": "full"}, "image": {"fit": 1}})
     assert str(caught.value).splitlines() == [
         "data: is missing: which images, and how they are split",
-        "image.fit: must be one of crop, stretch. Received: 1",
+        "image.fit: must be one of crop, stretch, letterbox. Received: 1",
         "backbone: is missing: the pretrained model that is transferred",
     ]
 
@@ -283,6 +283,22 @@ def test_of_very_many_faults_the_first_are_shown_and_how_many_there_are():
 def test_a_key_of_a_hundred_thousand_letters_is_shown_in_short():
     (line,) = faults_of(f"{GOOD}{GOOD_TRAIN}{'a' * 100_000}: 1\n")
     assert len(line) < 300
+
+
+@pytest.mark.parametrize(
+    ("fill", "fault"),
+    [
+        ("128", "image.fill: must be a list. Received: 128"),
+        ("[0, 0, 256]", "image.fill.2: must be less than or equal to 255. Received: 256"),
+        ("[0, 0, white]", "image.fill.2: must be a whole number. Received: white"),
+        ("[0, 0]", "image.fill.2: is missing"),
+        ("[0, 0, 0, 255]", "image.fill: must have 3 entries at most. Received: [0, 0, 0, 255]"),
+    ],
+)
+def test_a_colour_is_three_levels(fill, fault):
+    assert faults_of(f"{GOOD}image: {{fit: letterbox, fill: {fill}}}\n{GOOD_TRAIN}") == [
+        f"my.yaml:4: {fault}"
+    ]
 
 
 @pytest.mark.parametrize("key", ["size_px", "resize_px", "backbone_px"])

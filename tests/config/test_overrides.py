@@ -89,8 +89,8 @@ def test_a_strategy_replaces_the_phases():
         ),
         (
             "image.sizepx=96",
-            "--set image.sizepx: unknown key. Allowed: size_px, fit, resize_px, interpolation, "
-            "channels, adapter, backbone_px. "
+            "--set image.sizepx: unknown key. Allowed: size_px, fit, fill, resize_px, "
+            "interpolation, channels, adapter, backbone_px. "
             "Did you mean 'size_px'?",
         ),
         (

@@ -30,4 +30,7 @@ def test_alternatives_show_their_common_keys_once():
 
 
 def test_optional_numbers_keep_their_bounds():
-    assert "| `size_px` | whole number > 0, `null` | `null` |" in reference_page()
+    page = reference_page()
+    assert "| `size_px` | whole number > 0, list of 2 whole numbers > 0, `null` | `null` |" in page
+    assert "| `resize_px` | whole number > 0, `null` | `null` |" in page
+    assert "| `fill` | list of 3 whole numbers >= 0, <= 255, `null` | `null` |" in page

@@ -22,6 +22,7 @@ _SPECS = {
     "crop": PixelSpec(64, 64),
     "resize": PixelSpec(48, 64, resize=80),
     "stretch": PixelSpec(64, 56, fit="stretch"),
+    "letterbox": PixelSpec(64, 80, fit="letterbox", fill=(0, 0, 0)),
 }
 _BOX = np.array([0.3, 0.5, 0.7, 0.75], np.float32)
 _WHITE = 128
@@ -146,7 +147,9 @@ def test_a_rectangle_that_a_crop_leaves_out_has_no_box():
     assert 5 < sum(missing) < 55
 
 
-@pytest.mark.parametrize(("kind", "cut"), [("crop", False), ("resize", True), ("stretch", True)])
+@pytest.mark.parametrize(
+    ("kind", "cut"), [("crop", False), ("resize", True), ("stretch", True), ("letterbox", False)]
+)
 def test_targets_of_evaluation_are_those_of_its_batches(index: ImageIndex, kind: str, cut: bool):
     spec = _SPECS[kind]
     if cut:

@@ -67,6 +67,7 @@ def test_into_the_part_and_back_is_nothing(case: tuple[np.ndarray, np.ndarray]):
         (100, 200, PixelSpec(50, 50, fit="stretch"), None, [0, 0, 1, 1]),
         (100, 200, PixelSpec(5, 5, fit="stretch"), (0.1, 0.2, 0.6, 0.8), [0.1, 0.2, 0.6, 0.8]),
         (100, 200, PixelSpec(50, 50), (0, 0, 0.5, 0.5), [0, 0.125, 0.5, 0.375]),
+        (100, 200, PixelSpec(50, 50, fit="letterbox"), None, [-0.48, 0, 1.52, 1]),
     ],
 )
 def test_what_is_seen_by_hand(height: int, width: int, spec: PixelSpec, cut, expected):
@@ -80,6 +81,7 @@ def test_what_is_seen_by_hand(height: int, width: int, spec: PixelSpec, cut, exp
         (PixelSpec(40, 60, resize=75), None),
         (PixelSpec(64, 48, fit="stretch"), None),
         (PixelSpec(40, 40, resize=50), (0.1, 0.2, 0.95, 0.9)),
+        (PixelSpec(40, 60, fit="letterbox", fill=(0, 0, 0)), None),
     ],
 )
 @pytest.mark.parametrize("size", [(120, 200), (210, 130)])

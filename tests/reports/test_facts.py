@@ -1,6 +1,7 @@
 """The facts that open a report, and the command that made its run."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,23 @@ def test_only_weights_of_a_phase_with_a_refit_were_solved_again():
     assert weights_kept(2, plan=REFIT).endswith("then solved again with the validation images")
     assert weights_kept(1, plan=REFIT) == f"of phase 1, epoch 3: {BEST}"
     assert weights_kept(0, plan=REFIT) == f"untrained: {BEST}"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (PixelSpec(32, 32), "32 by 32, shorter side fitted, centre cut, bilinear"),
+        (PixelSpec(24, 40, "stretch"), "24 by 40, each side stretched, bilinear"),
+        (
+            PixelSpec(24, 40, "letterbox", fill=(255, 0, 9)),
+            "24 by 40, fitted whole, the rest filled with rgb(255, 0, 9), bilinear",
+        ),
+    ],
+)
+def test_how_images_are_fitted_is_said(pixels, expected):
+    data = ImageData("digits", {}, {})
+    info = replace(INFO, input=pixels)
+    assert dict(facts(info, load_recipe("quickstart"), data, {}, {}, {}))["Pixels"] == expected
 
 
 @pytest.mark.parametrize("program", ["/venv/bin/tfft", "tfft.exe", "/lib/tfft/__main__.py"])

@@ -13,6 +13,7 @@ from tfft.backbones.keras_models.own_model import build_own_model
 from tfft.backbones.lite.efficientnet_lite import load_lite0_imagenet
 from tfft.backbones.weights_loading import load_weights_file
 from tfft.catalog.backbones import backbone_spec, resolve_arguments, weights_file
+from tfft.catalog.image_size import ImageSize, sides, sides_text
 from tfft.catalog.spec import BackboneSpec
 from tfft.config.model import (
     ApplicationBackbone,
@@ -29,11 +30,11 @@ from tfft.system.progress import SILENT, Progress
 
 def build_backbone(
     config: BackboneConfig,
-    size_px: int | None = None,
+    size_px: ImageSize | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Backbone:
-    """Builds a backbone for square images.
+    """Builds a backbone for images of one size.
 
     Args:
         config: The `backbone` section of a recipe: name, weights, builder arguments.
@@ -57,15 +58,19 @@ def build_backbone(
 
 
 def _build_from_catalog(
-    config: ApplicationBackbone | LiteBackbone, size_px: int | None, seed: int, progress: Progress
+    config: ApplicationBackbone | LiteBackbone,
+    size_px: ImageSize | None,
+    seed: int,
+    progress: Progress,
 ) -> Backbone:
     spec = backbone_spec(config.kind, config.name)
     given = config.arguments if isinstance(config, ApplicationBackbone) else {}
     arguments = resolve_arguments(spec, given)
     size_px = size_px or spec.default_size_px
-    if size_px < spec.min_size_px:
+    if min(sides(size_px)) < spec.min_size_px:
         raise BackboneError(
-            f"{spec.name} needs images of at least {spec.min_size_px} px. Received: {size_px}"
+            f"{spec.name} needs images of at least {spec.min_size_px} px. "
+            f"Received: {sides_text(size_px)}"
         )
     weights = _find_weights(spec, config.weights, arguments, size_px, progress)
     with reproducible_construction(seed):
@@ -82,7 +87,7 @@ def _find_weights(
     spec: BackboneSpec,
     weights: str,
     arguments: Mapping[str, Any],
-    size_px: int,
+    size_px: ImageSize,
     progress: Progress,
 ) -> Path | None:
     """Returns the weights file to load, before anything is built; None if there is no file."""

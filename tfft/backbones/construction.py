@@ -14,13 +14,16 @@ from typing import Any
 
 from tfft.system.tensorflow import keras
 
+from tfft.catalog.image_size import ImageSize, sides
 from tfft.catalog.spec import BackboneSpec
 
 # Keras 3.15.1 has no public way to restart the names without clearing all of its state.
 _global_state = keras.src.backend.common.global_state
 
 
-def build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) -> keras.Model:
+def build_model(
+    spec: BackboneSpec, arguments: Mapping[str, Any], size_px: ImageSize
+) -> keras.Model:
     """Builds a backbone of the catalog with random weights.
 
     Args:
@@ -30,7 +33,7 @@ def build_model(spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int) 
     """
     module, function = spec.builder.split(":")
     builder = getattr(importlib.import_module(module), function)
-    input_shape = (size_px, size_px, 3)
+    input_shape = (*sides(size_px), 3)
     if spec.kind == "lite":
         return builder(input_shape=input_shape)
     model = builder(

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tfft.backbones.backbone import Backbone
+from tfft.catalog.image_size import ImageSize, image_size, sides_text
 from tfft.catalog.spec import PREPROCESSED_PIXELS
 from tfft.system.readable import Readable, counted
 
@@ -47,7 +48,7 @@ class BackboneDescription(Readable):
 
     name: str
     kind: str
-    size_px: int
+    size_px: ImageSize
     input_range: str
     output_shape: tuple[int, ...]
     parameters: int
@@ -61,7 +62,8 @@ class BackboneDescription(Readable):
     def lines(self) -> list[str]:
         shape = " x ".join(map(str, self.output_shape))
         return [
-            f"{self.name} at {self.size_px} px: {counted(self.parameters, 'parameter')}, "
+            f"{self.name} at {sides_text(self.size_px)} px: "
+            f"{counted(self.parameters, 'parameter')}, "
             + ("runs whole" if self.runs_whole else f"{len(self.blocks)} blocks"),
             f"kind {self.kind}, pixels {self.input_range}, output {shape}",
             *([] if self.runs_whole else [f"blocks: {', '.join(b.name for b in self.blocks)}"]),
@@ -89,7 +91,7 @@ def describe(backbone: Backbone) -> BackboneDescription:
     return BackboneDescription(
         name=spec.name,
         kind=spec.kind,
-        size_px=model.input_shape[1],
+        size_px=image_size(*model.input_shape[1:3]),
         input_range=PREPROCESSED_PIXELS[spec.preprocessing],
         output_shape=tuple(model.output_shape[1:]),
         parameters=model.count_params(),

@@ -63,6 +63,8 @@ def read_backbone_record(file: Path) -> tuple[BackboneSpec, Mapping[str, Any], s
             return spec, record["arguments"], record["model"]
         blocks = tuple(BlockSpec(block["name"], block["end"]) for block in record["blocks"])
         values = {key: record[key] for key in _SPEC_KEYS}
+        if isinstance(values["default_size_px"], list):
+            values["default_size_px"] = tuple(values["default_size_px"])
         return BackboneSpec(builder="", blocks=blocks, **values), {}, record["model"]
     except (TfftError, KeyError, TypeError) as error:
         raise ModelFileError(

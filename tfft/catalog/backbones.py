@@ -14,6 +14,7 @@ from tfft.catalog import (
     resnet,
     vgg,
 )
+from tfft.catalog.image_size import ImageSize
 from tfft.catalog.spec import ArgumentSpec, BackboneSpec, WeightsFile
 from tfft.errors import BackboneError, nearest
 
@@ -99,7 +100,7 @@ def _has_type(value: object, argument: ArgumentSpec) -> bool:
 
 
 def weights_file(
-    spec: BackboneSpec, arguments: Mapping[str, Any], size_px: int
+    spec: BackboneSpec, arguments: Mapping[str, Any], size_px: ImageSize
 ) -> WeightsFile | None:
     """Returns the file with the ImageNet weights for these builder arguments, or None.
 

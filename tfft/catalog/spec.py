@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tfft.catalog.image_size import ImageSize
+
 # How RGB pixels x in 0..255 become what the weights were trained on. The model applies it before
 # the backbone (`tfft.model.front.preprocess`).
 #   none:   x as it is (the backbone has its own preprocessing layers, or wants 0..255)
@@ -96,7 +98,8 @@ class BackboneSpec:
         name: Name in recipes and in `tfft backbones`.
         kind: Kind of backbone, which decides how it is built.
         builder: `module:function` of the builder.
-        default_size_px: Height and width of the images that its ImageNet weights were trained on.
+        default_size_px: Height and width of the images that its weights were trained on; one number
+            in the catalog.
         min_size_px: Smallest height and width that the builder accepts.
         preprocessing: Preprocessing that its ImageNet weights need; see `Preprocessing`.
         blocks: Its blocks from input to output.
@@ -119,7 +122,7 @@ class BackboneSpec:
     name: str
     kind: Kind
     builder: str
-    default_size_px: int
+    default_size_px: ImageSize
     min_size_px: int
     preprocessing: Preprocessing
     blocks: tuple[BlockSpec, ...]

@@ -1,5 +1,6 @@
 """`tfft backbones`: the backbones to transfer from, what they consist of, whether they work."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from rich.text import Text
 
 import tfft
 from tfft.backbones.availability import BackboneListing, list_backbones
+from tfft.catalog.image_size import ImageSize, image_size, sides_text
 from tfft.cli.options import json_option, quiet_option
 from tfft.cli.output import (
     aligned,
@@ -41,6 +43,25 @@ class _ListByDefault(click.Group):
         return super().resolve_command(ctx, args if known else ["list", *args])
 
 
+class _Size(click.ParamType):
+    """An image size: a side in pixels, or HEIGHTxWIDTH."""
+
+    name = "PX|HEIGHTxWIDTH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ImageSize:
+        if not re.fullmatch("[1-9][0-9]{0,5}(x[1-9][0-9]{0,5})?", value):
+            self.fail(
+                f"{value!r} is not a number of pixels, such as 224, or HEIGHTxWIDTH, such as "
+                "192x256.",
+                param,
+                ctx,
+            )
+        first, _, second = value.partition("x")
+        return image_size(int(first), int(second or first))
+
+
 def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
     """Adds the argument and the options that the commands about one backbone share."""
     for decorate in (
@@ -55,7 +76,10 @@ def _of_one_backbone(function: Callable[..., None]) -> Callable[..., None]:
             "Can be repeated.",
         ),
         click.option(
-            "--size-px", type=click.IntRange(min=1), help="Image size. Default: the backbone's own."
+            "--size-px",
+            type=_Size(),
+            help="Image size, such as 224 or 192x256 (height and width). Default: the backbone's "
+            "own.",
         ),
         click.argument("backbone", metavar="BACKBONE"),
     ):
@@ -115,7 +139,11 @@ def list_command(name_part: str, on_this_machine: bool, as_json: bool, quiet: bo
 @command.command()
 @_of_one_backbone
 def describe(
-    backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
+    backbone: str,
+    size_px: ImageSize | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Describe the images, features and blocks of a backbone.
 
@@ -144,7 +172,11 @@ def describe(
 @command.command()
 @_of_one_backbone
 def check(
-    backbone: str, size_px: int | None, overrides: tuple[str, ...], as_json: bool, quiet: bool
+    backbone: str,
+    size_px: ImageSize | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Check that a backbone can be trained, saved and exported.
 
@@ -177,7 +209,7 @@ def _about(found: "BackboneDescription") -> dict[str, str]:
     lines = {
         "name": found.name,
         "kind": found.kind,
-        "images": f"{found.size_px} px, pixels {found.input_range}",
+        "images": f"{sides_text(found.size_px)} px, pixels {found.input_range}",
         "output": " x ".join(str(size) for size in found.output_shape),
         "parameters": f"{found.parameters:,}, {found.trainable:,} of them trained by gradients",
         "structure": whole,

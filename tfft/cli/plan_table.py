@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from tfft.catalog.image_size import sides_text
 from tfft.cli.output import new_table
 from tfft.config.train import GradientPhase, Phase
 from tfft.system.readable import counted, size_text
@@ -20,7 +21,7 @@ def plan_table(plan: "FreezePlan") -> Table:
     images = ", ".join(
         f"{plan.images[split]:,} {split}" for split in _SPLITS if split in plan.images
     )
-    title = f"{plan.backbone} at {plan.size_px} px, {images} images"
+    title = f"{plan.backbone} at {sides_text(plan.size_px)} px, {images} images"
     table = new_table(["block"], ["parameters"], title)
     for phase in plan.phases:
         table.add_column(f"phase {phase.number}: {_length_text(phase.config)}")

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tfft
+from tfft.catalog.image_size import sides_text
 from tfft.cli.options import data_option, json_option, labels_option, quiet_option, set_option
 from tfft.cli.output import new_table, print_result, results_stream
 from tfft.cli.progress import shown_progress
@@ -81,7 +82,7 @@ def _table(ranking: "Ranking") -> Table:
             f"{backbone.probe_top1:.3f} ({low:.3f} to {high:.3f})",
             f"{backbone.logme:.3f}",
             f"{backbone.h_score:.2f}",
-            str(backbone.size_px),
+            sides_text(backbone.size_px),
             f"{backbone.parameters / 1e6:.2f} M",
             f"{backbone.multiply_adds / 1e9:.2f} G" if backbone.multiply_adds else "",
             f"{backbone.features:,}",

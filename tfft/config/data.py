@@ -7,13 +7,19 @@ of `tfft.data.sources` that lists its images; `tfft.data.load` says which belong
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from tfft.config.base import Fraction, PositiveInt, Section
+from tfft.catalog.image_size import ImageSize, image_size
+from tfft.config.base import BELOW, Fraction, PositiveInt, Section
 
 Augmentation = Literal["none", "flip", "random_crop", "random_crop_color", "rand_augment"]
+
+
+# A level of red, green or blue.
+Level = Annotated[int, Field(ge=0, le=255)]
 
 
 class _Images(Section):
@@ -208,13 +214,21 @@ DataConfig = Annotated[
 class ImageConfig(Section):
     """How an encoded image becomes the pixels that the model sees, in evaluation and serving."""
 
-    size_px: PositiveInt | None = Field(
-        default=None, description="height and width of the model's input; default: the backbone's"
+    size_px: PositiveInt | tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None,
+        description="height and width of the model's input: one number, or [height, width]; "
+        "default: the backbone's",
     )
-    fit: Literal["crop", "stretch"] = Field(
+    fit: Literal["crop", "stretch", "letterbox"] = Field(
         default="crop",
         description="crop: resize the shorter side to resize_px, then cut out the centre; stretch: "
-        "resize both sides to size_px",
+        "resize both sides to size_px; letterbox: resize to what fits into size_px and fill the "
+        "rest with the colour of fill",
+    )
+    fill: tuple[Level, Level, Level] | None = Field(
+        default=None,
+        description="with fit: letterbox, the colour around the image: red, green, blue, 0..255; "
+        "in an alpha channel it is transparent; default: grey, [128, 128, 128]",
     )
     resize_px: PositiveInt | None = Field(
         default=None,
@@ -232,13 +246,27 @@ class ImageConfig(Section):
         "their mean, three times; inflate: the backbone's first kernels dealt out to them; conv: a "
         "1x1 convolution that starts as inflate and is trained with the heads",
     )
-    backbone_px: PositiveInt | None = Field(
+    backbone_px: PositiveInt | tuple[PositiveInt, PositiveInt] | None = Field(
         default=None,
         description="height and width to which the model enlarges its input for the backbone, "
-        "where size_px is too small for it; default: size_px",
+        "where size_px is too small for it: one number, or [height, width]; default: size_px",
     )
 
+    @field_validator("size_px", "backbone_px", mode="before")
+    @classmethod
+    def _size(cls, value: Any) -> Any:
+        """Makes one number of two equal ones, and one fault of two members of a union."""
+        if value is None:
+            return None
+        is_pair = isinstance(value, list | tuple) and len(value) == 2
+        height, width = value if is_pair else (value, value)
+        if all(type(side) is int and 0 < side < BELOW for side in (height, width)):
+            return image_size(height, width)
+        raise PydanticCustomError(
+            "image_size", "must be a whole number of pixels above 0, or [height, width]"
+        )
+
     @property
-    def model_px(self) -> int | None:
+    def model_px(self) -> ImageSize | None:
         """Height and width of what the backbone takes; None: its own default."""
         return self.backbone_px or self.size_px

@@ -14,8 +14,8 @@ class Window:
     Attributes:
         resized_height: Height that the whole image is resized to, in pixels.
         resized_width: Width that the whole image is resized to, in pixels.
-        top: First row of the window.
-        left: First column of the window.
+        top: First row of the window; below zero where the window begins above the image.
+        left: First column of the window; below zero where it begins on the left of the image.
     """
 
     resized_height: int
@@ -27,28 +27,33 @@ class Window:
 def output_window(height: int, width: int, spec: PixelSpec) -> Window:
     """Returns the window that `spec` cuts from an image of `height` x `width` pixels.
 
-    The side that is not given follows the aspect ratio, rounded half up, and the window lies in
-    the middle, rounded towards the top left; all in whole numbers.
+    The side that is not given follows the aspect ratio, rounded half up. The window lies in the
+    middle of the image, or the image in the middle of the window, rounded towards the top left; all
+    in whole numbers.
     """
     if spec.fit == "stretch":
         return Window(spec.height, spec.width, 0, 0)
-    if spec.resize is not None:
+    lead_height, lead_width = spec.height, spec.width
+    least_height, least_width = spec.height, spec.width
+    if spec.fit == "letterbox":
+        height_leads = spec.height * width <= spec.width * height
+        least_height = least_width = 1
+    elif spec.resize is not None:
         height_leads = height <= width
-        lead_height, lead_width = spec.resize, spec.resize
+        lead_height = lead_width = spec.resize
     else:
         height_leads = spec.height * width >= spec.width * height
-        lead_height, lead_width = spec.height, spec.width
     if height_leads:
         resized_height = lead_height
-        resized_width = max(spec.width, _rounded_ratio(width * lead_height, height))
+        resized_width = max(least_width, _rounded_ratio(width * lead_height, height))
     else:
         resized_width = lead_width
-        resized_height = max(spec.height, _rounded_ratio(height * lead_width, width))
+        resized_height = max(least_height, _rounded_ratio(height * lead_width, width))
     return Window(
         resized_height,
         resized_width,
-        (resized_height - spec.height) // 2,
-        (resized_width - spec.width) // 2,
+        _middle(resized_height, spec.height),
+        _middle(resized_width, spec.width),
     )
 
 
@@ -64,7 +69,8 @@ def visible_part(
         box: Part of the image that is cut out first; None for all of it.
 
     Returns:
-        float32 [4], (ymin, xmin, ymax, xmax) as shares of the image.
+        float32 [4], (ymin, xmin, ymax, xmax) as shares of the image; outside of 0..1 where more
+        than the image is shown.
     """
     top, left, bottom, right = (
         (0, 0, height, width) if box is None else box_pixels(height, width, box)
@@ -102,11 +108,11 @@ def boxes_in_image(boxes: np.ndarray, parts: np.ndarray) -> np.ndarray:
         parts: float32 [..., 4], the parts that are seen, as `boxes_in_part` takes them.
 
     Returns:
-        float32 [..., 4], (ymin, xmin, ymax, xmax) as shares of the image.
+        float32 [..., 4], (ymin, xmin, ymax, xmax) as shares of the image, cut at its edges.
     """
     low, high = parts[..., :2], parts[..., 2:]
     points = [low + boxes[..., :2] * (high - low), low + boxes[..., 2:] * (high - low)]
-    return np.concatenate([np.minimum(*points), np.maximum(*points)], axis=-1)
+    return np.clip(np.concatenate([np.minimum(*points), np.maximum(*points)], axis=-1), 0.0, 1.0)
 
 
 def _in_part(points: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -129,6 +135,12 @@ def box_pixels(height: int, width: int, box: Box | np.ndarray) -> tuple[int, int
 
 def _edge(share: np.float32, side: int) -> int:
     return int(np.floor(share * np.float32(side) + np.float32(0.5)))
+
+
+def _middle(resized: int, size: int) -> int:
+    """Returns where a window of `size` begins in the middle of a side, or around it."""
+    outside = resized - size
+    return outside // 2 if outside >= 0 else -(-outside // 2)
 
 
 def _rounded_ratio(numerator: int, denominator: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfft.images.channels import has_alpha, in_channels
 from tfft.images.decode import decode_image
-from tfft.images.geometry import box_pixels, output_window
+from tfft.images.geometry import Window, box_pixels, output_window
 from tfft.images.resample import resampled
 from tfft.images.spec import Box, PixelSpec
 
@@ -42,7 +42,7 @@ def encoded_batch_to_pixels(
 def to_pixels(
     image: np.ndarray, spec: PixelSpec, box: Box | np.ndarray | None = None
 ) -> np.ndarray:
-    """Cuts and resizes a decoded image as `spec` says.
+    """Cuts, resizes and fills a decoded image as `spec` says.
 
     Args:
         image: uint8 [h, w, 3], upright; [h, w, 4] where `spec` has alpha.
@@ -60,8 +60,20 @@ def to_pixels(
     pixels = resampled(
         image,
         resized=(window.resized_height, window.resized_width),
-        corner=(window.top, window.left),
-        size=(spec.height, spec.width),
+        corner=(max(window.top, 0), max(window.left, 0)),
+        size=(min(spec.height, window.resized_height), min(spec.width, window.resized_width)),
         interpolation=spec.interpolation,
     )
-    return in_channels(np.clip(pixels, 0.0, 255.0), spec.channels)
+    pixels = np.clip(pixels, 0.0, 255.0)
+    if spec.fit == "letterbox":
+        pixels = _laid_on_fill(pixels, window, spec)
+    return in_channels(pixels, spec.channels)
+
+
+def _laid_on_fill(pixels: np.ndarray, window: Window, spec: PixelSpec) -> np.ndarray:
+    """Returns float32 [spec.height, spec.width, c]: a smaller image [h, w, c] on its ground."""
+    (height, width, channels), top, left = pixels.shape, -window.top, -window.left
+    filled = np.empty((spec.height, spec.width, channels), np.float32)
+    filled[...] = (*spec.fill, 0)[:channels]
+    filled[top : top + height, left : left + width] = pixels
+    return filled

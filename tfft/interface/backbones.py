@@ -14,6 +14,7 @@ from tfft.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
+    from tfft.catalog.image_size import ImageSize
     from tfft.config.loading.overrides import Overrides
     from tfft.studies.backbone_check import CheckResult
     from tfft.transfer.probes.probe import Probe
@@ -142,7 +143,7 @@ def rank(
 def describe_backbone(
     name_or_handle: str,
     *,
-    size_px: int | None = None,
+    size_px: "ImageSize | None" = None,
     overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "BackboneDescription":
@@ -151,7 +152,8 @@ def describe_backbone(
     Args:
         name_or_handle: A text as `rank` takes it. A name of the catalog stands for random weights
             unless its text says otherwise.
-        size_px: Height and width of its images in pixels; default: its own.
+        size_px: Height and width of its images in pixels, one number or ``(height, width)``;
+            default: its own.
         overrides: Values in place of those of a recipe's `backbone` section: ``{"backbone.output":
             "features"}``; default: none.
         progress: Where a download is reported; default: nowhere.
@@ -183,7 +185,7 @@ def describe_backbone(
 def check_backbone(
     name_or_handle: str,
     *,
-    size_px: int | None = None,
+    size_px: "ImageSize | None" = None,
     overrides: "Overrides" = (),
     progress: Progress = SILENT,
 ) -> "tuple[CheckResult, ...]":
@@ -194,7 +196,8 @@ def check_backbone(
     Args:
         name_or_handle: A text as `rank` takes it. A name of the catalog stands for random weights
             unless its text says otherwise.
-        size_px: Height and width of its images in pixels; default: its own.
+        size_px: Height and width of its images in pixels, one number or ``(height, width)``;
+            default: its own.
         overrides: Values in place of those of a recipe's `backbone` section: ``{"backbone.output":
             "features"}``; default: none.
         progress: Where the work is reported; default: nowhere.

@@ -8,9 +8,10 @@ from tfft.system.tensorflow import keras, tf
 
 from tfft.backbones.backbone import Backbone, BatchNorm
 from tfft.backbones.split import crossing_tensors, split
+from tfft.catalog.image_size import ImageSize, image_size, sides
 from tfft.config.data import ImageConfig
 from tfft.config.model import HeadsConfig
-from tfft.images.spec import PixelSpec
+from tfft.images.spec import GREY, PixelSpec
 from tfft.model.front import Front, ImageFront, build_adapter, new_input
 from tfft.model.head_size import HeadSize
 from tfft.model.heads import Head, build_head, build_pooling
@@ -154,7 +155,8 @@ def build_classifier(
         image: The `image` section of a recipe: size and channels of the input, and the adapter.
         seed: Seed of the heads' layers.
     """
-    backbone_px = backbone.model.input_shape[1]
+    _, *backbone_sides, _ = backbone.model.input_shape
+    backbone_px = image_size(*backbone_sides)
     size_px = image.size_px or backbone_px
     adapter = build_adapter(size_px, image.channels, backbone_px, image.adapter)
     front = ImageFront(size_px, image.channels, adapter, backbone.spec.preprocessing)
@@ -201,16 +203,20 @@ def assemble(
     )
 
 
-def pixel_spec(image: ImageConfig, default_size_px: int) -> PixelSpec:
+def pixel_spec(image: ImageConfig, default_size_px: ImageSize) -> PixelSpec:
     """Returns the exact definition of the pixels that a recipe's `image` section asks for.
 
     Args:
         image: The `image` section of a recipe.
         default_size_px: Height and width in pixels where the section gives none.
     """
-    size = image.size_px or default_size_px
     return PixelSpec(
-        size, size, image.fit, image.resize_px, image.interpolation, channels=image.channels
+        *sides(image.size_px or default_size_px),
+        image.fit,
+        image.resize_px,
+        image.interpolation,
+        image.channels,
+        image.fill or GREY,
     )
 
 

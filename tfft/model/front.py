@@ -12,6 +12,8 @@ from tfft.system.tensorflow import keras
 
 import numpy as np
 
+from tfft.catalog.image_size import ImageSize, sides
+
 _RGB = 3
 # Per channel (RGB), of pixels in 0..1; the normalisation of torchvision's ImageNet weights.
 _TORCH_MEAN = (0.485, 0.456, 0.406)
@@ -86,7 +88,7 @@ class ImageFront:
         dtype: Data type of the input.
     """
 
-    size_px: int
+    size_px: ImageSize
     channels: int
     adapter: InputAdapter
     preprocessing: str
@@ -95,7 +97,7 @@ class ImageFront:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return (self.size_px, self.size_px, self.channels)
+        return (*sides(self.size_px), self.channels)
 
     @property
     def layers(self) -> tuple[keras.layers.Layer, ...]:
@@ -110,7 +112,7 @@ class ImageFront:
 
 
 def build_adapter(
-    size_px: int, channels: int, backbone_px: int, kind: Channels | None
+    size_px: ImageSize, channels: int, backbone_px: ImageSize, kind: Channels | None
 ) -> InputAdapter:
     """Builds the adapter of a model.
 
@@ -126,7 +128,7 @@ def build_adapter(
         convolution: Any = keras.layers.Conv2D(  # Keras types its kernel as optional
             _RGB, 1, use_bias=False, dtype="float32", name="adapter_channels"
         )
-        convolution.build((None, size_px, size_px, channels))
+        convolution.build((None, *sides(size_px), channels))
         convolution.kernel.assign(channel_map(kind, channels)[None, None])
         if kind == "conv":
             weights = (convolution.kernel,)
@@ -136,7 +138,7 @@ def build_adapter(
     if backbone_px != size_px:
         layers.append(
             keras.layers.Resizing(
-                backbone_px, backbone_px, "bilinear", dtype="float32", name="adapter_size"
+                *sides(backbone_px), "bilinear", dtype="float32", name="adapter_size"
             )
         )
     return InputAdapter(tuple(layers), weights)

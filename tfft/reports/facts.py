@@ -45,7 +45,11 @@ def facts(
         for name, head in info.heads.items()
     ]
     pixels = info.pixels
-    fit = "each side stretched" if pixels.fit == "stretch" else "shorter side fitted, centre cut"
+    fit = {
+        "crop": "shorter side fitted, centre cut",
+        "stretch": "each side stretched",
+        "letterbox": "fitted whole, the rest filled with rgb({}, {}, {})".format(*pixels.fill),
+    }[pixels.fit]
     return [
         ("Images", f"{data.name}: {splits}"),
         *([("Licence of the images", data.licence)] if data.licence else []),

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfft.backbones.graph import graph_nodes
 
-# The gradient of single pixels is noise; its mean over a sixteenth of the side is not.
+# The gradient of single pixels is noise; its mean over a sixteenth of each side is not.
 _SMOOTHED_SHARE = 16
 
 
@@ -52,9 +52,9 @@ class Saliency:
             chosen = tf.gather(outputs, tf.constant(classes), axis=1, batch_dims=1)
         gradients: Any = tape.gradient(chosen, activations)
         if self.below is None:
-            side = max(1, images.shape[1] // _SMOOTHED_SHARE)
+            window = [max(1, side // _SMOOTHED_SHARE) for side in images.shape[1:3]]
             strongest = tf.reduce_max(tf.abs(gradients), axis=-1, keepdims=True)
-            return tf.nn.avg_pool2d(strongest, side, side, "SAME").numpy()[..., 0]
+            return tf.nn.avg_pool2d(strongest, window, window, "SAME").numpy()[..., 0]
         weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
         return tf.nn.relu(tf.reduce_sum(weights * activations, axis=-1)).numpy()
 

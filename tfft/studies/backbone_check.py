@@ -107,18 +107,18 @@ class _Trial:
     """A classifier on noise, with a method for each check."""
 
     def __init__(self, backbone: Backbone) -> None:
-        size_px = backbone.model.input_shape[1]
+        _, height, width, _ = backbone.model.input_shape
         heads: HeadsConfig = {"label": ClassificationHead()}
         sizes = {"label": HeadSize(len(_CLASSES))}
         self._classifier: Classifier = build_classifier(backbone, heads, sizes, ImageConfig(), 0)
         generator = np.random.default_rng(0)
-        shape = (_IMAGES, size_px, size_px, 3)
+        shape = (_IMAGES, height, width, 3)
         self._images = generator.uniform(0, 255, shape).astype(np.float32)
         self._labels = np.arange(_IMAGES) % len(_CLASSES)
         self._optimizer = build_optimizer(AdamWOptimizer(name="adamw"), self._classifier.weights)
         self._info = ModelInfo(
             name="check",
-            input=PixelSpec(size_px, size_px),
+            input=PixelSpec(height, width),
             heads={"label": HeadInfo("classification", _CLASSES, "label")},
             backbone=backbone.spec.name,
             licence=None,

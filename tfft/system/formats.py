@@ -6,7 +6,9 @@ its number grows by one: add a reader of the number before it here, and files of
 ``tests/old_formats``.
 
 A key that is not known is passed over where a file only describes, so that it may be added without
-a new number. What decides how a training goes on, recipes and checkpoints, stays strict.
+a new number. Nor does one change for a value that no older file has (`fit: letterbox`, sides that
+differ): an older version refuses such a file and names the value, and reads all others. What
+decides how a training goes on, recipes and checkpoints, stays strict.
 
 A JSON file ends with the checksum of its values, so that no damage is read as a value. A file
 without one, of an older version or by hand, is checked by what is read of it: the types of its
@@ -281,7 +283,7 @@ class _Backbone:
     kind: str = ""
     name: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
-    default_size_px: int = 0
+    default_size_px: int | tuple[int, int] = 0
     min_size_px: int = 0
     preprocessing: str = ""
     parameters: int = 0

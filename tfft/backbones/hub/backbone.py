@@ -13,6 +13,7 @@ from tfft.backbones.hub.blocks import WHOLE, blocks_of_names, blocks_of_patterns
 from tfft.backbones.hub.layer import HubModule
 from tfft.backbones.hub.module import Entrance, Module, load_module
 from tfft.backbones.hub.source import ARCHIVE_ENDINGS, copy_of, find_module, is_local
+from tfft.catalog.image_size import ImageSize, sides, sides_text
 from tfft.catalog.spec import PREPROCESSING_OF_RANGE, BackboneSpec, BlockSpec
 from tfft.config.model import HubBackbone
 from tfft.errors import BackboneError
@@ -21,7 +22,7 @@ from tfft.untrusted.saved_model import scan_saved_model
 
 
 def build_hub_backbone(
-    config: HubBackbone, size_px: int | None, progress: Progress = SILENT
+    config: HubBackbone, size_px: ImageSize | None, progress: Progress = SILENT
 ) -> Backbone:
     """Finds a module, checks its operations, loads it, and makes a backbone of it.
 
@@ -46,7 +47,7 @@ def build_hub_backbone(
         name="hub_module",
     )
     layer.adopt(module, copy_of(files.directory))
-    images: Any = keras.Input((size_px, size_px, 3))
+    images: Any = keras.Input((*sides(size_px), 3))
     model = keras.Model(images, layer(images), name="hub_backbone")
     blocks = _blocks(layer, config.blocks)
     spec = BackboneSpec(
@@ -54,7 +55,7 @@ def build_hub_backbone(
         kind="hub",
         builder="",
         default_size_px=size_px,
-        min_size_px=size_px,
+        min_size_px=min(sides(size_px)),
         preprocessing=PREPROCESSING_OF_RANGE[config.input_range],
         blocks=tuple(BlockSpec(block.name, "") for block in blocks),
         parameters=sum(math.prod(v.shape) for v in layer.module_variables.values()),
@@ -76,25 +77,28 @@ def module_name(handle: str, sha256: str) -> str:
     return f"{label}@{sha256[:8]}"
 
 
-def _size_px(module: Module, wanted: int | None, name: str) -> int:
+def _size_px(module: Module, wanted: ImageSize | None, name: str) -> ImageSize:
     size_px = module.size_px or wanted
     if size_px is None:
         raise BackboneError(f"{name} takes images of any size: set image.size_px")
-    if wanted not in (None, size_px):
+    if wanted is not None and wanted != size_px:
+        as_written = size_px if isinstance(size_px, int) else list(size_px)
         raise BackboneError(
-            f"{name} takes images of {size_px} px. Set image.size_px (and image.resize_px) to "
-            f"null, or have the model enlarge smaller images: image.backbone_px: {size_px}. "
-            f"Received: {wanted}"
+            f"{name} takes images of {sides_text(size_px)} px. Set image.size_px (and "
+            "image.resize_px) to null, or have the model enlarge smaller images: "
+            f"image.backbone_px: {as_written}. Received: {sides_text(wanted)}"
         )
     return size_px
 
 
-def _output_shape(module: Module, size_px: int, name: str) -> tuple[int, ...]:
+def _output_shape(module: Module, size_px: ImageSize, name: str) -> tuple[int, ...]:
     """Runs the module once on zeros, and returns the shape of its output without the batch."""
     try:
-        output = module.call(tf.zeros([1, size_px, size_px, 3]), False)
+        output = module.call(tf.zeros([1, *sides(size_px), 3]), False)
     except (ValueError, TypeError, tf.errors.OpError) as error:
-        raise BackboneError(f"{name} does not run on images of {size_px} px: {error}") from error
+        raise BackboneError(
+            f"{name} does not run on images of {sides_text(size_px)} px: {error}"
+        ) from error
     if output.shape.rank not in (2, 4) or not output.dtype.is_floating:
         raise BackboneError(
             f"{name} must return features, float [batch, channels], or activations, float [batch, "

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfft.system.tensorflow import tf
 
+from tfft.catalog.image_size import ImageSize, image_size
 from tfft.errors import BackboneError, nearest
 from tfft.system.damage import reading
 from tfft.system.quiet import descriptors_kept_aside
@@ -44,7 +45,7 @@ class Module:
     """
 
     call: Callable[[tf.Tensor, bool], tf.Tensor]
-    size_px: int | None
+    size_px: ImageSize | None
     has_training_mode: bool
     variables: dict[str, tf.Variable]
     trainable: frozenset[str]
@@ -149,7 +150,7 @@ def _reusable(loaded: Any, what: str) -> _Function:
     )
 
 
-def _size_px(images: Any, what: str) -> int | None:
+def _size_px(images: Any, what: str) -> ImageSize | None:
     """Returns the size of the images that a function takes; None where it takes any size."""
     shape = images.shape if isinstance(images, tf.TensorSpec) else None
     if shape is None or shape.rank != 4 or shape[3] not in (3, None) or images.dtype != tf.float32:
@@ -158,9 +159,15 @@ def _size_px(images: Any, what: str) -> int | None:
         )
     if shape[0] is not None:
         raise BackboneError(f"{what} must take batches of any size, and takes only {shape[0]}")
-    if shape[1] != shape[2]:
-        raise BackboneError(f"{what} must take square images, and takes {shape[2]}x{shape[1]}")
-    return shape[1]
+    _, height, width, _ = shape
+    if height is None and width is None:
+        return None
+    if height is None or width is None:
+        raise BackboneError(
+            f"{what} must take images of one size or of any size, and takes only one side as it "
+            f"is: {height or 'any height'} x {width or 'any width'}"
+        )
+    return image_size(height, width)
 
 
 def _chosen(outputs: Any, entrance: Entrance, what: str) -> tf.Tensor:

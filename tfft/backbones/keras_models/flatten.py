@@ -5,6 +5,7 @@ of a vision transformer: only operations of the graph itself can be divided into
 """
 
 import inspect
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from typing import Any
 from tfft.system.tensorflow import keras
 
 from tfft.backbones.graph import graph_nodes, is_composite
+from tfft.catalog.image_size import ImageSize, sides
 
 Call = Callable[..., Any]
 
 
 def flattened(
-    model: keras.Model, size_px: int, *, weights: bool, entrance: Call | None = None
+    model: keras.Model, size_px: ImageSize, *, weights: bool, entrance: Call | None = None
 ) -> keras.Model:
     """Rebuilds a model under the current dtype policy, with all its layers trainable.
 
@@ -32,9 +34,10 @@ def flattened(
         entrance: Layer that is applied to the images first; None: no layer.
 
     Raises:
-        ValueError: A layer cannot take this size, or its weights belong to another size.
+        ValueError: A layer cannot take this size, or its weights belong to another size or to a
+            grid of another shape.
     """
-    images: Any = keras.Input((size_px, size_px, 3), name="images")
+    images: Any = keras.Input((*sides(size_px), 3), name="images")
     entered = images if entrance is None else entrance(images)
     with warnings.catch_warnings():
         # Some layers make their variables only when they are first called (KerasHub's Swin).
@@ -65,6 +68,8 @@ class _Copier:
                 tensors = [value for value in given if isinstance(value, keras.KerasTensor)]
                 call = self._calls[id(node.operation)] = self._call(node.operation, tensors)
             results = keras.tree.flatten(call(*arguments, **named))
+            if self._weights:
+                _require_same_grid(node, known, results)
             known.update(zip((id(t) for t in node.outputs), results, strict=True))
             # A layer is built, and so has weights, once it has been called.
             while self._copies:
@@ -101,6 +106,30 @@ class _Copier:
             copy.trainable = True
             self._copies.append((operation, copy))
         return copy
+
+
+def _require_same_grid(node: Any, known: dict[int, Any], results: list[Any]) -> None:
+    """Requires of tokens that are as many as before that they lie as before.
+
+    What a transformer knows of a position belongs to a place in the grid of 14 x 14, say, and would
+    be taken for that of another place in one of 7 x 28, without any error.
+
+    Raises:
+        ValueError: They lie in a grid of another shape.
+    """
+    grids = [tensor for tensor in node.inputs if len(tensor.shape) == 4]
+    if len(grids) != 1 or len(node.outputs) != 1 or len(node.outputs[0].shape) != 3:
+        return
+    (_, *before, _), (_, *now, _) = grids[0].shape, known[id(grids[0])].shape
+    tokens = node.outputs[0].shape[1]
+    if None in (*before, tokens) or tokens != results[0].shape[1]:
+        return
+    patch = math.sqrt(math.prod(before) / tokens)
+    if any(abs(side - other) >= patch for side, other in zip(before, now, strict=True)):
+        raise ValueError(
+            f"{node.operation.name} has positions for {before[0]} x {before[1]}, and as many lie "
+            f"otherwise in {now[0]} x {now[1]}"
+        )
 
 
 def _opened(operation: Any, tensors: list[Any]) -> keras.Model | None:

@@ -22,6 +22,7 @@ from tfft.backbones.keras_models.keras_file import (
     require_finite,
 )
 from tfft.backbones.keras_models.own_model import built, spec_of_model
+from tfft.catalog.image_size import ImageSize, image_size
 from tfft.catalog.spec import INPUT_RANGES, PREPROCESSING_OF_RANGE
 from tfft.config.model import KerasHubBackbone
 from tfft.errors import BackboneError, nearest
@@ -37,7 +38,7 @@ _CONNECTION_SECONDS = 3.0
 
 
 def build_keras_hub(
-    config: KerasHubBackbone, size_px: int | None, seed: int, progress: Progress
+    config: KerasHubBackbone, size_px: ImageSize | None, seed: int, progress: Progress
 ) -> Backbone:
     """Builds a KerasHub backbone as a flat Functional model in blocks.
 
@@ -73,8 +74,9 @@ def build_keras_hub(
     converter = _image_converter(keras_hub, source, directory)
     if size_px is None:
         shape = preset.inputs[0].shape
-        wanted = getattr(converter, "image_size", None) or (_DEFAULT_SIZE_PX,)
-        size_px = int(shape[1] if len(shape) == 4 and shape[1] else wanted[0])
+        wanted = getattr(converter, "image_size", None) or (_DEFAULT_SIZE_PX, _DEFAULT_SIZE_PX)
+        has_size = len(shape) == 4 and shape[1] and shape[2]
+        size_px = image_size(*(int(side) for side in (shape[1:3] if has_size else wanted)))
     features, last = _features(preset, config)
     entrance = None if config.input_range else _entrance(converter, config.preset)
 

@@ -13,6 +13,7 @@ from tfft.backbones.keras_models.flatten import flattened
 from tfft.backbones.keras_models.keras_file import load_keras_file, reason
 from tfft.backbones.keras_models.run_classifier import class_names_of_run
 from tfft.backbones.record import FILE_NAME, IN_CATALOG, read_backbone_record
+from tfft.catalog.image_size import ImageSize, image_size, sides_text
 from tfft.catalog.spec import (
     INPUT_RANGES,
     PREPROCESSING_OF_RANGE,
@@ -27,7 +28,7 @@ from tfft.system.digests import file_sha256
 from tfft.system.paths import expanded
 
 
-def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Backbone:
+def build_own_model(config: KerasBackbone, size_px: ImageSize | None, seed: int) -> Backbone:
     """Builds the backbone of a run or of a `.keras` file.
 
     From a run comes exactly its backbone: blocks, preprocessing and trained weights. A file from
@@ -65,7 +66,7 @@ def build_own_model(config: KerasBackbone, size_px: int | None, seed: int) -> Ba
 
 
 def _of_run(
-    config: KerasBackbone, file: Path, sha256: str, size_px: int | None, seed: int
+    config: KerasBackbone, file: Path, sha256: str, size_px: ImageSize | None, seed: int
 ) -> Backbone:
     for key in ("input_range", "cut"):
         if getattr(config, key) is not None:
@@ -83,7 +84,7 @@ def _of_run(
     if len(found) != 1 or not isinstance(found[0], keras.Model):
         raise ModelFileError(f"{file} has no model {name!r} inside it, which {FILE_NAME} names")
     trained = found[0]
-    spec = replace(spec, default_size_px=trained.input_shape[1])
+    spec = replace(spec, default_size_px=image_size(*trained.input_shape[1:3]))
     size_px = size_px or spec.default_size_px
     pretrained = config.weights == "pretrained"
 
@@ -103,7 +104,7 @@ def _of_run(
 
 
 def _of_file(
-    config: KerasBackbone, file: Path, sha256: str, size_px: int | None, seed: int
+    config: KerasBackbone, file: Path, sha256: str, size_px: ImageSize | None, seed: int
 ) -> Backbone:
     if config.input_range is None:
         raise BackboneError(
@@ -135,12 +136,11 @@ def spec_of_model(
     blocks: tuple[BlockSpec, ...],
 ) -> BackboneSpec:
     """Returns the spec of a backbone outside the catalog, with the facts read from its model."""
-    size_px = model.input_shape[1]
     return BackboneSpec(
         name=name,
         kind=kind,
         builder="",
-        default_size_px=size_px,
+        default_size_px=image_size(*model.input_shape[1:3]),
         min_size_px=1,
         preprocessing=preprocessing,
         blocks=blocks,
@@ -152,7 +152,7 @@ def spec_of_model(
 
 
 def built(
-    build: Callable[[], keras.Model], size_px: int, seed: int, source: str | Path
+    build: Callable[[], keras.Model], size_px: ImageSize, seed: int, source: str | Path
 ) -> keras.Model:
     """Returns the model that `build` builds, with random weights drawn from `seed`.
 
@@ -164,12 +164,13 @@ def built(
             return build()
     except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
         raise BackboneError(
-            f"{source} cannot become a backbone for images of {size_px} px: {reason(error)}"
+            f"{source} cannot become a backbone for images of {sides_text(size_px)} px: "
+            f"{reason(error)}"
         ) from error
 
 
-def _size_px(model: keras.Model, file: Path, wanted: int | None) -> int:
-    """Returns the size that is wanted, or else that of a model of square colour images."""
+def _size_px(model: keras.Model, file: Path, wanted: ImageSize | None) -> ImageSize:
+    """Returns the size that is wanted, or else that of a model of colour images."""
     if not hasattr(model, "operations") and not isinstance(model, keras.Sequential):
         raise BackboneError(
             f"{file} is a subclass of keras.Model, whose layers cannot be seen from outside. Save "
@@ -184,9 +185,9 @@ def _size_px(model: keras.Model, file: Path, wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     _, height, width, _ = shapes[0]
-    if height is None or height != width:
+    if height is None or width is None:
         raise BackboneError(
             f"{file} takes images of {height or 'any height'} x {width or 'any width'}: set "
-            "image.size_px to a square size"
+            "image.size_px"
         )
-    return height
+    return image_size(height, width)

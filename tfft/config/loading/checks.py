@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tfft.catalog.backbones import backbone_spec, resolve_arguments
+from tfft.catalog.image_size import sides, sides_text
 from tfft.catalog.spec import INPUT_RANGES, PREPROCESSING_OF_RANGE
 from tfft.config.data import DataConfig, ImageConfig
 from tfft.config.loading.source import Path
@@ -63,11 +64,12 @@ def _data(data: DataConfig) -> Found:
 
 def _image(image: ImageConfig) -> Found:
     for key in ("size_px", "resize_px", "backbone_px"):
-        if (size_px := getattr(image, key) or 0) > _MOST_PX:
+        size_px = getattr(image, key) or 0
+        if max(sides(size_px)) > _MOST_PX:
             yield (
                 ("image", key),
                 f"must be at most {_MOST_PX:,}, at which one image takes 200 MB of memory. "
-                f"Received: {size_px}",
+                f"Received: {sides_text(size_px)}",
             )
     if image.channels != 3 and image.adapter is None:
         yield (
@@ -82,17 +84,22 @@ def _image(image: ImageConfig) -> Found:
         )
     if image.backbone_px is not None and image.size_px is None:
         yield ("image", "backbone_px"), "enlarges images of size_px, which is not set"
+    if image.fit != "letterbox" and image.fill is not None:
+        yield (
+            ("image", "fill"),
+            f"belongs to fit: letterbox; with fit: {image.fit} nothing is filled",
+        )
     if image.resize_px is None:
         return
-    if image.fit == "stretch":
+    if image.fit != "crop":
         yield (
             ("image", "resize_px"),
-            "belongs to fit: crop; with fit: stretch there is only size_px",
+            f"belongs to fit: crop; with fit: {image.fit} there is only size_px",
         )
-    elif image.resize_px < (image.size_px or 0) <= _MOST_PX:
+    elif image.resize_px < (longer := max(sides(image.size_px or 0))) <= _MOST_PX:
         yield (
             ("image", "resize_px"),
-            f"must be at least size_px ({image.size_px}), which is cut from it. "
+            f"must be at least size_px ({longer}), which is cut from it. "
             f"Received: {image.resize_px}",
         )
 
@@ -133,16 +140,18 @@ def _image_for_backbone(image: ImageConfig, backbone: BackboneConfig) -> Found:
         return
     name = "size_px" if image.backbone_px is None else "backbone_px"
     size_px = image.model_px
-    if size_px is not None and size_px < spec.min_size_px:
+    if size_px is not None and min(sides(size_px)) < spec.min_size_px:
         hint = " (or let the model enlarge them: backbone_px)" if name == "size_px" else ""
         yield (
             ("image", name),
-            f"must be at least {spec.min_size_px} for {spec.name}{hint}. Received: {size_px}",
+            f"must be at least {spec.min_size_px} for {spec.name}{hint}. "
+            f"Received: {sides_text(size_px)}",
         )
-    if image.size_px is None and (image.resize_px or spec.default_size_px) < spec.default_size_px:
+    default_px = max(sides(spec.default_size_px))
+    if image.size_px is None and (image.resize_px or default_px) < default_px:
         yield (
             ("image", "resize_px"),
-            f"must be at least size_px, {spec.default_size_px} with {spec.name} unless it is set. "
+            f"must be at least size_px, {default_px} with {spec.name} unless it is set. "
             f"Received: {image.resize_px}",
         )
 

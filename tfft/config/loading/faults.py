@@ -138,6 +138,8 @@ def _sentence(found: Any, path: Path, model: type[BaseModel]) -> str | None:
         return f"{rule}. {received(value)}"
     if kind == "too_short":
         return _too_few(value, found["ctx"]["min_length"])
+    if kind == "too_long":
+        return f"must have {found['ctx']['max_length']} entries at most. {received(value)}"
     if kind == "string_type" and value is not None and not isinstance(value, list | dict):
         return f"must be text; put it in quotes. {received(value)}"
     if kind in _MEANING_BY_FAULT:

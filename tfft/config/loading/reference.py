@@ -169,7 +169,9 @@ def _type_name(found: Any) -> str:
         return f"{_type_name(bare)} {_bounds(_unpacked(metadata))}".strip()
     item = item_of(found)
     if item is not None and item[0] == "list":
-        return f"list of {_plural(item[1])}"
+        entries = typing.get_args(found)
+        count = "" if Ellipsis in entries else f"{len(entries)} "
+        return f"list of {count}{_plural(item[1])}"
     if item is not None:
         return f"map of names to {_plural(item[1])}"
     if typing.get_origin(found) is typing.Literal:
@@ -185,8 +187,9 @@ def _type_name(found: Any) -> str:
 def _plural(found: Any) -> str:
     if any(is_section(member) for member in members_of(found)):
         return "sections"
-    kind, _, rest = _type_name(found).partition(" ")
-    return f"{_PLURALS.get(kind, kind)} {rest}".strip()
+    name = _type_name(found)
+    kind = next((known for known in _PLURALS if f"{name} ".startswith(f"{known} ")), name)
+    return _PLURALS.get(kind, kind) + name.removeprefix(kind)
 
 
 def _unpacked(metadata: list[Any]) -> list[Any]:

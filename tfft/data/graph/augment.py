@@ -4,6 +4,8 @@ Every preset takes the seed of one image in one epoch, so the pictures that a tr
 depend on (seed, epoch, image) alone, whatever the number of threads.
 """
 
+from dataclasses import replace
+
 from tfft.system.tensorflow import tf
 
 from tfft.data.graph.decode import (
@@ -11,6 +13,7 @@ from tfft.data.graph.decode import (
     decode_upright,
     in_channels,
     is_upright_jpeg,
+    part_around,
     resize_exact,
     visible_part,
 )
@@ -21,6 +24,8 @@ from tfft.images.spec import PixelSpec
 # Random-resized-crop (Szegedy et al. 2015), with the area of field practice for fine-tuning.
 _CROP_AREA = (0.35, 1.0)
 _CROP_ASPECT = (3 / 4, 4 / 3)
+# Side of the square in which parts are drawn that are shaped as their image is.
+_SQUARE = 4096
 
 _BRIGHTNESS = 0.2 * 255
 _CONTRAST = _SATURATION = (0.8, 1.25)
@@ -37,7 +42,8 @@ def augmented_view(
 
     Args:
         encoded: string scalar, the bytes of the image file.
-        spec: The pixels wanted; random crops replace its crop and its `resize`.
+        spec: The pixels wanted. Random crops replace its crop and its `resize`: a random part is
+            stretched to the output, or letterboxed where `spec` is.
         box: float32 [4], the part that counts as the image; None for all of it.
         augmentation: A name of `tfft.config.data.Augmentation`.
         seed: int32 [2], seed of this view.
@@ -84,52 +90,70 @@ def _random_crop(
     encoded: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes a random part of an image, and nothing else of a JPEG that is not rotated."""
+    whole = replace(spec, fit="letterbox" if spec.fit == "letterbox" else "stretch", resize=None)
 
     def from_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
         shape = tf.io.extract_jpeg_shape(encoded)
-        window = _random_window(shape, box, seed)
+        window = _random_window(shape, spec, box, seed)
         pixels = tf.io.decode_and_crop_jpeg(
             encoded, window, channels=3, dct_method="INTEGER_ACCURATE"
         )
         if has_alpha(spec.channels):  # a JPEG is opaque
             pixels = tf.pad(pixels, [[0, 0], [0, 0], [0, 1]], constant_values=255)
-        return pixels, _shares(window, shape)
+        return pixels, _seen(window, shape, whole)
 
     def from_any() -> tuple[tf.Tensor, tf.Tensor]:
         image = decode_upright(encoded, has_alpha(spec.channels))
-        window = _random_window(tf.shape(image), box, seed)
+        window = _random_window(tf.shape(image), spec, box, seed)
         top, left, height, width = tf.unstack(window)
-        return image[top : top + height, left : left + width], _shares(window, tf.shape(image))
+        part = image[top : top + height, left : left + width]
+        return part, _seen(window, tf.shape(image), whole)
 
     pixels, part = tf.cond(is_upright_jpeg(encoded), from_jpeg, from_any)
-    stretched = PixelSpec(spec.height, spec.width, "stretch", None, spec.interpolation)
     shape = [None, None, 4 if has_alpha(spec.channels) else 3]
-    return resize_exact(tf.ensure_shape(pixels, shape), stretched), part
+    return resize_exact(tf.ensure_shape(pixels, shape), whole), part
 
 
-def _shares(window: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """Turns (top, left, height, width) in pixels into (ymin, xmin, ymax, xmax) in shares."""
-    edges = tf.stack([window[0], window[1], window[0] + window[2], window[1] + window[3]])
-    sides = tf.stack([shape[0], shape[1], shape[0], shape[1]])
-    return tf.cast(edges, tf.float32) / tf.cast(sides, tf.float32)
+def _seen(window: tf.Tensor, shape: tf.Tensor, spec: PixelSpec) -> tf.Tensor:
+    """Returns which part of an image a view of (top, left, height, width) in pixels shows."""
+    top, left, height, width = tf.unstack(window)
+    return part_around(shape, (top, left, top + height, left + width), spec)
 
 
-def _random_window(shape: tf.Tensor, box: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-    """Returns (top, left, height, width), int32 [4], of a random part of the image or its box."""
+def _random_window(
+    shape: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None, seed: tf.Tensor
+) -> tf.Tensor:
+    """Returns (top, left, height, width), int32 [4], of a random part of the image or its box.
+
+    Its aspect ratio lies around that of the output, or, where it will be letterboxed, around that
+    of the image: the views are filled about as much as the images of evaluation.
+    """
     if box is None:
         top, left, bottom, right = 0, 0, shape[0], shape[1]
     else:
         top, left, bottom, right = box_pixels(shape, box)
+    sides = tf.stack([bottom - top, right - left])
+    is_letterbox = spec.fit == "letterbox"
+    ratio = 1.0 if is_letterbox else spec.width / spec.height
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-        tf.stack([bottom - top, right - left, 3]),
+        [_SQUARE, _SQUARE, 3] if is_letterbox else tf.concat([sides, [3]], axis=0),
         tf.zeros([1, 0, 4]),
         seed=_part_of(seed, 0),
         min_object_covered=0.0,
-        aspect_ratio_range=_CROP_ASPECT,
+        aspect_ratio_range=[bound * ratio for bound in _CROP_ASPECT],
         area_range=_CROP_AREA,
         use_image_if_no_bounding_boxes=True,
     )
-    return tf.stack([begin[0] + top, begin[1] + left, size[0], size[1]])
+    begin, size = begin[:2], size[:2]
+    if is_letterbox:
+        begin, size = _scaled(begin, sides), tf.maximum(_scaled(size, sides), 1)
+    return tf.concat([begin + tf.stack([top, left]), size], axis=0)
+
+
+def _scaled(lengths: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
+    """Returns lengths in a square of `_SQUARE` pixels as lengths along sides, int32 [2] each."""
+    scaled = tf.cast(lengths, tf.int64) * tf.cast(sides, tf.int64) // _SQUARE
+    return tf.cast(scaled, tf.int32)
 
 
 def _flipped(pixels: tf.Tensor, part: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

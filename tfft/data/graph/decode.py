@@ -4,6 +4,9 @@ Nothing but graph operations, so it runs inside tf.data and inside an exported S
 values are equal to those of `tfft.images.decode_image`, pixels within 0.01 of 255 levels.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from tfft.system.tensorflow import tf
 
 from tfft.data.graph.bmp import decode_bmp
@@ -67,7 +70,7 @@ def in_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None) -> tf.Tensor:
-    """Cuts and resizes a decoded image as `tfft.images.pixels.to_pixels` does.
+    """Cuts, resizes and fills a decoded image as `tfft.images.pixels.to_pixels` does.
 
     Args:
         image: uint8 or float32 [height, width, c], upright.
@@ -82,23 +85,37 @@ def resize_exact(image: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
         image = image[top:bottom, left:right]
     size = tf.shape(image)[:2]
     resized, corner = _output_window(size[0], size[1], spec)
+    is_letterbox = spec.fit == "letterbox"
+    # What of the resized image is seen, and where it begins there.
+    seen = tf.cast(resized, tf.int32) if is_letterbox else tf.constant([spec.height, spec.width])
+    begin = tf.zeros_like(corner) if is_letterbox else corner
 
     def resized_image() -> tf.Tensor:
         return tf.raw_ops.ScaleAndTranslate(
             images=image[None],
-            size=[spec.height, spec.width],
+            size=seen,
             scale=tf.cast(resized, tf.float32) / tf.cast(size, tf.float32),
-            translation=-tf.cast(corner, tf.float32),
+            translation=-tf.cast(begin, tf.float32),
             kernel_type=_KERNELS[spec.interpolation],
             antialias=True,
         )[0]
 
     # Every kernel gives back the pixels of an image that has the size already; it takes its time.
-    unchanged = (resized == tf.cast(size, tf.int64)) & (size == [spec.height, spec.width])
-    has_size = tf.reduce_all(unchanged)
+    has_size = tf.reduce_all((resized == tf.cast(size, tf.int64)) & (size == seen))
     pixels = tf.cond(has_size, lambda: tf.cast(image, tf.float32), resized_image)
-    shape = [spec.height, spec.width, image.shape[-1]]
-    return tf.ensure_shape(tf.clip_by_value(pixels, 0.0, 255.0), shape)
+    pixels = tf.clip_by_value(pixels, 0.0, 255.0)
+    if is_letterbox:
+        pixels = _laid_on_fill(pixels, -tf.cast(corner, tf.int32), spec)
+    return tf.ensure_shape(pixels, [spec.height, spec.width, image.shape[-1]])
+
+
+def _laid_on_fill(pixels: tf.Tensor, corner: tf.Tensor, spec: PixelSpec) -> tf.Tensor:
+    """Lays a smaller image [h, w, c] on the colour of `spec`, its first pixel at `corner`."""
+    after = tf.constant([spec.height, spec.width]) - tf.shape(pixels)[:2] - corner
+    around = tf.pad(tf.stack([corner, after], axis=1), [[0, 1], [0, 0]])
+    ground = tf.pad(tf.zeros_like(pixels[:, :, :1]), around, constant_values=1.0)
+    colour = tf.constant((*spec.fill, 0)[: pixels.shape[-1]], tf.float32)
+    return tf.pad(pixels, around) + ground * colour
 
 
 def visible_part(shape: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None) -> tf.Tensor:
@@ -110,10 +127,17 @@ def visible_part(shape: tf.Tensor, spec: PixelSpec, box: tf.Tensor | None = None
         box: As in `decode_exact`.
 
     Returns:
-        float32 [4], (ymin, xmin, ymax, xmax) as shares of the upright image.
+        float32 [4], (ymin, xmin, ymax, xmax) as shares of the upright image; outside of 0..1 where
+        more than the image is shown.
     """
+    edges = (0, 0, shape[0], shape[1]) if box is None else box_pixels(shape, box)
+    return part_around(shape, edges, spec)
+
+
+def part_around(shape: tf.Tensor, edges: Sequence[Any], spec: PixelSpec) -> tf.Tensor:
+    """Returns what `visible_part` does, for the edges (top, left, bottom, right) of a cut."""
     height, width = shape[0], shape[1]
-    top, left, bottom, right = (0, 0, height, width) if box is None else box_pixels(shape, box)
+    top, left, bottom, right = edges
     resized, corner = _output_window(bottom - top, right - left, spec)
     low = tf.cast(corner, tf.float32) / tf.cast(resized, tf.float32)
     end_corner = corner + tf.constant([spec.height, spec.width], tf.int64)
@@ -208,24 +232,32 @@ def _decode_alpha(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
 def _output_window(
     height: tf.Tensor, width: tf.Tensor, spec: PixelSpec
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the size to resize to and the window's corner, int64 [2] each (rows, columns)."""
+    """Returns the size to resize to and the window's corner, int64 [2] each (rows, columns).
+
+    By the rule of `tfft.images.geometry.output_window`.
+    """
     if spec.fit == "stretch":
         return tf.constant([spec.height, spec.width], tf.int64), tf.zeros([2], tf.int64)
     height, width = tf.cast(height, tf.int64), tf.cast(width, tf.int64)
-    if spec.resize is not None:
-        lead_height = lead_width = spec.resize
+    lead_height, lead_width = spec.height, spec.width
+    least_height, least_width = spec.height, spec.width
+    if spec.fit == "letterbox":
+        height_leads = spec.height * width <= spec.width * height
+        least_height = least_width = 1
+    elif spec.resize is not None:
         height_leads = height <= width
+        lead_height = lead_width = spec.resize
     else:
-        lead_height, lead_width = spec.height, spec.width
         height_leads = spec.height * width >= spec.width * height
-    following_width = tf.maximum(_rounded_ratio(width * lead_height, height), spec.width)
-    following_height = tf.maximum(_rounded_ratio(height * lead_width, width), spec.height)
+    following_width = tf.maximum(_rounded_ratio(width * lead_height, height), least_width)
+    following_height = tf.maximum(_rounded_ratio(height * lead_width, width), least_height)
     resized = tf.where(
         height_leads,
         tf.stack([tf.constant(lead_height, tf.int64), following_width]),
         tf.stack([following_height, tf.constant(lead_width, tf.int64)]),
     )
-    return resized, (resized - tf.constant([spec.height, spec.width], tf.int64)) // 2
+    outside = resized - tf.constant([spec.height, spec.width], tf.int64)
+    return resized, tf.truncatediv(outside, 2)
 
 
 def _rounded_ratio(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from tfft.catalog.image_size import image_size, sides_text
 from tfft.config.model import is_random
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, LastBlocks, LinearPhase, Patterns, Phase
@@ -36,9 +37,10 @@ def _of_heads(recipe: Recipe, classifier: Classifier) -> Iterator[str]:
         for fault in source_start_faults(head, recipe.backbone):
             yield f"heads.{head_name}.init: {fault}"
         if pooling == "grid" and shape[1:3] == (1, 1):
+            size = image_size(*classifier.model.input_shape[1:3])
             yield (
                 f"heads.{head_name}.pooling: grid needs activations of more than one position, and "
-                f"those of {name} at {classifier.model.input_shape[1]} px are 1 x 1: raise "
+                f"those of {name} at {sides_text(size)} px are 1 x 1: raise "
                 "image.size_px, or use pooling: avg"
             )
 

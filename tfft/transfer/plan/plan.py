@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tfft.catalog.image_size import ImageSize, image_size, sides_text
 from tfft.config.recipe import Recipe
 from tfft.config.train import GradientPhase, Phase
 from tfft.errors import RecipeError
@@ -122,7 +123,7 @@ class FreezePlan(Readable):
     """
 
     backbone: str
-    size_px: int
+    size_px: ImageSize
     runs_whole: bool
     blocks: tuple[PartPlan, ...]
     heads: tuple[PartPlan, ...]
@@ -132,7 +133,8 @@ class FreezePlan(Readable):
     def lines(self) -> list[str]:
         parameters = sum(part.parameters for part in (*self.blocks, *self.heads))
         return [
-            f"{self.backbone} at {self.size_px} px: {counted(len(self.phases), 'phase')}, "
+            f"{self.backbone} at {sides_text(self.size_px)} px: "
+            f"{counted(len(self.phases), 'phase')}, "
             f"{counted(parameters, 'parameter')}",
             f"images: {by_name(self.images)}",
             *(
@@ -195,7 +197,9 @@ def make_plan(
     ]
     if faults:
         raise RecipeError("the cache is too small for the recipe:\n" + "\n".join(faults))
-    size_px = classifier.model.input_shape[1]
+    # Of what is no image, the length of an example stands here.
+    _, height, *others = classifier.model.input_shape
+    size_px = image_size(height, others[0]) if others else height
     backbone = classifier.backbone
     return FreezePlan(
         backbone.spec.name, size_px, backbone.opaque, blocks, heads, tuple(phases), dict(images)

@@ -16,6 +16,7 @@ from tfft.system.tensorflow import tf
 from tfft.backbones.backbone import Backbone
 from tfft.backbones.build import build_backbone
 from tfft.backbones.split import multiply_adds
+from tfft.catalog.image_size import ImageSize, image_size
 from tfft.config.loading.named_backbone import NamedBackbone
 from tfft.config.model import ClassificationHead, HeadsConfig
 from tfft.config.recipe import Recipe
@@ -59,7 +60,7 @@ class RankedBackbone:
     """
 
     name: str
-    size_px: int
+    size_px: ImageSize
     parameters: int
     multiply_adds: int
     features: int
@@ -217,7 +218,6 @@ def _ranked(
     progress: Progress,
 ) -> RankedBackbone:
     image = named.image or recipe.image
-    size_px = backbone.model.input_shape[1]
     classes = data.class_names["label"]
     head: HeadsConfig = {"label": ClassificationHead()}
     size = {"label": HeadSize(len(classes), class_names=tuple(classes))}
@@ -255,7 +255,7 @@ def _ranked(
     ended = time.perf_counter()
     return RankedBackbone(
         name=named.text,
-        size_px=size_px,
+        size_px=image_size(*backbone.model.input_shape[1:3]),
         parameters=backbone.model.count_params(),
         multiply_adds=0 if backbone.opaque else multiply_adds(backbone, len(backbone.blocks)),
         features=train.shape[1],
