@@ -37,6 +37,14 @@ def test_a_folder_means_the_images_below_it_sorted_without_hidden_ones(photos):
     assert found(["p"]) == ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp"]
 
 
+def test_every_format_that_is_read_is_known_by_its_suffixes(photos):
+    names = ["a.tif", "b.TIFF", "c.avif", "d.heic", "e.heif", "f.gif", "g.bmp"]
+    for name in names:
+        (photos / "r").mkdir(exist_ok=True)
+        (photos / "r" / name).touch()
+    assert found(["r"]) == [f"r/{name}" for name in names]
+
+
 def test_a_pattern_means_what_it_matches_sorted(photos):
     assert found(["p/*"]) == ["p/a.PNG", "p/b.jpg", "p/deep/er/c.webp", "p/notes.txt"]
     assert found(["**/*.webp"]) == ["p/deep/er/c.webp"]
@@ -72,11 +80,11 @@ def test_what_a_folder_holds_besides_images_is_said(photos):
         "p/notes.txt is passed over: its name does not end as that of an image",
     )
     for number in range(3):
-        (photos / f"p/{number}.tiff").touch()
+        (photos / f"p/{number}.psd").touch()
     notes = Notes()
     find_images(["p"], notes)
     assert notes.lines() == (
-        "4 files are passed over, such as p/0.tiff: their names do not end as those of images",
+        "4 files are passed over, such as p/0.psd: their names do not end as those of images",
     )
 
 

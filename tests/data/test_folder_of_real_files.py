@@ -68,7 +68,7 @@ def test_every_bad_file_is_named_with_its_reason_before_anything_starts(spoiled_
     assert message.startswith("3 files are no usable image, of 14 in ")
     assert "plain/truncated.jpg: a broken JPEG image: the file is truncated" in message
     assert "plain/empty.jpg: the file is empty" in message
-    assert "odd/text.jpg: text, not an image; allowed are JPEG, PNG, WebP, BMP and GIF" in message
+    assert "odd/text.jpg: text, not an image; allowed are JPEG, PNG, WebP, BMP, GIF" in message
     assert "set data.on_bad_image to skip" in message
 
 

@@ -1,5 +1,6 @@
 """Every kind of MODEL through one interface, and what is no MODEL."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfft.errors import DataError, ModelFileError, UsageError
 from tfft.images.spec import PixelSpec
@@ -49,6 +51,21 @@ def test_an_image_that_cannot_be_read_is_a_data_error(loaded):
     for predictor in loaded:
         with pytest.raises(DataError):
             predictor.answers_from_bytes([b"\xff\xd8\xff no photo"])
+
+
+def test_each_kind_reads_what_tensorflow_does_not(loaded, pictures):
+    image = Image.open(pictures / "red" / "5.png")
+    of_kind = {}
+    for kind in ("PNG", "TIFF", "AVIF"):
+        content = io.BytesIO()
+        image.save(content, kind)
+        of_kind[kind] = content.getvalue()
+    for predictor in loaded:
+        png, tiff, avif = predictor.answers_from_bytes(list(of_kind.values()))["label"]
+        np.testing.assert_allclose(tiff, png, atol=1e-6)
+        np.testing.assert_allclose(avif, png, atol=0.05)
+        with pytest.raises(DataError, match="a broken TIFF image: the file is truncated"):
+            predictor.answers_from_bytes([of_kind["PNG"], of_kind["TIFF"][:999]])
 
 
 def _lambda_model(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The clients of TF Serving's two interfaces, against servers that speak its protocol."""
 
+import io
 import json
 import shutil
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tfft
 from tfft.cli.main import run
@@ -27,6 +29,7 @@ from tfft.errors import (
     UsageError,
 )
 from tfft.exports.serving import serve_check
+from tfft.images.decode import decode_image
 from tfft.runtime.info import OperatingPoint
 from tfft.runtime.load import load_predictor
 from tfft.runtime.served import transport
@@ -66,6 +69,17 @@ def test_pixels_are_answered_too(url, encoded, expected, signature):
     np.testing.assert_allclose(actual, expected[:5], atol=tolerance)
     logits = predictor.logits(predictor.pixels(encoded[:5]))["label"]
     assert (logits.argmax(axis=1) == expected[:5].argmax(axis=1)).all()
+
+
+def test_what_tensorflow_does_not_read_is_sent_as_png(url, small_keras, encoded):
+    content = io.BytesIO()
+    Image.fromarray(decode_image(encoded[3])).save(content, "TIFF", compression="tiff_lzw")
+    files = [encoded[0], content.getvalue()]
+    actual = load_predictor(url).answers_from_bytes(files)["label"]
+    np.testing.assert_allclose(actual, small_keras.answers_from_bytes(files)["label"], atol=1e-5)
+    with pytest.raises(UnreadableImagesError) as caught:
+        load_predictor(url).answers_from_bytes([encoded[0], content.getvalue()[:300]])
+    assert list(caught.value.reasons) == [1]
 
 
 def test_boxes_are_cut_by_the_client(url, small_keras, encoded):

@@ -11,7 +11,10 @@ from tfft.errors import UsageError
 from tfft.system.listing import folder_fault, list_files
 from tfft.system.printable import printable_name
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"),
+    *(".tif", ".tiff", ".avif", ".heic", ".heif"),
+)
 
 _OTHER = Kind(
     "{} is passed over: its name does not end as that of an image",

@@ -32,6 +32,7 @@ from tfft.errors import DataError, TfftError, UnreadableImagesError
 from tfft.images.formats import MAX_BYTES, check_length
 from tfft.images.geometry import boxes_in_image, visible_part
 from tfft.images.inspect import image_size
+from tfft.images.portable import portable
 from tfft.system.files import require_writable
 from tfft.system.listing import file_fault
 from tfft.system.printable import printable_name
@@ -201,6 +202,8 @@ def _opened(predictor: "Predictor", path: str) -> _Seen | str:
             (content,) = predictor.pixels([encoded])
         elif not all(image_size(encoded)):
             raise DataError("a broken image: its header cannot be read")
+        else:
+            content = portable(encoded)
         return _Seen(content, visible_part(*image_size(encoded), predictor.info.pixels))
     except OSError as error:
         return f"cannot be read: {error.strerror}"

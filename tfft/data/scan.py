@@ -19,6 +19,7 @@ from tfft.data.dataset import BadImage
 from tfft.data.index import ImageIndex
 from tfft.errors import DataError, TfftError
 from tfft.images.formats import FORMATS, check_length
+from tfft.images.heif import can_read_heic
 from tfft.images.inspect import inspect_image
 from tfft.system.caches import cache_place, optional_write
 from tfft.system.damage import reading
@@ -27,7 +28,7 @@ from tfft.system.progress import SILENT, Progress
 from tfft.system.typed import typed
 
 # Part of the names of kept scans: raise it when what is accepted, or what is kept, changes.
-_VERSION = 3
+_VERSION = 4
 # Images that a thread decodes in one go: handing them out one by one takes as long as small ones.
 _TOGETHER = 32
 _AT_ONCE = 64
@@ -88,7 +89,9 @@ def scan_images(index: ImageIndex, progress: Progress = SILENT) -> Scan:
     time are the same, and the file may be read. Of a file that could not be read nothing is kept:
     none of these tells when it can be.
     """
-    path = cache_place("scans", f"{kept_name('images', _VERSION, index)}.npz")
+    # With another set of decoders other images are good.
+    what = "images-and-heic" if can_read_heic() else "images"
+    path = cache_place("scans", f"{kept_name(what, _VERSION, index)}.npz")
     places = _places(index)
     kept_places, kept = _kept_scan(path)
     rows = places_of(comparable(places), comparable(kept_places))

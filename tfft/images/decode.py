@@ -1,6 +1,7 @@
-"""From encoded bytes to upright RGB: JPEG, PNG, WebP, BMP and the first frame of a GIF.
+"""From encoded bytes to upright RGB: JPEG, PNG, WebP, BMP, the first frame of a GIF, and others.
 
-The same values as `tfft.data.graph.decode` computes with TensorFlow, and the same images refused.
+The same values as `tfft.data.graph.decode` computes with TensorFlow, and the same images refused;
+but for TIFF, AVIF and HEIC, which TensorFlow does not read (`tfft.images.portable`).
 Where Pillow draws lines elsewhere, the modules of the formats give it files without what it would
 mind; where its conversion differs, the values are TensorFlow's: 16-bit samples keep their high
 byte, CMYK is multiplied out, alpha is ignored.
@@ -18,16 +19,24 @@ from PIL import Image
 from tfft.errors import DataError
 from tfft.images.bmp import check_bmp, decode_bmp
 from tfft.images.exif import exif_orientation, turned_upright
-from tfft.images.formats import check_size, image_format, spelled
+from tfft.images.formats import (
+    WITHOUT_TENSORFLOW,
+    announced_orientation,
+    check_size,
+    image_format,
+    spelled,
+)
 from tfft.images.gif import decode_gif
+from tfft.images.heif import open_avif, open_heic
 from tfft.images.jpeg import decoded_corruption, has_adobe_marker, plain_jpeg, stray_bytes
 from tfft.images.png import check_png, plain_png
+from tfft.images.tiff import is_negative, open_tiff
 from tfft.images.webp import plain_webp
 
 _Found = TypeVar("_Found")
 # What Pillow's decoders raise on files that are not what they should be.
 _BROKEN = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError),
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, RuntimeError),
     *(struct.error, zlib.error, Image.DecompressionBombError),
 )
 
@@ -37,11 +46,11 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
 
     Args:
         encoded: Bytes of the file.
-        alpha: Whether to return a fourth channel that says how opaque each pixel is, 0..255. Only
-            PNG and WebP have one; other images are opaque (255).
+        alpha: Whether to return a fourth channel that says how opaque each pixel is, 0..255. PNG,
+            WebP, TIFF, AVIF and HEIC may have one; other images are opaque (255).
 
     Returns:
-        uint8 [height, width, 3], RGB, EXIF orientation applied; with `alpha` [height, width, 4].
+        uint8 [height, width, 3], RGB, upright; with `alpha` [height, width, 4].
 
     Raises:
         DataError: The format is not allowed, or the image is truncated, broken or too large. The
@@ -54,6 +63,12 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
         image = decode_bmp(encoded)
     elif kind == "GIF":
         image = decode_gif(encoded)
+    elif kind in WITHOUT_TENSORFLOW:
+        opened = _of_pillow(kind, lambda: _OPENED[kind](encoded))
+        image = _rgb(opened, is_adobe=kind == "TIFF")
+        if kind == "TIFF" and is_negative(encoded):
+            image = 255 - image
+        opacity = _alpha(kind, opened, encoded) if alpha else None
     else:
         opened = _opened(kind, _PLAIN[kind](encoded))
         image = _rgb(opened, has_adobe_marker(encoded))
@@ -61,7 +76,7 @@ def decode_image(encoded: bytes, alpha: bool = False) -> np.ndarray:
     if alpha:
         opacity = np.full((*image.shape[:2], 1), 255, np.uint8) if opacity is None else opacity
         image = np.concatenate([image, opacity], axis=-1)
-    return np.ascontiguousarray(turned_upright(image, exif_orientation(encoded)))
+    return np.ascontiguousarray(turned_upright(image, announced_orientation(encoded, kind)))
 
 
 def decode_reduced(encoded: bytes, side_px: int) -> np.ndarray:
@@ -86,6 +101,26 @@ def decode_reduced(encoded: bytes, side_px: int) -> np.ndarray:
     return np.ascontiguousarray(turned_upright(image, exif_orientation(encoded)))
 
 
+def decode_grey(encoded: bytes, side_px: int | None = None) -> np.ndarray:
+    """Decodes an image that `check_image` accepts for looking at it, not as a model sees it.
+
+    Args:
+        encoded: Bytes of the file.
+        side_px: Shorter side that is enough, as of `decode_reduced`; None: all of it.
+
+    Returns:
+        uint8 [height, width], luma, upright.
+    """
+    kind = image_format(encoded)
+    if kind in WITHOUT_TENSORFLOW:
+        return np.asarray(Image.fromarray(decode_image(encoded)).convert("L"))
+    image = Image.open(io.BytesIO(encoded), formats=(kind,))
+    if side_px is not None:
+        image.draft("L", (side_px, side_px))
+    samples = np.asarray(image.convert("L"))[..., None]
+    return turned_upright(samples, exif_orientation(encoded))[..., 0]
+
+
 def check_image(encoded: bytes) -> tuple[str, str]:
     """Reads all of an image, so that `decode_image` cannot fail.
 
@@ -107,12 +142,15 @@ def check_image(encoded: bytes) -> tuple[str, str]:
         check_bmp(encoded)
     elif kind == "GIF":
         decode_gif(encoded)
-    else:
+    elif kind == "WEBP":
         _opened(kind, plain_webp(encoded))
+    else:
+        decode_image(encoded)
     return kind, ""
 
 
 _PLAIN = {"JPEG": plain_jpeg, "PNG": plain_png, "WEBP": plain_webp}
+_OPENED = {"TIFF": open_tiff, "AVIF": open_avif, "HEIC": open_heic}
 
 
 def _checked_kind(encoded: bytes) -> str:
@@ -147,6 +185,7 @@ def _of_pillow(kind: str, function: Callable[[], _Found]) -> _Found:
 
 
 def _rgb(image: Image.Image, is_adobe: bool) -> np.ndarray:
+    """Returns uint8 [height, width, 3]; `is_adobe`: that CMYK samples say how much ink there is."""
     if image.mode in ("P", "PA"):
         return _palette_to_rgb(image)
     if image.mode == "CMYK":

@@ -3,8 +3,8 @@
 Read from the first APP1 segment of a JPEG that begins with ``Exif\\0\\0`` and lies, as the standard
 wants it, before any segment that is neither application data nor a comment: the TIFF header in
 either byte order, its first directory, the first entry with tag 0x0112, type SHORT and one value.
-Anything that is malformed, missing, or not 1..8 means 1: as it is. Orientation is honoured in
-JPEG files only, where cameras write it.
+Anything that is malformed, missing, or not 1..8 means 1: as it is. Of the formats that TensorFlow
+reads, orientation is honoured in JPEG files only, where cameras write it.
 
 Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6.
 """
@@ -20,18 +20,19 @@ _ORIENTATION = 0x0112
 
 
 def exif_orientation(encoded: bytes) -> int:
-    """Returns the EXIF orientation, 1..8, of an encoded image of any format."""
+    """Returns the EXIF orientation, 1..8, of a JPEG; 1 of an image of another format."""
     if encoded[:3] != b"\xff\xd8\xff":
         return 1
     for marker, start, _ in jpeg_segments(encoded):
         if marker not in _BEFORE_THE_IMAGE:
             break
         if marker == _APP1 and encoded[start : start + 6] == b"Exif\0\0":
-            return _tiff_orientation(encoded[start + 6 :])
+            return tiff_orientation(encoded[start + 6 :])
     return 1
 
 
-def _tiff_orientation(tiff: bytes) -> int:
+def tiff_orientation(tiff: bytes) -> int:
+    """Returns the orientation, 1..8, in the first directory of TIFF data."""
     if tiff[:4] == b"II*\0":
         order = "little"
     elif tiff[:4] == b"MM\0*":

@@ -1,14 +1,19 @@
-"""What an encoded image says about itself before it is decoded: its format and its size."""
+"""What an encoded image says of itself before it is decoded: its format, its size, its turn."""
 
 from tfft.errors import DataError
 from tfft.images.bmp import bmp_size
+from tfft.images.exif import exif_orientation, tiff_orientation
 from tfft.images.gif import gif_size
+from tfft.images.heif import avif_orientation, avif_size, boxed_format, heic_size
 from tfft.images.jpeg import jpeg_size
 from tfft.images.png import png_size
+from tfft.images.tiff import tiff_size
 from tfft.images.webp import webp_size
 from tfft.system.readable import size_text
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIC")
+# TensorFlow does not read these: `tfft.images.portable` gives it PNG files of them.
+WITHOUT_TENSORFLOW = ("TIFF", "AVIF", "HEIC")
 
 # More pixels than any camera photo (10,000 x 8,000), and below the number at which Pillow warns.
 MAX_PIXELS = 80_000_000
@@ -32,16 +37,22 @@ def image_format(encoded: bytes) -> str:
         return "BMP"
     if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
         return "WEBP"
-    raise DataError(f"{_appearance(encoded)}; allowed are JPEG, PNG, WebP, BMP and GIF")
+    if encoded[:4] in (b"II*\0", b"MM\0*"):
+        return "TIFF"
+    if (boxed := boxed_format(encoded)) is not None:
+        return boxed
+    raise DataError(
+        f"{_appearance(encoded)}; allowed are JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF and HEIC"
+    )
 
 
 def _appearance(encoded: bytes) -> str:
     if not encoded:
         return "the file is empty"
     if encoded[4:8] == b"ftyp":
-        return "a HEIF or AVIF image, or a video"
-    if encoded[:4] in (b"II*\0", b"MM\0*"):
-        return "a TIFF image"
+        return "a video, or a HEIF image of another kind"
+    if encoded[:4] in (b"II+\0", b"MM\0+"):
+        return "a BigTIFF image"
     start = encoded[:64]
     if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
         return "text, not an image"
@@ -93,9 +104,15 @@ def announced_size(encoded: bytes, kind: str) -> tuple[int, int]:
     """Returns (height, width) from the header of an image of format `kind`, or zeros.
 
     Raises:
-        DataError: A GIF ends before its first frame does; a BMP has a header of an old kind.
+        DataError: A GIF ends before its first frame does; a BMP has a header of an old kind; the
+            header of a TIFF, AVIF or HEIC file cannot be read.
     """
     return _SIZES[kind](encoded)
+
+
+def announced_orientation(encoded: bytes, kind: str) -> int:
+    """Returns how an image of format `kind` is to be turned, as an EXIF orientation, 1..8."""
+    return _ORIENTATIONS[kind](encoded) if kind in _ORIENTATIONS else 1
 
 
 _SIZES = {
@@ -104,4 +121,8 @@ _SIZES = {
     "GIF": gif_size,
     "BMP": bmp_size,
     "WEBP": webp_size,
+    "TIFF": tiff_size,
+    "AVIF": avif_size,
+    "HEIC": heic_size,  # turned already
 }
+_ORIENTATIONS = {"JPEG": exif_orientation, "TIFF": tiff_orientation, "AVIF": avif_orientation}

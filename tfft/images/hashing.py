@@ -1,12 +1,9 @@
 """A hash of what an image looks like, which resizing and compressing hardly change."""
 
-import io
-
 import numpy as np
 from PIL import Image
 
-from tfft.images.exif import exif_orientation, turned_upright
-from tfft.images.formats import image_format
+from tfft.images.decode import decode_grey
 from tfft.images.geometry import box_pixels
 from tfft.images.spec import Box
 
@@ -35,11 +32,7 @@ def difference_hash(encoded: bytes, box: Box | np.ndarray | None = None) -> np.n
 
     Source: Krawetz 2013, "Kind of Like That" (dHash).
     """
-    image = Image.open(io.BytesIO(encoded), formats=(image_format(encoded),))
-    if box is None:
-        image.draft("L", (_ENOUGH_PX, _ENOUGH_PX))
-    samples = np.asarray(image.convert("L"))[..., None]
-    grey = turned_upright(samples, exif_orientation(encoded))[..., 0]
+    grey = decode_grey(encoded, _ENOUGH_PX if box is None else None)
     if box is not None:
         top, left, bottom, right = box_pixels(grey.shape[0], grey.shape[1], box)
         grey = grey[top:bottom, left:right]

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from tfft.images.decode import check_image
-from tfft.images.exif import exif_orientation
-from tfft.images.formats import announced_size, image_format
+from tfft.images.formats import announced_orientation, announced_size, image_format
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,7 @@ class ImageFacts:
         format: One of `tfft.images.formats.FORMATS`.
         height: Height of the upright image in pixels.
         width: Width of the upright image in pixels.
-        orientation: EXIF orientation, 1..8.
+        orientation: How it is turned, as an EXIF orientation, 1..8.
         corruption: What in the image data is corrupt although they can be decoded; "" if nothing
             is.
     """
@@ -35,7 +34,7 @@ def inspect_image(encoded: bytes) -> ImageFacts:
     """
     kind, corruption = check_image(encoded)
     height, width = image_size(encoded)
-    return ImageFacts(kind, height, width, exif_orientation(encoded), corruption)
+    return ImageFacts(kind, height, width, announced_orientation(encoded, kind), corruption)
 
 
 def image_size(encoded: bytes) -> tuple[int, int]:
@@ -44,5 +43,6 @@ def image_size(encoded: bytes) -> tuple[int, int]:
     Args:
         encoded: Bytes of an image that `inspect_image` accepts.
     """
-    height, width = announced_size(encoded, image_format(encoded))
-    return (width, height) if exif_orientation(encoded) >= 5 else (height, width)
+    kind = image_format(encoded)
+    height, width = announced_size(encoded, kind)
+    return (width, height) if announced_orientation(encoded, kind) >= 5 else (height, width)

@@ -1,13 +1,11 @@
 """What an image looks like, measured without a model: how large, light, even and blurred it is."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from tfft.images.exif import exif_orientation, turned_upright
-from tfft.images.formats import image_format
+from tfft.images.decode import decode_grey
 from tfft.images.geometry import box_pixels
 from tfft.images.inspect import image_size
 from tfft.images.spec import Box
@@ -45,12 +43,9 @@ def look_at(encoded: bytes, box: Box | np.ndarray | None = None) -> Look:
         encoded: Bytes of an image file.
         box: Part of the image that counts; None for all of it.
     """
-    image = Image.open(io.BytesIO(encoded), formats=(image_format(encoded),))
     height, width = image_size(encoded)
-    if box is None:  # a JPEG is decoded at the smallest eighth of its size that is not below this
-        image.draft("L", (_MEASURED_PX, _MEASURED_PX))
-    samples = np.asarray(image.convert("L"))[..., None]
-    grey = turned_upright(samples, exif_orientation(encoded))[..., 0]
+    # A JPEG is decoded at the smallest eighth of its size that is not below this.
+    grey = decode_grey(encoded, _MEASURED_PX if box is None else None)
     if box is not None:
         top, left, bottom, right = box_pixels(height, width, box)
         height, width, grey = bottom - top, right - left, grey[top:bottom, left:right]

@@ -23,6 +23,7 @@ from tfft.runtime.signatures import (
     check_signature,
     refuse_unreadable,
     rounded_pixels,
+    sendable,
 )
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.system.damage import reading
@@ -122,9 +123,10 @@ class SavedModelPredictor(ReadablePredictor):
             if self._signature == "serve_bytes":
                 raise cannot_crop()
             return self.answers(self.pixels(encoded, boxes))
-        answer = self._signatures["serve_bytes"](image_bytes=tf.constant(list(encoded)))
+        sent = sendable(encoded)
+        answer = self._signatures["serve_bytes"](image_bytes=tf.constant(sent))
         answers = _answers(self.info.heads, answer)
-        refuse_unreadable(answers, encoded)
+        refuse_unreadable(answers, sent)
         return answers
 
     def _on_pixels(self, images: np.ndarray) -> dict[str, tf.Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfft.errors import DataError, UnreadableImagesError, UsageError, nearest
 from tfft.images.inspect import inspect_image
+from tfft.images.portable import portable
 
 SIGNATURES = ("serving_default", "serve_uint8", "serve_bytes")
 
@@ -34,6 +35,23 @@ def cannot_crop() -> DataError:
         "serve_bytes cannot crop images to boxes (data.crop_to_box); "
         "use --signature serving_default"
     )
+
+
+def sendable(encoded: Sequence[bytes]) -> list[bytes]:
+    """Returns image files as ``serve_bytes`` reads them: what only Pillow decodes becomes PNG.
+
+    Raises:
+        UnreadableImagesError: Some of these cannot be read.
+    """
+    sent, reasons = [], {}
+    for position, image in enumerate(encoded):
+        try:
+            sent.append(portable(image))
+        except DataError as error:
+            reasons[position] = str(error)
+    if reasons:
+        raise UnreadableImagesError(reasons)
+    return sent
 
 
 def refuse_unreadable(answers: Mapping[str, np.ndarray], encoded: Sequence[bytes]) -> None:

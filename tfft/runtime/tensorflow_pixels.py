@@ -11,6 +11,7 @@ from tfft.data.graph.decode import decode_exact
 from tfft.data.graph.tolerant import unless_refused
 from tfft.errors import DataError
 from tfft.images.inspect import inspect_image
+from tfft.images.portable import portable
 from tfft.images.spec import PixelSpec
 
 
@@ -42,7 +43,7 @@ class TensorflowPixels:
     def _pixels(self, encoded: bytes, box: np.ndarray | None) -> np.ndarray:
         try:
             given = None if box is None else tf.constant(box, tf.float32)
-            return self._decode(tf.constant(encoded), given).numpy()
+            return self._decode(tf.constant(portable(encoded)), given).numpy()
         # TensorFlow's messages may quote bytes of the file, which Python then cannot decode.
         except (tf.errors.OpError, UnicodeDecodeError) as error:
             inspect_image(encoded)  # raises the exact reason where it finds one

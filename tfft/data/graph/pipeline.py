@@ -15,6 +15,7 @@ import numpy as np
 
 from tfft.data.graph.augment import augmented_view, boxes_in_part
 from tfft.data.index import ImageIndex, repetitions
+from tfft.images.portable import portable
 from tfft.images.spec import PixelSpec
 
 # Batches that are ready before they are asked for; more only costs memory.
@@ -159,12 +160,13 @@ def _with_bytes(visits: tf.data.Dataset, index: ImageIndex) -> tf.data.Dataset:
         file_ids = tf.constant(index.file_ids)
 
         def read_file(position: tf.Tensor, repetition: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return position, repetition, tf.io.read_file(files[file_ids[position]])
+            encoded = tf.io.read_file(files[file_ids[position]])
+            return position, repetition, _portable(encoded)
 
         return visits.map(read_file, num_parallel_calls=tf.data.AUTOTUNE)
 
     def read(positions: np.ndarray) -> np.ndarray:
-        return np.array([index.read(int(position)) for position in positions], object)
+        return np.array([portable(index.read(int(position))) for position in positions], object)
 
     def read_parts(positions: tf.Tensor, repetitions: tf.Tensor) -> tuple[tf.Tensor, ...]:
         encoded = tf.numpy_function(read, [positions], tf.string, stateful=False)
@@ -173,3 +175,18 @@ def _with_bytes(visits: tf.data.Dataset, index: ImageIndex) -> tf.data.Dataset:
     # Python runs one thread at a time: it is called for many images at once, not for each.
     blocks = visits.batch(_READ_AT_ONCE).map(read_parts, num_parallel_calls=2)
     return blocks.unbatch()
+
+
+def _portable(encoded: tf.Tensor) -> tf.Tensor:
+    """Returns an encoded image as it is, or as PNG if TensorFlow does not read its format."""
+    head = tf.strings.join([tf.strings.substr(encoded, 0, 8), tf.constant(bytes(8), tf.string)])
+    start = tf.strings.substr(head, 0, 4)
+    needs_pillow = (
+        (start == b"II*\0") | (start == b"MM\0*") | (tf.strings.substr(head, 4, 4) == b"ftyp")
+    )
+
+    def of_pillow() -> tf.Tensor:
+        made = tf.numpy_function(portable, [encoded], tf.string, stateful=False)
+        return tf.ensure_shape(made, [])
+
+    return tf.cond(needs_pillow, of_pillow, lambda: encoded)

@@ -18,6 +18,7 @@ from tfft.runtime.signatures import (
     check_signature,
     refuse_unreadable,
     rounded_pixels,
+    sendable,
 )
 
 # Size of the inputs of one request: proxies and servers limit the size of requests.
@@ -81,12 +82,13 @@ class ServedPredictor(ReadablePredictor):
             raise cannot_crop()
         if boxes is not None or self.decoder != "model":
             return self.answers(self.pixels(encoded, boxes))
+        sent = sendable(encoded)
         parts = [
-            self._request("serve_bytes", {"image_bytes": encoded[part]}, self._answer_names)
-            for part in _parts([len(image) for image in encoded])
+            self._request("serve_bytes", {"image_bytes": sent[part]}, self._answer_names)
+            for part in _parts([len(image) for image in sent])
         ]
         answers = _joined(parts)
-        refuse_unreadable(answers, encoded)
+        refuse_unreadable(answers, sent)
         return answers
 
     @property
