@@ -90,21 +90,52 @@ def test_what_stays_as_it_was_keeps_its_numbers(photos, client_of):
     assert client.get("photos/0/large.jpg").status == 200
 
 
-def test_photos_that_came_are_there_after_an_audit(photos, client_of, monkeypatch):
-    def started(module: str, arguments: list[str], errors) -> subprocess.Popen:
-        script = f"print({json.dumps(json.dumps({'result': DONE}))})"
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
-        return subprocess.Popen([sys.executable, "-c", script], text=True, **pipes)
+@pytest.fixture
+def audited(monkeypatch):
+    """Lets an audit of a desk find what is given, and waits until it has ended."""
 
-    monkeypatch.setattr(job, "started_worker", started)
+    def audit(client, **found) -> dict:
+        def started(module: str, arguments: list[str], errors) -> subprocess.Popen:
+            script = f"print({json.dumps(json.dumps({'result': DONE | found}))})"
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+            return subprocess.Popen([sys.executable, "-c", script], text=True, **pipes)
+
+        monkeypatch.setattr(job, "started_worker", started)
+        client.post("begin", kind="audit")
+        while (state := client.get("state").json)["job"]["status"] == "running":
+            time.sleep(0.01)
+        assert state["job"]["status"] == "finished"
+        return state
+
+    return audit
+
+
+def test_photos_that_came_are_there_after_an_audit(photos, client_of, audited):
     client = client_of(photos)
     (photos / "blue" / "new.jpg").write_bytes((photos / "blue" / "1.jpg").read_bytes() + b"\0")
     assert client.get("state").json["counts"]["photos"] == 24
-    client.post("begin", kind="audit")
-    while (state := client.get("state").json)["job"]["status"] == "running":
-        time.sleep(0.01)
-    assert (state["job"]["status"], state["counts"]["photos"]) == ("finished", 25)
+    assert audited(client)["counts"]["photos"] == 25
     assert "blue/new.jpg" in listed(client)
+
+
+def test_what_a_photo_is_a_copy_of_is_known_by_its_number_while_it_is_there(
+    photos, client_of, audited
+):
+    client = client_of(photos)
+    copy = {"path": "blue/0.jpg", "kind": "copy", "reason": "", "like": ["red/0.jpg", "gone.jpg"]}
+    assert audited(client, findings=[copy])["edition"] == 0  # the photos are the same
+    numbers = listed(client)
+    client.post("decide", photos=[numbers["red/0.jpg"]], label="green")
+
+    def copies() -> list[dict]:
+        (photo,) = client.get("photos?show=audit").json["photos"]
+        return photo["findings"][0]["copies"]
+
+    assert copies() == [{"number": numbers["red/0.jpg"], "label": "green"}]
+    (photos / "red" / "0.jpg").unlink()
+    client.get(f"photos/{numbers['red/0.jpg']}/large.jpg")
+    client.get("state")
+    assert copies() == []
 
 
 def test_a_list_that_was_written_anew_is_read_anew(photos, client_of, tmp_path):

@@ -6,6 +6,9 @@ from typing import Any
 
 from tfft.desk.state import Desk, View
 
+# Photos that one is a copy of and that are shown beside it.
+_COPIES = 3
+
 
 def state_json(desk: Desk) -> dict[str, Any]:
     """Returns all but the photos: classes with their sizes, counts, the job, the last training."""
@@ -74,8 +77,9 @@ def photos_json(desk: Desk, view: View, start: int, count: int) -> dict[str, Any
 
 
 def photo_json(desk: Desk, place: int) -> dict[str, Any]:
-    """Returns what is known of a photo."""
-    path = desk.photos.index.ids[place]
+    """Returns what is known of a photo, with the numbers of photos that it is a copy of."""
+    path, known = desk.photos.index.ids[place], desk.photos.places
+    findings = (desk.findings or {}).get(path, [])
     return {
         "number": desk.photos.first + place,
         "path": path,
@@ -84,5 +88,15 @@ def photo_json(desk: Desk, place: int) -> dict[str, Any]:
         "label": desk.label(place),
         "decided": path in desk.decisions.labels,
         "answers": desk.answers.get(path, []),
-        "findings": (desk.findings or {}).get(path, []),
+        "findings": [
+            {
+                **finding,
+                "copies": [
+                    {"number": desk.photos.first + known[like], "label": desk.label(known[like])}
+                    for like in finding["like"][:_COPIES]
+                    if like in known
+                ],
+            }
+            for finding in findings
+        ],
     }

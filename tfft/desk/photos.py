@@ -47,9 +47,9 @@ class Photos:
         return {path: place for place, path in enumerate(self.index.ids)}
 
     def are(self, others: "Photos") -> bool:
-        """Says whether others are the same photos with the same labels, splits and names."""
+        """Says whether others are the same photos with the same labels and splits."""
         mine, theirs = (
-            (photos.index.ids, photos.labels, photos.splits, photos.class_names, photos.notes)
+            (photos.index.ids, photos.labels, photos.splits, photos.class_names)
             for photos in (self, others)
         )
         return mine == theirs and np.array_equal(digests_of(self.index), digests_of(others.index))

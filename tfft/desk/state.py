@@ -87,11 +87,10 @@ class Desk:
             return
         self._may_differ = False
         found = load_photos(recipe_of_desk(self.data, self.run, None), SILENT)
-        if not found.are(self.photos):
-            gone = self.photos.places.keys() - found.places.keys()
-            self.photos = replace(found, first=self.photos.first + len(self.photos))
-            self.decisions.forget(gone)
-        self._stamp = seen
+        before = self.photos
+        self.decisions.forget(before.places.keys() - found.places.keys())
+        first = before.first if found.are(before) else before.first + len(before)
+        self.photos, self._stamp = replace(found, first=first), seen
 
     def miss(self) -> None:
         """Notes that a photo is not there any more, so that all are listed again."""

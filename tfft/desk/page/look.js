@@ -25,7 +25,8 @@ export function show(shownPhoto, { range, run, unseen, classes, give }) {
   const was = decision(photo) && photo.label !== photo.own ? `, came as ${photo.own}` : "";
   byId("look-label").replaceChildren(
     element("strong", {}, labelText(photo)), `${was}, ${SPLITS[photo.split]}`);
-  byId("look-finding").replaceChildren(...photo.findings.map(({ reason }) => element("li", {}, reason)));
+  byId("look-finding").replaceChildren(...photo.findings.map(({ reason, copies }) =>
+    element("li", {}, reason, ...copies.map(copy))));
   byId("answers").replaceChildren(...photo.answers.map(([name, share]) => answer(name, share, Boolean(run))));
   byId("answers-note").textContent = noteOf(photo, unseen, run);
   byId("classes").replaceChildren(...classes.map(({ name }, at) => classButton(name, at, give)));
@@ -37,6 +38,14 @@ export function show(shownPhoto, { range, run, unseen, classes, give }) {
     if (button.dataset.act === "reset") button.disabled = !photo.decided;
   }
   if (!dialog.open) dialog.showModal();
+}
+
+// A photo that this one is a copy of, to be looked at beside it.
+function copy(other) {
+  const label = other.label || "removed";
+  return element("figure", {},
+    element("img", { src: picture(other, "small"), alt: `the other photo, ${label}` }),
+    element("figcaption", {}, label));
 }
 
 function noteOf({ answers, split }, unseen, run) {
