@@ -102,17 +102,22 @@ def measure(crops: Crops, key: dict[str, Any]) -> dict[str, Any]:
         )
     with tempfile.TemporaryDirectory(dir=crops.directory) as scratch:
         place = Path(scratch)
-        run, recipe = place / "run", place / "recipe.yaml"
+        run, recipe, profile = place / "run", place / "recipe.yaml", place / "profile"
         cache = {"mode": "on"} if key["table"] == "memory" else {}
         values = crops.recipe(
             key["backbone"], key["part"], place, epochs=key["epochs"], cache=cache, splits=splits
         )
         recipe.write_text(yaml.safe_dump(values))
-        if key["table"] == "profile":
-            return _profiled(crops, recipe, place)
         program = STREAMED + TFFT if key["side"] == "tfft, streamed" else TFFT
+        if key["table"] == "profile":
+            program = (
+                "import cProfile; from tfft.cli.main import run; p = cProfile.Profile(); "
+                f"code = p.runcall(run); p.dump_stats({str(profile)!r}); raise SystemExit(code)"
+            )
         arguments = ("train", str(recipe), "--run", str(run))
         _, cost = run_tfft(*arguments, cache=place / "cache", log=crops.log, program=program)
+        if key["table"] == "profile":
+            return {**cost, "parts": _parts(profile, cost["seconds"])}
         if not accuracy:
             return cost
         evaluated, _ = run_tfft("evaluate", str(run), cache=place / "cache", log=crops.log)
@@ -126,11 +131,9 @@ def measure_engine(shared: Path, engine: str, log: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         run, cache = place / "run", place / "cache"
-        settings = [f"train.cache.engine={engine}", "image.size_px=160", "image.fit=stretch"]
-        words = [word for setting in settings for word in ("--set", setting)]
-        arguments = ("train", "classifier", "--data", str(shared / "flowers160"), *words)
-        program = _profiling(place / "profile", "process_time")
-        _, cost = run_tfft(*arguments, "--run", str(run), cache=cache, log=log, program=program)
+        words = ("--data", str(shared / "flowers160"), "--set", f"train.cache.engine={engine}")
+        arguments = ("train", "classifier", *words, "--run", str(run))
+        _, cost = run_tfft(*arguments, cache=cache, log=log)
         evaluated, _ = run_tfft("evaluate", str(run), cache=cache, log=log)
         record = read_json(run / "run.json")
     counts = evaluated["metrics"]["label"]["confusion"]
@@ -138,34 +141,9 @@ def measure_engine(shared: Path, engine: str, log: Path) -> dict[str, Any]:
         **cost,
         "engine": record["engines"]["1"],
         "difference": record.get("engine_differences", {}).get("1"),
-        "cpu_parts": _parts(place / "profile", cost["cpu_seconds"]),
         "right": sum(row[label] for label, row in enumerate(counts)),
         "examples": evaluated["examples"],
     }
-
-
-def _profiled(crops: Crops, recipe: Path, place: Path) -> dict[str, Any]:
-    """Trains once by each clock: clock seconds and processor seconds of each part."""
-    found: dict[str, Any] = {}
-    for name, clock, kind in (
-        ("cpu_parts", "process_time", "cpu_seconds"),
-        ("parts", "perf_counter", "seconds"),
-    ):
-        profile = place / name
-        arguments = ("train", str(recipe), "--run", str(place / f"run-{name}"))
-        program = _profiling(profile, clock)
-        cost = run_tfft(*arguments, cache=place / f"c-{name}", log=crops.log, program=program)[1]
-        found |= {**cost, name: _parts(profile, cost[kind])}
-    return found
-
-
-def _profiling(profile: Path, clock: str) -> str:
-    """The command line under a profiler with a clock of `time`, whose result it writes."""
-    return (
-        "import cProfile, time; from tfft.cli.main import run; "
-        f"p = cProfile.Profile(time.{clock}); code = p.runcall(run); "
-        f"p.dump_stats({str(profile)!r}); raise SystemExit(code)"
-    )
 
 
 def _splits(crops: Crops, key: dict[str, Any]) -> Splits:
@@ -196,7 +174,8 @@ def write_tables(cells: Cells) -> None:
     put_into(DOCS, "accuracy", _accuracy_table(cells))
     put_into(DOCS, "memory", _memory_table(cells))
     put_into(DOCS, "profile", _profile_table(cells))
-    put_into(DOCS, "openvino", _engine_table(cells))
+    if _found(cells, table="openvino"):
+        put_into(DOCS, "openvino", _engine_table(cells))
 
 
 def _found(cells: Cells, **wanted: Any) -> list[dict[str, Any]]:
@@ -227,16 +206,11 @@ def _memory_table(cells: Cells) -> str:
 def _profile_table(cells: Cells) -> str:
     found = _found(cells, table="profile")
     columns = [f"{c['key']['backbone']}, {c['key']['part']}" for c in found]
-
-    def shown(cell: dict[str, Any], seconds: float, cpu_seconds: float | None) -> str:
-        both = cpu_seconds is not None and "cpu_parts" in cell
-        return f"{seconds:.1f} / {cpu_seconds:.1f}" if both else f"{seconds:.1f}"
-
     rows = [
-        [part, *(shown(c, c["parts"][part], c.get("cpu_parts", {}).get(part)) for c in found)]
+        [part, *(f"{cell['parts'][part]:.1f}" for cell in found)]
         for part in (*PROFILED, "the rest")
     ]
-    rows.append(["**together**", *(shown(c, c["seconds"], c["cpu_seconds"]) for c in found)])
+    rows.append(["**together**", *(f"{cell['seconds']:.1f}" for cell in found)])
     return table_text(["seconds", *columns], rows)
 
 
@@ -245,11 +219,9 @@ def _engine_table(cells: Cells) -> str:
     for cell in _found(cells, table="openvino"):
         difference = cell["difference"]
         far = [f"{difference[name]:.1e}" if difference else "-" for name in ("rms", "largest")]
-        seconds = cell["cpu_parts"]["decode, and run the frozen part"]
         right = f"{cell['right']} of {cell['examples']}"
-        rows.append([cell["engine"], f"{seconds:.1f}", f"{cell['cpu_seconds']:.1f}", *far, right])
-    columns = ["engine", "decode and forward, CPU s", "training, CPU s"]
-    columns += ["difference, rms", "largest", "test images right"]
+        rows.append([cell["engine"], f"{cell['cpu_seconds']:.0f}", *far, right])
+    columns = ["engine", "training, CPU s", "difference, rms", "largest", "test images right"]
     return table_text(columns, rows)
 
 

@@ -34,7 +34,8 @@ from tfft.transfer.frozen.engine import difference
 from tfft.transfer.frozen.function import function_of, keras_outputs
 from tfft.transfer.plan import engine_rule
 from tfft.transfer.plan.plan import make_plan
-from tfft.transfer.train import resume, train
+from tfft.transfer.resume import resume
+from tfft.transfer.train import train
 
 _CACHE = CacheConfig(engine="openvino")
 _AUGMENTED = {**HEADS, "augment": "flip"}
