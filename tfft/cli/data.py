@@ -11,6 +11,7 @@ from rich.text import Text
 
 import tfft
 from tfft.cli.data_audit import audit
+from tfft.cli.data_show import show
 from tfft.cli.options import (
     PathType,
     data_option,
@@ -37,10 +38,11 @@ _source_argument = click.argument("source", metavar="RECIPE|DIR")
 
 @click.group()
 def command() -> None:
-    """Prepare the data of a recipe, check or audit them, keep how they are split, apply labels."""
+    """Prepare the data of a recipe, look at, check or audit them, keep splits, apply labels."""
 
 
 command.add_command(audit)
+command.add_command(show)
 
 
 @command.command()
