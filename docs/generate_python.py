@@ -20,14 +20,17 @@ Generated from the code by `make docs`. Each example is run as a test.
 
 `import tfft` starts no TensorFlow: the first function that computes with it does.
 A function that works for long reports to `progress`, an object with the methods of
-`tfft.system.progress.Progress`; without one it is silent. An error that a user can cause is a
-`tfft.errors.TfftError`, and its message says what to do. `print` shows what a function returned in
-a few lines; where `tfft` has a command of the same name, `to_json()` is what its `--json` prints.
+`tfft.system.progress.Progress`; without one it shows bars in a notebook, which are replaced in
+place, and nothing elsewhere (`tfft.system.progress.SILENT` shows nothing anywhere). An error that a
+user can cause is a `tfft.errors.TfftError`, and its message says what to do. `print` shows what a
+function returned in a few lines, a notebook in tables; where `tfft` has a command of the same name,
+`to_json()` is what its `--json` prints.
 """
 # A theme and its module in `tfft.interface`, in the order in which a user meets them.
 THEMES = {
     "Training": "training",
     "Images": "images",
+    "A look at images": "sheet",
     "The desk": "desk",
     "Models": "models",
     "Features": "features",

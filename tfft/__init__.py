@@ -17,6 +17,7 @@ from tfft.interface.images import (
 )
 from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
 from tfft.interface.serving import publish, serve_check
+from tfft.interface.sheet import show_data
 from tfft.interface.studies import advise, compare, compare_models, tune
 from tfft.interface.training import find_learning_rate, plan, resume, train
 from tfft.version import __version__
@@ -50,6 +51,7 @@ __all__ = [
     "report",
     "resume",
     "serve_check",
+    "show_data",
     "split_data",
     "train",
     "tune",

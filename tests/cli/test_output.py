@@ -15,9 +15,9 @@ from rich.text import Text
 import tfft.cli.output
 from tfft.cli.main import run
 from tfft.cli.output import new_table, print_json, print_rich, results_stream, say, wrapped
-from tfft.cli.progress import LineProgress, shown_progress, speed_text, values_text
+from tfft.cli.progress import LineProgress, shown_progress
 from tfft.system.printable import printable_name
-from tfft.system.progress import SILENT
+from tfft.system.progress import SILENT, speed_text, values_text
 
 CHATTER = """
 import os

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfft.cli.output import say, wrapped
 from tfft.system.printable import printable, printable_name
-from tfft.system.progress import SILENT, Progress, Task
+from tfft.system.progress import SILENT, Progress, Task, speed_text, values_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
@@ -31,24 +31,6 @@ def shown_progress(quiet: bool) -> Iterator[Progress]:
             bars.stop()
     else:
         yield LineProgress()
-
-
-def values_text(values: dict[str, float | str]) -> str:
-    """Returns values as a bar shows them: ``loss 0.6931  accuracy 0.500``."""
-    return "  ".join(f"{name} {_value_text(value)}" for name, value in values.items())
-
-
-def _value_text(value: float | str) -> str:
-    if isinstance(value, str):
-        return printable_name(value)
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def speed_text(per_second: float, unit: str) -> str:
-    """Returns a speed (above 0) in its unit: bytes as megabytes, slow work as seconds each."""
-    if unit == "bytes":
-        return f"{per_second / 1e6:.1f} MB/s"
-    return f"{per_second:.0f} {unit}/s" if per_second >= 1 else f"{1 / per_second:.1f} s each"
 
 
 class LineProgress:

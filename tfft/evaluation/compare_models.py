@@ -17,12 +17,16 @@ from tfft.evaluation.answers import answers_key, kept_answers, run_directory
 from tfft.evaluation.data import images_of_split, is_place_hidden, seen_in_training
 from tfft.evaluation.predict import predict_index
 from tfft.metrics.compared import ComparedHead, compared_head
+from tfft.metrics.heads import METRIC_NAMES
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
+from tfft.system.cells import cell, folded, lines_html, table_html, text_html
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, interval_text
 
+# Metrics that a notebook shows of both.
+_METRICS = ("top1", "mean_class_accuracy", "ece", "loss")
 # Calls of each model that are timed, at most this many and for about this long.
 _TIMED_CALLS, _TIMED_S = 20, 1.0
 
@@ -107,6 +111,23 @@ class ModelComparison(Readable):
             *self.notes,
         ]
 
+    def _repr_html_(self) -> str:
+        first, *_ = self.lines()
+        tables = []
+        for name, head in self.heads.items():
+            shown = {each: METRIC_NAMES[each] for each in _METRICS if each in head.old}
+            title = "metric" if len(self.heads) == 1 else name
+            sides = {
+                side: [metrics[each] for each in shown]
+                for side, metrics in (("old", head.old), ("new", head.new))
+            }
+            tables += [
+                table_html({title: list(shown.values()), **sides}),
+                folded("by class", _classes_html(head)),
+            ]
+        verdicts = (f"<p>{text_html(text)}</p>" for text in (*self.verdicts(), *self.notes))
+        return cell(lines_html([first]), *verdicts, *tables)
+
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft compare OLD NEW --json`` prints."""
         return {
@@ -145,6 +166,22 @@ class ModelComparison(Readable):
         ]
         if below:
             raise GateError("\n".join(below), self)
+
+
+def _classes_html(head: ComparedHead) -> str:
+    """Returns what changes by class, the largest change first, as a table."""
+    changed = sorted(head.classes, key=lambda each: -abs(each.only_new - each.only_old))
+    return table_html(
+        {
+            "class": [each.label for each in changed],
+            "images": [each.examples for each in changed],
+            "old": [each.old for each in changed],
+            "new": [each.new for each in changed],
+            "lost": [each.only_old for each in changed],
+            "gained": [each.only_new for each in changed],
+            "p": [each.p_value for each in changed],
+        }
+    )
 
 
 def compare_models(

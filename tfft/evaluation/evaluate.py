@@ -1,6 +1,6 @@
 """The metrics of a MODEL on a split of data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from tfft.evaluation.data import evaluation_images, targets_of_model
 from tfft.evaluation.image_table import write_image_table
 from tfft.evaluation.operating_points import point_line, require_class
 from tfft.evaluation.predict import predict_index
-from tfft.metrics.heads import head_metrics
+from tfft.metrics.heads import METRIC_NAMES, head_metrics
 from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
+from tfft.system.cells import cell, folded, lines_html, metrics_html, table_html, text_html
 from tfft.system.files import require_writable
 from tfft.system.formats import EVALUATION
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted, main_metrics, metric_lines
 from tfft.system.typed import json_values
+
+# Pairs of classes that a notebook names.
+_CONFUSIONS = 10
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,6 +58,19 @@ class Evaluation(Readable):
             *(point_line(p) for m in self.metrics.values() for p in m.get("operating_points", ())),
         ]
 
+    def _repr_html_(self) -> str:
+        tables = []
+        for head, metrics in self.metrics.items():
+            tables += [
+                metrics_html(metrics, METRIC_NAMES, "metric" if len(self.metrics) == 1 else head),
+                folded("by class", _classes_html(metrics.get("per_class", ()), "accuracy")),
+                folded("by label", _classes_html(metrics.get("per_label", ()), "threshold")),
+                folded("most confused", _confusions_html(metrics)),
+            ]
+        points = (p for m in self.metrics.values() for p in m.get("operating_points", ()))
+        texts = (f"<p>{text_html(text)}</p>" for text in (*map(point_line, points), *self.notes))
+        return cell(lines_html(self.lines()[:1]), *tables, *texts)
+
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft evaluate --json`` prints."""
         return {
@@ -64,6 +81,29 @@ class Evaluation(Readable):
             "notes": list(self.notes),
             "engine": self.engine,
         }
+
+
+def _classes_html(rows: Sequence[Mapping[str, Any]], first: str) -> str:
+    """Returns the metrics of classes or labels as a table, those with the worst F1 first."""
+    ordered = sorted(rows, key=lambda row: 2.0 if row.get("f1") is None else row["f1"])
+    columns = ("label", "examples", first, "precision", "recall", "f1")
+    return table_html({name: [row.get(name) for row in ordered] for name in columns})
+
+
+def _confusions_html(metrics: Mapping[str, Any]) -> str:
+    """Returns the classes that are taken for others most often, as a table."""
+    counts = np.array(metrics.get("confusion", np.zeros((0, 0))), np.int64)
+    np.fill_diagonal(counts, 0)
+    worst = np.argsort(-counts, axis=None, kind="stable")[:_CONFUSIONS]
+    pairs = [divmod(place, len(counts)) for place in worst.tolist() if counts.flat[place]]
+    names = [row["label"] for row in metrics.get("per_class", ())]
+    return table_html(
+        {
+            "class": [names[truth] for truth, _ in pairs],
+            "taken for": [names[said] for _, said in pairs],
+            "images": [int(counts[pair]) for pair in pairs],
+        }
+    )
 
 
 def evaluate(

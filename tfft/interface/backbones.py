@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
 from tfft.interface.common import optional_path, recipe_or_images
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
     from tfft.backbones.describe import BackboneDescription
@@ -28,7 +29,7 @@ def probe(
     overrides: "Overrides" = (),
     head: str | None = None,
     plot: str | Path | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Probe":
     """Measures a linear classifier at the end of each block of a backbone.
 
@@ -44,7 +45,7 @@ def probe(
         head: Name of the head whose classes are probed; default: the first one that classifies.
         plot: File for a plot, ``.png``, ``.svg`` or ``.pdf`` (extra `plots`); default: none is
             made.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Validation top-1 of each block, with its 95 % interval.
@@ -94,7 +95,7 @@ def rank(
     recipe: str | Path = "classifier",
     data: str | Path | None = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Ranking":
     """Ranks backbones on images by a quick linear probe, with LogME and the H-score beside it.
 
@@ -110,7 +111,7 @@ def rank(
             the recipe names; default: the recipe's.
         overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
             ``["train.batch_size=64"]`` as `--set` takes them; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The backbones, the best probe first, and in `failed` why others have no place: those whose
@@ -145,7 +146,7 @@ def describe_backbone(
     *,
     size_px: "ImageSize | None" = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "BackboneDescription":
     """Builds a backbone and says what it is.
 
@@ -156,7 +157,7 @@ def describe_backbone(
             default: its own.
         overrides: Values in place of those of a recipe's `backbone` section: ``{"backbone.output":
             "features"}``; default: none.
-        progress: Where a download is reported; default: nowhere.
+        progress: Where a download is reported; default: in a notebook, if in one.
 
     Returns:
         Its size, parameters, blocks, source and licence.
@@ -187,7 +188,7 @@ def check_backbone(
     *,
     size_px: "ImageSize | None" = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "tuple[CheckResult, ...]":
     """Tries out a backbone: a forward pass, training steps, saving, loading and exports.
 
@@ -200,7 +201,7 @@ def check_backbone(
             default: its own.
         overrides: Values in place of those of a recipe's `backbone` section: ``{"backbone.output":
             "features"}``; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         What was tried, whether it passed, and what was measured.

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
     from tfft.desk.desk import OpenDesk
@@ -20,7 +21,7 @@ def open_desk(
     model: str | Path | None = None,
     labels: str | Path | None = None,
     port: int = 0,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "OpenDesk":
     """Opens a page on this machine to look at photos, relabel or remove them, and train again.
 
@@ -35,7 +36,7 @@ def open_desk(
         labels: The labels file, which is made by the first decision; default: the one that the run
             was trained with, or ``photos.labels.csv`` beside ``photos``.
         port: Port to listen on; default: one that is free.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The desk, with the `address` of its page, which contains a secret; close it with `close`, or

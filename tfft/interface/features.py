@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def embed(
     split: str | None = None,
     overrides: "Overrides" = (),
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "FeatureFile":
     """Writes the features of images to a file: what a trained model hands to its head.
 
@@ -46,7 +47,7 @@ def embed(
         overrides: Values of the `data` section by which `data` are read:
             ``{"data.on_bad_image": "skip"}``; without `data`, ``data.labels`` alone; default: none.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Where the file lies, and what is in it.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tfft.errors import UsageError
 from tfft.interface.common import optional_path, recipe_or_images
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
     from tfft.audit.result import Audit
@@ -26,7 +27,7 @@ def prepare_data(
     *,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "ImageData":
     """Downloads or lists, scans and splits the images of a recipe.
 
@@ -39,7 +40,7 @@ def prepare_data(
             the recipe names; default: the recipe's.
         overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
             ``["train.batch_size=64"]`` as `--set` takes them; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The images in their splits; bytes are read when they are needed.
@@ -69,7 +70,7 @@ def split_data(
     output: str | Path,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "SplitList":
     """Writes the split of each image of a recipe, or of a run, as a CSV file to keep.
 
@@ -84,7 +85,7 @@ def split_data(
             the recipe names; default: the recipe's.
         overrides: Values in place of the recipe's: ``{"data.split_seed": 1}`` by dotted key, or
             ``["data.split_seed=1"]`` as `--set` takes them; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The file, and the number of images by split.
@@ -128,7 +129,7 @@ def check_data(
     *,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "DataReport":
     """Scans the images of a recipe and reports counts, bad files and contradictions.
 
@@ -141,7 +142,7 @@ def check_data(
             the recipe names; default: the recipe's.
         overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
             ``["train.batch_size=64"]`` as `--set` takes them; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Number of images by split and class, every bad file, and images that lie under two labels.
@@ -173,7 +174,7 @@ def audit_data(
     overrides: "Overrides" = (),
     head: str | None = None,
     folds: int = 5,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Audit":
     """Looks through all images of a recipe, or of a run, for what a person should look at.
 
@@ -197,7 +198,7 @@ def audit_data(
             none.
         head: Name of the head whose labels are audited; default: the first one that classifies.
         folds: Number of folds, 2 or more.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         `findings`, each with the `path`, `label`, `suggested` class, `probability` and `reason`, in
@@ -262,7 +263,7 @@ def apply_labels(
     overrides: "Overrides" = (),
     removed_to: str | Path | None = None,
     dry_run: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "AppliedLabels":
     """Moves photos into the folders of the classes that a labels file gives them.
 
@@ -278,7 +279,7 @@ def apply_labels(
         removed_to: A directory for photos that are removed, on the same disk and not within
             `directory`; default: ``<directory>-removed`` beside it.
         dry_run: Move nothing; default: no.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Which files were moved and where to, or would be.
@@ -318,14 +319,14 @@ def undo_labels(
     directory: str | Path,
     *,
     dry_run: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "AppliedLabels":
     """Moves photos back to where they were before `apply_labels` was called the last time.
 
     Args:
         directory: The directory that labels were applied to.
         dry_run: Move nothing; default: no.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Which files were moved and where to, or would be.

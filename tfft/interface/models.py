@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfft.interface.common import optional_path
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def evaluate(
     batch_size: int = 32,
     csv: str | Path | None = None,
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Evaluation":
     """Evaluates a MODEL on a split of the data that it was trained on, or on other data.
 
@@ -53,7 +54,7 @@ def evaluate(
         csv: A CSV file for what the model says of each image beside what is true; one that is there
             is replaced. Default: none is written.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The metrics of each head, with 95 % intervals.
@@ -98,7 +99,7 @@ def calibrate(
     head: str | None = None,
     remove_point: bool = False,
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Calibration":
     """Fits the temperature of each classification head of a run on its validation images.
 
@@ -119,7 +120,7 @@ def calibrate(
         head: Head that it is of; default: the only one with such a class.
         remove_point: Take back the operating point of `label`, or without it all of them.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The temperature of each head, with loss and calibration error before and after, and the
@@ -163,7 +164,7 @@ def export(
     tflite: Mapping[str, Any] | None = None,
     overrides: "Overrides" = (),
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Export":
     """Exports a run as SavedModel and TFLite files, each compared with the Keras model.
 
@@ -182,7 +183,7 @@ def export(
         overrides: Values in place of the recipe's `export`: ``{"export.check_images": 2000}``;
             default: none.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Where the files lie, and how each compares with the Keras model.
@@ -225,7 +226,7 @@ def report(
     png: str | Path | None = None,
     classes: Sequence[str] = (),
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Report":
     """Writes the report of a run: one HTML file that needs no other file and no network.
 
@@ -240,7 +241,7 @@ def report(
             default: those with an operating point, or else the one with the lowest average
             precision.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Where the page lies, its size, and the seconds that it took.
@@ -339,7 +340,7 @@ def benchmark(
     seconds: float = 2.0,
     signature: str | None = None,
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "list[Timing]":
     """Measures how fast models answer, in a process of its own for each number of threads.
 
@@ -353,7 +354,7 @@ def benchmark(
         seconds: Seconds of warm calls for each batch size; default: 2.
         signature: Signature of a SavedModel that takes pixels; default: ``serving_default``.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         A measurement for each model and number of threads, times in seconds and milliseconds.

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def publish(
     *,
     version: int | None = None,
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Published":
     """Copies a SavedModel to the directory that a server polls.
 
@@ -36,7 +37,7 @@ def publish(
         version: A number that is not taken; default: the model's own, or the next free one if that
             is higher.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Where the version lies and its number.
@@ -72,7 +73,7 @@ def serve_check(
     tolerance: float = 1e-3,
     timeout_s: float | None = None,
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "ServeCheck":
     """Compares the answers of a served model with those of its run, on the same images.
 
@@ -91,7 +92,7 @@ def serve_check(
             0.001.
         timeout_s: Seconds that one request may take; default: 60.
         allow_ops: Operations allowed in `against`, as for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The largest difference of each signature and head. It is returned however large it is.

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
-from tfft.system.progress import SILENT, Progress
+from tfft.system.notebook import NOTEBOOK
+from tfft.system.progress import Progress
 from tfft.untrusted.operations import also_allowing
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def compare(
     scratch_epochs: int = 60,
     target: float | None = None,
     name: str | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "StudyReport":
     """Compares ways of training on the same data, and says whether transfer helped.
 
@@ -51,7 +52,7 @@ def compare(
         target: Validation top-1 for the time until it is reached; default: the highest that every
             arm reaches.
         name: Name of the study's directory in ``studies``; default: made of the arms.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Results and verdicts; the study's directory has them as JSON, Markdown and HTML.
@@ -92,7 +93,7 @@ def compare_models(
     split: str | None = None,
     overrides: "Overrides" = (),
     allow_ops: Sequence[str] = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "ModelComparison":
     """Compares two models in pairs, on images that neither was trained on.
 
@@ -111,7 +112,7 @@ def compare_models(
         overrides: Values of the `data` section by which `data` are read:
             ``{"data.on_bad_image": "skip"}``; without `data`, ``data.labels`` alone; default: none.
         allow_ops: As for `load_predictor`; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Of each head with classes, the difference in top-1 with its 95 % interval and McNemar's
@@ -154,7 +155,7 @@ def tune(
     trials: int | None = None,
     jobs: int = 1,
     name: str | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Tuned":
     """Searches values of a recipe on its validation images, and writes the winner as a recipe.
 
@@ -170,7 +171,7 @@ def tune(
         trials: Number of trials; default: the recipe's `tune.trials`.
         jobs: Number of trials that run at the same time; default: 1.
         name: Name of the study's directory in ``studies``; default: made of the recipe.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The best values, whether they are better than chance explains, and the winner's file.
@@ -202,7 +203,7 @@ def advise(
     *,
     data: str | Path | None = None,
     overrides: "Overrides" = (),
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Advice":
     """Recommends a strategy for images, from what a sample of them shows.
 
@@ -217,7 +218,7 @@ def advise(
             the recipe names; default: the recipe's.
         overrides: Values in place of the recipe's: ``{"train.batch_size": 64}`` by dotted key, or
             ``["train.batch_size=64"]`` as `--set` takes them; default: none.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The strategy, the reason, what was measured, and the recipe that follows it.

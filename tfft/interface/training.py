@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfft.interface.common import optional_path
+from tfft.system.notebook import NOTEBOOK
 from tfft.system.paths import expanded
-from tfft.system.progress import SILENT, Progress
+from tfft.system.progress import Progress
 
 if TYPE_CHECKING:
     from tfft.config.loading.overrides import Overrides
@@ -23,7 +24,7 @@ def train(
     data: str | Path | None = None,
     overrides: "Overrides" = (),
     run: str | Path | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "Run":
     """Trains a recipe in a run directory of its own.
 
@@ -37,7 +38,7 @@ def train(
             ``["train.batch_size=64"]`` as `--set` takes them; default: none.
         run: Directory of the run, which must not exist or be empty; default: ``runs/<name>`` with
             the recipe's name, or the first free ``runs/<name>-<n>``.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The run, with its metrics on the validation images.
@@ -67,7 +68,7 @@ def train(
     return start.train(loaded, run=optional_path(run), progress=progress)
 
 
-def resume(run: str | Path, *, finish: bool = False, progress: Progress = SILENT) -> "Run":
+def resume(run: str | Path, *, finish: bool = False, progress: Progress = NOTEBOOK) -> "Run":
     """Goes on with an interrupted run from its last checkpoint.
 
     The result is, bit for bit, what the run would have been without the interruption. A run that is
@@ -77,7 +78,7 @@ def resume(run: str | Path, *, finish: bool = False, progress: Progress = SILENT
         run: A run directory.
         finish: Train no further, but make the model of the best weights so far, which a run that
             was killed, or stopped by values that are not finite, has none of; default: no.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         The run, with its metrics on the validation images.
@@ -105,7 +106,7 @@ def plan(
     data: str | Path | None = None,
     overrides: "Overrides" = (),
     measure: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "FreezePlan":
     """Computes the freeze plan of a recipe without training it.
 
@@ -119,7 +120,7 @@ def plan(
             ``["train.batch_size=64"]`` as `--set` takes them; default: none.
         measure: Estimate the seconds of each phase, with and without the cache, on a few batches;
             default: no, which takes seconds instead of a minute.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         What each phase trains, where the backbone is cut, and what is cached and why.
@@ -154,7 +155,7 @@ def find_learning_rate(
     lowest: float = 1e-6,
     highest: float = 1.0,
     steps: int = 100,
-    progress: Progress = SILENT,
+    progress: Progress = NOTEBOOK,
 ) -> "RangeTest":
     """Runs a learning-rate range test of a phase: the loss while the rate rises.
 
@@ -170,7 +171,7 @@ def find_learning_rate(
         lowest: Learning rate of the first step; default: 1e-6.
         highest: Learning rate of the last step; default: 1.
         steps: Number of steps, 10 or more; default: 100. Fewer are taken if the loss diverges.
-        progress: Where the work is reported; default: nowhere.
+        progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
         Loss and learning rate of each step, and the learning rate at which the loss falls fastest.

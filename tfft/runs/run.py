@@ -19,6 +19,7 @@ from tfft.data.kept_splits import FILE_NAME, KeptSplits, read_kept_splits
 from tfft.errors import DataError, ModelFileError, TfftError, UsageError
 from tfft.runs.finding import Finding
 from tfft.runs.hold import LOCK_FILE, held, holder
+from tfft.system.cells import cell, lines_html, metrics_html, text_html
 from tfft.system.files import TEMPORARY, explained_os_errors, locked, write_text
 from tfft.system.formats import METRICS, PLAN, RUN
 from tfft.system.machine import processors
@@ -56,6 +57,16 @@ class Run(Readable):
             *(finding.text for finding in self.diagnosis),
             f"next: {following}",
         ]
+
+    def _repr_html_(self) -> str:
+        first, *_, last = self.lines()
+        return cell(
+            lines_html([first]),
+            *(metrics_html(values, title=head) for head, values in self.metrics.items()),
+            *(f"<p>{text_html(finding.text)}</p>" for finding in self.diagnosis),
+            *(f"<p>{text_html(note)}</p>" for note in self.notes),
+            f"<p>{text_html(last)}</p>",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft train --json`` prints."""

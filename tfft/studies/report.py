@@ -9,6 +9,7 @@ from tfft.studies.curves import draw_learning_curves
 from tfft.studies.pages import comparison_json, write_pages
 from tfft.studies.results import Results, collect
 from tfft.studies.verdict import Verdict, verdicts
+from tfft.system.cells import cell, lines_html, table_html, text_html
 from tfft.system.pictures import require_plots
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
@@ -39,6 +40,21 @@ class StudyReport(Readable):
             *(verdict.text for verdict in self.verdicts),
             f"page: {self.study.path}/comparison.html",
         ]
+
+    def _repr_html_(self) -> str:
+        first, *_, page = self.lines()
+        rows = self.results.rows
+        spans = [f"{row.over_images.low:.4f} to {row.over_images.high:.4f}" for row in rows]
+        table = {
+            "arm": [row.arm for row in rows],
+            "part of the data": [f"{row.fraction:.0%}" for row in rows],
+            "runs": [row.seeds for row in rows],
+            "top-1": [row.top1 for row in rows],
+            "95 % interval": spans,
+            "seconds a run": [None if row.seconds is None else round(row.seconds) for row in rows],
+        }
+        verdicts = (f"<p>{text_html(verdict.text)}</p>" for verdict in self.verdicts)
+        return cell(lines_html([first]), *verdicts, table_html(table), f"<p>{text_html(page)}</p>")
 
     def to_json(self) -> dict[str, Any]:
         """Returns what ``tfft compare --json`` prints."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfft.system.cells import cell, lines_html
 from tfft.system.printable import printable
 
 # By which of its metrics a head is judged; see `tfft.metrics.heads`.
@@ -15,7 +16,7 @@ _SHOWN = 4
 
 
 class Readable:
-    """A result whose text is a few lines: `print` shows them all, a console the first.
+    """A result whose text is a few lines: `print` and a notebook show them, a console the first.
 
     A dataclass that is one says ``repr=False``, so that it gets no text with all its fields.
     """
@@ -30,6 +31,9 @@ class Readable:
 
     def __repr__(self) -> str:
         return printable(f"<{type(self).__name__} {self.lines()[0]}>")
+
+    def _repr_html_(self) -> str:
+        return cell(lines_html(self.lines()))
 
 
 def main_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> str:
