@@ -26,7 +26,7 @@ export function show(shownPhoto, { range, run, unseen, classes, give }) {
   byId("look-label").replaceChildren(
     element("strong", {}, labelText(photo)), `${was}, ${SPLITS[photo.split]}`);
   byId("look-finding").replaceChildren(...photo.findings.map(({ reason, copies }) =>
-    element("li", {}, reason, ...copies.map(copy))));
+    element("li", {}, reason, element("div", { className: "copies" }, ...copies.map(copy)))));
   byId("answers").replaceChildren(...photo.answers.map(([name, share]) => answer(name, share, Boolean(run))));
   byId("answers-note").textContent = noteOf(photo, unseen, run);
   byId("classes").replaceChildren(...classes.map(({ name }, at) => classButton(name, at, give)));
