@@ -45,7 +45,7 @@ def test_a_classification_shows_its_calibration_on_these_images():
     assert head.tiles[-1].value == "0.150"
     assert head.tiles[-1].remark == "0.000 at temperature 2.000"
     assert "at temperature 2.000" in head.reliability.svg
-    names = ["reliability-head", "confusion-head", "thresholds-head-1"]
+    names = ["reliability-head", "confusion-head", "precision-recall-head-1", "roc-head-1"]
     assert [figure.name for figure in head.figures] == names
 
 
@@ -57,7 +57,8 @@ def test_an_uncalibrated_head_has_one_diagram():
 def test_a_multi_label_head_has_a_row_for_each_label():
     head = reported("multi_label", ("x", "y"), [[0.9, 0.2], [0.4, 0.8]], [[1, 0], [1, 1]])
     assert [row["label"] for row in head.per_label] == ["x", "y"]
-    assert [figure.name for figure in head.figures] == ["thresholds-head-1"]
+    names = ["precision-recall-head-1", "roc-head-1"]
+    assert [figure.name for figure in head.figures] == names
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,16 @@ document.querySelector('[data-zoom="in"]').click();
 document.getElementById("matrix-label").dispatchEvent(
   new KeyboardEvent("keydown", {key: "ArrowRight"}));
 </script>"""
+# How far the page is wider than the screen, and where the names of classes are when their table is
+# moved to its end.
+MEASURED = """<script>
+document.body.dataset.beyond = document.documentElement.scrollWidth - innerWidth;
+document.body.dataset.names = [...document.querySelectorAll(".table")].map((table) => {
+  table.scrollLeft = 9999;
+  const name = table.querySelector("tbody tr > :first-child").getBoundingClientRect();
+  return Math.round(name.left - table.getBoundingClientRect().left);
+});
+</script>"""
 FAILS = '<script>console.error("broken")</script><img src="http://example.com/tracker.gif">'
 
 
@@ -45,6 +55,15 @@ def test_it_fails_nowhere_asks_nobody_and_reacts(text, opened):
     left, _, width, _ = map(float, svg.attrib["viewBox"].split())
     assert width == pytest.approx(float(svg.attrib["width"]) / 2)
     assert left > 0.3 * width
+
+
+@pytest.mark.parametrize("width_px", [390, 1280])
+def test_at_any_width_only_tables_are_moved_sideways_and_the_names_stay(text, width_px, tmp_path):
+    page = text.replace("</body>", f"{MEASURED}</body>")
+    seen = open_page(page, tmp_path, f"--window-size={width_px},800")
+    body = html5lib.parse(seen.page, namespaceHTMLElements=False).find("body")
+    assert int(body.attrib["data-beyond"]) <= 0
+    assert set(body.attrib["data-names"].split(",")) <= {"0", "1"}
 
 
 def test_what_would_fail_or_ask_is_seen(text, opened):

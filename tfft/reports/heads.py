@@ -16,7 +16,7 @@ from tfft.reports.gallery import Picture
 from tfft.reports.names import display_names, percent
 from tfft.reports.numbers import overlap_figure, scatter_figure
 from tfft.reports.reliability import reliability_figure
-from tfft.reports.threshold_curves import threshold_figure
+from tfft.reports.threshold_curves import ThresholdFigures, threshold_figures
 from tfft.runtime.info import HeadInfo
 
 _PAIRS = 20
@@ -75,7 +75,7 @@ class HeadReport:
     pairs: Sequence[Pair] = ()
     classes: Sequence[ClassRow] = ()
     per_label: Sequence[dict[str, Any]] = ()
-    thresholds: Sequence[Figure] = ()
+    thresholds: Sequence[ThresholdFigures] = ()
     operating_points: Sequence[str] = ()
     mistakes: Sequence[Picture] = field(default=(), repr=False)
     explained: str = ""
@@ -84,7 +84,8 @@ class HeadReport:
     def figures(self) -> list[Figure]:
         """The figures of the head, in the order in which they are shown."""
         single = (self.reliability, self.confusion, self.numbers)
-        return [*(figure for figure in single if figure is not None), *self.thresholds]
+        of_classes = [f for each in self.thresholds for f in (each.precision_recall, each.roc)]
+        return [*(figure for figure in single if figure is not None), *of_classes]
 
 
 def head_report(
@@ -148,8 +149,8 @@ def head_report(
         matter = [c for c in classes if c in shown_as] or list(points) or _hardest_class(metrics)
         curves = {label: class_curve(head, answers, targets, label) for label in matter}
         found["thresholds"] = [
-            threshold_figure(
-                f"thresholds-{name}-{head.class_names.index(label)}",
+            threshold_figures(
+                f"{name}-{head.class_names.index(label)}",
                 shown_as[label],
                 curve,
                 points.get(label),

@@ -1,7 +1,7 @@
-"""What each threshold of a class gives: its precision-recall and ROC curves beside each other."""
+"""What each threshold of a class gives: its precision-recall and its ROC curve."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from tfft.metrics.threshold_curves import ThresholdCurve
 from tfft.reports.drawing import Axes, Drawing, Figure, Scale
 from tfft.reports.names import percent
 
-_PANEL, _SIDE, _LEFT, _TOP = 430, 320, 62, 54
-_HEIGHT = _TOP + _SIDE + 50
+_SIDE, _LEFT, _RIGHT, _TOP = 320, 62, 48, 54
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_AXES = Axes(Scale(0, 1, _LEFT, _LEFT + _SIDE), Scale(0, 1, _TOP + _SIDE, _TOP))
 # Points of a curve that are nearer than this cannot be told apart, in pixels.
 _NEAR = 0.5
 # Precision at which the recall is told of a class without an operating point.
@@ -20,84 +20,101 @@ _SPOKEN = 0.95
 _Points = Sequence[tuple[float, float]]
 
 
-def threshold_figure(
+class ThresholdFigures(NamedTuple):
+    """The curves of a class against all others.
+
+    Attributes:
+        label: Name of the class as it is shown.
+        precision_recall: Precision against recall.
+        roc: Recall against the false positive rate.
+    """
+
+    label: str
+    precision_recall: Figure
+    roc: Figure
+
+
+def threshold_figures(
     name: str, label: str, curve: ThresholdCurve, point: Mapping[str, Any] | None
-) -> Figure:
+) -> ThresholdFigures:
     """Draws the curves of a class against all others.
 
     Between two probabilities, precision is drawn as average precision counts it, in steps, and the
     ROC curve as its area is, as a straight line.
 
     Args:
-        name: Name of the figure's file.
+        name: What names of the figures' files end with.
         label: Name of the class as it is shown.
         curve: Its curve, over images of it and of others.
         point: Its entry in ``operating_points`` of the metrics, which is marked; None: it has none.
     """
-    recall, precision = curve.recall, curve.precision
-    false_positive_rate = curve.false_positive_rate
-    examples = curve.positives + curve.negatives
-    drawing = Drawing(2 * _PANEL, _HEIGHT)
-    common = curve.positives / examples
+    recall, positives = curve.recall, curve.positives
+    examples = positives + curve.negatives
     steps = [
         corner
-        for before, after, height in zip([0.0, *recall[:-1]], recall, precision, strict=True)
+        for before, after, height in zip([0.0, *recall[:-1]], recall, curve.precision, strict=True)
         for corner in ((float(before), float(height)), (float(after), float(height)))
     ]
-    _panel(
-        drawing,
-        0,
+    rates = curve.false_positive_rate.tolist()
+    straight = [(0.0, 0.0), *zip(rates, recall.tolist(), strict=True)]
+    marks, spoken = _marks(curve, point)
+    precision_recall = _figure(
+        f"precision-recall-{name}",
+        f"Precision and recall of {label}",
+        f"Precision against recall over all thresholds: of {examples:,} images {positives:,} are "
+        f"of {label}, which is the precision of chance (dashed). {spoken}",
         (f"average precision {curve.average_precision:.3f}", "recall", "precision"),
-        steps,
-        ((0.0, common), (1.0, common)),
+        (steps, ((0.0, positives / examples), (1.0, positives / examples)), marks[:1]),
     )
-    straight = [(0.0, 0.0), *zip(false_positive_rate.tolist(), recall.tolist(), strict=True)]
-    _panel(
-        drawing,
-        _PANEL,
+    roc = _figure(
+        f"roc-{name}",
+        f"ROC curve of {label}",
+        f"Recall against the share of the {curve.negatives:,} other images that are said to be of "
+        f"{label} (false positive rate), over all thresholds. Dashed: chance.",
         (f"AUC {curve.auc:.3f}", "false positive rate", "recall (true positive rate)"),
-        straight,
-        ((0.0, 0.0), (1.0, 1.0)),
+        (straight, ((0.0, 0.0), (1.0, 1.0)), marks[1:]),
     )
-    spoken = [
-        f"Of {examples:,} images {curve.positives:,} are of {label}. Left: precision against "
-        "recall over all thresholds; right: recall against the false positive rate. Dashed: what "
-        "chance gives."
-    ]
+    return ThresholdFigures(label, precision_recall, roc)
+
+
+def _marks(
+    curve: ThresholdCurve, point: Mapping[str, Any] | None
+) -> tuple[list[tuple[float, float, str]], str]:
+    """Returns where the operating point is in both diagrams, with its words, and a sentence."""
     if point is not None and point["precision"] is not None:
+        above = f"above {percent(point['threshold'])}"
         false_alarms = point["said"] - round(point["precision"] * point["said"])
-        tip = f"above {percent(point['threshold'])}: the operating point"
-        marks = (
-            (0, point["recall"], point["precision"]),
-            (_PANEL, false_alarms / curve.negatives, point["recall"]),
-        )
-        for x0, x, y in marks:
-            axes = _axes(x0)
-            drawing.dot(axes.x(x), axes.y(y), 6, "dot s1", tip)
-        spoken.append(f"The dot is the operating point, above {percent(point['threshold'])}.")
-    elif (position := curve.reaching("precision", _SPOKEN)) is not None:
-        spoken.append(
-            f"With a precision of at least {_SPOKEN:g} the recall is at most "
-            f"{percent(float(recall[position]))}."
-        )
-    return drawing.figure(name, f"Thresholds of {label}", " ".join(spoken))
+        tip = f"{above}: precision {percent(point['precision'])}, recall {percent(point['recall'])}"
+        marks = [
+            (point["recall"], point["precision"], tip),
+            (false_alarms / curve.negatives, point["recall"], tip),
+        ]
+        return marks, f"The dot is the operating point, {above}."
+    position = curve.reaching("precision", _SPOKEN)
+    if position is None:
+        return [], f"No threshold has a precision of {_SPOKEN:g}."
+    recall = percent(float(curve.recall[position]))
+    return [], f"With a precision of at least {_SPOKEN:g} the recall is at most {recall}."
 
 
-def _axes(x0: float) -> Axes:
-    x = Scale(0, 1, x0 + _LEFT, x0 + _LEFT + _SIDE)
-    return Axes(x, Scale(0, 1, _TOP + _SIDE, _TOP))
-
-
-def _panel(
-    drawing: Drawing, x0: float, names: tuple[str, str, str], curve: _Points, chance: _Points
-) -> None:
-    """Draws one diagram, with its title and the names of its axes."""
-    axes, (title, x_name, y_name) = _axes(x0), names
-    drawing.text(axes.x.start, 20, title, "label strong")
-    axes.draw(drawing, _TICKS, _TICKS, x_name, y_name)
-    drawing.polyline([(axes.x(x), axes.y(y)) for x, y in chance], "curve diagonal")
-    placed = np.array([(axes.x(x), axes.y(y)) for x, y in curve])
+def _figure(
+    name: str,
+    title: str,
+    description: str,
+    names: tuple[str, str, str],
+    drawn: tuple[_Points, _Points, Sequence[tuple[float, float, str]]],
+) -> Figure:
+    """Draws one diagram: a curve, what chance gives, and marks with their words."""
+    drawing = Drawing(_LEFT + _SIDE + _RIGHT, _TOP + _SIDE + 50)
+    (heading, x_name, y_name), (curve, chance, marks) = names, drawn
+    drawing.text(_LEFT, 20, heading, "label strong")
+    _AXES.draw(drawing, _TICKS, _TICKS, x_name, y_name)
+    drawing.polyline([(_AXES.x(x), _AXES.y(y)) for x, y in chance], "curve diagonal")
+    placed = np.array([(_AXES.x(x), _AXES.y(y)) for x, y in curve])
     drawing.polyline(_thinned(placed), "curve s0")
+    for x, y, tip in marks:
+        drawing.dot(_AXES.x(x), _AXES.y(y), 6, "dot s1", tip)
+    return drawing.figure(name, title, description)
 
 
 def _thinned(points: np.ndarray) -> list[tuple[float, float]]:
