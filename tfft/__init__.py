@@ -16,7 +16,7 @@ from tfft.interface.images import (
     undo_labels,
 )
 from tfft.interface.models import benchmark, calibrate, evaluate, export, load_predictor, report
-from tfft.interface.serving import publish, serve_check
+from tfft.interface.serving import publish, roll_back, serve_check
 from tfft.interface.sheet import show_data
 from tfft.interface.studies import advise, compare, compare_models, tune
 from tfft.interface.training import find_learning_rate, plan, resume, train
@@ -50,6 +50,7 @@ __all__ = [
     "rank",
     "report",
     "resume",
+    "roll_back",
     "serve_check",
     "show_data",
     "split_data",

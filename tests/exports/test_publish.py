@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 from tfft.errors import ModelFileError, TfftError, UsageError
-from tfft.exports.serving.publish import publish
+from tfft.exports.serving.publish import publish, roll_back
+from tfft.exports.sums import write_sums
 from tfft.runtime.load import load_predictor
 
 # Reports each version that it sees first in a listing, with its files and their sizes, until told
@@ -41,16 +43,19 @@ from tfft import publish
 publish(sys.argv[1], sys.argv[2])
 assert "tensorflow" not in sys.modules
 """
-# Publishes again and again, killed at its first touch of the file system, then at its second, and
-# so on, until one gets to its end; prints how many were killed.
+# Publishes again and again, each time another content, killed at its first touch of the file
+# system, then at its second, and so on, until one gets to its end; prints how many were killed.
 _KILLED_AT_EACH_STEP = """
 import os, signal, sys
 from pathlib import Path
 from tfft.exports.serving.publish import publish
+from tfft.exports.sums import write_sums
 model, base = map(Path, sys.argv[1:])
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "shutil.copyfile")
 def killed_at(step):
     touched = 0
+    (model / "assets.extra" / "checks.json").write_text(f"{step:06}")
+    write_sums(model)
     def hook(event, _):
         nonlocal touched
         if event in TOUCHES:
@@ -81,6 +86,13 @@ def _names(directory: Path) -> list[str]:
     return sorted(child.name for child in directory.iterdir())
 
 
+def _with_other_content(saved_model: Path, content: str) -> Path:
+    """Makes another export of a SavedModel: another file of the same size, and its sums."""
+    (saved_model / "assets.extra" / "checks.json").write_text(content)
+    write_sums(saved_model)
+    return saved_model
+
+
 @pytest.fixture
 def saved_model(exported, tmp_path) -> Path:
     """A copy of an export that a test may change."""
@@ -106,11 +118,11 @@ def test_what_is_published_is_the_export(exported, small_keras, pictures, tmp_pa
 def test_the_newest_export_becomes_the_newest_version(saved_model, tmp_path):
     base = tmp_path / "colours"
     assert publish(saved_model.parent, base).version == 1
-    assert publish(saved_model.parent, base).version == 2
+    assert publish(_with_other_content(saved_model, "second").parent, base).version == 2
     third = saved_model.rename(saved_model.with_name("7"))
-    assert publish(third, base).version == 7
+    assert publish(_with_other_content(third, "third"), base).version == 7
     assert publish(third, base, version=3).version == 3
-    assert publish(third, base).version == 8
+    assert publish(_with_other_content(third, "fourth"), base).version == 8
     with pytest.raises(UsageError, match=r"never replaced.*Received: 3"):
         publish(third, base, version=3)
 
@@ -133,6 +145,7 @@ def test_what_is_no_saved_model_is_refused(small_run, tmp_path):
 def test_nothing_but_its_own_files_is_published(saved_model, tmp_path):
     (tmp_path / "secret").write_text("secret")
     (saved_model / "variables" / "same").symlink_to("variables.index")
+    write_sums(saved_model)
     (saved_model / "odd").symlink_to(tmp_path / "secret")
     with pytest.raises(ModelFileError, match="has a link that leads outside of it: odd"):
         publish(saved_model, tmp_path / "base")
@@ -159,12 +172,12 @@ def test_a_publish_that_fails_leaves_nothing_behind(saved_model, tmp_path, monke
 
     monkeypatch.setattr("shutil.copyfile", fail)
     with pytest.raises(TfftError, match="cannot write"):
-        publish(saved_model, base)
+        publish(_with_other_content(saved_model, "other"), base)
     assert _names(base) == [".tfft-publish-lock", "1"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("publishes", [50, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize("publishes", [12, pytest.param(200, marks=pytest.mark.full)])
 def test_a_polling_reader_never_sees_half_a_version(saved_model, tmp_path, publishes: int):
     base = tmp_path / "colours"
     base.mkdir()
@@ -173,21 +186,26 @@ def test_a_polling_reader_never_sees_half_a_version(saved_model, tmp_path, publi
     )
     assert reader.stdout is not None
     assert reader.stdout.readline() == "polling\n"
-    for _ in range(publishes):
-        publish(saved_model, base)
+    first = Path(shutil.copytree(saved_model, tmp_path / "first"))
+    second = _with_other_content(saved_model, "{}")
+    for step in range(publishes):
+        if step % 4 < 2:
+            publish((first, second)[step % 4], base)
+        else:
+            roll_back(base, to=step - 1)
     (base / "stop").touch()
     report = json.loads(reader.communicate(timeout=60)[0])
     assert sorted(report["seen"], key=int) == [str(n) for n in range(1, publishes + 1)]
     assert report["polls"] > publishes
-    expected = _sizes(saved_model)
-    halves = {number for number, files in report["seen"].items() if files != expected}
+    whole = [_sizes(first), _sizes(second)]
+    halves = {number for number, files in report["seen"].items() if files not in whole}
     assert halves == set()
 
 
 @pytest.mark.slow
 def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path):
     base = tmp_path / "colours"
-    publish(saved_model, base)
+    publish(_with_other_content(saved_model, "000000"), base)
     done = subprocess.run(
         [sys.executable, "-c", _KILLED_AT_EACH_STEP, str(saved_model), str(base)],
         capture_output=True,
@@ -195,7 +213,7 @@ def test_killed_at_each_step_it_leaves_whole_versions_only(saved_model, tmp_path
         timeout=120,
         check=True,
     )
-    assert int(done.stdout) > 3 * len(_sizes(saved_model))  # each is opened twice, and synced
+    assert int(done.stdout) > 3 * len(_sizes(saved_model))  # each is opened often, and synced
     versions = [name for name in _names(base) if name.isdecimal()]
     assert len(versions) > 2  # the last, and those that were killed after they were renamed
     for name in versions:
@@ -211,6 +229,7 @@ def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_
     publish(saved_model, base)
     old = _sizes(base / "1")
     (saved_model / "assets.extra" / "large").write_bytes(bytes(64 << 20))
+    write_sums(saved_model)
     publisher = _publish_in_a_process(saved_model, base)
     started = time.monotonic()
     while not list(base.glob(".tfft-publish-*/assets.extra/large")):
@@ -230,6 +249,10 @@ def test_killed_while_it_copies_the_old_version_stays_whole_and_the_next_cleans_
 @pytest.mark.slow
 def test_publishers_wait_for_each_other(saved_model, tmp_path):
     base = tmp_path / "colours"
-    publishers = [_publish_in_a_process(saved_model, base) for _ in range(3)]
+    sources = [Path(shutil.copytree(saved_model, tmp_path / str(n) / "1")) for n in range(3)]
+    publishers = [
+        _publish_in_a_process(_with_other_content(source, str(number)), base)
+        for number, source in enumerate(sources)
+    ]
     assert [publisher.wait(timeout=60) for publisher in publishers] == [0, 0, 0]
     assert _names(base) == [".tfft-publish-lock", "1", "2", "3"]

@@ -15,14 +15,14 @@ import tfft
 # What trains often, waits for a clock, or does with a backbone all that can be done.
 SLOW = (
     *("advise", "benchmark", "check_backbone", "compare", "rank", "serve_check", "tune"),
-    *("cache_entries", "export", "find_learning_rate", "probe", "publish"),
+    *("cache_entries", "export", "find_learning_rate", "probe", "publish", "roll_back"),
 )
 # What an example finds there must have been made by another one; photos are there.
 NEEDS = {
     **dict.fromkeys(("resume", "evaluate", "calibrate", "export", "report", "probe"), "train"),
     "embed": "train",
     **dict.fromkeys(("load_predictor", "rank", "cache_entries", "compare_models"), "train"),
-    **dict.fromkeys(("benchmark", "publish", "serve_check"), "export"),
+    **dict.fromkeys(("benchmark", "publish", "roll_back", "serve_check"), "export"),
 }
 SHOWN_URL = "http://localhost:8501/v1/models/classifier"
 FUNCTIONS = [name for name in tfft.__all__ if name != "__version__"]

@@ -227,6 +227,11 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
         "<Published /models/a/1, from s/a/1>",
         "/models/a/1, from s/a/1",
     ),
+    "published already": (
+        Published("s/a/1", "/models/a/1", 1, already_live=True),
+        "<Published /models/a/1 is s/a/1 already: nothing to do>",
+        "/models/a/1 is s/a/1 already: nothing to do",
+    ),
     "serve check": (
         ServeCheck(
             "http://h/v1/models/a",

@@ -26,6 +26,7 @@ from tfft.exports.parity import (
 from tfft.exports.saved_model import read_labels, write_saved_model
 from tfft.exports.serving.bundle import write_bundle
 from tfft.exports.serving.warm_up import write_warm_up
+from tfft.exports.sums import write_sums
 from tfft.exports.tflite.family import TfliteFamily, export_tflite
 from tfft.exports.versions import claimed_version, saved_versions
 from tfft.runs.exports import record_export
@@ -245,6 +246,7 @@ def _export_saved_model(
                 task.advance(1)
             said = {what: check.to_json() for what, check in checks.items()}
             CHECKS.write(temporary / "assets.extra" / "checks.json", said)
+            write_sums(temporary)
     finally:
         task.close()
     return checks

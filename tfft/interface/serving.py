@@ -29,7 +29,8 @@ def publish(
 ) -> "Published":
     """Copies a SavedModel to the directory that a server polls.
 
-    The server sees the whole version or none of it, whenever this process ends.
+    The server sees the whole version or none of it, whenever this process ends. The sums of the
+    export are verified before and after; what the highest version has already is not copied again.
 
     Args:
         model: A SavedModel's directory, or the directory of its versions (the newest is taken).
@@ -46,7 +47,7 @@ def publish(
         ModelFileError: `model` is not a SavedModel that tfft wrote, or has operations that are not
             allowed.
         UsageError: The version is there already.
-        TfftError: The disk is full, or `base_path` cannot be written to.
+        TfftError: `model` is damaged; the disk is full, or `base_path` cannot be written to.
 
     Example:
         >>> import tfft
@@ -59,6 +60,46 @@ def publish(
         return publishing.publish(
             expanded(model), expanded(base_path), version=version, progress=progress
         )
+
+
+def roll_back(
+    base_path: str | Path,
+    *,
+    to: int | None = None,
+    allow_ops: Sequence[str] = (),
+    progress: Progress = NOTEBOOK,
+) -> "Published":
+    """Puts what a server served earlier in place once more, under a new, highest number.
+
+    Args:
+        base_path: Directory that the server polls.
+        to: The version whose content is wanted; default: the highest from before the content of
+            today's highest first came, so that a second call goes back further.
+        allow_ops: As for `load_predictor`; default: none.
+        progress: Where the work is reported; default: in a notebook, if in one.
+
+    Returns:
+        Where the new version lies, its number, and the version that it is a copy of.
+
+    Raises:
+        ModelFileError: The earlier version has operations that are not allowed.
+        UsageError: There is no such version, or no earlier one.
+        TfftError: The earlier version is damaged; the disk is full, or `base_path` cannot be
+            written to.
+
+    Example:
+        >>> import tfft
+        >>> tfft.publish("saved_models/classifier", "served/pets").version
+        1
+        >>> tfft.publish("saved_models/classifier", "served/pets").already_live
+        True
+        >>> tfft.roll_back("served/pets", to=1)
+        <Published served/pets/1 is served/pets/1 already: nothing to do>
+    """
+    from tfft.exports.serving import publish as publishing
+
+    with also_allowing(allow_ops):
+        return publishing.roll_back(expanded(base_path), to=to, progress=progress)
 
 
 def serve_check(

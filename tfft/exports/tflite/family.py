@@ -14,6 +14,7 @@ from tfft.config.recipe import TfliteConfig
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
 from tfft.exports.parity import OTHER_DECODER, Comparison, Reference, spread_over_classes
+from tfft.exports.sums import write_sums
 from tfft.exports.tflite.accuracy import accuracy_drop, require_accuracy
 from tfft.exports.tflite.build import float32_content, read_labels, write_tflite
 from tfft.exports.tflite.int8_search import Calibration, find_int8
@@ -110,6 +111,7 @@ def export_tflite(
                     for file in passed:
                         shutil.copyfile(file, temporary / file.name)
                     CHECKS.write(temporary / "checks.json", family.checks)
+                    write_sums(temporary)
     finally:
         task.close()
     return family
