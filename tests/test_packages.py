@@ -72,7 +72,7 @@ def test_an_sdist_holds_all_that_is_needed_to_work_on_it(unpacked: Path):
         "tfft", "tests", "docs", "benchmarks", "configs", suffixes=(".py", ".yaml")
     )
     assert sources > {"tfft/__init__.py", "configs/classifier.yaml", "docs/generate_cli.py"}
-    pages = files_below("docs", suffixes=(".md", ".png", ".svg"))
+    pages = files_below("docs", "examples", suffixes=(".md", ".png", ".svg", ".ipynb"))
     assert [name for name in sorted(sources | pages) if not (unpacked / name).is_file()] == []
 
 

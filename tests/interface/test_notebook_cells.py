@@ -63,7 +63,7 @@ def test_names_of_classes_and_files_are_no_markup():
 def test_a_run_has_a_table_for_each_head_what_its_epochs_show_and_what_comes_next():
     run = cast(Run, RESULTS["run"][0])
     html = replace(run, metrics={"breed": METRICS["label"], "age": {"mae": 2.5}})._repr_html_()
-    assert [name for name in texts(html, "th") if name in ("breed", "age")] == ["breed", "age"]
+    assert texts(html, "th") == ["breed", "value", "95 % interval", "age", "value"]
     assert texts(html, "p")[1:] == ["The loss rises.", "next: tfft.resume('runs/none')"]
 
 

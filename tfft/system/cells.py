@@ -59,16 +59,16 @@ def metrics_html(
     """
     names = {name: name for name in metrics if name != "examples"} if names is None else names
     shown = {n: text for n, text in names.items() if isinstance(metrics.get(n), int | float)}
+    columns: dict[str, Sequence[object]] = {
+        title: list(shown.values()),
+        "value": [float(metrics[name]) for name in shown],
+    }
     intervals = [metrics.get(f"{name}_interval") for name in shown]
-    return table_html(
-        {
-            title: list(shown.values()),
-            "value": [float(metrics[name]) for name in shown],
-            "95 % interval": [
-                "" if each is None else f"{each[0]:.4f} to {each[1]:.4f}" for each in intervals
-            ],
-        }
-    )
+    if any(intervals):
+        columns["95 % interval"] = [
+            f"{each[0]:.4f} to {each[1]:.4f}" if each else "" for each in intervals
+        ]
+    return table_html(columns)
 
 
 def text_html(text: str) -> str:
