@@ -180,7 +180,8 @@ def test_boxes_of_a_training_epoch_are_on_its_own_views(index: ImageIndex):
         epochs=range(3, 4),
     )
     for image, box in zip(batch["inputs"].numpy(), batch["targets"]["box"].numpy(), strict=True):
-        if np.isfinite(box).all():
+        # A sliver at the rim that resizing wipes out has a box all the same.
+        if np.isfinite(box).all() and np.min((box[2:] - box[:2]) * 64) > 1:
             np.testing.assert_allclose(_box_of_pixels(image), box * 64, atol=1.3)
     assert np.isnan(batch["targets"]["box"].numpy()[4]).all()
     ages = batch["targets"]["age"].numpy()[:, 0]
