@@ -74,56 +74,58 @@ def test_images_of_a_run_come_with_their_labels_and_splits(files, small_keras):
         assert found["ids"][found["splits"] == split].tolist() == list(index.ids)
 
 
-def test_a_split_alone_can_be_asked_for(small_run, tmp_path):
-    written = embed(small_run, output=tmp_path / "f.npz", split="test")
-    assert written.images == 12
-    assert set(np.load(written.path)["splits"]) == {"test"}
+@pytest.fixture
+def loaded(small_run, small_keras, monkeypatch) -> Path:
+    """`small_run`, whose model is loaded already."""
+    monkeypatch.setattr(features, "_keras_model", lambda _: small_keras)
+    return small_run
 
 
-def test_images_need_no_labels(small_run, pictures, tmp_path):
+def test_images_need_no_labels(loaded, pictures, tmp_path):
     folder = tmp_path / "unsorted"
     shutil.copytree(pictures / "red", folder / "red")
     for photo in (pictures / "blue").iterdir():
         shutil.copy(photo, folder / photo.name)
-    written = embed(small_run, folder, output=tmp_path / "f.parquet")
+    written = embed(loaded, folder, output=tmp_path / "f.parquet")
     table = parquet.read_table(written.path)
     assert written.columns == ("id", "label")
     assert table["label"].to_pylist() == [None] * 8 + ["red"] * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["", ",label"])
-def test_a_list_may_have_labels_or_not(small_run, pictures, tmp_path, label):
+def test_a_list_may_have_labels_or_not(loaded, pictures, tmp_path, label):
     lines = [
         f"{photo}{label and f',{colour}'}"
         for colour in ("red", "blue")
         for photo in sorted((pictures / colour).iterdir())[:2]
     ]
     (tmp_path / "list.csv").write_text("\n".join([f"path{label}", *lines]))
-    written = embed(small_run, tmp_path / "list.csv", output=tmp_path / "f.npz")
+    written = embed(loaded, tmp_path / "list.csv", output=tmp_path / "f.npz")
     found = np.load(written.path)
     assert ("labels" in found.files) == bool(label)
     assert found["features"].shape == (4, 8)
 
 
-def test_a_file_that_is_no_image_stops_it_or_is_passed_over(small_run, pictures, tmp_path):
+def test_a_file_that_is_no_image_stops_it_or_is_passed_over(loaded, pictures, tmp_path):
     folder = tmp_path / "unsorted"
     shutil.copytree(pictures / "red", folder)
     (folder / "notes.txt").write_text("no image")
     with pytest.raises(DataError, match=r"notes\.txt"):
-        embed(small_run, folder, output=tmp_path / "f.npy")
+        embed(loaded, folder, output=tmp_path / "f.npy")
     skipping = {"data.on_bad_image": "skip"}
-    written = embed(small_run, folder, output=tmp_path / "f.npy", overrides=skipping)
+    written = embed(loaded, folder, output=tmp_path / "f.npy", overrides=skipping)
     assert (written.images, [image.path for image in written.skipped]) == (8, ["notes.txt"])
 
 
-def test_a_folder_without_images_is_named(small_run, tmp_path):
+def test_a_folder_without_images_is_named(loaded, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty has no images in it"):
-        embed(small_run, tmp_path / "empty", output=tmp_path / "f.npy")
+        embed(loaded, tmp_path / "empty", output=tmp_path / "f.npy")
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_what_is_interrupted_leaves_no_file(small_run, tmp_path, monkeypatch, suffix):
+def test_what_is_interrupted_leaves_no_file(loaded, tmp_path, monkeypatch, suffix):
     def interrupted(*_):
         yield np.zeros((8, 8), np.float32)
         raise KeyboardInterrupt
@@ -131,7 +133,7 @@ def test_what_is_interrupted_leaves_no_file(small_run, tmp_path, monkeypatch, su
     monkeypatch.setattr(features, "_features", interrupted)
     (tmp_path / "f.npy").write_bytes(b"from before")
     with pytest.raises(KeyboardInterrupt):
-        embed(small_run, output=tmp_path / f"f.{suffix}")
+        embed(loaded, output=tmp_path / f"f.{suffix}")
     assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
     assert (tmp_path / "f.npy").read_bytes() == b"from before"
 
@@ -147,9 +149,9 @@ def test_what_answers_only_is_refused_by_name(small_run, tmp_path):
             embed(model, output=tmp_path / "f.npy")
 
 
-def test_a_head_that_is_not_there_is_named(small_run, tmp_path):
+def test_a_head_that_is_not_there_is_named(loaded, tmp_path):
     with pytest.raises(UsageError, match=r"Its heads: label\. Did you mean 'label'\?"):
-        embed(small_run, output=tmp_path / "f.npy", head="labels")
+        embed(loaded, output=tmp_path / "f.npy", head="labels")
 
 
 def test_a_head_that_looks_at_positions_has_their_mean_as_its_features():
@@ -172,9 +174,11 @@ def test_a_model_of_others_is_refused():
         feature_model(model, "label")
 
 
+@pytest.mark.slow
 def test_the_command_says_where_they_are(small_run, tmp_path, capsys):
     path = tmp_path / "f.npz"
     assert run(["embed", str(small_run), "--output", str(path), "--split", "test", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said.items() >= {"path": str(path), "images": 12, "features": 8}.items()
     assert said["columns"] == ["id", "label", "split"]
+    assert set(np.load(path)["splits"]) == {"test"}

@@ -67,6 +67,7 @@ def test_columns_of_several_heads_begin_with_their_names(tmp_path):
     assert {"a_label", "b_label", "a_right", "b_right"} < set(row)
 
 
+@pytest.mark.slow
 def test_the_rows_are_what_the_metrics_count(small_run, tmp_path):
     path = tmp_path / "images.csv"
     evaluation = evaluate(small_run, csv=path)
