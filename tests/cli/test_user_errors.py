@@ -58,6 +58,11 @@ def test_an_unknown_backbone_names_the_nearest(tfft):
     assert "ResNet50" in message
 
 
+def test_a_size_that_is_none_says_how_one_is_written(tfft):
+    message = failure(tfft("backbones", "describe", "MobileNet", "--size-px", "192x"), 2)
+    assert "'192x' is not a number of pixels, such as 224, or HEIGHTxWIDTH, such as" in message
+
+
 def test_a_data_directory_that_is_not_there(tfft):
     assert "gone" in failure(tfft("train", "classifier", "--data", "gone", timeout=60), 2)
 
