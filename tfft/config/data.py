@@ -258,10 +258,9 @@ class ImageConfig(Section):
         """Makes one number of two equal ones, and one fault of two members of a union."""
         if value is None:
             return None
-        is_pair = isinstance(value, list | tuple) and len(value) == 2
-        height, width = value if is_pair else (value, value)
-        if all(type(side) is int and 0 < side < BELOW for side in (height, width)):
-            return image_size(height, width)
+        found = tuple(value) if isinstance(value, list | tuple) else (value, value)
+        if len(found) == 2 and all(type(side) is int and 0 < side < BELOW for side in found):
+            return image_size(found[0], found[1])
         raise PydanticCustomError(
             "image_size", "must be a whole number of pixels above 0, or [height, width]"
         )
