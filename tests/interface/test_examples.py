@@ -15,7 +15,15 @@ import tfft
 # What trains often, waits for a clock, or does with a backbone all that can be done.
 SLOW = (
     *("advise", "benchmark", "check_backbone", "compare", "rank", "serve_check", "tune"),
-    *("cache_entries", "export", "find_learning_rate", "probe", "publish", "roll_back"),
+    *(
+        "cache_entries",
+        "export",
+        "find_learning_rate",
+        "probe",
+        "publish",
+        "show_data",
+        "roll_back",
+    ),
 )
 # What an example finds there must have been made by another one; photos are there.
 NEEDS = {
