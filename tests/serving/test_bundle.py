@@ -52,15 +52,9 @@ def test_the_two_newest_versions_have_labels(exported, tmp_path):
         assert sorted(served) == sorted({stable, canary})
 
 
-def test_batching_parameters_are_fields_with_values(bundle):
-    lines = (bundle / "batching_parameters.txt").read_text().splitlines()
-    fields = dict(
-        re.fullmatch(r"(\w+) { value: (\d+) }", line).groups() for line in lines if line[0] != "#"
-    )
-    assert fields["max_batch_size"] == "32"
-    assert set(fields) == {
-        *("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
-    }
+def test_the_container_has_no_tag_that_nobody_looked_up(bundle):
+    (service,) = yaml.safe_load((bundle / "docker-compose.yaml").read_text())["services"].values()
+    assert service["image"] == "tensorflow/serving"
 
 
 def test_the_container_serves_this_model_on_this_machine_only(bundle):

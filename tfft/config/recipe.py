@@ -10,6 +10,9 @@ from tfft.config.model import BackboneConfig, ClassificationHead, HeadsConfig
 from tfft.config.train import TrainConfig
 from tfft.config.tune import TuneConfig
 
+# The most images in a request that the server's configuration of an export lets in.
+MAX_REQUEST_IMAGES = 1024
+
 Precision = Literal["float32", "float16", "dynamic_int8", "int8"]
 
 
@@ -51,8 +54,11 @@ class WarmUpConfig(Section):
     signatures: tuple[Literal["serving_default", "serve_uint8", "serve_bytes"], ...] = Field(
         default=("serving_default", "serve_bytes"), min_length=1
     )
-    batch_sizes: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(
-        default=(1, 32), description="a request of each size; an empty list: no warm-up"
+    batch_sizes: tuple[Annotated[int, Field(ge=1, le=MAX_REQUEST_IMAGES)], ...] = Field(
+        default=(1, 32),
+        description="a request of each size; an empty list: no warm-up. A server that refuses one "
+        "of them does not load the version, so none is larger than its `max_batch_size` "
+        "(`batching_parameters.txt`)",
     )
 
 

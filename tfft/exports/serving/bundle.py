@@ -6,6 +6,7 @@ from string import Template
 
 from tfft.system.tensorflow import tf
 
+from tfft.config.recipe import MAX_REQUEST_IMAGES
 from tfft.images.formats import MAX_PIXELS
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import answer_name, logits_name
@@ -35,7 +36,8 @@ def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
         "stable": newest[0],
         "canary": newest[-1],
         "versions": " ".join(f"versions: {number}" for number in newest),
-        "server_version": ".".join([*tf.__version__.split(".")[:2], "0"]),
+        "tensorflow_version": tf.__version__,
+        "max_request_images": MAX_REQUEST_IMAGES,
         "height": info.pixels.height,
         "width": info.pixels.width,
         "channels": info.pixels.channels,
