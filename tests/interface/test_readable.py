@@ -23,7 +23,7 @@ from tfft.evaluation.evaluate import Evaluation
 from tfft.evaluation.features import FeatureFile
 from tfft.exports.export import Export
 from tfft.exports.serving.publish import Published
-from tfft.exports.serving.serve_check import ServeCheck
+from tfft.exports.serving.serve_check import Live, ServeCheck
 from tfft.images.spec import PixelSpec
 from tfft.metrics.compared import ComparedHead
 from tfft.metrics.intervals import Interval
@@ -239,9 +239,11 @@ RESULTS: dict[str, tuple[Readable, str, str]] = {
             256,
             0.001,
             {"serve_bytes": {"label": {"largest_difference": 0.1, "top1_agreement": 0.9}}},
+            Live(4, 3, "dogs-2", "0123456789abcdef", "2026-01-01T00:00:00+00:00"),
         ),
         "<ServeCheck http://h/v1/models/a does NOT answer as runs/a, 256 images>",
         "http://h/v1/models/a does NOT answer as runs/a, 256 images\n"
+        "  version 4: export 3 of run dogs-2, weights 0123456789ab\n"
         "  serve_bytes, head label: largest difference 0.1\n"
         "  allowed: 0.001",
     ),

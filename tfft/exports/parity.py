@@ -148,11 +148,7 @@ class Reference:
     ) -> "Comparison":
         """Returns the answers of both without judging them; arguments as for `compare`."""
         boxes = None if from_bytes else self.images.boxes
-        kind = (rounded, from_bytes)
-        if kind not in self._expected:
-            answer = partial(self._answer, rounded)
-            self._expected[kind] = answers_in_batches(self.images, answer, boxes)
-        expected = self._expected[kind]
+        expected = self.expected(rounded=rounded, from_bytes=from_bytes)
         actual = answers_in_batches(self.images, predictor.answers_from_bytes, boxes)
         checks = {}
         for name, head in self.original.info.heads.items():
@@ -173,6 +169,15 @@ class Reference:
             self.targets,
             ParityCheck(len(self.images), _finite(worst), checks),
         )
+
+    def expected(self, *, rounded: bool = False, from_bytes: bool = False) -> Outputs:
+        """Returns the answers of the Keras model by head, computed once; as for `compare`."""
+        kind = (rounded, from_bytes)
+        if kind not in self._expected:
+            boxes = None if from_bytes else self.images.boxes
+            answer = partial(self._answer, rounded)
+            self._expected[kind] = answers_in_batches(self.images, answer, boxes)
+        return self._expected[kind]
 
     def _answer(self, rounded: bool, encoded: Sequence[bytes], boxes: np.ndarray | None) -> Outputs:
         pixels = self.original.pixels(encoded, boxes)

@@ -19,6 +19,8 @@ PLACES = ("path", "data_dir", "archives", "split_like", "labels")
 
 
 _KINDS = ("classification", "multi_label", "regression", "box")
+# What exports say beside what their run says: which of them they are.
+_OF_EXPORT = ("export_version", "run", "weights_sha256")
 # What an operating point may be chosen for.
 Goal = Literal["precision", "recall"]
 GOALS: tuple[Goal, ...] = get_args(Goal)
@@ -113,6 +115,11 @@ class ModelInfo:
         created: Time of writing, ISO 8601, UTC.
         splits: File with the split of each image of the data, where one lies beside the
             description; not a part of it.
+        export_version: Number of the export; None in runs, and in exports of older versions.
+        run: Name of the directory of the run that was exported, without the path to it; None where
+            `export_version` is.
+        weights_sha256: Digest of the values of the Keras model that was exported, the same in all
+            its exports and forms (`tfft.exports.identity`); None where `export_version` is.
 
     Raises:
         ValueError: A head's name is not one that a recipe may give.
@@ -127,6 +134,9 @@ class ModelInfo:
     tfft_version: str
     created: str
     splits: Path | None = field(default=None, compare=False)
+    export_version: int | None = None
+    run: str | None = None
+    weights_sha256: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.heads:
@@ -138,6 +148,9 @@ class ModelInfo:
         kind = next(kind for kind, spec in _INPUTS.items() if isinstance(self.input, spec))
         described = asdict(self) | {"input": {"kind": kind, **self.input.to_json()}}
         del described["splits"]
+        for key in _OF_EXPORT:
+            if described[key] is None:
+                del described[key]
         return MODEL.stamped(described)
 
     def to_export_json(self) -> dict[str, Any]:

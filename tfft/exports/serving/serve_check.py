@@ -12,11 +12,46 @@ from tfft.evaluation.data import evaluation_images
 from tfft.exports.parity import agreement, answers_in_batches, spread_over_classes
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
+from tfft.runtime.served.predictor import ServedPredictor
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
 # Image files, which the server decodes, and pixels, which Pillow decodes here.
 CHECKED_SIGNATURES = ("serve_bytes", "serving_default")
+# Of a digest, in a line for people.
+_SHOWN_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a server answers from, as far as it says so.
+
+    Attributes:
+        version: Number that the server gives to it.
+        export_version: Number of the export, as the model describes itself; another one than
+            `version` where it was published under a number of its own, or put back.
+        run: Name of the run that was exported.
+        weights_sha256: Digest of its weights.
+        created: When the model was made, ISO 8601, UTC.
+    """
+
+    version: int | None
+    export_version: int | None
+    run: str | None
+    weights_sha256: str | None
+    created: str
+
+    def text(self) -> str:
+        """Returns it as a person reads it."""
+        version = f"version {self.version}"
+        if self.version is None:
+            version = "a version that the server does not name"
+        if self.export_version is None or self.run is None or self.weights_sha256 is None:
+            return f"{version}: a model that was made {self.created}"
+        return (
+            f"{version}: export {self.export_version} of run {self.run}, weights "
+            f"{self.weights_sha256[:_SHOWN_DIGITS]}"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,6 +65,7 @@ class ServeCheck(Readable):
         tolerance: Largest difference that is allowed.
         signatures: By signature and head, how well the answers agree, as
             `tfft.exports.parity.agreement` gives it.
+        live: What the server answers from.
     """
 
     model: str
@@ -37,6 +73,7 @@ class ServeCheck(Readable):
     images: int
     tolerance: float
     signatures: dict[str, dict[str, dict[str, float | None]]]
+    live: Live
 
     def lines(self) -> list[str]:
         differences = [
@@ -48,6 +85,7 @@ class ServeCheck(Readable):
         return [
             f"{self.model} {'answers' if agrees else 'does NOT answer'} as {self.against}, "
             f"{counted(self.images, 'image')}",
+            self.live.text(),
             *(
                 f"{what}: largest difference {'no number' if d is None else f'{d:.2g}'}"
                 for what, d in differences
@@ -135,7 +173,20 @@ def serve_check(
             name: agreement(head, actual[name], expected[name])
             for name, head in reference.info.heads.items()
         }
-    return ServeCheck(model, str(against), len(index), tolerance, agreements)
+    return ServeCheck(
+        model, str(against), len(index), tolerance, agreements, _live(next(iter(served.values())))
+    )
+
+
+def _live(predictor: Predictor) -> Live:
+    info, is_served = predictor.info, isinstance(predictor, ServedPredictor)
+    return Live(
+        version=predictor.answering_version() if is_served else None,
+        export_version=info.export_version,
+        run=info.run,
+        weights_sha256=info.weights_sha256,
+        created=info.created,
+    )
 
 
 def _answers(

@@ -13,8 +13,9 @@ import numpy as np
 from tfft.config.recipe import TfliteConfig
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
+from tfft.exports.card import Facts
+from tfft.exports.documents import tflite_use, write_documents
 from tfft.exports.parity import OTHER_DECODER, Comparison, Reference, spread_over_classes
-from tfft.exports.sums import write_sums
 from tfft.exports.tflite.accuracy import accuracy_drop, require_accuracy
 from tfft.exports.tflite.build import float32_content, read_labels, write_tflite
 from tfft.exports.tflite.int8_search import Calibration, find_int8
@@ -58,6 +59,7 @@ class TfliteFamily:
 def export_tflite(
     original: KerasPredictor,
     reference: Reference,
+    facts: Facts,
     training: ImageIndex,
     directory: Path,
     name: str,
@@ -72,6 +74,7 @@ def export_tflite(
     Args:
         original: The Keras model.
         reference: Evaluation images and the Keras model's answers.
+        facts: What the card beside the files says.
         training: Images that calibration images are taken from.
         directory: Directory of the version; it must not exist, and is not made if no file passes.
         name: Name of the export.
@@ -81,8 +84,8 @@ def export_tflite(
     family = TfliteFamily()
     task = progress.start("TFLite", 2 * len(config.precisions) + 1, "steps")
     try:
-        content = float32_content(original.model, original.info, config.batch_size)
-        maker = _Maker(content, original.info, reference, training, config, directory.name)
+        content = float32_content(original.model, facts.info, config.batch_size)
+        maker = _Maker(content, facts.info, reference, training, config, directory.name)
         task.advance(1)
         with explained_os_errors(directory), tempfile.TemporaryDirectory() as scratch:
             passed = []
@@ -111,7 +114,9 @@ def export_tflite(
                     for file in passed:
                         shutil.copyfile(file, temporary / file.name)
                     CHECKS.write(temporary / "checks.json", family.checks)
-                    write_sums(temporary)
+                    in_place = {k: c for k, c in family.checks.items() if c["in_place"]}
+                    use = tflite_use([file.name for file in passed])
+                    write_documents(temporary, facts, in_place, use)
     finally:
         task.close()
     return family

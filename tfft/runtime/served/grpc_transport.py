@@ -57,6 +57,7 @@ class GrpcTransport:
         if _is_this_machine(address.host):
             options.append(("grpc.enable_http_proxy", 0))
         self._stub = PredictionServiceStub(grpc.insecure_channel(address.host, options))
+        self._answered_from: int | None = None
 
     def predict(
         self, signature: str, inputs: Inputs, outputs: Sequence[str], answer_bytes: int
@@ -74,7 +75,13 @@ class GrpcTransport:
         missing = set(outputs) - set(response.outputs)
         if missing:
             raise ServerError(f"{self._address.url} left out the outputs {', '.join(missing)}")
+        spec = response.model_spec
+        self._answered_from = spec.version.value if spec.HasField("version") else None
         return {name: self._array(name, response.outputs[name], answer_bytes) for name in outputs}
+
+    def answering_version(self) -> int | None:
+        """Returns the version that the last answer named as its own."""
+        return self._answered_from
 
     def _call(self, request: PredictRequest, seconds: float) -> PredictResponse:
         url = self._address.url

@@ -64,6 +64,14 @@ class ServedPredictor(ReadablePredictor):
         self._transport = _transport(parse_address(url), timeout_s)
         self.info = _described(self._transport, url, info)
 
+    def answering_version(self) -> int | None:
+        """Returns the number of the version that the server answers from; None if not known.
+
+        Raises:
+            ServerError: The server cannot be reached, or did not answer in time.
+        """
+        return self._transport.answering_version()
+
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         return encoded_batch_to_pixels(encoded, self.info.pixels, boxes)
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from tfft.runtime.served.transport import (
 
 _TRANSIENT_STATUS = {429, 502, 503, 504}
 _CONNECT_TIMEOUT_S = 10.0
+# Versions are numbers of 64 bits, written as text.
+_A_VERSION = re.compile(r"[0-9]{1,19}")
 # A page with an error may be longer than the answer.
 _ERROR_BYTES = 1 << 16
 
@@ -37,7 +40,7 @@ class RestTransport:
 
     def __init__(self, address: ServedAddress, timeout_s: float) -> None:
         self._url = address.url
-        self._predict_url = f"{address.rest_url}:predict"
+        self._model_url = address.rest_url
         self._retries = Retries(address.url, timeout_s)
         self._pool = urllib3.PoolManager(retries=False)
 
@@ -52,17 +55,37 @@ class RestTransport:
                 columns[name] = [{"b64": base64.b64encode(v).decode("ascii")} for v in values]
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
         most = answer_bytes + _ERROR_BYTES
-        answered = self._retries(
-            lambda seconds: within(seconds, lambda: self._post(body, most, seconds))
-        )
+        answered = self._asked("POST", f"{self._model_url}:predict", body, most)
         return self._outputs(answered, outputs)
 
-    def _post(self, body: bytes, most: int, seconds: float) -> Any:
+    def answering_version(self) -> int | None:
+        """Returns the highest version that is available, which answers a request without a number.
+
+        Source: TensorFlow Serving, RESTful API, model status.
+        """
+        try:
+            said = self._asked("GET", self._model_url, None, _ERROR_BYTES)
+        except (ModelFileError, RefusedError):
+            return None
+        found = said.get("model_version_status") if isinstance(said, Mapping) else None
+        states = (
+            [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
+        )
+        said = [str(each.get("version")) for each in states if each.get("state") == "AVAILABLE"]
+        numbers = [int(text) for text in said if _A_VERSION.fullmatch(text)]
+        return max(numbers, default=None)
+
+    def _asked(self, method: str, url: str, body: bytes | None, most: int) -> Any:
+        return self._retries(
+            lambda seconds: within(seconds, lambda: self._ask(method, url, body, most, seconds))
+        )
+
+    def _ask(self, method: str, url: str, body: bytes | None, most: int, seconds: float) -> Any:
         timeout = urllib3.Timeout(connect=min(_CONNECT_TIMEOUT_S, seconds), read=seconds)
         try:
             response = self._pool.request(
-                "POST",
-                self._predict_url,
+                method,
+                url,
                 body=body,
                 headers={"Content-Type": "application/json"},
                 timeout=timeout,

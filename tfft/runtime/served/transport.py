@@ -66,6 +66,16 @@ class Transport(Protocol):
         """
         ...
 
+    def answering_version(self) -> int | None:
+        """Returns the number of the version that the server answers from; None if it is not known.
+
+        That is the number that the server gives it, which need not be that of its export.
+
+        Raises:
+            ServerError: The server cannot be reached, or did not answer in time.
+        """
+        ...
+
 
 class Retries:
     """Repeats a request that failed for a passing reason, with growing pauses, for a limited time.
