@@ -89,7 +89,7 @@ def test_boxes_are_cut_by_the_client(url, small_keras, encoded):
     actual = load_predictor(url).answers_from_bytes(encoded[:2], boxes)["label"]
     cut = small_keras.answers_from_bytes(encoded[:2], boxes)["label"]
     np.testing.assert_allclose(actual, cut, atol=1e-3)
-    with pytest.raises(DataError, match="--signature serving_default"):
+    with pytest.raises(DataError, match="--signature serve_float32"):
         load_predictor(url, signature="serve_bytes").answers_from_bytes(encoded[:2], boxes)
 
 

@@ -84,6 +84,11 @@ class ExportConfig(Section):
         default="float32",
         description="how a SavedModel stores kernels; it computes in float32 whatever they are",
     )
+    default_signature: Literal["serve_float32", "serve_uint8", "serve_bytes"] = Field(
+        default="serve_float32",
+        description="what `serving_default` is, which callers get who name no signature: pixels as "
+        "float32 or uint8, or image files. Where it is not float32, `serve_float32` takes these",
+    )
     warm_up: WarmUpConfig = Field(
         default=WarmUpConfig(), description="what TF Serving runs before it serves the SavedModel"
     )

@@ -169,11 +169,8 @@ def _training(facts: Facts) -> list[str]:
         config = phase["config"]
         solved = config.get("solver") == "linear"
         rate = config.get("learning_rate")
-        length = (
-            f"{config['epochs']} epochs"
-            if config.get("epochs")
-            else f"{phase.get('steps', 0)} steps"
-        )
+        epochs, steps = config.get("epochs"), phase.get("steps", 0)
+        length = f"{epochs} epochs" if epochs else f"{steps} steps"
         rows.append(
             (
                 str(phase["number"]),

@@ -37,6 +37,7 @@ from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.load import read_saved_model_info
 from tfft.runtime.local_info import keep_local_info
 from tfft.runtime.saved_model_predictor import SavedModelPredictor
+from tfft.runtime.signatures import FLOAT32, SIGNATURES, name_in_model, taken_by
 from tfft.system.files import atomic_directory, locked, require_writable
 from tfft.system.formats import CHECKS
 from tfft.system.names import require_name
@@ -128,7 +129,9 @@ def export(
         original.info = calibrate(original, progress).calibrated(original.info)
     wanted, config = _wanted(recipe.export, formats, tflite or {})
     name = name or recipe.export.name or recipe.name
-    original.info = identified(replace(original.info, name=name), Path(run), original.model)
+    asked = recipe.export.default_signature
+    info = replace(original.info, name=name, default_signature=None if asked == FLOAT32 else asked)
+    original.info = identified(info, Path(run), original.model)
     reference, facts, training = _reference(Path(run), original, recipe, progress)
     saved_models, tflite_files = Path(output) / name, Path(output) / name / "tflite"
     family, checks = TfliteFamily(), {}
@@ -241,15 +244,16 @@ def _export_saved_model(
             loaded = SavedModelPredictor(temporary, read_saved_model_info(temporary))
             _require_names(loaded, temporary, info)
             task.advance(1)
-            for signature, options in {
-                "serving_default": {},
-                "serve_uint8": {"rounded": True},
-                "serve_bytes": {"from_bytes": True},
-            }.items():
+            for signature in dict.fromkeys((*SIGNATURES, name_in_model(FLOAT32, info))):
+                takes = taken_by(signature, info)
                 what = f"SavedModel {signature}"
                 tolerance = SAVED_MODEL_TOLERANCE[config.savedmodel_weights]
                 checks[what] = reference.compare(
-                    loaded.answering_by(signature), what, tolerance, **options
+                    loaded.answering_by(signature),
+                    what,
+                    tolerance,
+                    rounded=takes == "serve_uint8",
+                    from_bytes=takes == "serve_bytes",
                 )
                 if config.savedmodel_weights != "float32":
                     require_metrics(checks[what], what, max_accuracy_drop)

@@ -9,6 +9,7 @@ from tfft.system.tensorflow import keras, tf
 from tfft.data.graph.tolerant import decode_tolerant
 from tfft.exports.outputs import answers_and_logits, labels_file
 from tfft.runtime.info import DIGEST_KEY, FILE_NAME, ModelInfo
+from tfft.runtime.signatures import FLOAT32, name_in_model, taken_by
 from tfft.system.digests import file_sha256
 from tfft.system.formats import MODEL
 
@@ -54,11 +55,14 @@ class _Servable(tf.Module):
         pixels = self._info.pixels
         shape = [None, pixels.height, pixels.width, pixels.channels]
         specs = {
-            "serving_default": (self.images, tf.TensorSpec(shape, tf.float32, "images")),
+            FLOAT32: (self.images, tf.TensorSpec(shape, tf.float32, "images")),
             "serve_uint8": (self.uint8_images, tf.TensorSpec(shape, tf.uint8, "images")),
             "serve_bytes": (self.image_bytes, tf.TensorSpec([None], tf.string, "image_bytes")),
             "describe": (self.description, tf.TensorSpec([None], tf.string, "names")),
         }
+        default = specs[taken_by("serving_default", self._info)]
+        specs = {name_in_model(name, self._info): spec for name, spec in specs.items()}
+        specs["serving_default"] = default
         return {
             name: tf.function(method, autograph=False).get_concrete_function(spec)
             for name, (method, spec) in specs.items()
@@ -107,7 +111,8 @@ def write_saved_model(
 ) -> None:
     """Writes a SavedModel into an empty directory.
 
-    Signatures: ``serving_default`` takes ``images`` float32 [n, height, width, 3], RGB, 0..255;
+    Signatures: ``serving_default`` takes ``images`` float32 [n, height, width, 3], RGB, 0..255 (or
+    it is what `info` says, and ``serve_float32`` takes them);
     ``serve_uint8`` the same as uint8; ``serve_bytes`` takes ``image_bytes`` string [n], whole image
     files, and decodes, turns and resizes them exactly as evaluation does, with NaN for those that
     cannot be read. Outputs of each: ``probabilities`` and ``logits`` float32 [n, classes]; ``box``

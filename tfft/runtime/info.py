@@ -20,7 +20,7 @@ PLACES = ("path", "data_dir", "archives", "split_like", "labels")
 
 _KINDS = ("classification", "multi_label", "regression", "box")
 # What exports say beside what their run says: which of them they are.
-_OF_EXPORT = ("export_version", "run", "weights_sha256")
+_OF_EXPORT = ("export_version", "run", "weights_sha256", "default_signature")
 # What an operating point may be chosen for.
 Goal = Literal["precision", "recall"]
 GOALS: tuple[Goal, ...] = get_args(Goal)
@@ -120,6 +120,8 @@ class ModelInfo:
             `export_version` is.
         weights_sha256: Digest of the values of the Keras model that was exported, the same in all
             its exports and forms (`tfft.exports.identity`); None where `export_version` is.
+        default_signature: The signature that ``serving_default`` of a SavedModel is another name
+            of, ``serve_uint8`` or ``serve_bytes``; None where it takes float32 pixels.
 
     Raises:
         ValueError: A head's name is not one that a recipe may give.
@@ -137,6 +139,7 @@ class ModelInfo:
     export_version: int | None = None
     run: str | None = None
     weights_sha256: str | None = None
+    default_signature: Literal["serve_uint8", "serve_bytes"] | None = None
 
     def __post_init__(self) -> None:
         for name in self.heads:

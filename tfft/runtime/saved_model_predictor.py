@@ -18,12 +18,15 @@ from tfft.runtime.predictor import (
     require_described,
 )
 from tfft.runtime.signatures import (
+    FLOAT32,
     SIGNATURES,
     cannot_crop,
     check_signature,
+    name_in_model,
     refuse_unreadable,
     rounded_pixels,
     sendable,
+    taken_by,
 )
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 from tfft.system.damage import reading
@@ -56,7 +59,8 @@ class SavedModelPredictor(ReadablePredictor):
             # The loaded object owns the variables that its signatures use.
             self._loaded = tf.saved_model.load(str(path))
         self._signatures = self._loaded.signatures
-        missing = [name for name in SIGNATURES if name not in self._signatures]
+        wanted = (*SIGNATURES, name_in_model(FLOAT32, info))
+        missing = [name for name in wanted if name not in self._signatures]
         if missing:
             raise ModelFileError(f"the SavedModel {path} has no signature {', '.join(missing)}")
         self._require_described()
@@ -88,7 +92,7 @@ class SavedModelPredictor(ReadablePredictor):
         return ModelInfo.from_json(values, self.path)
 
     def _require_described(self) -> None:
-        signature = self._signatures["serving_default"]
+        signature = self._signatures[name_in_model(FLOAT32, self.info)]
         (images,) = signature.structured_input_signature[1].values()
         found = {
             name: spec.shape[-1] if spec.shape.rank else None
@@ -101,7 +105,8 @@ class SavedModelPredictor(ReadablePredictor):
     def _answer_by(self, signature: str | None) -> None:
         check_signature(signature)
         self._signature = signature
-        self.decoder = "model" if signature in (None, "serve_bytes") else "tensorflow"
+        self._takes = taken_by(signature or "serve_bytes", self.info)
+        self.decoder = "model" if self._takes == "serve_bytes" else "tensorflow"
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
         return self._pixels(encoded, boxes)
@@ -117,23 +122,24 @@ class SavedModelPredictor(ReadablePredictor):
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
-        if self._signature in ("serving_default", "serve_uint8"):
+        if self._takes != "serve_bytes":
             return self.answers(self.pixels(encoded, boxes))
         if boxes is not None:
-            if self._signature == "serve_bytes":
+            if self._signature is not None:
                 raise cannot_crop()
             return self.answers(self.pixels(encoded, boxes))
-        sent = sendable(encoded)
-        answer = self._signatures["serve_bytes"](image_bytes=tf.constant(sent))
+        sent, name = sendable(encoded), self._signature or "serve_bytes"
+        answer = self._signatures[name](image_bytes=tf.constant(sent))
         answers = _answers(self.info.heads, answer)
         refuse_unreadable(answers, sent)
         return answers
 
     def _on_pixels(self, images: np.ndarray) -> dict[str, tf.Tensor]:
-        if self._signature == "serve_uint8":
-            rounded = rounded_pixels(images)
-            return self._signatures["serve_uint8"](images=tf.constant(rounded))
-        return self._signatures["serving_default"](images=tf.constant(images, tf.float32))
+        if self._takes == "serve_uint8":
+            name, given = str(self._signature), tf.constant(rounded_pixels(images))
+        else:
+            name, given = name_in_model(FLOAT32, self.info), tf.constant(images, tf.float32)
+        return self._signatures[name](images=given)
 
 
 def _answers(heads: Mapping[str, HeadInfo], answer: Mapping[str, tf.Tensor]) -> Outputs:

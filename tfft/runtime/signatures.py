@@ -7,20 +7,36 @@ import numpy as np
 from tfft.errors import DataError, UnreadableImagesError, UsageError, nearest
 from tfft.images.inspect import inspect_image
 from tfft.images.portable import portable
+from tfft.runtime.info import ModelInfo
 
+# Every SavedModel of tfft has these.
 SIGNATURES = ("serving_default", "serve_uint8", "serve_bytes")
+# What takes float32 pixels where `serving_default` does not; as a name for them it is always known.
+FLOAT32 = "serve_float32"
+_KNOWN = (*SIGNATURES, FLOAT32)
+
+
+def taken_by(signature: str, info: ModelInfo) -> str:
+    """Returns what a signature takes: ``serve_float32``, ``serve_uint8`` or ``serve_bytes``."""
+    return info.default_signature or FLOAT32 if signature == "serving_default" else signature
+
+
+def name_in_model(signature: str, info: ModelInfo) -> str:
+    """Returns the name under which a model has a signature."""
+    is_default = signature == FLOAT32 and info.default_signature is None
+    return "serving_default" if is_default else signature
 
 
 def check_signature(name: str | None) -> None:
-    """Checks that a name is None or one of `SIGNATURES`.
+    """Checks that a name is None or one that a SavedModel of tfft has.
 
     Raises:
         UsageError: There is no such signature.
     """
-    if name is not None and name not in SIGNATURES:
+    if name is not None and name not in _KNOWN:
         raise UsageError(
-            f"no signature {name!r}. Allowed: {', '.join(SIGNATURES)}."
-            f"{nearest(name, SIGNATURES)} Received: {name}"
+            f"no signature {name!r}. Allowed: {', '.join(_KNOWN)}."
+            f"{nearest(name, _KNOWN)} Received: {name}"
         )
 
 
@@ -30,10 +46,10 @@ def rounded_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def cannot_crop() -> DataError:
-    """Returns the error of ``serve_bytes`` where each image is to be cropped to a box."""
+    """Returns the error of image files that the model decodes, which should be cut to boxes."""
     return DataError(
-        "serve_bytes cannot crop images to boxes (data.crop_to_box); "
-        "use --signature serving_default"
+        "image files that a model decodes cannot be cropped to boxes (data.crop_to_box); "
+        f"use --signature {FLOAT32}"
     )
 
 

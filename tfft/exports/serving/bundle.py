@@ -10,6 +10,7 @@ from tfft.config.recipe import MAX_REQUEST_IMAGES
 from tfft.images.formats import MAX_PIXELS
 from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import answer_name, logits_name
+from tfft.runtime.signatures import FLOAT32, name_in_model, taken_by
 from tfft.system.files import write_text
 
 FILES = (
@@ -38,6 +39,8 @@ def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
         "versions": " ".join(f"versions: {number}" for number in newest),
         "tensorflow_version": tf.__version__,
         "max_request_images": MAX_REQUEST_IMAGES,
+        "float32": name_in_model(FLOAT32, info),
+        "default": name_in_model(taken_by("serving_default", info), info),
         "height": info.pixels.height,
         "width": info.pixels.width,
         "channels": info.pixels.channels,

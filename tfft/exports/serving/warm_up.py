@@ -15,6 +15,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
 from tfft.config.recipe import WarmUpConfig
 from tfft.runtime.info import ModelInfo
+from tfft.runtime.signatures import taken_by
 
 FILE_NAME = "tf_serving_warmup_requests"
 # Width and height of a photo as a camera makes it, before it is decoded to the model's pixels.
@@ -48,12 +49,13 @@ def _requests(info: ModelInfo, config: WarmUpConfig) -> Iterator[PredictRequest]
             request = PredictRequest()
             request.model_spec.name = info.name
             request.model_spec.signature_name = signature
-            if signature == "serve_bytes":
+            takes = taken_by(signature, info)
+            if takes == "serve_bytes":
                 photos = tf.make_tensor_proto([photo] * batch_size)
                 request.inputs["image_bytes"].CopyFrom(photos)
             else:
                 shape = [batch_size, info.pixels.height, info.pixels.width, info.pixels.channels]
-                dtype = tf.uint8 if signature == "serve_uint8" else tf.float32
+                dtype = tf.uint8 if takes == "serve_uint8" else tf.float32
                 # The value is in the file once, whatever the shape.
                 request.inputs["images"].CopyFrom(tf.make_tensor_proto(127, dtype, shape))
             yield request

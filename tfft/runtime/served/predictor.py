@@ -14,11 +14,14 @@ from tfft.runtime.served.address import ServedAddress, parse_address
 from tfft.runtime.served.answers import fault_of_output, output_size
 from tfft.runtime.served.transport import TIMEOUT_S, RefusedError, Transport
 from tfft.runtime.signatures import (
+    FLOAT32,
     cannot_crop,
     check_signature,
+    name_in_model,
     refuse_unreadable,
     rounded_pixels,
     sendable,
+    taken_by,
 )
 
 # Size of the inputs of one request: proxies and servers limit the size of requests.
@@ -59,10 +62,11 @@ class ServedPredictor(ReadablePredictor):
     ) -> None:
         check_signature(signature)
         self.path = url
-        self.decoder = "model" if signature in (None, "serve_bytes") else "pillow"
         self._signature = signature
         self._transport = _transport(parse_address(url), timeout_s)
         self.info = _described(self._transport, url, info)
+        self._takes = taken_by(signature or "serve_bytes", self.info)
+        self.decoder = "model" if self._takes == "serve_bytes" else "pillow"
 
     def answering_version(self) -> int | None:
         """Returns the number of the version that the server answers from; None if not known.
@@ -86,13 +90,13 @@ class ServedPredictor(ReadablePredictor):
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
     ) -> Outputs:
-        if boxes is not None and self._signature == "serve_bytes":
+        if boxes is not None and self._takes == "serve_bytes" and self._signature is not None:
             raise cannot_crop()
         if boxes is not None or self.decoder != "model":
             return self.answers(self.pixels(encoded, boxes))
-        sent = sendable(encoded)
+        sent, name = sendable(encoded), self._signature or "serve_bytes"
         parts = [
-            self._request("serve_bytes", {"image_bytes": sent[part]}, self._answer_names)
+            self._request(name, {"image_bytes": sent[part]}, self._answer_names)
             for part in _parts([len(image) for image in sent])
         ]
         answers = _joined(parts)
@@ -104,9 +108,9 @@ class ServedPredictor(ReadablePredictor):
         return {head: answer_name(head, self.info.heads) for head in self.info.heads}
 
     def _on_pixels(self, images: np.ndarray, names: dict[str, str]) -> Outputs:
-        signature, given = "serving_default", np.asarray(images, np.float32)
-        if self._signature == "serve_uint8":
-            signature, given = "serve_uint8", rounded_pixels(images)
+        signature, given = name_in_model(FLOAT32, self.info), np.asarray(images, np.float32)
+        if self._takes == "serve_uint8":
+            signature, given = str(self._signature), rounded_pixels(images)
         parts = _parts([image.nbytes for image in given])
         return _joined([self._request(signature, {"images": given[p]}, names) for p in parts])
 
@@ -121,7 +125,7 @@ class ServedPredictor(ReadablePredictor):
                 self.info.heads[head],
                 rows,
                 is_answer=name == self._answer_names[head],
-                may_be_unread=signature == "serve_bytes",
+                may_be_unread="image_bytes" in inputs,
             )
             if fault:
                 raise ServerError(
