@@ -158,7 +158,8 @@ EVERY_KEY = {
     "data": "validation_fraction fraction limit_per_class split_seed split_by split_like groups "
     "on_bad_image on_corrupt_image on_label_conflict test_fraction kind",
     "image": "size_px fit fill resize_px interpolation channels adapter backbone_px",
-    "export": "name formats calibrated check_images savedmodel_weights default_signature warm_up tflite",
+    "export": "name formats calibrated check_images savedmodel_weights default_signature warm_up "
+    "tflite",
 }
 
 
