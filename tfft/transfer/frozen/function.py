@@ -74,9 +74,18 @@ def function_of(
 
 
 def keras_outputs(prefix: keras.Model, inputs: np.ndarray) -> list[np.ndarray]:
-    """Returns what Keras computes of inputs [n, ...], float32 [n, ...] each."""
-    outputs = tf.nest.flatten(prefix(tf.constant(inputs), training=False))
-    return [np.asarray(output, np.float32) for output in outputs]
+    """Returns what Keras computes of inputs [n, ...], float32 [n, ...] each.
+
+    It takes a few at a time: called so, Keras holds all activations to the end.
+    """
+    parts = [
+        tf.nest.flatten(prefix(tf.constant(inputs[start : start + TFLITE_BATCH]), training=False))
+        for start in range(0, len(inputs), TFLITE_BATCH)
+    ]
+    return [
+        np.concatenate([np.asarray(part, np.float32) for part in of_output])
+        for of_output in zip(*parts, strict=True)
+    ]
 
 
 def fastest_function(prefix: keras.Model, sample: np.ndarray) -> FrozenFunction:
