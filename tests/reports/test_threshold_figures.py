@@ -35,6 +35,12 @@ def test_without_a_word_it_is_the_class_with_the_lowest_average_precision():
     assert ">AUC 0.833<" in curves.roc.svg
 
 
+def test_precision_is_drawn_where_recall_grows():
+    ((_, figure, _),) = reported().thresholds
+    (curve,) = re.findall(r'"curve s0" points="([^"]*)"', figure.svg)
+    assert len(set(curve.split())) == 4
+
+
 def test_it_is_the_class_with_an_operating_point_which_is_marked_and_described():
     head = reported(POINT)
     (curves,) = head.thresholds

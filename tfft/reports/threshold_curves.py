@@ -53,6 +53,7 @@ def threshold_figures(
     steps = [
         corner
         for before, after, height in zip([0.0, *recall[:-1]], recall, curve.precision, strict=True)
+        if after > before  # where recall does not grow, precision counts for nothing
         for corner in ((float(before), float(height)), (float(after), float(height)))
     ]
     rates = curve.false_positive_rate.tolist()
