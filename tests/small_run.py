@@ -9,8 +9,11 @@ from PIL import Image, ImageDraw
 from tfft.config.loading.load import dump_recipe, recipe_from_dict
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
-from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.model.unlikeness import distance_of
+from tfft.runtime.info import HeadInfo, ModelInfo, UnsureInfo
 from tfft.system.files import write_json, write_text
+from tfft.system.names import UNLIKENESS
+from tfft.transfer.unlikeness import fit_unlikeness
 
 SIZE_PX = 32
 CLASSES = ("blue", "green", "red")
@@ -58,14 +61,17 @@ def small_model(heads: tuple[str, ...] = ("label",)) -> keras.Model:
     x = keras.layers.Rescaling(1 / 127.5, -1.0)(images)
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)
     x = keras.layers.BatchNormalization(momentum=0.5)(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(
         images, {h: keras.layers.Dense(len(CLASSES), name=f"{h}_logits")(x) for h in heads}
     )
 
 
 def write_run(directory: Path, pictures: Path, heads: tuple[str, ...] = ("label",)) -> Path:
-    """Writes a run whose model was fitted to the pictures, as training leaves it."""
+    """Writes a run whose model was fitted to the pictures, as training leaves it.
+
+    It is unsure of what is less like the pictures than any of them.
+    """
     recipe = recipe_from_dict(
         {
             "name": "colours",
@@ -93,6 +99,15 @@ def write_run(directory: Path, pictures: Path, heads: tuple[str, ...] = ("label"
         {head: keras.losses.SparseCategoricalCrossentropy(from_logits=True) for head in heads},
     )
     model.fit(images, dict.fromkeys(heads, labels), epochs=20, verbose=0)
+    features = keras.Model(model.input, model.get_layer("features").output)
+    known = np.asarray(features(images))
+    unlikeness = fit_unlikeness(known, known, 0.95)
+    outputs = {
+        **model.output,
+        UNLIKENESS: distance_of(features.output, unlikeness.mean, unlikeness.axes),
+    }
+    model = keras.Model(model.input, outputs)
+    threshold = 1.2 * float(unlikeness.distances(known).max())
     info = ModelInfo(
         name="colours",
         input=pixels,
@@ -102,6 +117,7 @@ def write_run(directory: Path, pictures: Path, heads: tuple[str, ...] = ("label"
         data=recipe.data.model_dump(mode="json"),
         tfft_version="0",
         created="2026-01-01T00:00:00+00:00",
+        unsure=UnsureInfo(0.95, threshold, len(known)),
     )
     directory.mkdir(parents=True)
     model.save(directory / "model.keras")

@@ -13,7 +13,7 @@ from tfft.cli.answers_csv import kept_answers
 from tfft.cli.main import run
 from tfft.cli.sorted_copies import SortedCopies
 from tfft.errors import TfftError, UsageError
-from tfft.runtime.info import HeadInfo
+from tfft.runtime.info import HeadInfo, UnsureInfo
 
 KINDS = {
     "label": HeadInfo("classification", ("cat", "dog"), "label"),
@@ -27,8 +27,9 @@ def of_class(*pairs):
     return [{"label": label, "probability": probability} for label, probability in pairs]
 
 
-def write_csv(answers, heads, path, top=5):
-    list(kept_answers(iter(answers), heads, top, path))
+def write_csv(answers, heads, path, top=5, unsure=None):
+    info = SimpleNamespace(heads=heads, unsure=unsure)
+    list(kept_answers(iter(answers), info, top, path))
     with path.open(newline="") as stream:
         return list(csv.reader(stream))
 
@@ -42,6 +43,21 @@ def test_a_row_has_the_best_labels_of_an_image(tmp_path):
         ["path", "label", "probability", "label_2", "probability_2", "error"],
         ["a.jpg", "dog", "0.750000", "cat", "0.250000", ""],
         ["b.jpg", "", "", "", "", "no image"],
+    ]
+
+
+def test_a_row_says_how_unlike_the_training_images_an_image_is(tmp_path):
+    said = {"label": of_class(("dog", 0.75))}
+    answers = [
+        {"path": "a.jpg", "predictions": said, "unsure": True, "unlikeness": 1.25},
+        {"path": "b.jpg", "error": "no image"},
+    ]
+    unsure = UnsureInfo(0.95, 2.0, 20)
+    heads = {"label": KINDS["label"]}
+    assert write_csv(answers, heads, tmp_path / "a.csv", top=1, unsure=unsure) == [
+        ["path", "label", "probability", "unlikeness", "error"],
+        ["a.jpg", "dog", "0.750000", "1.250000", ""],
+        ["b.jpg", "", "", "", "no image"],
     ]
 
 

@@ -14,6 +14,7 @@ from tfft.errors import DataError
 from tfft.images.pixels import encoded_to_pixels
 from tfft.images.spec import PixelSpec
 from tfft.runtime.info import HeadInfo, ModelInfo, OperatingPoint
+from tfft.system.names import UNLIKENESS
 from tfft.system.progress import SILENT
 
 
@@ -226,3 +227,22 @@ def test_a_pipe_that_the_shell_made_is_read_and_a_device_is_not(tmp_path):
     os.close(reader)
     assert first["predictions"]["label"][0]["label"] == "bright"
     assert second["error"] == "a device, not a file"
+
+
+class _Unsure(BrightnessPredictor):
+    """The brighter an image, the less it is like those of the training."""
+
+    def answers(self, images):
+        answers = super().answers(images)
+        return {**answers, UNLIKENESS: 2.0 * images.mean(axis=(1, 2, 3))[:, None] / 255.0}
+
+
+def test_an_image_that_is_none_of_these_is_said_to_be_so(files, capsys):
+    answers = list(predict_files(_Unsure(), [files[0], files[69]], 1, SILENT))
+    assert [answer["unsure"] for answer in answers] == [False, True]
+    assert answers[1]["unlikeness"] == pytest.approx(1.62, abs=0.01)
+    results = io.StringIO()
+    assert _print_lines(results, answers) == 0
+    sure, unsure = results.getvalue().splitlines()
+    assert ": unsure" not in sure
+    assert f"{files[69]}: unsure (1." in unsure and "); " in unsure

@@ -75,7 +75,7 @@ def test_every_fault_is_named_in_the_order_of_the_file():
         "my.yaml:1: name: must begin with a letter and go on with letters, digits, _ and -, 64 at "
         "most. Received: 1st try",
         "my.yaml:2: sed: unknown key. Allowed: name, description, seed, data, image, backbone, "
-        "heads, train, export, tune. Did you mean 'seed'?",
+        "heads, train, unsure, export, tune. Did you mean 'seed'?",
         "my.yaml:4: data.kind: must be one of tfds, image_folder, manifest, digits. "
         "Did you mean 'image_folder'? Received: image_foldr",
         "my.yaml:7: image.fit: must be one of crop, stretch, letterbox. Received: squash",

@@ -85,7 +85,7 @@ def test_a_strategy_replaces_the_phases():
         (
             "imag.size_px=96",
             "--set imag.size_px: imag: unknown key. Allowed: name, description, seed, data, "
-            "image, backbone, heads, train, export, tune. Did you mean 'image'?",
+            "image, backbone, heads, train, unsure, export, tune. Did you mean 'image'?",
         ),
         (
             "image.sizepx=96",

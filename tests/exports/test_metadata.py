@@ -7,7 +7,7 @@ from flatbuffers.table import Table
 
 from tfft.exports.tflite.metadata import metadata_bytes, output_names
 from tfft.images.spec import PixelSpec
-from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.info import HeadInfo, ModelInfo, UnsureInfo
 
 HEADS = {
     "kind": HeadInfo("classification", ("daisy", "rose"), "kind"),
@@ -46,19 +46,22 @@ class Read:
         return [self._table.Get(Uint32Flags, start + 4 * n) for n in range(count)]
 
 
+INFO = ModelInfo(
+    name="flowers",
+    input=PixelSpec(96, 128),
+    heads=HEADS,
+    backbone="EfficientNetLite0",
+    licence="Apache-2.0",
+    data=None,
+    tfft_version="0.1",
+    created="2026-01-01T00:00:00+00:00",
+    unsure=UnsureInfo(0.95, 2.5, 40),
+)
+
+
 @pytest.fixture(scope="module")
 def metadata() -> Read:
-    info = ModelInfo(
-        name="flowers",
-        input=PixelSpec(96, 128),
-        heads=HEADS,
-        backbone="EfficientNetLite0",
-        licence="Apache-2.0",
-        data=None,
-        tfft_version="0.1",
-        created="2026-01-01T00:00:00+00:00",
-    )
-    content = metadata_bytes(info, "7", "A file in float32.")
+    content = metadata_bytes(INFO, "7", "A file in float32.")
     assert content[4:8] == b"M001"
     return Read(content, flatbuffers.encode.Get(flatbuffers.packer.uoffset, content, 0))
 
@@ -87,7 +90,7 @@ def test_the_image_is_rgb_of_its_size_and_not_normalised(metadata: Read):
 
 def test_each_output_has_its_labels_or_the_places_of_its_edges(metadata: Read):
     (graph,) = metadata.tables(3)
-    outputs = dict(zip(output_names(HEADS), graph.tables(3), strict=True))
+    outputs = dict(zip(output_names(INFO), graph.tables(3), strict=True))
     assert [output.text(0) for output in outputs.values()] == list(outputs)
     for name in ("kind_probabilities", "kind_logits"):
         (labels,) = outputs[name].tables(6)

@@ -174,6 +174,8 @@ def test_an_entry_that_holds_something_else_is_made_again(
 def _run_of(model: keras.Model, small_run: Path, place: Path) -> Path:
     run = Path(shutil.copytree(small_run, place / "run"))
     model.save(run / "model.keras")
+    info = replace(read_model_info(run), unsure=None)
+    (run / "model.json").write_text(json.dumps(info.to_json()))
     return run
 
 

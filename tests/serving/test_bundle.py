@@ -100,9 +100,9 @@ def test_every_head_has_its_outputs_on_the_page(exported, tmp_path):
     }
     write_bundle(tmp_path, replace(info, heads=heads), [1])
     page = (tmp_path / "README.md").read_text()
-    for output in ("breed_probabilities", "breed_logits", "place", "age"):
+    for output in ("breed_probabilities", "breed_logits", "place", "age", "unlikeness"):
         assert f"| `{output}` |" in page
     assert 'outputs["breed_probabilities"]' in page
     assert "class 1 applies above 0.25, which was chosen for a recall of at least 0.9" in page
-    write_bundle(tmp_path, replace(info, heads={"age": heads["age"]}), [1])
+    write_bundle(tmp_path, replace(info, heads={"age": heads["age"]}, unsure=None), [1])
     assert "print(outputs[0])" in (tmp_path / "README.md").read_text()

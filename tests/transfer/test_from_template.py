@@ -21,6 +21,7 @@ from tfft.config.recipe import Recipe
 from tfft.errors import UsageError
 from tfft.runtime.load import load_predictor
 from tfft.system.formats import TEMPLATE
+from tfft.system.names import UNLIKENESS
 from tfft.system.progress import SILENT
 from tfft.transfer.description import load_of_recipe
 from tfft.transfer.resume import resume
@@ -64,7 +65,9 @@ def copy(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _recipe(root: Path, **changes: object) -> Recipe:
     recipe = shapes_recipe(root / "photos", {**LINEAR, "refit": True})
     backbone = recipe.backbone.model_copy(update={"path": str(root / "small.keras")})
-    changed = {"backbone": backbone.model_dump(), "heads": {"label": {}}, **changes}
+    # Enough validation images for a threshold on what is unlike all images.
+    data = {**recipe.data.model_dump(), "validation_fraction": 0.4}
+    changed = {"backbone": backbone.model_dump(), "data": data, "heads": {"label": {}}, **changes}
     return Recipe.model_validate({**recipe.model_dump(), **changed})
 
 
@@ -101,6 +104,8 @@ def test_a_run_that_is_trained_again_is_the_run_that_tensorflow_makes(
         json.loads((again.path / "model.json").read_text())["heads"]
         == (json.loads((first / "model.json").read_text())["heads"])
     )
+    unsure = [json.loads((run / "model.json").read_text())["unsure"] for run in (again.path, first)]
+    assert unsure[0] == unsure[1] and unsure[0]["threshold"] > 0
     metrics = json.loads((again.path / "metrics.json").read_text())
     assert metrics["validation"] == json.loads((first / "metrics.json").read_text())["validation"]
     assert resume(again.path).metrics == again.metrics
@@ -115,9 +120,12 @@ def test_what_it_answers_is_converted_and_agrees_with_keras(
     photos = [file.read_bytes() for file in sorted((copy / "photos").glob("*/*.png"))[:20]]
     converted = load_predictor(run.path)
     assert converted.kind == "converted"
-    expected = load_predictor(run.path, engine="keras").answers_from_bytes(photos)["label"]
+    of_keras = load_predictor(run.path, engine="keras").answers_from_bytes(photos)
+    expected = of_keras["label"]
     first = load_predictor(place / "first", engine="keras").answers_from_bytes(photos)["label"]
-    np.testing.assert_allclose(converted.answers_from_bytes(photos)["label"], expected, atol=1e-4)
+    actual = converted.answers_from_bytes(photos)
+    np.testing.assert_allclose(actual["label"], expected, atol=1e-4)
+    np.testing.assert_allclose(actual[UNLIKENESS], of_keras[UNLIKENESS], rtol=1e-3)
     assert np.abs(first - expected).max() > 0.01
 
 
@@ -144,6 +152,8 @@ def test_a_model_is_kept_for_heads_of_one_shape_on_one_backbone(place: Path, cop
     solved = {**LINEAR, "inverse_regularization": [0.1]}
     assert key(seed=7, train={"phases": [solved]}) == same
     assert key(image={"size_px": 40}) not in (None, same)
+    assert key(unsure={"keep": None}) not in (None, same)
+    assert key(unsure={"keep": 0.9}) == same
     assert key(heads={"label": {"pooling": "max"}}) not in (None, same)
     gradient = {"unfreeze": "none", "epochs": 2, "learning_rate": 0.01}
     for changes in (

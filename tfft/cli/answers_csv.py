@@ -5,30 +5,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfft.cli.answer_first import answer_first
+from tfft.system.names import UNLIKENESS
 from tfft.system.tables import written_table
 
 if TYPE_CHECKING:
-    from tfft.runtime.info import HeadInfo
+    from tfft.runtime.info import HeadInfo, ModelInfo
 
 # Between several labels of an image, as in a manifest.
 _BETWEEN = "|"
 
 
 def kept_answers(
-    answers: Iterator[dict[str, Any]], heads: "Mapping[str, HeadInfo]", top: int, path: Path
+    answers: Iterator[dict[str, Any]], info: "ModelInfo", top: int, path: Path
 ) -> Iterator[dict[str, Any]]:
     """Yields answers as they come, each written as a row; the file is there after the last.
 
-    Its columns are the path, those of each head, named after it where there are several, and the
-    error of an image that could not be read.
+    Its columns are the path, those of each head, named after it where there are several,
+    ``unlikeness`` if the model measures it, and the error of an image that could not be read.
 
     Args:
         answers: Answers as `tfft.cli.predict.predict_files` yields them.
-        heads: Heads of the model, by name.
+        info: Description of the model.
         top: Number of labels of a classification.
         path: The file.
     """
+    heads = info.heads
     columns = [f"{_prefix(name, heads)}{c}" for name, head in heads.items() for c in _of(head, top)]
+    columns += [UNLIKENESS] if info.unsure is not None else []
     with written_table(path, ["path", *columns, "error"]) as write:
         for answer in answers:
             said = answer.get("predictions")
@@ -37,6 +40,7 @@ def kept_answers(
                 cells = [
                     cell for name, head in heads.items() for cell in _cells(head, said[name], top)
                 ]
+                cells += [f"{answer[UNLIKENESS]:.6f}"] if info.unsure is not None else []
             write([answer["path"], *cells, answer.get("error")])
             yield answer
 

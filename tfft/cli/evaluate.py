@@ -52,6 +52,14 @@ if TYPE_CHECKING:
     help="Exit with code 3 if the top-1 accuracy of a head is below X.",
 )
 @click.option(
+    "--unlike",
+    multiple=True,
+    type=PathType(),
+    metavar="DIR",
+    help="Images that are none of what the model knows: how many of them it is unsure of. May be "
+    "repeated.",
+)
+@click.option(
     "--signature",
     metavar="NAME",
     help="Signature of a SavedModel or served model: serve_bytes (the default), serving_default "
@@ -78,6 +86,7 @@ def command(
     overrides: tuple[str, ...],
     classes: tuple[str, ...],
     min_top1: float | None,
+    unlike: tuple[Path, ...],
     signature: str | None,
     table: Path | None,
     info: Path | None,
@@ -100,6 +109,7 @@ def command(
       tfft evaluate runs/classifier --csv images.csv
       tfft evaluate saved_models/classifier --data photos/ --min-top1 0.9
       tfft evaluate runs/classifier --class defect
+      tfft evaluate runs/flowers --unlike dogs/ --unlike digits/
       tfft evaluate http://localhost:8501/v1/models/classifier --info runs/classifier
     """
     with results_stream() as results:
@@ -119,6 +129,7 @@ def command(
                 overrides=overrides,
                 classes=classes,
                 csv=table,
+                unlike=unlike,
                 progress=progress,
             )
         tables = (*evaluation_tables(evaluation), *_remarks(evaluation))

@@ -21,6 +21,7 @@ _ALL_CLASSES = 20
 _OF_A_CLASS = ("recall", "precision", "f1", "average_precision")
 # Shares of precision and recall at which the thresholds of a class are shown.
 _SHARES = (0.5, 0.8, 0.9, 0.95, 0.99)
+_SIDES = ("value", "left_out")
 
 
 def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
@@ -36,6 +37,8 @@ def evaluation_tables(evaluation: "Evaluation") -> list[Table]:
             tables.append(_labels(metrics))
         tables.append(_operating_points(metrics.get("operating_points", ())))
         tables += [_curve(label, curve) for label, curve in metrics.get("curves", {}).items()]
+    if evaluation.unsure:
+        tables += [_unsure(evaluation.unsure), _others(evaluation.unsure)]
     return [table for table in tables if table.row_count]
 
 
@@ -47,6 +50,24 @@ def _metrics_table(title: str, metrics: dict[str, Any]) -> Table:
             interval = metrics.get(f"{name}_interval")
             remark = "95 % interval {:.4f} … {:.4f}".format(*interval) if interval else ""
             table.add_row(shown, f"{metrics[name]:.4f}", remark)
+    return table
+
+
+def _unsure(unsure: dict[str, Any]) -> Table:
+    """A row for each head: its main metric where the model is sure, and where it is not."""
+    title = f"sure of {unsure['coverage']:.1%} of the images (set to {unsure['keep']:.0%})"
+    table = new_table(["head", "metric"], ["where sure", "where unsure"], title)
+    for head, side in unsure["kept"].items():
+        values = ("-" if side[name] is None else f"{side[name]:.4f}" for name in _SIDES)
+        table.add_row(head, METRIC_NAMES[side["metric"]], *values)
+    return table
+
+
+def _others(unsure: dict[str, Any]) -> Table:
+    table = new_table(["images of"], ["images", "unsure", "AUROC"], "other images")
+    for row in unsure["others"]:
+        share = f"{row['caught']:.1%}"
+        table.add_row(row["name"], f"{row['examples']:,}", share, f"{row['auroc']:.4f}")
     return table
 
 

@@ -35,6 +35,7 @@ from tfft.images.inspect import image_size
 from tfft.images.portable import portable
 from tfft.system.files import require_writable
 from tfft.system.listing import file_fault
+from tfft.system.names import UNLIKENESS
 from tfft.system.printable import printable_name
 from tfft.system.progress import Progress
 from tfft.system.readable import counted
@@ -98,6 +99,10 @@ def command(
     read is reported, the others are predicted, and the exit code is 1. Where the model has an
     operating point (tfft calibrate), the answer by it comes first, and the threshold is said.
 
+    An answer begins with "unsure" where an image is less like the training images than those that
+    the threshold of the model keeps (unsure.keep of its recipe), with how many times as far from
+    them it is. --json has both for every image.
+
     \b
     Example:
       tfft predict runs/classifier photos/
@@ -119,12 +124,12 @@ def command(
             predictor = tfft.load_predictor(
                 model, info=info, timeout_s=timeout, allow_ops=allow_ops, engine=engine
             )
-            answers, heads = predict_files(predictor, paths, top, progress), predictor.info.heads
-            copies = None if sort_into is None else SortedCopies(sort_into, heads)
+            answers = predict_files(predictor, paths, top, progress)
+            copies = None if sort_into is None else SortedCopies(sort_into, predictor.info.heads)
             if copies is not None:
                 answers = copies.follow(answers)
             if table is not None:
-                answers = kept_answers(answers, heads, top, table)
+                answers = kept_answers(answers, predictor.info, top, table)
             shown = results if shows_answers else None
             failed = _print_json(results, answers) if as_json else _print_lines(shown, answers)
         if not shows_answers and table is not None:
@@ -151,10 +156,10 @@ def predict_files(
             said = next(answers) if isinstance(image, _Seen) else image
             if isinstance(image, _Seen) and not isinstance(said, str):
                 predictions = {
-                    head: _prediction(predictor.info.heads[head], row, image.part, top)
-                    for head, row in said.items()
+                    head: _prediction(info, said[head], image.part, top)
+                    for head, info in predictor.info.heads.items()
                 }
-                yield {"path": path, "predictions": predictions}
+                yield {"path": path, "predictions": predictions, **_unsure(said)}
             else:
                 yield {"path": path, "error": said}
         task.advance(len(batch))
@@ -284,6 +289,14 @@ def _must_be_said(label: Mapping[str, Any]) -> bool:
     return label.get("applies", False) or label.get("answer", False) or "threshold" in label
 
 
+def _unsure(said: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns whether the model is unsure of an image, and how unlike its training images it is."""
+    if UNLIKENESS not in said:
+        return {}
+    unlikeness = float(said[UNLIKENESS][0])
+    return {"unsure": unlikeness > 1.0, "unlikeness": unlikeness}
+
+
 def _print_lines(results: TextIO | None, answers: Iterable[dict[str, Any]]) -> int:
     """Prints one line per image, if anywhere, errors to stderr; returns the number of errors."""
     failed = 0
@@ -292,7 +305,10 @@ def _print_lines(results: TextIO | None, answers: Iterable[dict[str, Any]]) -> i
             failed += 1
             say(f"tfft: {printable_name(answer['path'])}: {answer['error']}")
         elif results is not None:
-            line = f"{answer['path']}: {predictions_text(answer['predictions'])}"
+            text = predictions_text(answer["predictions"])
+            if answer.get("unsure"):
+                text = f"unsure ({answer['unlikeness']:.2f}); {text}"
+            line = f"{answer['path']}: {text}"
             results.write(f"{printable_name(line)}\n")
     return failed
 

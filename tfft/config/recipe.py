@@ -95,6 +95,17 @@ class ExportConfig(Section):
     tflite: TfliteConfig = Field(default=TfliteConfig(), description="which TFLite files")
 
 
+class UnsureConfig(Section):
+    """From where on the model is unsure, as an image is unlike those that it was trained on."""
+
+    keep: Annotated[float, Field(ge=0.5, lt=1.0)] | None = Field(
+        default=0.95,
+        description="share of images like those of the data that the threshold, set on validation "
+        "images, is to keep; it takes keep / (1 - keep) of these, 19 for 0.95. null: the model "
+        "does not measure it",
+    )
+
+
 class Recipe(Section):
     """A run as data: what is trained on what, how, and what comes out."""
 
@@ -114,5 +125,8 @@ class Recipe(Section):
         description="what is predicted, under names of your own",
     )
     train: TrainConfig = Field(description="how it is trained")
+    unsure: UnsureConfig = Field(
+        default=UnsureConfig(), description="when an image is none of what the model knows"
+    )
     export: ExportConfig = Field(default=ExportConfig(), description="what is exported")
     tune: TuneConfig | None = Field(default=None, description="what `tfft tune` searches")

@@ -15,13 +15,16 @@ from tfft.config.loading.source import Document
 from tfft.config.loading.validate import validated
 from tfft.data.dataset import ImageData
 from tfft.data.examples import exact_targets
-from tfft.data.index import ImageIndex
+from tfft.data.index import ImageIndex, index_of_files
 from tfft.data.kept_splits import hexadecimal, read_kept_splits
 from tfft.data.load import load_data
+from tfft.data.scan import scan_images
 from tfft.data.sources.folder import split_folders
 from tfft.errors import DataError, ModelFileError, UsageError, nearest
 from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.listing import list_files
 from tfft.system.paths import expanded
+from tfft.system.printable import printable_name
 from tfft.system.progress import Progress
 from tfft.system.readable import counted
 
@@ -304,6 +307,31 @@ def _translation(present: np.ndarray, data_names: tuple[str, ...], head: HeadInf
             f"images; it knows {len(number)}, such as {head.class_names[0]!r}:{hints}"
         )
     return np.array([number.get(name, -1) for name in data_names], np.int64)
+
+
+def images_of_folder(folder: Path, progress: Progress) -> tuple[ImageIndex, tuple[str, ...]]:
+    """Returns the images in a folder and the folders in it, of no class, and remarks.
+
+    Args:
+        folder: The folder.
+        progress: Where progress is reported.
+
+    Raises:
+        DataError: It is no folder, or has no image that can be read.
+    """
+    folder = folder.absolute()
+    if not folder.is_dir():
+        raise DataError(f"a folder of images is needed. Received: {folder}")
+    files = list_files(folder).files
+    names = [printable_name(file.relative_to(folder).as_posix()) for file in files]
+    index = index_of_files(files, names, np.zeros(len(files)))
+    scan = scan_images(index, progress)
+    readable = np.array([not reason for reason in scan.reasons], bool)
+    if not readable.any():
+        raise DataError(f"{folder} has no image that can be read, in {counted(len(files), 'file')}")
+    left_out = int((~readable).sum())
+    notes = (f"{counted(left_out, 'file')} of {folder} left out: no readable images",)
+    return index.take(np.flatnonzero(readable)), notes if left_out else ()
 
 
 def is_place_hidden(info: ModelInfo) -> bool:

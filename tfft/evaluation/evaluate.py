@@ -1,7 +1,7 @@
 """The metrics of a MODEL on a split of data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import numpy as np
 
 from tfft.config.loading.overrides import Overrides
 from tfft.data.dataset import ImageData
-from tfft.errors import DataError
+from tfft.errors import DataError, UsageError
 from tfft.evaluation.answers import Answers, answers_key, run_directory, save_answers
-from tfft.evaluation.data import evaluation_images, targets_of_model
+from tfft.evaluation.data import evaluation_images, images_of_folder, targets_of_model
 from tfft.evaluation.image_table import write_image_table
 from tfft.evaluation.operating_points import point_line, require_class
 from tfft.evaluation.predict import predict_index
 from tfft.metrics.heads import METRIC_NAMES, head_metrics
+from tfft.metrics.unsure import unsure_lines, unsure_metrics
 from tfft.runs.run import Run, refits_validation, require_same_data
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Predictor
@@ -41,6 +42,8 @@ class Evaluation(Readable):
         metrics: Metrics by head, as `tfft.metrics.heads.head_metrics` gives them.
         notes: Remarks about the images.
         engine: What answered, the `kind` of the predictor: ``keras``, ``converted``, ….
+        unsure: Of a model that says where it is unsure, what that changes, as
+            `tfft.metrics.unsure.unsure_metrics` gives it; {} of others.
     """
 
     model: str
@@ -49,6 +52,7 @@ class Evaluation(Readable):
     metrics: dict[str, dict[str, Any]]
     notes: tuple[str, ...] = ()
     engine: str = ""
+    unsure: dict[str, Any] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         metrics = main_metrics(self.metrics)
@@ -56,6 +60,7 @@ class Evaluation(Readable):
             f"{self.model} on {self.split}, {counted(self.examples, 'image')}: {metrics}",
             *metric_lines(self.metrics),
             *(point_line(p) for m in self.metrics.values() for p in m.get("operating_points", ())),
+            *unsure_lines(self.unsure),
         ]
 
     def _repr_html_(self) -> str:
@@ -68,7 +73,8 @@ class Evaluation(Readable):
                 folded("most confused", _confusions_html(metrics)),
             ]
         points = (p for m in self.metrics.values() for p in m.get("operating_points", ()))
-        texts = (f"<p>{text_html(text)}</p>" for text in (*map(point_line, points), *self.notes))
+        said = (*map(point_line, points), *unsure_lines(self.unsure), *self.notes)
+        texts = (f"<p>{text_html(text)}</p>" for text in said)
         return cell(lines_html(self.lines()[:1]), *tables, *texts)
 
     def to_json(self) -> dict[str, Any]:
@@ -80,6 +86,7 @@ class Evaluation(Readable):
             "metrics": json_values(self.metrics),
             "notes": list(self.notes),
             "engine": self.engine,
+            "unsure": self.unsure or None,
         }
 
 
@@ -113,6 +120,7 @@ def evaluate(
     data: Path | None = None,
     overrides: Overrides = (),
     classes: Sequence[str] = (),
+    unlike: Sequence[Path] = (),
     batch_size: int = 32,
     csv: Path | None = None,
     progress: Progress = SILENT,
@@ -133,6 +141,8 @@ def evaluate(
         overrides: Values of the `data` section by which `data` are read, such as
             ``data.on_bad_image=skip``; without `data`, ``data.labels`` alone.
         classes: Classes or labels that matter: each gets its curves over all thresholds.
+        unlike: Folders of images that are none of what the model knows, with or without folders in
+            them: how well `Evaluation.unsure` tells them apart.
         batch_size: Number of images that are predicted at a time.
         csv: CSV file for what is said of each image, as `write_image_table` writes it; default:
             none is written.
@@ -142,13 +152,20 @@ def evaluate(
         ModelFileError: `model` is no model.
         DataError: There is no such split, or it has classes that the model does not know.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: There are other overrides without other data, or there is no such class.
+        UsageError: There are other overrides without other data, there is no such class, or the
+            model is never unsure and `unlike` is given.
     """
     if csv is not None:
         require_writable(csv.parent)
     predictor = load_predictor(model) if isinstance(model, str | Path) else model
     for label in classes:
         require_class(predictor.info.heads, label)
+    if unlike and predictor.info.unsure is None:
+        raise UsageError(
+            f"{predictor.path} does not measure how unlike its training images an image is "
+            "(unsure.keep of its recipe, and too few validation images, decide that)"
+        )
+    others = [images_of_folder(folder, progress) for folder in unlike]
     index, loaded, split = evaluation_images(predictor.info, split, data, progress, overrides)
     targets = targets_of_model(predictor.info, index, loaded.class_names)
     run = run_directory(predictor)
@@ -164,8 +181,18 @@ def evaluate(
         )
         for name, head in predictor.info.heads.items()
     }
+    answers_on_others = {
+        str(folder): predict_index(predictor, images, batch_size, f"images of {folder}", progress)
+        for folder, (images, _) in zip(unlike, others, strict=True)
+    }
     evaluation = Evaluation(
-        str(run or predictor.path), split, len(index), metrics, loaded.notes, predictor.kind
+        str(run or predictor.path),
+        split,
+        len(index),
+        metrics,
+        (*loaded.notes, *(note for _, notes in others for note in notes)),
+        predictor.kind,
+        unsure_metrics(predictor.info, answers, targets, answers_on_others),
     )
     if own_run is not None:
         EVALUATION.write(own_run / "evaluation" / f"{split}.json", evaluation.to_json())

@@ -8,6 +8,7 @@ import numpy as np
 from tfft.data.sources.manifest import LABELS_BETWEEN
 from tfft.metrics.boxes import iou
 from tfft.runtime.info import HeadInfo
+from tfft.system.names import UNLIKENESS
 from tfft.system.tables import written_table
 
 _EDGES = ("ymin", "xmin", "ymax", "xmax")
@@ -26,7 +27,8 @@ def write_image_table(
     ``label_probability`` and ``right`` (1 or 0); labels ``labels``, ``predicted`` (those that
     apply) and ``right`` (1 where all are); a number ``value``, ``predicted`` and ``error``; a box
     ``iou`` and the edges that were predicted. Where there are several heads the columns begin with
-    their names. What is missing in the data is an empty cell.
+    their names. What is missing in the data is an empty cell. The last column is ``unlikeness``, if
+    the model measures it.
 
     Args:
         path: The file; one that is there is replaced.
@@ -43,6 +45,8 @@ def write_image_table(
         found = _COLUMNS[head.kind](head, answers[name], targets[name])
         prefix = "" if len(heads) == 1 else f"{name}_"
         columns |= {f"{prefix}{column}": values for column, values in found.items()}
+    if UNLIKENESS in answers:
+        columns[UNLIKENESS] = _rounded(answers[UNLIKENESS][:, 0])
     with written_table(path, list(columns)) as write:
         for row in zip(*columns.values(), strict=True):
             write(row)

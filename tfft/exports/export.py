@@ -274,8 +274,9 @@ def _require_names(loaded: SavedModelPredictor, directory: Path, info: ModelInfo
                 f"SavedModel: the label file of head {name} does not have the class names of the "
                 "model, in their order; not put in place"
             )
-    if loaded.described().heads != info.heads:
+    described = loaded.described()
+    if (described.heads, described.unsure) != (info.heads, info.unsure):
         raise GateError(
-            "SavedModel: its signature `describe` does not answer with the model's heads; not put "
-            "in place"
+            "SavedModel: its signature `describe` does not answer with the model's heads and its "
+            "threshold; not put in place"
         )

@@ -12,12 +12,16 @@ from tfft.errors import GateError
 from tfft.metrics.heads import head_metrics, main_metric
 from tfft.runtime.info import HeadInfo
 from tfft.runtime.predictor import Outputs, Predictor
+from tfft.system.names import UNLIKENESS
 
 # Largest difference of a probability that the order of float32 additions explains: about 1e-6 in
 # the logits of a deep network, times their size.
 FLOAT_ROUNDING = 1e-4
 # The same for pixels from another decoder: Pillow's differ by 2e-4 of 255 levels.
 OTHER_DECODER = 1e-3
+# Largest difference of `UNLIKENESS`, as a share of it or of the threshold: it is a difference of
+# squares, in which rounding counts for more.
+_SAME_UNLIKENESS = 1e-3
 # By storage of the weights; what 16 bits change is small beside what decides an answer.
 SAVED_MODEL_TOLERANCE = {"float32": FLOAT_ROUNDING, "float16": 0.02, "bfloat16": 0.1}
 # Name of the metric of a head in a check, by the head's kind: its main metric, top-1 as accuracy.
@@ -39,16 +43,22 @@ class ParityCheck:
         largest_difference: Largest difference of all heads; None where an answer is not a number.
         heads: By head, its `agreement`, its metric (accuracy, f1, mae or mean_iou) and that of the
             Keras model on the same images.
+        unsure: Of a model that says where it is unsure: ``largest_difference`` of ``unlikeness``,
+            as a share of it where that is above 1; ``agreement``, the share of images on the same
+            side of the threshold; ``kept`` and ``keras_kept``, the shares within it. {} of others.
     """
 
     images: int
     largest_difference: float | None
     heads: dict[str, dict[str, float | None]]
+    unsure: dict[str, float | None] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the check as JSON values; those of a single head are not under its name."""
         values = asdict(self)
         heads = values.pop("heads")
+        if not self.unsure:
+            del values["unsure"]
         return (
             {**values, **next(iter(heads.values()))}
             if len(heads) == 1
@@ -96,6 +106,12 @@ class Comparison:
                     raise GateError(
                         f"{where} gives other answers than the Keras model; not put in place"
                     )
+        unsure, allowed = self.check.unsure, max(tolerance, _SAME_UNLIKENESS)
+        if unsure and _largest(unsure) > allowed:
+            raise GateError(
+                f"{what} is not unsure as the Keras model is: {UNLIKENESS} differs by "
+                f"{_largest(unsure):.3g} where {allowed:g} is allowed; not put in place"
+            )
         if self.file_heads != self.heads:
             raise GateError(f"{what}: its class names are not those of the model; not put in place")
 
@@ -161,13 +177,14 @@ class Reference:
                 f"keras_{metric}": main_metric(head, theirs)[1],
             }
         worst = max(_largest(check) for check in checks.values())
+        unsure = unsure_agreement(actual, expected)
         return Comparison(
             self.original.info.heads,
             predictor.info.heads,
             actual,
             expected,
             self.targets,
-            ParityCheck(len(self.images), _finite(worst), checks),
+            ParityCheck(len(self.images), _finite(worst), checks, unsure),
         )
 
     def expected(self, *, rounded: bool = False, from_bytes: bool = False) -> Outputs:
@@ -227,6 +244,20 @@ def agreement(head: HeadInfo, actual: np.ndarray, expected: np.ndarray) -> dict[
         return {"largest_difference": difference}
     same = float((actual.argmax(axis=1) == expected.argmax(axis=1)).mean())
     return {"largest_difference": difference, "top1_agreement": same}
+
+
+def unsure_agreement(actual: Outputs, expected: Outputs) -> dict[str, float | None]:
+    """Returns how well answers agree on what is unsure, as `ParityCheck.unsure` has it."""
+    if UNLIKENESS not in expected:
+        return {}
+    one, other = actual[UNLIKENESS][:, 0], expected[UNLIKENESS][:, 0]
+    difference = float((np.abs(one - other) / np.maximum(other, 1.0)).max())
+    return {
+        "largest_difference": _finite(difference),
+        "agreement": float(((one <= 1.0) == (other <= 1.0)).mean()),
+        "kept": float((one <= 1.0).mean()),
+        "keras_kept": float((other <= 1.0).mean()),
+    }
 
 
 def require_metrics(check: ParityCheck, what: str, max_drop: float) -> None:

@@ -77,7 +77,7 @@ class _Servable(tf.Module):
         return model.stateless_call(trainable, others, images, training=False)[0]
 
     def images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = answers_and_logits(self._forward(images), self._info.heads)
+        found = answers_and_logits(self._forward(images), self._info)
         return {name: tf.identity(value, name=name) for name, value in found.items()}
 
     def uint8_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -117,8 +117,9 @@ def write_saved_model(
     files, and decodes, turns and resizes them exactly as evaluation does, with NaN for those that
     cannot be read. Outputs of each: ``probabilities`` and ``logits`` float32 [n, classes]; ``box``
     float32 [n, 4] or ``value`` float32 [n, 1] for such heads; with several heads, by the names of
-    the heads. ``describe`` takes ``names``, any strings [n], and answers each with the model's
-    description: its output ``info``, strings [n], has what ``assets.extra/tfft.json`` says.
+    the heads; ``unlikeness`` float32 [n, 1], above 1 where the model is unsure, if it measures it.
+    ``describe`` takes ``names``, any strings [n], and answers each with the model's description:
+    its output ``info``, strings [n], has what ``assets.extra/tfft.json`` says.
 
     Args:
         model: Keras model from images to ``{head: output}``, in float32.

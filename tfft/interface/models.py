@@ -30,6 +30,7 @@ def evaluate(
     data: str | Path | None = None,
     overrides: "Overrides" = (),
     classes: Sequence[str] = (),
+    unlike: Sequence[str | Path] = (),
     batch_size: int = 32,
     csv: str | Path | None = None,
     allow_ops: Sequence[str] = (),
@@ -48,23 +49,21 @@ def evaluate(
         data: A directory with one folder a class, or a CSV manifest; default: the recorded data.
         overrides: Values of the `data` section by which `data` are read:
             ``{"data.on_bad_image": "skip"}``; without `data`, ``data.labels`` alone; default: none.
-        classes: Classes or labels that matter, whose ``curves`` over all thresholds (precision,
-            recall, false positive rate) are among the metrics; default: none.
+        classes: Classes or labels whose ``curves`` over all thresholds are wanted; default: none.
+        unlike: Folders of images that are none of what the model knows; default: none.
         batch_size: Number of images at a time; default: 32.
-        csv: A CSV file for what the model says of each image beside what is true; one that is there
-            is replaced. Default: none is written.
+        csv: A CSV file for what is said of each image, which is replaced; default: none.
         allow_ops: As for `load_predictor`; default: none.
         progress: Where the work is reported; default: in a notebook, if in one.
 
     Returns:
-        The metrics of each head, with 95 % intervals.
+        The metrics of each head, with 95 % intervals, and what it changes that the model is unsure.
 
     Raises:
         ModelFileError: `model` is none of these.
-        DataError: The images are not there, have no such split, or have classes that the model does
-            not know.
+        DataError: The images are not there, or have no such split, or classes that are not known.
         RecipeError: An override is not of the `data` section, or its value is wrong.
-        UsageError: There are other overrides without other data, or there is no such class.
+        UsageError: An argument does not go with the model or the data, or names no class.
         ServerError: The server does not answer.
 
     Example:
@@ -84,6 +83,7 @@ def evaluate(
             data=optional_path(data),
             overrides=overrides,
             classes=classes,
+            unlike=[expanded(folder) for folder in unlike],
             batch_size=batch_size,
             csv=optional_path(csv),
             progress=progress,

@@ -81,7 +81,7 @@ class Classifier:
             features = [pooling(activations) for pooling in self.poolings.values()]
             kept: list[Any] = [keras.Input(t.shape[1:], dtype=t.dtype) for t in features]
             pooled = dict(zip(self.poolings, kept, strict=True))
-            return Cut(keras.Model(inputs, features), keras.Model(kept, self._outputs(pooled)))
+            return Cut(keras.Model(inputs, features), keras.Model(kept, self.outputs(pooled)))
         below, above = split(self.backbone, frozen_blocks)
         if below is None or above is None:
             raise ValueError(f"no cut inside the backbone after {frozen_blocks} blocks")
@@ -89,7 +89,7 @@ class Classifier:
         kept = [keras.Input(t.shape[1:], dtype=t.dtype) for t in crossing]
         activations = above(kept if len(kept) > 1 else kept[0])
         pooled = {kind: pooling(activations) for kind, pooling in self.poolings.items()}
-        return Cut(keras.Model(inputs, crossing), keras.Model(kept, self._outputs(pooled)))
+        return Cut(keras.Model(inputs, crossing), keras.Model(kept, self.outputs(pooled)))
 
     def below(self, cuts: Sequence[int]) -> keras.Model:
         """Returns a model from the inputs to the tensors at several cuts, in the order of the cuts.
@@ -125,7 +125,8 @@ class Classifier:
             return tuple(tuple(shape[1:]) for shape in pooled)
         return tuple(tuple(t.shape[1:]) for t in crossing_tensors(self.backbone, frozen_blocks))
 
-    def _outputs(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+    def outputs(self, pooled: Mapping[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+        """Returns the output of each head, for features by the kind of their pooling."""
         return {name: head(pooled[head.config.pooling]) for name, head in self.heads.items()}
 
     @property

@@ -18,6 +18,8 @@ from tfft.evaluation.answers import answers_of_run, load_run
 from tfft.evaluation.calibrate import Calibration, calibrate
 from tfft.evaluation.data import recorded_data, targets_of_model, together
 from tfft.evaluation.operating_points import require_class
+from tfft.metrics.heads import METRIC_NAMES
+from tfft.metrics.unsure import unsure_metrics
 from tfft.reports.curves import curve_figures, learning_rate_figure
 from tfft.reports.duplicates import AlikePair, Duplicates, find_duplicates
 from tfft.reports.exports import export_rows
@@ -36,12 +38,14 @@ from tfft.runtime.keras_predictor import KerasPredictor
 from tfft.runtime.predictor import Outputs
 from tfft.system.files import require_writable, write_text
 from tfft.system.formats import METRICS, PLAN, RUN
+from tfft.system.names import UNLIKENESS
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, size_text
 from tfft.version import __version__
 
 _MISTAKES = 24
 _ALIKE_SHOWN = 12
+_UNLIKE_SHOWN = 12
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,6 +194,7 @@ def _values(opened: _Opened, classes: Sequence[str], progress: Progress) -> dict
         "has_test_images": "test" in _judged_splits(opened.data),
         "heads": heads,
         "no_calibration": no_calibration,
+        "unsure": _unsure(opened),
         "calibrated_on": calibration.examples if calibration else 0,
         "held_out": bool(calibration and calibration.held_out),
         **({} if opened.trained_on else _leaks(opened, progress)),
@@ -271,6 +276,24 @@ def _head(
         classes=classes,
         trained_on=opened.trained_on,
     )
+
+
+def _unsure(opened: _Opened) -> dict[str, Any]:
+    """Returns what the page says of images that the model is unsure of, the least alike first."""
+    info, answers = opened.predictor.info, opened.answers
+    found = unsure_metrics(info, answers, opened.targets, {})
+    if not found:
+        return {}
+    unlikeness = answers[UNLIKENESS][:, 0]
+    order = np.argsort(-unlikeness, kind="stable")[: min(_UNLIKE_SHOWN, (unlikeness > 1).sum())]
+    shown = [
+        (_photo(opened, opened.index, k), opened.index.ids[k], float(unlikeness[k])) for k in order
+    ]
+    sides = [
+        (name, METRIC_NAMES[side["metric"]], side["value"], side["left_out"])
+        for name, side in found["kept"].items()
+    ]
+    return {**found, "shown": shown, "sides": sides}
 
 
 def _leaks(opened: _Opened, progress: Progress) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from tfft.runtime.tflite.agreement import AGREEMENT, outputs_agree
 from tfft.runtime.tflite.convert_frozen import agreeing_conversion
 from tfft.system.device import on_gpu
 from tfft.system.digests import file_sha256
+from tfft.system.names import UNLIKENESS
 
 
 def convert_model(model: keras.Model, path: Path, info: ModelInfo) -> Conversion | None:
@@ -34,12 +35,12 @@ def convert_model(model: keras.Model, path: Path, info: ModelInfo) -> Conversion
         What became of it; None where nothing is tried: nothing could be kept, Keras computes on a
         GPU, or the description does not name all outputs.
     """
-    if set(model.output) != set(info.heads) or on_gpu():
+    if set(model.output) - {UNLIKENESS} != set(info.heads) or on_gpu():
         return None
     digest = file_sha256(path)
     if not can_keep_conversion(conversion_key(model=digest, batch_size=BATCH_SIZE)):
         return None
-    heads = [info.heads[name] for name in sorted(info.heads)]
+    heads = [info.heads.get(name) for name in sorted(model.output)]
 
     def agree(actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:
         if not outputs_agree(actual, expected):
@@ -48,7 +49,7 @@ def convert_model(model: keras.Model, path: Path, info: ModelInfo) -> Conversion
         return all(
             np.abs(answer(head, a) - answer(head, e)).max() <= AGREEMENT
             for head, a, e in pairs
-            if head.kind != "regression"
+            if head is not None and head.kind != "regression"
         )
 
     return agreeing_conversion(

@@ -15,7 +15,7 @@ from tfft.cache.converted import Conversion, conversion_key
 from tfft.errors import ModelFileError, UsageError, nearest
 from tfft.images.pixels import encoded_batch_to_pixels
 from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, ReadablePredictor, answer, require_described
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answers_of_outputs, require_described
 from tfft.runtime.tflite.runner import ParallelTflite
 from tfft.system.digests import file_sha256
 
@@ -63,8 +63,7 @@ class ConvertedPredictor(ReadablePredictor):
         return {name: outputs[name] for name, head in self.info.heads.items() if head.class_names}
 
     def answers(self, images: np.ndarray) -> Outputs:
-        outputs = self._outputs(images)
-        return {name: answer(head, outputs[name]) for name, head in self.info.heads.items()}
+        return answers_of_outputs(self.info, self._outputs(images))
 
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None

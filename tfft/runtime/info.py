@@ -1,5 +1,6 @@
 """The description that every saved model carries, so that it can be used without its run."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal, get_args
 from tfft.errors import ModelFileError
 from tfft.images.spec import PixelSpec
 from tfft.system.formats import MODEL, described
-from tfft.system.names import is_name
+from tfft.system.names import UNLIKENESS, is_name
 
 FILE_NAME = "tfft.json"
 # In the description of an export: SHA-256 of its saved_model.pb, or of a .tflite file without the
@@ -100,6 +101,28 @@ class HeadInfo:
 
 
 @dataclass(frozen=True)
+class UnsureInfo:
+    """From where on a model is unsure, as an example is unlike those that it was trained on.
+
+    Attributes:
+        keep: Share of known examples that are to lie within the threshold, 0..1.
+        threshold: Distance of the features, at unit length, above which the model is unsure.
+        examples: Number of validation examples that it was set on.
+
+    Raises:
+        ValueError: The threshold is no distance.
+    """
+
+    keep: float
+    threshold: float
+    examples: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold < math.inf:
+            raise ValueError(f"a threshold is a distance above 0. Received: {self.threshold}")
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """A saved model's own description.
 
@@ -113,6 +136,8 @@ class ModelInfo:
         data: The resolved `data` section of the recipe; in exports without its `PLACES`.
         tfft_version: Version of tfft that wrote the description.
         created: Time of writing, ISO 8601, UTC.
+        unsure: From where on it is unsure; None: it does not measure how unlike its training
+            examples one is.
         splits: File with the split of each image of the data, where one lies beside the
             description; not a part of it.
         export_version: Number of the export; None in runs, and in exports of older versions.
@@ -135,6 +160,7 @@ class ModelInfo:
     data: dict[str, Any] | None
     tfft_version: str
     created: str
+    unsure: UnsureInfo | None = None
     splits: Path | None = field(default=None, compare=False)
     export_version: int | None = None
     run: str | None = None
@@ -145,6 +171,8 @@ class ModelInfo:
         for name in self.heads:
             if not is_name(name):
                 raise ValueError(f"no head can have the name {name!r}")
+        if self.unsure is not None and UNLIKENESS in self.heads:
+            raise ValueError(f"a head has the name of the output {UNLIKENESS}")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the description as JSON values, with the number of their format."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfft.backbones.keras_models.keras_file import load_keras_file
 from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, ReadablePredictor, answer, require_described
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answers_of_outputs, require_described
 from tfft.runtime.tensorflow_pixels import TensorflowPixels
 
 
@@ -49,7 +49,7 @@ class KerasPredictor(ReadablePredictor):
 
     def answers(self, images: np.ndarray) -> Outputs:
         outputs = self._forward(tf.constant(images, tf.float32))
-        return {n: answer(head, outputs[n].numpy()) for n, head in self.info.heads.items()}
+        return answers_of_outputs(self.info, {n: tensor.numpy() for n, tensor in outputs.items()})
 
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None

@@ -7,6 +7,7 @@ import numpy as np
 
 from tfft.errors import ModelFileError
 from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.system.names import UNLIKENESS
 from tfft.system.readable import Readable
 
 Outputs = dict[str, np.ndarray]
@@ -62,7 +63,9 @@ class Predictor(Protocol):
         Returns:
             By head, float32: probabilities [n, classes] of a classification (at the head's
             temperature) or of labels, boxes [n, 4] (ymin, xmin, ymax, xmax) as shares of the
-            height and width of `images`, or numbers [n, 1].
+            height and width of `images`, or numbers [n, 1]. If the model measures it (`info.unsure`
+            is not None), ``unlikeness`` [n, 1]: how far each image is from the training images, 0
+            or more; above 1 the model is unsure.
         """
         ...
 
@@ -111,8 +114,8 @@ def require_described(
         info: The description.
         source: File or directory of the model, for messages.
         takes: Shape of its input without the batch: height, width, channels; None: any.
-        answers: Size of the last dimension of each head's answer, by head; None where it is not
-            known. A head that the model does not have is missing.
+        answers: Size of the last dimension of each head's answer, and of ``unlikeness``, by name;
+            None where it is not known. What the model does not have is missing.
 
     Raises:
         ModelFileError: The description is that of another model.
@@ -133,6 +136,11 @@ def require_described(
                 f"{source} has {found} values for {name!r}, and its description says "
                 f"{classes or 'some'}: it is that of another model"
             )
+    if info.unsure is not None and answers.get(UNLIKENESS, "no") not in (None, 1):
+        raise ModelFileError(
+            f"{source} has no output {UNLIKENESS!r}, and its description says that it is unsure "
+            "above a threshold: it is that of another model"
+        )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -151,6 +159,23 @@ def answer(head: HeadInfo, output: np.ndarray) -> np.ndarray:
     if head.kind == "classification":
         return softmax(output / np.float32(head.temperature))
     return sigmoid(output) if head.kind == "multi_label" else output
+
+
+def answers_of_outputs(info: ModelInfo, outputs: Mapping[str, np.ndarray]) -> Outputs:
+    """Returns a model's predictions from the outputs of its Keras model, by name."""
+    answers = {name: answer(head, outputs[name]) for name, head in info.heads.items()}
+    if info.unsure is not None:
+        answers[UNLIKENESS] = outputs[UNLIKENESS] / np.float32(info.unsure.threshold)
+    return answers
+
+
+def answer_names(info: ModelInfo) -> dict[str, str]:
+    """Returns the name of each prediction among the outputs of an exported model.
+
+    That of ``unlikeness`` is the same.
+    """
+    names = {head: answer_name(head, info.heads) for head in info.heads}
+    return names if info.unsure is None else {**names, UNLIKENESS: UNLIKENESS}
 
 
 def answer_name(name: str, heads: Mapping[str, HeadInfo]) -> str:

@@ -9,11 +9,11 @@ from tfft.system.tensorflow import tf
 import numpy as np
 
 from tfft.errors import ModelFileError
-from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.info import ModelInfo
 from tfft.runtime.predictor import (
     Outputs,
     ReadablePredictor,
-    answer_name,
+    answer_names,
     logits_name,
     require_described,
 )
@@ -98,8 +98,8 @@ class SavedModelPredictor(ReadablePredictor):
             name: spec.shape[-1] if spec.shape.rank else None
             for name, spec in signature.structured_outputs.items()
         }
-        heads = {head: answer_name(head, self.info.heads) for head in self.info.heads}
-        sizes = {head: found[name] for head, name in heads.items() if name in found}
+        answers = answer_names(self.info)
+        sizes = {answer: found[name] for answer, name in answers.items() if name in found}
         require_described(self.info, self.path, images.shape[1:].as_list(), sizes)
 
     def _answer_by(self, signature: str | None) -> None:
@@ -117,7 +117,7 @@ class SavedModelPredictor(ReadablePredictor):
         return {head: answer[name].numpy() for head, name in names.items() if name}
 
     def answers(self, images: np.ndarray) -> Outputs:
-        return _answers(self.info.heads, self._on_pixels(images))
+        return self._answers(self._on_pixels(images))
 
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
@@ -130,7 +130,7 @@ class SavedModelPredictor(ReadablePredictor):
             return self.answers(self.pixels(encoded, boxes))
         sent, name = sendable(encoded), self._signature or "serve_bytes"
         answer = self._signatures[name](image_bytes=tf.constant(sent))
-        answers = _answers(self.info.heads, answer)
+        answers = self._answers(answer)
         refuse_unreadable(answers, sent)
         return answers
 
@@ -141,6 +141,5 @@ class SavedModelPredictor(ReadablePredictor):
             name, given = name_in_model(FLOAT32, self.info), tf.constant(images, tf.float32)
         return self._signatures[name](images=given)
 
-
-def _answers(heads: Mapping[str, HeadInfo], answer: Mapping[str, tf.Tensor]) -> Outputs:
-    return {head: answer[answer_name(head, heads)].numpy() for head in heads}
+    def _answers(self, outputs: Mapping[str, tf.Tensor]) -> Outputs:
+        return {name: outputs[output].numpy() for name, output in answer_names(self.info).items()}

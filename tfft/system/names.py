@@ -5,6 +5,9 @@ import re
 from tfft.errors import UsageError
 
 NAME_PATTERN = "[A-Za-z][A-Za-z0-9_-]{0,63}"
+# The output of a model that is of no head: how unlike its training data an example is. No head may
+# have this name.
+UNLIKENESS = "unlikeness"
 
 
 def is_name(text: str) -> bool:

@@ -9,6 +9,7 @@ weights, the same files, but no checkpoints, for it is as soon trained anew.
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,15 +37,24 @@ from tfft.runtime.tflite.runner import TfliteFunction, TfliteWorkers
 from tfft.system.digests import file_sha256
 from tfft.system.files import atomic_path, write_arrays
 from tfft.system.formats import BEFORE_REFIT
+from tfft.system.names import UNLIKENESS
 from tfft.system.progress import Progress
 from tfft.transfer.description import examples_of, head_sizes, model_info
 from tfft.transfer.frozen.engine import FrozenFunction
 from tfft.transfer.frozen.part import CutContent, FrozenPart
 from tfft.transfer.linear.heads import Features, SolvedHead, solve_heads
+from tfft.transfer.linear.weights import LinearWeights
 from tfft.transfer.plan.solved import cached_bytes, solved_reason
 from tfft.transfer.run_files import begin_run, write_results
 from tfft.transfer.stopping import recorded_if_stopped
 from tfft.transfer.template import Template
+from tfft.transfer.unlikeness import (
+    Unlikeness,
+    chosen_pooling,
+    fit_unlikeness,
+    measured_positions,
+    share_to_keep,
+)
 
 # Photos on which the converted backbone has to agree with what is in the cache, and as many on
 # which the finished model has to agree with its features.
@@ -85,9 +95,10 @@ def train_from_template(
             except _NotKeptError:
                 return None
             solved = training.solved(features, history)
-            finished = training.finished(solved)
+            unlikeness = training.unlikeness(features)
+            finished = training.finished(solved, unlikeness)
         if may_convert():
-            training.keep_converted(solved, features)
+            training.keep_converted(solved, unlikeness, features)
     return finished
 
 
@@ -199,13 +210,27 @@ class _Training:
         history.write(self._history)
         return solved
 
-    def finished(self, solved: Mapping[str, SolvedHead]) -> Run:
+    def unlikeness(self, features: Features) -> Unlikeness | None:
+        """Returns what the model measures beside its heads; None if it does not."""
+        keep = share_to_keep(self._recipe, len(self._validation), self._progress)
+        if keep is None:
+            return None
+        column = chosen_pooling(self._template.poolings)
+        train, validation = features.train[column], features.validation[column]
+        return fit_unlikeness(
+            train[measured_positions(len(self._train))],
+            validation[measured_positions(len(self._validation))],
+            keep,
+        )
+
+    def finished(self, solved: Mapping[str, SolvedHead], unlikeness: Unlikeness | None) -> Run:
         """Writes the model and what the run says of it, and records the run as finished."""
-        weights = {name: head.weights for name, head in solved.items()}
+        weights = _filled_in(solved, unlikeness)
         with atomic_path(self._run.model_file) as temporary:
             temporary.write_bytes(self._template.keras_file(weights, datetime.now()))
         name, licence = self._template.spec
         info = model_info(self._recipe, self._data, self._pixels, name, licence)
+        info = replace(info, unsure=unlikeness.info if unlikeness else None)
         finished = write_results(
             self._run,
             self._recipe,
@@ -219,14 +244,16 @@ class _Training:
         record(self._run, status="finished", finished=now)
         return finished
 
-    def keep_converted(self, solved: Mapping[str, SolvedHead], features: Features) -> None:
+    def keep_converted(
+        self, solved: Mapping[str, SolvedHead], unlikeness: Unlikeness | None, features: Features
+    ) -> None:
         """Keeps the model as a TFLite file for predictions, if it gives the right answers.
 
         They are those of its heads on the features of some validation images, whose pixels are made
         as for a prediction.
         """
         template, heads = self._template, self._recipe.heads
-        weights = {name: head.weights for name, head in solved.items()}
+        weights = _filled_in(solved, unlikeness)
         content = template.tflite_file(weights)
         if content is None:
             return
@@ -234,6 +261,10 @@ class _Training:
         outputs = TfliteFunction(content)(_pixels_of(some))
         expected = []
         for name in template.outputs:
+            if name == UNLIKENESS and unlikeness is not None:
+                measured = features.validation[chosen_pooling(template.poolings)]
+                expected.append(unlikeness.distances(measured[: len(some)]))
+                continue
             of_pooling = features.validation[template.poolings.index(heads[name].pooling)]
             linear = weights[name].outputs(of_pooling[: len(some)])
             expected.append(linear * self._sizes[name].deviation + self._sizes[name].mean)
@@ -242,6 +273,14 @@ class _Training:
             about = {"backbone": template.spec[0], "recipe": self._recipe.name}
             conversion = Conversion(content, template.outputs)
             keep_conversion(key, conversion, {"what": "converted model", **about})
+
+
+def _filled_in(
+    solved: Mapping[str, SolvedHead], unlikeness: Unlikeness | None
+) -> dict[str, LinearWeights]:
+    """Returns the weights that the template is filled with, by head and by other layer."""
+    heads = {name: head.weights for name, head in solved.items()}
+    return {**heads, **(unlikeness.layers if unlikeness else {})}
 
 
 def _validated(solved: Mapping[str, SolvedHead]) -> dict[str, dict[str, float]]:

@@ -19,6 +19,7 @@ from tfft.runtime.convert_model import made_images
 from tfft.runtime.tflite.agreement import outputs_agree
 from tfft.runtime.tflite.convert_frozen import model_digest
 from tfft.runtime.tflite.runner import TfliteFunction
+from tfft.system.progress import SILENT
 from tfft.transfer.frozen.build import cut_contents
 from tfft.transfer.frozen.function import TFLITE_BATCH
 from tfft.transfer.linear.weights import LinearWeights
@@ -32,6 +33,7 @@ from tfft.transfer.template import (
     template_key,
     with_heads,
 )
+from tfft.transfer.unlikeness import Unlikeness, share_to_keep
 
 Heads = Mapping[str, LinearWeights]
 Places = dict[str, tuple[int, int]]
@@ -43,6 +45,7 @@ def keep_template(
     prepared: Prepared,
     plan: FreezePlan,
     conversion: Conversion | None,
+    unlikeness: Unlikeness | None,
 ) -> None:
     """Keeps the model of a finished run, unless one like it is kept, or it cannot be a template.
 
@@ -52,19 +55,22 @@ def keep_template(
         prepared: Its images and its model, with the weights that are saved.
         plan: Its plan.
         conversion: What its model was converted to, if it was tried.
+        unlikeness: What its model measures beside its heads, if anything.
     """
     key = template_key(recipe, prepared.data)
-    if key is None or not can_keep_template(key):
+    is_unsure = share_to_keep(recipe, prepared.counts["validation"], SILENT) is not None
+    if key is None or not can_keep_template(key) or is_unsure != (unlikeness is not None):
         return
     classifier = prepared.classifier
     heads = {
         name: LinearWeights(np.asarray(head.dense.kernel), np.asarray(head.dense.bias))
         for name, head in classifier.heads.items()
     }
+    filled = {**heads, **(unlikeness.layers if unlikeness else {})}
     files = {KERAS_FILE: run.model_file.read_bytes()}
-    places = {KERAS_FILE: _places_in_keras(files[KERAS_FILE], heads)}
+    places = {KERAS_FILE: _places_in_keras(files[KERAS_FILE], filled)}
     if conversion is not None and conversion.content is not None:
-        found = _places_in_tflite(conversion.content, heads)
+        found = _places_in_tflite(conversion.content, filled)
         sample = made_images(prepared.pixels)
         sizes = {name: head.size for name, head in classifier.heads.items()}
         if found and _are_places_of_heads(conversion, found, heads, sizes, sample):
@@ -103,6 +109,8 @@ def _places_in_keras(content: bytes, heads: Heads) -> Places:
         )
 
         def place(values: np.ndarray) -> int | None:
+            if not values.size:  # a layer without bias
+                return 0
             same = [
                 dataset.id.get_offset()
                 for dataset in datasets
@@ -120,6 +128,8 @@ def _places_in_tflite(content: bytes, heads: Heads) -> Places:
     """Returns where kernel and bias of each head begin in a TFLite file; {} if unknown."""
 
     def place(values: np.ndarray) -> int | None:
+        if not values.size:
+            return 0
         data = np.ascontiguousarray(values, "<f4").tobytes()
         return content.find(data) if content.count(data) == 1 else None
 
@@ -145,6 +155,7 @@ def _are_places_of_heads(
     """Says whether other weights at these places change the outputs as those of a dense layer.
 
     With kernels twice as large and biases of 0 an output has to be twice what it was without bias.
+    What is measured beside the heads is compared wherever it is filled in.
     """
     content = conversion.content or b""
     doubled = {
@@ -153,8 +164,12 @@ def _are_places_of_heads(
     outputs = TfliteFunction(content)(sample)
     changed = TfliteFunction(with_heads(content, places, doubled))(sample)
     expected = []
-    for name, output in zip(conversion.outputs, outputs, strict=True):
+    compared = []
+    for name, output, filled in zip(conversion.outputs, outputs, changed, strict=True):
+        if name not in heads:
+            continue
+        compared.append(filled)
         mean, deviation = sizes[name].mean, sizes[name].deviation
         linear = (output - mean) / deviation - heads[name].bias
         expected.append(2.0 * linear * deviation + mean)
-    return outputs_agree(changed, expected)
+    return outputs_agree(compared, expected)

@@ -73,14 +73,14 @@ def build_of_recipe(recipe: Recipe, data: ImageData, policy: str, progress: Prog
         keras.config.set_dtype_policy(before)
 
 
-def model_in_float32(recipe: Recipe, prepared: Prepared) -> keras.Model:
-    """Returns the model as it is saved: in float32, whatever policy it was trained with."""
+def classifier_in_float32(recipe: Recipe, prepared: Prepared) -> Classifier:
+    """Returns the classifier as it is saved: in float32, whatever policy it was trained with."""
     classifier = prepared.classifier
     if recipe.train.mixed_precision == "float32":
-        return classifier.model
+        return classifier
     rebuilt = build_of_recipe(without_weights(recipe), prepared.data, "float32", SILENT)
     rebuilt.model.set_weights(classifier.model.get_weights())
-    return rebuilt.model
+    return rebuilt
 
 
 def without_weights(recipe: Recipe) -> Recipe:

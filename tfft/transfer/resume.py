@@ -108,7 +108,7 @@ def _model_so_far(
             f"{run.path} has no weights yet to make a model of: no epoch has ended. Go on with it: "
             f"{command_text('train', '--resume', run.path)}"
         )
-    finished, _ = write_model(session, prepared, state)
+    finished, *_ = write_model(session, prepared, state)
     if RUN.read(run.record_file).get("status") != "not finite":
         record(run, status="interrupted")
     return finished

@@ -33,9 +33,11 @@ from tfft.system.digests import file_sha256
 from tfft.system.machine import has_gpu
 from tfft.system.onednn import VARIABLE, processor_features, turn_on_where_faster
 from tfft.system.paths import expanded
+from tfft.system.progress import SILENT
 from tfft.transfer.description import head_sizes
 from tfft.transfer.linear.weights import LinearWeights
 from tfft.transfer.plan.too_large import solvable_recipe
+from tfft.transfer.unlikeness import share_to_keep
 
 KERAS_FILE, TFLITE_FILE = "model.keras", "model.tflite"
 WEIGHTS_MEMBER = "model.weights.h5"
@@ -56,8 +58,8 @@ class Template:
         poolings: Kinds of its poolings, in the order of the features.
         conversion: Key of the converted part below the features; "" if it was not converted.
         outputs: Names of the outputs of the TFLite file, in its order.
-        places: By file, and by head: where kernel and bias begin, in bytes. For ``model.keras``
-            that is in its member with the weights.
+        places: By file, and by head or other layer that is filled in: where kernel and bias begin,
+            in bytes. For ``model.keras`` that is in its member with the weights.
         onednn: Whether TensorFlow computed with oneDNN.
     """
 
@@ -94,7 +96,7 @@ class Template:
         )
 
     def keras_file(self, heads: Mapping[str, LinearWeights], now: datetime) -> bytes:
-        """Returns the `.keras` file with other weights in its heads, saved `now`."""
+        """Returns the `.keras` file with other weights in its layers to fill, saved `now`."""
         filled = io.BytesIO()
         with (
             zipfile.ZipFile(io.BytesIO(self.files[KERAS_FILE])) as kept,
@@ -173,11 +175,12 @@ def template_key(recipe: Recipe, data: ImageData) -> str | None:
     if weights is None:
         return None
     return conversion_key(
-        template=1,
+        template=2,
         backbone=recipe.backbone.model_dump(mode="json"),
         weights=weights,
         image=recipe.image.model_dump(mode="json"),
         heads={name: _structure(name, recipe, sizes[name]) for name in heads},
+        is_unsure=share_to_keep(recipe, counts["validation"], SILENT) is not None,
         processor=sorted(processor_features()),
         onednn=os.environ.get(VARIABLE),
     )

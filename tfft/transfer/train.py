@@ -15,6 +15,7 @@
 """
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tfft.system.tensorflow import ONEDNN, keras
 from tfft.backbones.record import backbone_to_json
 from tfft.config.recipe import Recipe
 from tfft.data.dataset import ImageData
+from tfft.model.unlikeness import with_unlikeness
 from tfft.runs.run import Run, new_run, record, require_free
 from tfft.runtime.convert_model import convert_model
 from tfft.runtime.converted_predictor import may_convert
@@ -37,17 +39,15 @@ from tfft.transfer.phases.gradient import train_by_gradient
 from tfft.transfer.phases.session import Session, open_session
 from tfft.transfer.phases.solved import train_by_solver
 from tfft.transfer.phases.source_start import start_from_source_classes
+from tfft.transfer.phases.unlikeness import measured_unlikeness
 from tfft.transfer.plan.plan import FreezePlan, PhasePlan, make_plan
 from tfft.transfer.plan.too_large import solvable_recipe
 from tfft.transfer.precision import warn_if_slower
-from tfft.transfer.prepare import (
-    Prepared,
-    model_in_float32,
-    prepare_with,
-)
+from tfft.transfer.prepare import Prepared, classifier_in_float32, prepare_with
 from tfft.transfer.run_files import begin_run, write_results
 from tfft.transfer.stopping import recorded_if_stopped
 from tfft.transfer.thresholds import chosen_thresholds
+from tfft.transfer.unlikeness import Unlikeness, chosen_pooling
 
 
 def train(
@@ -103,8 +103,8 @@ def train_phases(
         progress.message(f"going on in phase {state.phase + 1} after {state.done}")
 
     def keep_best() -> bool:
-        if state.best is not None:
-            write_model(session, prepared, state)
+        if state.best is not None:  # at once: nobody who stops it waits for a pass over all images
+            write_model(session, prepared, state, measured=False)
         return state.best is not None
 
     with (
@@ -124,12 +124,12 @@ def train_phases(
             start_from_source_classes(session, state)
         for phase in plan.phases[state.phase :]:
             run_phase(session, phase, state)
-        finished, model = write_model(session, prepared, state)
+        finished, model, unlikeness = write_model(session, prepared, state)
         record(run, status="finished", finished=datetime.now(UTC).isoformat(timespec="seconds"))
     conversion = None
     if may_convert():  # what is asked of the run next then starts neither TensorFlow nor Keras
         conversion = convert_model(model, run.model_file, prepared.info(recipe))
-    keep_template(finished, recipe, prepared, plan, conversion)
+    keep_template(finished, recipe, prepared, plan, conversion, unlikeness)
     return finished
 
 
@@ -157,12 +157,18 @@ def run_phase(session: Session, plan: PhasePlan, state: TrainingState) -> None:
 
 
 def write_model(
-    session: Session, prepared: Prepared, state: TrainingState
-) -> tuple[Run, keras.Model]:
+    session: Session, prepared: Prepared, state: TrainingState, *, measured: bool = True
+) -> tuple[Run, keras.Model, Unlikeness | None]:
     """Writes the model with the best weights, what it says of itself, and its metrics.
 
+    Args:
+        session: The session, trained.
+        prepared: The data and the model.
+        state: How far the training has come.
+        measured: Whether the model is to measure how unlike its training images an image is.
+
     Returns:
-        The run with its metrics, and the model as it is saved, in float32.
+        The run with its metrics, the model as it is saved, in float32, and what it measures.
     """
     recipe, run, best = session.recipe, session.run, state.best
     session.checkpoints.restore_best(best)
@@ -170,16 +176,22 @@ def write_model(
     for block in range(len(session.classifier.backbone.blocks)):
         for layer in session.classifier.batch_norms(block):
             layer.trainable = True
-    model = model_in_float32(recipe, prepared)
+    classifier = classifier_in_float32(recipe, prepared)
+    unlikeness = measured_unlikeness(session, classifier) if measured else None
+    model = classifier.model
+    if unlikeness is not None:
+        pooling = list(classifier.poolings)[chosen_pooling(list(classifier.poolings))]
+        model = with_unlikeness(classifier, pooling, unlikeness.mean, unlikeness.axes)
     with atomic_path(run.model_file) as temporary:
         model.save(temporary)
+    info = prepared.info(recipe).with_thresholds(chosen_thresholds(session, model, best))
     finished = write_results(
         run,
         recipe,
-        prepared.info(recipe).with_thresholds(chosen_thresholds(session, model, best)),
+        replace(info, unsure=unlikeness.info if unlikeness else None),
         prepared.data,
         (session.train, session.validation),
         state.history,
         ({"phase": best.phase + 1, "epoch": best.epoch}, best.metrics) if best else ({}, {}),
     )
-    return finished, model
+    return finished, model, unlikeness

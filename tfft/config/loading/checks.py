@@ -21,6 +21,7 @@ from tfft.config.recipe import ExportConfig
 from tfft.config.train import GradientPhase, LinearPhase, TrainConfig
 from tfft.config.tune import Choices, Range, TuneConfig
 from tfft.errors import BackboneError
+from tfft.system.names import UNLIKENESS
 
 Found = Iterator[tuple[Path, str]]
 
@@ -170,6 +171,8 @@ def _augmentation_of_image(image: ImageConfig, train: TrainConfig) -> Found:
 def _heads(heads: HeadsConfig) -> Found:
     kinds: dict[str, str] = {}
     for name, head in heads.items():
+        if name == UNLIKENESS:
+            yield ("heads", name), "is the name of another output of the model: call it otherwise"
         known = kinds.setdefault(head.target, head.kind)
         if known != head.kind:
             yield (

@@ -8,10 +8,11 @@ from tfft.system.tensorflow import tf
 
 from tfft.config.recipe import MAX_REQUEST_IMAGES
 from tfft.images.formats import MAX_PIXELS
-from tfft.runtime.info import HeadInfo, ModelInfo
-from tfft.runtime.predictor import answer_name, logits_name
+from tfft.runtime.info import ModelInfo
+from tfft.runtime.predictor import answer_name, answer_names, logits_name
 from tfft.runtime.signatures import FLOAT32, name_in_model, taken_by
 from tfft.system.files import write_text
+from tfft.system.names import UNLIKENESS
 
 FILES = (
     "README.md",
@@ -45,8 +46,8 @@ def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
         "width": info.pixels.width,
         "channels": info.pixels.channels,
         "max_megapixels": MAX_PIXELS // 1_000_000,
-        "outputs": _outputs_table(info.heads),
-        **_answer_lines(info.heads),
+        "outputs": _outputs_table(info),
+        **_answer_lines(info),
     }
     templates = resources.files("tfft.exports.serving") / "bundle_files"
     for file in FILES:
@@ -54,7 +55,8 @@ def write_bundle(directory: Path, info: ModelInfo, versions: list[int]) -> None:
         write_text(directory / file, template.substitute(values))
 
 
-def _outputs_table(heads: dict[str, HeadInfo]) -> str:
+def _outputs_table(info: ModelInfo) -> str:
+    heads = info.heads
     rows = ["| output | float32 | |", "| --- | --- | --- |"]
     for name, head in heads.items():
         answer, logits = answer_name(name, heads), logits_name(name, heads)
@@ -79,17 +81,21 @@ def _outputs_table(heads: dict[str, HeadInfo]) -> str:
                 )
             rows.append(f"| `{answer}` | {shape} | 0..1; {where} |")
             rows.append(f"| `{logits}` | {shape} | before the softmax or sigmoid |")
+    if info.unsure is not None:
+        meaning = "0 or more; above 1 the image is less like the training images than "
+        meaning += f"{info.unsure.keep:.0%} of known images are: the model is unsure"
+        rows.append(f"| `{UNLIKENESS}` | [batch, 1] | {meaning} |")
     return "\n".join(rows)
 
 
-def _answer_lines(heads: dict[str, HeadInfo]) -> dict[str, str]:
+def _answer_lines(info: ModelInfo) -> dict[str, str]:
     """Returns the lines of the examples that print each head's answer.
 
     REST does not name an output that is the only one.
     """
     rest, grpc = ['outputs = answer.json()["outputs"]'], []
-    names = [answer_name(name, heads) for name in heads]
-    is_single = len(heads) == 1 and logits_name(next(iter(heads)), heads) is None
+    heads, names = info.heads, list(answer_names(info).values())
+    is_single = len(names) == 1 and logits_name(next(iter(heads)), heads) is None
     for name in names:
         rest.append("print(outputs[0])" if is_single else f'print("{name}", outputs["{name}"][0])')
         grpc.append(f'print("{name}", tf.make_ndarray(outputs["{name}"])[0])')

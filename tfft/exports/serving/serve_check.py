@@ -9,10 +9,16 @@ from tfft.config.loading.overrides import Overrides
 from tfft.data.index import ImageIndex
 from tfft.errors import GateError
 from tfft.evaluation.data import evaluation_images
-from tfft.exports.parity import agreement, answers_in_batches, spread_over_classes
+from tfft.exports.parity import (
+    agreement,
+    answers_in_batches,
+    spread_over_classes,
+    unsure_agreement,
+)
 from tfft.runtime.load import load_predictor
 from tfft.runtime.predictor import Outputs, Predictor
 from tfft.runtime.served.predictor import ServedPredictor
+from tfft.system.names import UNLIKENESS
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, counted
 
@@ -64,7 +70,7 @@ class ServeCheck(Readable):
         images: Number of whole images compared.
         tolerance: Largest difference that is allowed.
         signatures: By signature and head, how well the answers agree, as
-            `tfft.exports.parity.agreement` gives it.
+            `tfft.exports.parity.agreement` gives it; ``unlikeness`` is among the heads.
         live: What the server answers from.
     """
 
@@ -157,11 +163,13 @@ def serve_check(
     index = index.take(spread_over_classes(index.targets["label"], images))
     served = {s: load_predictor(model, signature=s, timeout_s=timeout_s) for s in signatures}
     for predictor in served.values():
-        said, known = (p.info.as_trained().heads for p in (predictor, reference))
-        if said != known:
+        said, known = (p.info.as_trained() for p in (predictor, reference))
+        if said.heads != known.heads:
             raise GateError(
                 f"{predictor.path} has other heads or class names than {reference.path}"
             )
+        if said.unsure != known.unsure:
+            raise GateError(f"{predictor.path} has another threshold than {reference.path}")
         if reference.kind == "keras":
             # A calibrated export answers at temperatures, the model of a run as it was trained.
             reference.info = reference.info.at_temperatures(predictor.info.temperatures)
@@ -173,6 +181,9 @@ def serve_check(
             name: agreement(head, actual[name], expected[name])
             for name, head in reference.info.heads.items()
         }
+        if unsure := unsure_agreement(actual, expected):
+            difference = {"largest_difference": unsure["largest_difference"]}
+            agreements[signature][UNLIKENESS] = difference
     return ServeCheck(
         model, str(against), len(index), tolerance, agreements, _live(next(iter(served.values())))
     )

@@ -40,7 +40,7 @@ def require_accuracy(comparison: Comparison, what: str, max_drop: float) -> None
         max_drop: Largest `accuracy_drop` that is allowed.
 
     Raises:
-        GateError: The file is worse.
+        GateError: The file is worse, or is unsure of more of the images.
     """
     if comparison.file_heads != comparison.heads:
         raise GateError(f"{what}: its class names are not those of the model; not put in place")
@@ -49,6 +49,13 @@ def require_accuracy(comparison: Comparison, what: str, max_drop: float) -> None
             raise GateError(f"{what} gives answers that are not numbers; not put in place")
         if head.kind == "classification":
             _require_every_class(comparison, name, head, what)
+    kept, of_keras = (comparison.check.unsure.get(key) or 0.0 for key in ("kept", "keras_kept"))
+    if of_keras - kept > max_drop:
+        raise GateError(
+            f"{what} is unsure of {1.0 - kept:.1%} of {comparison.check.images} images, and the "
+            f"Keras model of {1.0 - of_keras:.1%}, where {max_drop:g} more is allowed "
+            "(--max-accuracy-drop); not put in place"
+        )
     drop = accuracy_drop(comparison)
     if drop > max_drop:
         raise GateError(

@@ -21,7 +21,7 @@ def float32_content(model: keras.Model, info: ModelInfo, batch_size: int = 1) ->
         TfftError: The model needs operators that TFLite does not have.
     """
     images = keras.Input(model.input_shape[1:], name="images")
-    outputs = answers_and_logits(model(images), info.heads)
+    outputs = answers_and_logits(model(images), info)
     return convert_to_tflite(keras.Model(images, outputs), batch_size)
 
 
@@ -51,7 +51,7 @@ def write_tflite(
     """
     info = info.without_places()
     model = read_model(content)
-    order_outputs(model, output_names(info.heads))
+    order_outputs(model, output_names(info))
     if uint8_input:
         take_uint8(model)
     add_metadata(model, info, version, description)

@@ -1,7 +1,7 @@
 """A TFLite file as an object to edit, and the edits that its clients need."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,31 @@ def layers(model: Any) -> list[Layer]:
             )
         )
     return found
+
+
+def layers_only_for(model: Any, output: str) -> list[str]:
+    """Returns the names of what is computed for one output of the signature, and for no other.
+
+    Args:
+        model: A file with a signature.
+        output: Name of the output; if there is none of this name, nothing is computed for it.
+    """
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    made_by = {int(operator.outputs[0]): operator for operator in graph.operators}
+    found = {each.name.decode(): int(each.tensorIndex) for each in signature.outputs}
+
+    def below(tensors: Iterable[int]) -> set[int]:
+        seen, waiting = set(), list(tensors)
+        while waiting:
+            tensor = waiting.pop()
+            if tensor in made_by and tensor not in seen:
+                seen.add(tensor)
+                waiting += [int(number) for number in made_by[tensor].inputs]
+        return seen
+
+    others = below(tensor for name, tensor in found.items() if name != output)
+    own = below([found[output]] if output in found else []) - others
+    return [graph.tensors[tensor].name.decode() for tensor in sorted(own)]
 
 
 def read_model(content: bytes) -> Any:

@@ -14,6 +14,7 @@ from tfft.exports.outputs import labels_file
 from tfft.exports.tflite.file import add_buffer
 from tfft.runtime.info import FILE_NAME, HeadInfo, ModelInfo
 from tfft.runtime.predictor import answer_name, logits_name
+from tfft.system.names import UNLIKENESS
 
 METADATA_NAME = "TFLITE_METADATA"
 _FILE_IDENTIFIER = b"M001"
@@ -26,10 +27,12 @@ _BOUNDARIES, _RATIO = 1, 0
 _NORMALIZATION = 1
 
 
-def output_names(heads: Mapping[str, HeadInfo]) -> tuple[str, ...]:
-    """Returns the outputs of a file in order: what each head says, then the logits."""
+def output_names(info: ModelInfo) -> tuple[str, ...]:
+    """Returns the outputs of a file in order: what each head says, the logits, ``unlikeness``."""
+    heads = info.heads
     answers = [answer_name(head, heads) for head in heads]
-    return (*answers, *(name for head in heads if (name := logits_name(head, heads))))
+    logits = [name for head in heads if (name := logits_name(head, heads))]
+    return (*answers, *logits, *([UNLIKENESS] if info.unsure else []))
 
 
 def add_metadata(model: Any, info: ModelInfo, version: str, description: str) -> None:
@@ -53,7 +56,7 @@ def metadata_bytes(info: ModelInfo, version: str, description: str) -> bytes:
         {
             0: build.text(info.name),
             2: build.vector([_input(build, info)]),
-            3: build.vector(_outputs(build, info.heads)),
+            3: build.vector(_outputs(build, info)),
         }
     )
     about = build.file(FILE_NAME, "what tfft knows of the model, JSON", _DESCRIPTIONS)
@@ -92,14 +95,21 @@ def _input(build: "_Tables", info: ModelInfo) -> int:
     )
 
 
-def _outputs(build: "_Tables", heads: Mapping[str, HeadInfo]) -> list[int]:
+def _outputs(build: "_Tables", info: ModelInfo) -> list[int]:
+    heads = info.heads
     answers = [_output(build, name, head, answer_name(name, heads)) for name, head in heads.items()]
     logits = [
         _output(build, name, head, output)
         for name, head in heads.items()
         if (output := logits_name(name, heads))
     ]
-    return answers + logits
+    return answers + logits + ([_unlikeness(build)] if info.unsure else [])
+
+
+def _unlikeness(build: "_Tables") -> int:
+    said = "how unlike its training images an image is; above 1 the model is unsure"
+    content = build.table({0: ("Uint8", _FEATURE), 1: build.table({})})
+    return build.table({0: build.text(UNLIKENESS), 1: build.text(said), 3: content})
 
 
 def _output(build: "_Tables", name: str, head: HeadInfo, output: str) -> int:

@@ -17,8 +17,15 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.calibrator import CalibrationMode, Calibrator
 from ai_edge_quantizer.utils import qsv_utils
 
-from tfft.exports.tflite.file import give_floats, layers, model_bytes, read_model
+from tfft.exports.tflite.file import (
+    give_floats,
+    layers,
+    layers_only_for,
+    model_bytes,
+    read_model,
+)
 from tfft.exports.tflite.quantized_bias import mend_biases
+from tfft.system.names import UNLIKENESS
 from tfft.system.progress import SILENT, Progress
 from tfft.system.quiet import descriptors_kept_aside
 
@@ -49,6 +56,7 @@ def dynamic_int8(content: bytes) -> bytes:
 
     Convolutions and dense layers quantise their activations on the fly and compute in int8.
     Depthwise convolutions compute in float: the runtime has no fast kernel of this kind for them.
+    So does what measures how unlike its training images an image is.
     """
     recipe = recipe_manager.RecipeManager()
     for operation in (
@@ -57,6 +65,7 @@ def dynamic_int8(content: bytes) -> bytes:
     ):
         recipe.add_dynamic_config(".*", operation, num_bits=8)
     recipe.add_weight_only_config(".*", qtyping.TFLOperationName.DEPTHWISE_CONV_2D, num_bits=8)
+    _keep_float(recipe, layers_only_for(read_model(content), UNLIKENESS))
     return _quantized(content, recipe)
 
 
@@ -97,7 +106,8 @@ def int8(content: bytes, ranges: Ranges, keep_float: Sequence[str] = ()) -> byte
     """Returns a file that computes in int8, with one scale for each channel of the weights.
 
     Its input and outputs stay float32, and so do the operators that turn the last dense layer's
-    output into probabilities or boxes: 256 steps between 0 and 1 are too few.
+    output into probabilities or boxes: 256 steps between 0 and 1 are too few. What measures how
+    unlike its training images an image is stays in float, too: it is a small difference of squares.
 
     Args:
         content: Content of the float32 file.
@@ -110,7 +120,8 @@ def int8(content: bytes, ranges: Ranges, keep_float: Sequence[str] = ()) -> byte
         for layer in layers(original)
         if layer.is_output and layer.kind != "FULLY_CONNECTED"
     ]
-    recipe = _static([*keep_float, *last_activations])
+    distance = layers_only_for(original, UNLIKENESS)
+    recipe = _static([*keep_float, *last_activations, *distance])
     quantised = read_model(_quantized(content, recipe, ranges))
     mend_biases(quantised, original)
     give_floats(quantised)
@@ -155,11 +166,15 @@ def _static(keep_float: Sequence[str] = ()) -> recipe_manager.RecipeManager:
     recipe.add_static_config(".*", _ALL, activation_num_bits=8, weight_num_bits=8)
     for operation in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
         recipe.add_quantization_config(".*", operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
-    for name in keep_float:
+    _keep_float(recipe, keep_float)
+    return recipe
+
+
+def _keep_float(recipe: recipe_manager.RecipeManager, names: Sequence[str]) -> None:
+    for name in names:
         recipe.add_quantization_config(
             f"^{re.escape(name)};$", _ALL, algorithm_key=AlgorithmName.NO_QUANTIZE
         )
-    return recipe
 
 
 def _quantized(

@@ -8,8 +8,8 @@ import numpy as np
 
 from tfft.errors import ModelFileError, ServerError
 from tfft.images.pixels import encoded_batch_to_pixels
-from tfft.runtime.info import ModelInfo
-from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_name, logits_name
+from tfft.runtime.info import HeadInfo, ModelInfo
+from tfft.runtime.predictor import Outputs, ReadablePredictor, answer_names, logits_name
 from tfft.runtime.served.address import ServedAddress, parse_address
 from tfft.runtime.served.answers import fault_of_output, output_size
 from tfft.runtime.served.transport import TIMEOUT_S, RefusedError, Transport
@@ -23,6 +23,7 @@ from tfft.runtime.signatures import (
     sendable,
     taken_by,
 )
+from tfft.system.names import UNLIKENESS
 
 # Size of the inputs of one request: proxies and servers limit the size of requests.
 _REQUEST_BYTES = 16 << 20
@@ -30,6 +31,8 @@ _REQUEST_BYTES = 16 << 20
 _BYTES_OF_A_VALUE = 32
 _BYTES_OF_ANY_ANSWER = 1 << 20
 _BYTES_OF_A_DESCRIPTION = 64 << 20
+# What is checked of an output that is a number for each image.
+_NUMBER = HeadInfo("regression", (), "")
 
 
 class ServedPredictor(ReadablePredictor):
@@ -85,7 +88,7 @@ class ServedPredictor(ReadablePredictor):
         return self._on_pixels(images, names)
 
     def answers(self, images: np.ndarray) -> Outputs:
-        return self._on_pixels(images, self._answer_names)
+        return self._on_pixels(images, answer_names(self.info))
 
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None
@@ -95,17 +98,14 @@ class ServedPredictor(ReadablePredictor):
         if boxes is not None or self.decoder != "model":
             return self.answers(self.pixels(encoded, boxes))
         sent, name = sendable(encoded), self._signature or "serve_bytes"
+        names = answer_names(self.info)
         parts = [
-            self._request(name, {"image_bytes": sent[part]}, self._answer_names)
+            self._request(name, {"image_bytes": sent[part]}, names)
             for part in _parts([len(image) for image in sent])
         ]
         answers = _joined(parts)
         refuse_unreadable(answers, sent)
         return answers
-
-    @property
-    def _answer_names(self) -> dict[str, str]:
-        return {head: answer_name(head, self.info.heads) for head in self.info.heads}
 
     def _on_pixels(self, images: np.ndarray, names: dict[str, str]) -> Outputs:
         signature, given = name_in_model(FLOAT32, self.info), np.asarray(images, np.float32)
@@ -116,15 +116,17 @@ class ServedPredictor(ReadablePredictor):
 
     def _request(self, signature: str, inputs: dict, names: dict[str, str]) -> Outputs:
         rows = len(next(iter(inputs.values())))
-        values = rows * sum(output_size(self.info.heads[head]) for head in names)
+        kinds = {**self.info.heads, UNLIKENESS: _NUMBER}
+        values = rows * sum(output_size(kinds[name]) for name in names)
         most = _BYTES_OF_ANY_ANSWER + values * _BYTES_OF_A_VALUE
         outputs = self._transport.predict(signature, inputs, tuple(names.values()), most)
+        answers = answer_names(self.info)
         for head, name in names.items():
             fault = fault_of_output(
                 outputs[name],
-                self.info.heads[head],
+                kinds[head],
                 rows,
-                is_answer=name == self._answer_names[head],
+                is_answer=name == answers[head],
                 may_be_unread="image_bytes" in inputs,
             )
             if fault:

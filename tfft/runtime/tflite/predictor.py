@@ -11,7 +11,7 @@ from tfft.runtime.info import HeadInfo, ModelInfo
 from tfft.runtime.predictor import (
     Outputs,
     ReadablePredictor,
-    answer_name,
+    answer_names,
     logits_name,
     require_described,
 )
@@ -40,14 +40,15 @@ class TflitePredictor(ReadablePredictor):
         self._model = ParallelTflite(Path(path).read_bytes(), threads)
         file = self._model.function
         self._names = file.output_names
-        wanted = {answer_name(head, info.heads) for head in info.heads}
+        self._answers = answer_names(info)
+        wanted = set(self._answers.values())
         if not wanted <= set(self._names):
             raise ModelFileError(
                 f"{path} has the outputs {', '.join(self._names)}, "
                 f"but its description names {', '.join(sorted(wanted))}"
             )
         named = dict(zip(self._names, file.output_sizes, strict=True))
-        sizes = {head: named[answer_name(head, info.heads)] for head in info.heads}
+        sizes = {answer: named[name] for answer, name in self._answers.items()}
         require_described(info, self.path, file.input_shape, sizes)
 
     def pixels(self, encoded: Sequence[bytes], boxes: np.ndarray | None = None) -> np.ndarray:
@@ -62,7 +63,7 @@ class TflitePredictor(ReadablePredictor):
 
     def answers(self, images: np.ndarray) -> Outputs:
         outputs = self._outputs(images)
-        return {head: outputs[answer_name(head, self._heads)] for head in self._heads}
+        return {answer: outputs[name] for answer, name in self._answers.items()}
 
     def answers_from_bytes(
         self, encoded: Sequence[bytes], boxes: np.ndarray | None = None

@@ -13,6 +13,7 @@ from tfft.config.recipe import Recipe
 from tfft.errors import DataError, ModelFileError
 from tfft.metrics.commonest import CommonestClass, commonest_class
 from tfft.metrics.intervals import Interval, wilson_interval
+from tfft.model.unlikeness import without_unlikeness
 from tfft.runs.run import open_run
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, command_text, counted, interval_text
@@ -130,7 +131,7 @@ def probe_run(path: Path, head: str | None = None, progress: Progress = SILENT) 
     untrained = recipe.backbone.model_copy(update={"weights": "random"})
     data = load_of_recipe(recipe, progress, run.kept_splits())
     prepared = prepare_with(recipe.model_copy(update={"backbone": untrained}), data, progress)
-    trained = load_keras_file(run.model_file)
+    trained = without_unlikeness(load_keras_file(run.model_file))
     prepared.classifier.model.set_weights(trained.get_weights())
     return _probe(recipe, prepared, head, progress)
 
