@@ -192,7 +192,7 @@ def test_a_file_that_could_not_be_read_is_tried_again(odd_folder, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as closed, pytest.raises(DataError, match="Permission denied"):
-        closed.setattr("tfft.data.index.ImageIndex.read", refuse)
+        closed.setattr("tfft.data.index.ImageIndex.bytes_of", refuse)
         check_data(config(odd_folder))
     assert not check_data(config(odd_folder)).bad
 
@@ -201,13 +201,13 @@ def test_a_file_that_may_not_be_read_any_more_is_named(odd_folder, monkeypatch):
     assert not check_data(config(odd_folder)).bad
     closed = odd_folder / "plain" / "2.jpg"
     monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(closed))
-    monkeypatch.setattr(ImageIndex, "read", _refuse(str(closed)))
+    monkeypatch.setattr(ImageIndex, "bytes_of", _refuse(str(closed)))
     (bad,) = check_data(config(odd_folder)).bad
     assert (bad.path, bad.reason) == ("plain/2.jpg", "cannot be read: Permission denied")
 
 
 def _refuse(file: str):
-    read = ImageIndex.read
+    read = ImageIndex.bytes_of
 
     def refuse(index, position):
         if index.files[index.file_ids[position]] == file:
