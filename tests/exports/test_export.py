@@ -184,7 +184,7 @@ def _corrupted_weight(model: keras.Model) -> keras.Model:
 
 def _swapped_labels(model: keras.Model) -> keras.Model:
     swapped = keras.ops.take(model.output["label"], [1, 0, 2], axis=-1)
-    return keras.Model(model.input, {"label": swapped})
+    return keras.Model(model.input, {**model.output, "label": swapped})
 
 
 def _without_preprocessing(model: keras.Model) -> keras.Model:
