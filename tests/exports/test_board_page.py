@@ -4,10 +4,12 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tfft.images.pixels import encoded_to_pixels
 from tfft.runtime.load import load_predictor
 
 PAGE = Path(__file__).parents[2] / "docs" / "mobile.md"
@@ -33,7 +35,10 @@ def test_it_answers_as_tfft_does(program, exported, pictures, tmp_path, monkeypa
     names = predictor.info.heads["label"].class_names
     for photo in sorted(pictures.glob("*/*.jpg"))[::3]:  # RGB, CMYK and turned ones
         shutil.copyfile(photo, "a.jpg")
-        exec(compile(program, str(PAGE), "exec"), {})
+        made: dict[str, Any] = {}
+        exec(compile(program, str(PAGE), "exec"), made)
+        seen = encoded_to_pixels(photo.read_bytes(), predictor.info.pixels)
+        np.testing.assert_allclose(made["images"][0], seen, atol=1.5)  # whole levels
         shown = [line.rsplit(" ", 1) for line in capsys.readouterr().out.splitlines()]
         expected = predictor.answers_from_bytes([photo.read_bytes()])["label"][0]
         assert [name for name, _ in shown] == [names[k] for k in np.argsort(expected)[::-1]]

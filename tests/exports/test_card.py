@@ -1,8 +1,10 @@
 """The model card of each form of an export: what it says, and that nothing in it is markup."""
 
+import html
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from tfft.exports.parity import Reference
 from tfft.exports.sums import recorded_sums
 from tfft.runtime.info import HeadInfo, OperatingPoint
 from tfft.runtime.load import read_saved_model_info
+from tfft.system.printable import printable_name
 
 SECTIONS = [
     *("What it answers", "Data", "Training", "How good it is", "Calibration", "Limits"),
@@ -105,6 +108,10 @@ def test_it_says_what_the_model_is_and_how_good(facts):
 def test_limits_are_those_of_this_model(facts):
     said = card(facts, {}, "-")
     assert "knows the classes above and no others" in said and "ImageNet: figures" in said
+    assert "unlikeness" not in said
+    unsure: Any = object()
+    info = replace(facts.info, unsure=unsure)
+    assert "Where its output `unlikeness` is above 1" in card(replace(facts, info=info), {}, "-")
     other = replace(
         facts,
         info=replace(facts.info, heads={"age": HeadInfo("regression", (), "age")}),
@@ -160,6 +167,8 @@ def test_names_are_shown_as_they_are_and_never_as_markup(facts, name):
     hostile = replace(facts, info=info, data=name, data_licence=name)
     rendered = reader.render(card(hostile, {}, "-"))
     plain = reader.render(card(facts, {}, "-"))
+    shown = html.escape(printable_name(name))
+    assert rendered.count(shown) >= 4  # run, class, data and their licence
     for markup in ("<script", "<a ", "<img", "<strong", "<em", "<s>", "<code"):
         assert rendered.count(markup) == plain.count(markup), markup
     assert rendered.count("<td>") == plain.count("<td>") - 2 * (len(CLASSES) - 1)

@@ -272,6 +272,11 @@ def _limits(facts: Facts) -> Iterator[str]:
             "It knows the classes above and no others: an image of anything else is answered with "
             "one of them, maybe with a high probability."
         )
+    if facts.info.unsure is not None:
+        yield (
+            "Where its output `unlikeness` is above 1, an image is unlike those that it was trained "
+            "on, and the answer is not to be relied on. Below 1 it may be wrong all the same."
+        )
     measured = facts.measured
     yield (
         f"What is measured holds for images like the {measured.split} images. Other cameras, "

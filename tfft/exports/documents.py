@@ -127,10 +127,9 @@ def _measured(run: Path, data: ImageData, split: str, reference: Reference) -> M
 
 def _at_temperatures(original: Predictor, outputs: Outputs) -> dict[str, np.ndarray]:
     """Returns answers as trained as the export gives them."""
-    temperatures = original.info.temperatures
     return {
-        name: answers if temperatures[name] == 1.0 else at_temperature(answers, temperatures[name])
-        for name, answers in outputs.items()
+        name: outputs[name] if t == 1.0 else at_temperature(outputs[name], t)
+        for name, t in original.info.temperatures.items()
     }
 
 
