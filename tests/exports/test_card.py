@@ -44,7 +44,7 @@ def facts(exported) -> Facts:
         "loss": None,
     }
     return Facts(
-        info=read_saved_model_info(exported.savedmodel),
+        info=replace(read_saved_model_info(exported.savedmodel), unsure=None),
         data="colours",
         data_licence="CC BY 4.0",
         images={"train": 12, "test": 20},

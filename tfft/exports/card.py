@@ -274,8 +274,8 @@ def _limits(facts: Facts) -> Iterator[str]:
         )
     if facts.info.unsure is not None:
         yield (
-            "Where its output `unlikeness` is above 1, an image is unlike those that it was trained "
-            "on, and the answer is not to be relied on. Below 1 it may be wrong all the same."
+            "Where its output `unlikeness` is above 1, an image is unlike those that it was "
+            "trained on, and the answer is not to be relied on. Below 1 it may be wrong, too."
         )
     measured = facts.measured
     yield (
