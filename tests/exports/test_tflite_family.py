@@ -85,9 +85,9 @@ def test_inputs_and_outputs_are_what_every_client_takes(family, precision):
         assert entrance["dtype"] == np.float32
     outputs = interpreter.get_output_details()
     by_name = interpreter.get_signature_runner().get_output_details()
-    assert [output["dtype"] for output in outputs] == [np.float32, np.float32]
+    assert [output["dtype"] for output in outputs] == [np.float32] * 3
     # Clients that know positions only find the probabilities first.
-    order = [by_name[name]["index"] for name in ("probabilities", "logits")]
+    order = [by_name[name]["index"] for name in ("probabilities", "logits", "unlikeness")]
     assert [output["index"] for output in outputs] == order
 
 
@@ -139,7 +139,8 @@ def test_int8_computes_in_int8(family):
     found = layers(read_model(family.tflite["int8"].read_bytes()))
     kinds = [layer.kind for layer in found]
     assert kinds[0] == "QUANTIZE"
-    assert kinds.count("DEQUANTIZE") == 1
+    # The features, from which it is computed in float how unlike an image is, and the logits.
+    assert kinds.count("DEQUANTIZE") == 2
     assert kinds[-1] == "SOFTMAX"
 
 

@@ -42,6 +42,7 @@ OTHERS = (
     Command(("calibrate", RUN), ("temperature", "calibration error")),
     Command(("export", RUN), ("saved_models/phases/", "accuracy", "MB", "TFLite float32")),
     Command(("predict", RUN, "photos/red/0.png"), ("photos/red/0.png: ", "%")),
+    Command(("embed", RUN, "--output", "features.npy"), ("features.npy",)),
     Command(("report", RUN), (f"{RUN}/report.html", "on test images")),
     Command(("data", "check", "photos"), ("validation", "green")),
     Command(("probe", RUN), ("shapes", "95 % interval", "best: ")),

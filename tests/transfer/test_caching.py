@@ -253,12 +253,14 @@ def test_heads_that_take_too_much_memory_to_solve_are_trained_by_steps(
     monkeypatch: pytest.MonkeyPatch,
 ):
     classifier, recipe, told = small_classifier(), _recipe(_LINEAR), _Told()
-    assert solvable_recipe(recipe, classifier, told) == recipe
+    sizes = {name: head.size for name, head in classifier.heads.items()}
+    features = classifier.cut_shapes(len(classifier.backbone.blocks))
+    assert solvable_recipe(recipe, features, sizes, told) == recipe
     monkeypatch.setattr("tfft.transfer.plan.too_large.memory_bytes", lambda: 2_000)
-    changed = solvable_recipe(recipe, classifier, told)
+    changed = solvable_recipe(recipe, features, sizes, told)
     (phase,) = make_plan(changed, classifier, _IMAGES).phases
     assert (phase.config.unfreeze, phase.config.epochs) == ("none", 20)
     (message,) = told.messages
     assert "when_too_large: solve" in message
     kept = _recipe({**_LINEAR, "when_too_large": "solve"})
-    assert solvable_recipe(kept, classifier, told) == kept
+    assert solvable_recipe(kept, features, sizes, told) == kept

@@ -109,7 +109,11 @@ def export_that_writes(exported: Path, path: Path, target: Path) -> Path:
 
     def images(images: tf.Tensor) -> dict[str, tf.Tensor]:
         answers = effect(tf.reduce_mean(tf.cast(images, tf.float32), [1, 2]))
-        return {"probabilities": tf.nn.softmax(answers), "logits": answers}
+        return {
+            "probabilities": tf.nn.softmax(answers),
+            "logits": answers,
+            "unlikeness": tf.zeros([tf.shape(answers)[0], 1]),
+        }
 
     def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return images(tf.zeros([tf.size(image_bytes), 8, 8, 3]))
