@@ -399,7 +399,12 @@ def table() -> str:
             tried = {c["key"]["fault"] for c in own if c["key"]["suite"] == "fast"}
             suites = ("fast",) if suite == "fast" else ("fast", "slow")
             seen = {c["key"]["fault"] for c in own if c["noticed"] and c["key"]["suite"] in suites}
-            shares.append(f"{len(seen & tried)} of {len(tried)}")
+            missed_by_all = {c["key"]["fault"] for c in own if c["key"]["suite"] == suites[-1]}
+            untried = tried - seen - missed_by_all
+            shares.append(
+                f"{len(seen & tried)} of {len(tried)}"
+                + (f", {len(untried)} not tried" if untried else "")
+            )
         rows.append(f"| {suite} | " + " | ".join(shares) + " |")
     return "\n".join(rows)
 

@@ -161,6 +161,7 @@ def test_a_pipe_is_no_photo_to_copy(tmp_path):
         sort([("/dev/null", "dog")], tmp_path / "sorted")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_table_sorts_copies_and_says_where(
     small_run, pictures, tmp_path, capsys, monkeypatch
 ):

@@ -53,6 +53,7 @@ def test_the_usual_export_has_no_other_names(exported):
     assert names == {"serving_default", "serve_uint8", "serve_bytes", "describe"}
 
 
+@pytest.mark.slow
 def test_float32_pixels_are_asked_for_by_one_name_everywhere(exported, small_keras, pictures):
     photo = [next(pictures.glob("red/*.jpg")).read_bytes()]
     found = load_predictor(exported.savedmodel, signature="serve_float32")

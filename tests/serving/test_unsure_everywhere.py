@@ -54,6 +54,7 @@ def test_a_server_is_unsure_alike(server, encoded, expected, interface):
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_what_a_server_cannot_read_has_no_answer_and_the_others_keep_theirs(exported, encoded):
     import tensorflow as tf
 
