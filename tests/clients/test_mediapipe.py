@@ -80,6 +80,9 @@ def test_it_reads_what_the_file_says_of_itself(python, flowers, pictures_of_pixe
     (unit,) = entrance["process_units"]
     assert unit["options"] == {"mean": [0.0], "std": [1.0]}
     assert entrance["content"]["content_properties"]["color_space"] == "RGB"
-    for output in graph["output_tensor_metadata"]:
+    *of_heads, last = graph["output_tensor_metadata"]
+    assert last["name"] == "unlikeness"
+    assert "associated_files" not in last
+    for output in of_heads:
         (labels,) = output["associated_files"]
         assert labels["type"] == "TENSOR_AXIS_LABELS"
