@@ -26,11 +26,11 @@ setup: $(VENV)/.offline ## make the environment .venv with tfft in it, ready to 
 quickstart: $(VENV)/.offline ## train, evaluate, export and predict, offline after installation
 	@$(BIN)/tfft quickstart
 
-test: $(VENV)/.dev ## check style, and run the tests that take two minutes together
+test: $(VENV)/.dev ## check style, and run the fast tests: about five minutes
 	@$(STYLE)
 	@$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/.dev ## check types; real models, kills, clients: a sample of each, a quarter of an hour
+test-slow: $(VENV)/.dev ## check types; real models, kills, clients: a sample of each, half an hour
 	@$(TYPES) & types=$$!; \
 	$(PYTEST) -m "slow and not full"; tests=$$?; \
 	wait $$types && exit $$tests
