@@ -9,8 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tfft.errors import UsageError, nearest
-from tfft.system.files import atomic_path, require_writable
+from tfft.system.files import atomic_path, require_output
 
 # Rows of a group in a Parquet file, which is in memory while it is written.
 _ROWS_OF_A_GROUP = 4096
@@ -43,12 +42,7 @@ def require_feature_file(path: Path) -> None:
         UsageError: Its name does not end as one of these files.
         TfftError: Its directory cannot be written to.
     """
-    if path.suffix not in _WRITERS:
-        raise UsageError(
-            f"features are written to a file {', '.join(_WRITERS)}."
-            f"{nearest(path.suffix, _WRITERS)} Received: {path}"
-        )
-    require_writable(path.parent)
+    require_output(path, _WRITERS, f"features are written to a file {', '.join(_WRITERS)}")
 
 
 def write_features(

@@ -14,13 +14,12 @@ from tfft.data.examples import Images
 from tfft.data.findings import class_sizes
 from tfft.data.index import ImageIndex, repetitions
 from tfft.data.split_list import target_texts
-from tfft.errors import UsageError, nearest
 from tfft.images.inspect import image_size
 from tfft.images.spec import PixelSpec
 from tfft.reports.names import display_names
 from tfft.reports.page import page
 from tfft.reports.photos import data_uri, in_rgb
-from tfft.system.files import atomic_path, require_writable, write_text
+from tfft.system.files import atomic_path, require_output, write_text
 from tfft.system.printable import printable_name
 from tfft.system.progress import SILENT, Progress
 from tfft.system.readable import Readable, by_name, counted
@@ -199,12 +198,7 @@ def require_sheet_file(path: Path) -> None:
         UsageError: Its name ends otherwise than a sheet's.
         TfftError: Its directory cannot be written to.
     """
-    if path.suffix not in _SUFFIXES:
-        raise UsageError(
-            f"a sheet is a file {' or '.join(_SUFFIXES)}.{nearest(path.suffix, _SUFFIXES)} "
-            f"Received: {path}"
-        )
-    require_writable(path.parent)
+    require_output(path, _SUFFIXES, f"a sheet is a file {' or '.join(_SUFFIXES)}")
 
 
 def make_sheet(

@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from tfft.errors import TfftError
+from tfft.errors import TfftError, UsageError, nearest
 from tfft.system.damage import reading
 from tfft.system.disks import error_of_system, full_disk
 from tfft.system.paths import expanded
@@ -168,6 +168,23 @@ def require_writable(directory: Path) -> None:
             raise NotADirectoryError(errno.ENOTDIR, f"{there} is no directory")
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "")
+
+
+def require_output(path: Path, suffixes: Collection[str], said: str) -> None:
+    """Requires that a file can be written, before long work is done for it.
+
+    Args:
+        path: The file.
+        suffixes: What its name may end with.
+        said: What such a file is, as the error says it: a clause.
+
+    Raises:
+        UsageError: Its name ends otherwise.
+        TfftError: Its directory cannot be written to.
+    """
+    if path.suffix not in suffixes:
+        raise UsageError(f"{said}.{nearest(path.suffix, suffixes)} Received: {path}")
+    require_writable(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
